@@ -17,9 +17,7 @@ impl Language {
         for entry in accept_language.unwrap_or_default().split(',') {
             let mut parts = entry.split(';');
             let tag = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
-            let weight = parts
-                .find_map(|part| part.trim().strip_prefix("q=")?.parse().ok())
-                .unwrap_or(1.0);
+            let weight = parts.find_map(|part| part.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
             let language = match tag.split('-').next() {
                 Some("pt") => Self::Portuguese,
                 Some("en") => Self::English,

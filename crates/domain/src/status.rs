@@ -110,15 +110,8 @@ pub enum ContactStatus {
 
 impl ContactStatus {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Pending,
-        Self::Sending,
-        Self::Sent,
-        Self::Failed,
-        Self::Unconfirmed,
-        Self::Skipped,
-        Self::Cancelled,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Pending, Self::Sending, Self::Sent, Self::Failed, Self::Unconfirmed, Self::Skipped, Self::Cancelled];
 
     /// The name in the API and in tables.
     pub const fn as_str(self) -> &'static str {

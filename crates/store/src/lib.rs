@@ -1,1 +1,22 @@
-//! store
+//! All SQL of the fleet, one file a table: functions over `&mut PgConnection`, so that the caller owns the transaction.
+//! Expected cases are enums; `sqlx::Error` is for surprises. What is deliberately absent: rules (they are in `domain`),
+//! a clock (`now` is an argument, save for leases, which live by PostgreSQL's own), and traits.
+
+pub mod api_keys;
+pub mod attempts;
+pub mod business_hours;
+pub mod campaigns;
+pub mod contacts;
+pub mod dead_letters;
+pub mod holidays;
+pub mod instances;
+pub mod lanes;
+pub mod outbox;
+mod pool;
+pub mod queues;
+pub mod templates;
+pub mod tenant_configs;
+pub mod tenants;
+pub mod type_defaults;
+
+pub use pool::{MIGRATOR, PoolSettings, is_unavailable, pool};

@@ -1,0 +1,84 @@
+//! The shapes of Evolution's answers: the common error envelope, its exceptions, and everything a fault answers with.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// A whole answer: its status and its body.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    body: AnswerBody,
+}
+
+enum AnswerBody {
+    Json(Value),
+    Html(&'static str),
+    Empty,
+}
+
+impl Answer {
+    pub(crate) fn ok(body: Value) -> Self {
+        Self { status: StatusCode::OK, body: AnswerBody::Json(body) }
+    }
+
+    pub(crate) fn created(body: Value) -> Self {
+        Self { status: StatusCode::CREATED, body: AnswerBody::Json(body) }
+    }
+
+    pub(crate) fn raw(status: StatusCode, body: Value) -> Self {
+        Self { status, body: AnswerBody::Json(body) }
+    }
+
+    pub(crate) const fn empty(status: StatusCode) -> Self {
+        Self { status, body: AnswerBody::Empty }
+    }
+
+    pub(crate) const fn html(status: StatusCode, page: &'static str) -> Self {
+        Self { status, body: AnswerBody::Html(page) }
+    }
+
+    /// The common envelope. `message` is a string, an array of strings, or an array of arrays: callers know which.
+    pub(crate) fn error(status: StatusCode, message: impl Into<Value>) -> Self {
+        let error = status.canonical_reason().unwrap_or_default();
+        let message = message.into();
+        let body = json!({"status": status.as_u16(), "error": error, "response": {"message": message}});
+        Self { status, body: AnswerBody::Json(body) }
+    }
+
+    pub(crate) fn bad_request(message: impl Into<Value>) -> Self {
+        Self::error(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// Anything thrown inside a send: `["<Name>: <text>"]`.
+    pub(crate) fn thrown(text: &str) -> Self {
+        Self::bad_request(json!([text]))
+    }
+
+    pub(crate) fn internal(message: impl Into<Value>) -> Self {
+        Self::error(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
+    pub(crate) fn unauthorized() -> Self {
+        Self::error(StatusCode::UNAUTHORIZED, "Unauthorized")
+    }
+
+    pub(crate) fn no_such_instance(name: &str) -> Self {
+        Self::error(StatusCode::NOT_FOUND, json!([format!("The \"{name}\" instance does not exist")]))
+    }
+
+    /// The envelope says "Internal Server Error" here although the status is 400.
+    pub(crate) fn malformed_json(message: &str) -> Self {
+        let body = json!({"status": 400, "error": "Internal Server Error", "response": {"message": message}});
+        Self::raw(StatusCode::BAD_REQUEST, body)
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        match self.body {
+            AnswerBody::Json(body) => (self.status, axum::Json(body)).into_response(),
+            AnswerBody::Html(page) => (self.status, [(header::CONTENT_TYPE, "text/html")], page).into_response(),
+            AnswerBody::Empty => self.status.into_response(),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The rows of Evolution's Message table for one instance, and findMessages over them with all its traps.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::DateTime;
+use serde_json::{Value, json};
+
+/// A row of the Message table. Debug is left out on purpose: it holds a number and a text.
+#[derive(Clone)]
+pub struct StoredMessage {
+    /// The row's own id.
+    pub id: String,
+    /// WhatsApp's id (`key.id`).
+    pub key_id: String,
+    /// The jid it is stored under; may be a LID.
+    pub remote_jid: String,
+    /// The phone jid of a row that is stored under a LID.
+    pub remote_jid_alt: Option<String>,
+    /// Whether we sent it.
+    pub from_me: bool,
+    /// The sender's name, "Você" for our own.
+    pub push_name: Option<String>,
+    /// `conversation`, `documentMessage` and so on.
+    pub message_type: String,
+    /// The message by its type.
+    pub message: Value,
+    /// Seconds since 1970.
+    pub timestamp: i64,
+    /// `web` or `unknown`.
+    pub source: String,
+    /// Rows of the MessageUpdate table: their id and their status.
+    pub updates: Vec<(String, String)>,
+}
+
+impl StoredMessage {
+    fn key(&self) -> Value {
+        let mut key = json!({"id": self.key_id, "fromMe": self.from_me, "remoteJid": self.remote_jid});
+        if let Some(alternative) = &self.remote_jid_alt {
+            key["remoteJidAlt"] = json!(alternative);
+        }
+        key
+    }
+
+    fn record(&self, instance_id: &str) -> Value {
+        let updates: Vec<Value> = self.updates.iter().map(|(_, status)| json!({"status": status})).collect();
+        json!({
+            "id": self.id, "key": self.key(), "pushName": self.push_name, "messageType": self.message_type,
+            "message": self.message, "messageTimestamp": self.timestamp, "instanceId": instance_id,
+            "source": self.source, "contextInfo": null, "MessageUpdate": updates,
+        })
+    }
+
+    fn status_rows(&self, instance_id: &str) -> Vec<Value> {
+        let row = |(id, status): &(String, String)| {
+            json!({
+                "id": id, "keyId": self.key_id, "remoteJid": self.remote_jid, "fromMe": self.from_me,
+                "participant": null, "pollUpdates": null, "status": status, "messageId": self.id,
+                "instanceId": instance_id,
+            })
+        };
+        self.updates.iter().map(row).collect()
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct History {
+    rows: Mutex<Vec<StoredMessage>>,
+}
+
+impl History {
+    pub(crate) fn store(&self, row: StoredMessage) {
+        self.rows().push(row);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows().len()
+    }
+
+    /// Adds a status to the row of `key_id` and tells that row's id and jid. An update of a message that is not stored is dropped, as Evolution does.
+    pub(crate) fn add_status(&self, key_id: &str, update_id: String, status: &str) -> Option<(String, String)> {
+        let mut rows = self.rows();
+        let row = rows.iter_mut().rfind(|row| row.key_id == key_id)?;
+        row.updates.push((update_id, status.to_owned()));
+        Some((row.id.clone(), row.remote_jid.clone()))
+    }
+
+    /// The answer of findMessages.
+    pub(crate) fn find_messages(&self, instance_id: &str, query: &Value) -> Value {
+        let filter = Filter::of(&query["where"]);
+        let (size, page) = page_of(query);
+        let rows = self.rows();
+        let mut found: Vec<&StoredMessage> = rows.iter().rev().filter(|row| filter.takes(row)).collect();
+        found.sort_by_key(|row| std::cmp::Reverse(row.timestamp));
+        let records: Vec<Value> =
+            found.iter().skip(size * (page - 1)).take(size).map(|row| row.record(instance_id)).collect();
+        messages_page(found.len(), found.len().div_ceil(size), page, &records)
+    }
+
+    /// The answer of findStatusMessage. A filter by status is accepted and ignored.
+    pub(crate) fn find_statuses(&self, instance_id: &str, query: &Value) -> Value {
+        let filter = &query["where"];
+        let takes = |row: &&StoredMessage| {
+            filter["id"].as_str().is_none_or(|id| id == row.key_id)
+                && filter["remoteJid"].as_str().is_none_or(|jid| jid == row.remote_jid)
+        };
+        let (size, page) = page_of(query);
+        let rows = self.rows();
+        let found = rows.iter().filter(takes).flat_map(|row| row.status_rows(instance_id));
+        found.skip(size * (page - 1)).take(size).collect()
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Vec<StoredMessage>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The answer of findMessages where nothing is found.
+pub(crate) fn no_messages() -> Value {
+    messages_page(0, 0, 1, &[])
+}
+
+fn messages_page(total: usize, pages: usize, page: usize, records: &[Value]) -> Value {
+    json!({"messages": {"total": total, "pages": pages, "currentPage": page, "records": records}})
+}
+
+/// `offset` is the page's size, `page` its number; `limit` means nothing.
+fn page_of(query: &Value) -> (usize, usize) {
+    let number = |value: &Value| value.as_u64().and_then(|number| usize::try_from(number).ok()).filter(|n| *n > 0);
+    (number(&query["offset"]).unwrap_or(50), number(&query["page"]).unwrap_or(1))
+}
+
+struct Filter<'a> {
+    filter: &'a Value,
+    seconds: Option<(i64, i64)>,
+}
+
+impl<'a> Filter<'a> {
+    /// The time window counts only where both bounds are given.
+    fn of(filter: &'a Value) -> Self {
+        let window = &filter["messageTimestamp"];
+        let seconds = (truthy(&window["gte"]) && truthy(&window["lte"]))
+            .then(|| (seconds_of(&window["gte"]).unwrap_or(i64::MAX), seconds_of(&window["lte"]).unwrap_or(i64::MIN)));
+        Self { filter, seconds }
+    }
+
+    fn takes(&self, row: &StoredMessage) -> bool {
+        let key = &self.filter["key"];
+        let equals = |wanted: &Value, value: &str| wanted.as_str().is_none_or(|wanted| wanted == value);
+        equals(&key["id"], &row.key_id)
+            && equals(&self.filter["id"], &row.id)
+            && equals(&self.filter["messageType"], &row.message_type)
+            && equals(&self.filter["source"], &row.source)
+            // Only true is a filter here: false is ignored.
+            && (key["fromMe"] != true || row.from_me)
+            && key["participant"].as_str().is_none()
+            && by_jid(key, row)
+            && self.seconds.is_none_or(|(from, to)| (from..=to).contains(&row.timestamp))
+    }
+}
+
+/// Either jid is an exact match; both together mean one or the other.
+fn by_jid(key: &Value, row: &StoredMessage) -> bool {
+    let (jid, alternative) = (key["remoteJid"].as_str(), key["remoteJidAlt"].as_str());
+    if jid.is_none() && alternative.is_none() {
+        return true;
+    }
+    jid.is_some_and(|jid| jid == row.remote_jid)
+        || alternative.is_some_and(|jid| row.remote_jid_alt.as_deref() == Some(jid))
+}
+
+fn truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        _ => true,
+    }
+}
+
+/// `new Date(value)`, in seconds: a number is read as milliseconds, which makes seconds a day in January 1970.
+fn seconds_of(value: &Value) -> Option<i64> {
+    match value {
+        Value::String(text) => DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.timestamp()),
+        other => other.as_i64().map(|milliseconds| milliseconds.div_euclid(1_000)),
+    }
+}

@@ -1,0 +1,75 @@
+//! whatsappNumbers, findMessages and findStatusMessage.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
+
+use super::guard::Guarded;
+use crate::answer::Answer;
+use crate::faults::{Effect, FaultOn};
+use crate::history::no_messages;
+use crate::instance::{Instance, InstanceState, Link};
+use crate::numbers::canonical_jid;
+use crate::sandbox::Sandbox;
+use crate::schema::NUMBERS;
+use crate::sending::{Ending, ending_of};
+use crate::settings::Integration;
+
+/// Errors of this route have shapes of their own: a raw error object, or nothing at all.
+pub(super) async fn whatsapp_numbers(State(sandbox): State<Sandbox>, request: Guarded) -> Result<Answer, Answer> {
+    NUMBERS.check(&request.body)?;
+    let numbers: Vec<&str> =
+        request.body["numbers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let (_, _, directory) = sandbox.books();
+    let needs_whatsapp = numbers.iter().any(|number| !directory.is_cached(&canonical_jid(number)));
+    if needs_whatsapp && request.instance.integration == Integration::Baileys {
+        whatsapp_answers(&request.instance)?;
+    }
+    let row = |number: &&str| {
+        let jid = canonical_jid(number);
+        json!({"exists": directory.look_up(number, &jid), "jid": jid, "number": number})
+    };
+    Ok(Answer::ok(numbers.iter().map(row).collect()))
+}
+
+fn whatsapp_answers(instance: &Instance) -> Result<(), Answer> {
+    match instance.link() {
+        Link { state: InstanceState::Open, .. } => Ok(()),
+        Link { ever_connected: false, .. } => Err(Answer::raw(StatusCode::BAD_REQUEST, json!({}))),
+        _ => Err(Answer::raw(
+            StatusCode::BAD_REQUEST,
+            json!({
+                "data": null, "isBoom": true, "isServer": false,
+                "output": {
+                    "statusCode": 428, "headers": {},
+                    "payload": {"statusCode": 428, "error": "Precondition Required", "message": "Connection Closed"},
+                },
+            }),
+        )),
+    }
+}
+
+pub(super) async fn find_messages(State(sandbox): State<Sandbox>, request: Guarded) -> Answer {
+    let found = |request: &Guarded| request.instance.history.find_messages(&request.instance.id, &request.body);
+    find(&sandbox, &request, no_messages(), found).await
+}
+
+pub(super) async fn find_statuses(State(sandbox): State<Sandbox>, request: Guarded) -> Answer {
+    let found = |request: &Guarded| request.instance.history.find_statuses(&request.instance.id, &request.body);
+    find(&sandbox, &request, json!([]), found).await
+}
+
+async fn find(sandbox: &Sandbox, request: &Guarded, nothing: Value, found: impl Fn(&Guarded) -> Value) -> Answer {
+    let (_, faults, _) = sandbox.books();
+    let Some(fault) = faults.strike(FaultOn::Find, &request.instance.name, None) else {
+        return Answer::ok(found(request));
+    };
+    sleep(Duration::from_millis(fault.latency_ms)).await;
+    let ending = match fault.effect {
+        Effect::None => Ending::Answer(Answer::ok(found(request))),
+        Effect::FindSeesNothing => Ending::Answer(Answer::ok(nothing)),
+        _ => ending_of(&fault, &request.instance.name),
+    };
+    request.line.end(sandbox, ending).await
+}

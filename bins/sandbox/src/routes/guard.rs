@@ -1,0 +1,138 @@
+//! What stands before every route that names an instance, in Evolution's order: the body is parsed, the instance
+//! exists (404), the key fits (401). Then the hole: a query parameter overwrites the instance after the key was checked.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::clock::now;
+use crate::connection::Scissors;
+use crate::instance::Instance;
+use crate::sandbox::Sandbox;
+use crate::sending::Ending;
+use crate::settings::{InstanceSettings, Integration, Key};
+
+/// A request that passed the guards.
+pub(crate) struct Guarded {
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) body: Value,
+    pub(crate) received_at: i64,
+    pub(crate) line: Line,
+}
+
+/// The connection a request came by.
+pub(crate) struct Line(Scissors);
+
+#[derive(Deserialize)]
+struct Overwrite {
+    #[serde(rename = "instanceName")]
+    instance_name: Option<String>,
+}
+
+impl FromRequest<Sandbox> for Guarded {
+    type Rejection = Answer;
+
+    async fn from_request(request: Request, sandbox: &Sandbox) -> Result<Self, Answer> {
+        let received_at = now().timestamp_millis();
+        let (mut parts, body) = request.into_parts();
+        let body = parse_body(&parts.headers, Request::new(body)).await?;
+        let instance = named_instance(&mut parts, sandbox).await?;
+        let instance = overwritten(&parts, sandbox)?.unwrap_or(instance);
+        let line = Line(
+            parts
+                .extensions
+                .get()
+                .map(|ConnectInfo(scissors): &ConnectInfo<Scissors>| scissors.clone())
+                .unwrap_or_default(),
+        );
+        Ok(Self { instance, body, received_at, line })
+    }
+}
+
+impl Line {
+    /// Ends a request as it was decided: with the answer, with the line cut, or not before shutdown.
+    pub(crate) async fn end(&self, sandbox: &Sandbox, ending: Ending) -> Answer {
+        match ending {
+            Ending::Answer(answer) => return answer,
+            Ending::Cut => {}
+            Ending::Hang => sandbox.shutdown().cancelled().await,
+        }
+        self.0.cut();
+        Answer::empty(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+async fn named_instance(parts: &mut Parts, sandbox: &Sandbox) -> Result<Arc<Instance>, Answer> {
+    let Path(name) = Path::<String>::from_request_parts(parts, &())
+        .await
+        .map_err(|_| Answer::bad_request(json!(["Failed to decode the path"])))?;
+    let key = presented_key(&parts.headers);
+    if sandbox.settings().auto_create_instances && sandbox.instance(&name).is_none() {
+        sandbox.create_instance(made_up(&name, key));
+    }
+    let instance = sandbox.instance(&name).ok_or_else(|| Answer::no_such_instance(&name))?;
+    let allowed = key == Some(instance.token.reveal()) || is_global(sandbox, key);
+    if allowed { Ok(instance) } else { Err(Answer::unauthorized()) }
+}
+
+/// The isolation hole of 2.3.7: whoever holds one token sends from every instance of the server.
+fn overwritten(parts: &Parts, sandbox: &Sandbox) -> Result<Option<Arc<Instance>>, Answer> {
+    let Some(name) = queried_instance(parts) else { return Ok(None) };
+    let missing = "Cannot read properties of undefined (reading 'textMessage')";
+    sandbox.instance(&name).map(Some).ok_or_else(|| Answer::internal(missing))
+}
+
+pub(crate) fn queried_instance(parts: &Parts) -> Option<String> {
+    Query::<Overwrite>::try_from_uri(&parts.uri).ok().and_then(|Query(overwrite)| overwrite.instance_name)
+}
+
+pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
+    headers.get("apikey").and_then(|key| key.to_str().ok())
+}
+
+pub(crate) fn is_global(sandbox: &Sandbox, key: Option<&str>) -> bool {
+    key == Some(sandbox.settings().api_key.reveal())
+}
+
+fn made_up(name: &str, key: Option<&str>) -> InstanceSettings {
+    InstanceSettings {
+        name: name.to_owned(),
+        token: key.map(Key::new),
+        integration: Integration::Baileys,
+        number: None,
+        connected: true,
+    }
+}
+
+/// A body that is not declared as JSON is no body; one that is declared and is none is refused before anything else.
+pub(crate) async fn parse_body(headers: &HeaderMap, request: Request) -> Result<Value, Answer> {
+    let declared = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let bytes = Bytes::from_request(request, &())
+        .await
+        .map_err(|_| Answer::error(StatusCode::PAYLOAD_TOO_LARGE, "request entity too large"))?;
+    if bytes.is_empty() || !declared.contains("json") {
+        return Ok(json!({}));
+    }
+    serde_json::from_slice(&bytes).map_err(|error| Answer::malformed_json(&syntax_error(&bytes, &error)))
+}
+
+/// The sentence of JavaScript's JSON.parse for the commonest mistakes.
+fn syntax_error(bytes: &[u8], error: &serde_json::Error) -> String {
+    let lines_before = bytes.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
+    let position = lines_before.map(<[u8]>::len).sum::<usize>() + error.column().saturating_sub(1);
+    let found = bytes.get(position).map(|byte| char::from(*byte));
+    match found {
+        _ if error.is_eof() => "Unexpected end of JSON input".to_owned(),
+        None => "Unexpected end of JSON input".to_owned(),
+        Some(_) if bytes[..position].trim_ascii_end().ends_with(b"{") => {
+            format!("Expected property name or '}}' in JSON at position {position}")
+        }
+        Some(found) => format!("Unexpected token '{found}' in JSON at position {position}"),
+    }
+}

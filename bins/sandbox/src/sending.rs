@@ -1,0 +1,221 @@
+//! The work of one send, in Evolution's order: number lookup, delay, frame write, row, event, answer. A fault may take
+//! the answer's place, or the message's. Validation and keys are done before (`routes`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::answer::Answer;
+use crate::clock::now;
+use crate::faults::{Effect, Fault, FaultOn};
+use crate::history::StoredMessage;
+use crate::instance::{Instance, InstanceState, Link};
+use crate::ledger::Departure;
+use crate::numbers::canonical_jid;
+use crate::sandbox::Sandbox;
+use crate::settings::Integration;
+use crate::webhook;
+
+/// One accepted request to send.
+pub(crate) struct Order {
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) number: String,
+    /// For the ledger: the text, the caption, or the description of buttons.
+    pub(crate) text: String,
+    pub(crate) message_type: String,
+    pub(crate) message: Value,
+    pub(crate) delay: Duration,
+    pub(crate) received_at: i64,
+}
+
+/// How a request ends.
+pub(crate) enum Ending {
+    /// With an answer.
+    Answer(Answer),
+    /// With the connection closed.
+    Cut,
+    /// Never.
+    Hang,
+}
+
+/// Whether Evolution's own database takes the row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Database {
+    Works,
+    Fails,
+}
+
+/// Sends, or fails as the first fault that strikes says.
+pub(crate) async fn send(sandbox: Sandbox, order: Order) -> Ending {
+    let (_, faults, _) = sandbox.books();
+    let Some(fault) = faults.strike(FaultOn::Send, &order.instance.name, Some(&order.number)) else {
+        return Ending::Answer(transmit(&sandbox, &order, Database::Works).await);
+    };
+    sleep(Duration::from_millis(fault.latency_ms)).await;
+    if fault.message_leaves() {
+        let database = if fault.effect == Effect::Database400 { Database::Fails } else { Database::Works };
+        let answer = transmit(&sandbox, &order, database).await;
+        // What could not leave cannot get lost on its way back either: the honest refusal stands.
+        if fault.effect == Effect::None || answer.status != StatusCode::CREATED {
+            return Ending::Answer(answer);
+        }
+    }
+    ending_of(&fault, &order.instance.name)
+}
+
+/// What a struck request sees, once the message has left or not.
+pub(crate) fn ending_of(fault: &Fault, instance: &str) -> Ending {
+    Ending::Answer(match fault.effect {
+        Effect::ReplyLost => return Ending::Cut,
+        Effect::Hang => return Ending::Hang,
+        Effect::ConnectionClosed400 => Answer::thrown("Error: Connection Closed"),
+        Effect::TimedOut400 => Answer::thrown("Error: Timed Out"),
+        Effect::Database400 => {
+            Answer::thrown("PrismaClientKnownRequestError: Can't reach database server at `127.0.0.1:5432`")
+        }
+        Effect::ConnectionClosed500 => Answer::internal("Connection Closed"),
+        Effect::Envelope500 => Answer::internal("Cannot read properties of undefined (reading 'find')"),
+        Effect::Unauthorized401 => Answer::unauthorized(),
+        Effect::NotFound404 => Answer::no_such_instance(instance),
+        Effect::Html502 => {
+            Answer::html(StatusCode::BAD_GATEWAY, "<html><head><title>502 Bad Gateway</title></head></html>")
+        }
+        Effect::License503 => Answer::raw(
+            StatusCode::SERVICE_UNAVAILABLE,
+            json!({"error": "service not activated", "code": "LICENSE_REQUIRED", "register_url": "", "instance_id": ""}),
+        ),
+        Effect::None | Effect::Empty201 | Effect::FindSeesNothing => Answer::empty(StatusCode::CREATED),
+    })
+}
+
+async fn transmit(sandbox: &Sandbox, order: &Order, database: Database) -> Answer {
+    let instance = &order.instance;
+    let link = instance.link();
+    if link.state == InstanceState::Absent {
+        return Answer::internal("Cannot read properties of undefined (reading 'textMessage')");
+    }
+    if instance.integration == Integration::Evolution {
+        sleep(order.delay).await;
+        return leave(sandbox, order, order.number.clone(), database);
+    }
+    let jid = canonical_jid(&order.number);
+    if let Err(refusal) = look_up(sandbox, order, link, &jid) {
+        return refusal;
+    }
+    sleep(order.delay).await;
+    match instance.link() {
+        Link { state: InstanceState::Open, .. } => leave(sandbox, order, jid, database),
+        Link { authenticated: false, .. } if order.delay.is_zero() => {
+            Answer::thrown("TypeError: Cannot read properties of undefined (reading 'id')")
+        }
+        _ => Answer::thrown("Error: Connection Closed"),
+    }
+}
+
+/// A cached number needs no connection; any other is asked of WhatsApp, before the delay.
+fn look_up(sandbox: &Sandbox, order: &Order, link: Link, jid: &str) -> Result<(), Answer> {
+    let (_, _, directory) = sandbox.books();
+    if directory.is_cached(jid) {
+        return Ok(());
+    }
+    if !link.ever_connected {
+        return Err(Answer::internal("Cannot read properties of undefined (reading 'onWhatsApp')"));
+    }
+    if link.state != InstanceState::Open {
+        return Err(Answer::internal("Connection Closed"));
+    }
+    if directory.look_up(&order.number, jid) {
+        return Ok(());
+    }
+    Err(Answer::bad_request(json!([{"jid": jid, "exists": false, "number": order.number}])))
+}
+
+/// The frame write: from here on the message has left, whatever the caller gets to hear.
+fn leave(sandbox: &Sandbox, order: &Order, remote_jid: String, database: Database) -> Answer {
+    let now = now();
+    let row = row_of(sandbox, order, remote_jid, now.timestamp());
+    let (ledger, _, _) = sandbox.books();
+    ledger.append(Departure {
+        instance: order.instance.name.clone(),
+        number: order.number.clone(),
+        remote_jid: row.remote_jid.clone(),
+        text: order.text.clone(),
+        message_id: row.key_id.clone(),
+        received_at: order.received_at,
+        left_at: now.timestamp_millis(),
+    });
+    let body = sent_body(&row, &order.instance);
+    // The EVOLUTION channel posts its event before the INSERT, Baileys after it.
+    if database == Database::Works || order.instance.integration == Integration::Evolution {
+        webhook::emit(sandbox, &order.instance, "send.message", || body.clone());
+    }
+    if database == Database::Works {
+        let key_id = row.key_id.clone();
+        order.instance.history.store(row);
+        acknowledge_later(sandbox, &order.instance, key_id);
+    }
+    Answer::created(body)
+}
+
+fn row_of(sandbox: &Sandbox, order: &Order, remote_jid: String, timestamp: i64) -> StoredMessage {
+    let baileys = order.instance.integration == Integration::Baileys;
+    StoredMessage {
+        id: sandbox.ids().uuid().to_string(),
+        key_id: if baileys { sandbox.ids().message_id() } else { sandbox.ids().uuid().to_string() },
+        remote_jid,
+        remote_jid_alt: None,
+        from_me: true,
+        push_name: baileys.then(|| "Você".to_owned()),
+        message_type: order.message_type.clone(),
+        message: order.message.clone(),
+        timestamp,
+        source: if baileys { "web" } else { "unknown" }.to_owned(),
+        updates: Vec::new(),
+    }
+}
+
+fn sent_body(row: &StoredMessage, instance: &Instance) -> Value {
+    let mut body = json!({
+        "key": {"fromMe": true, "id": row.key_id, "remoteJid": row.remote_jid}, "message": row.message,
+        "messageType": row.message_type, "messageTimestamp": row.timestamp, "source": row.source,
+        "instanceId": instance.id,
+    });
+    if let Some(push_name) = &row.push_name {
+        body["pushName"] = json!(push_name);
+        body["status"] = json!("PENDING");
+        body["contextInfo"] = json!(null);
+    }
+    body
+}
+
+/// The recipient's phone: DELIVERY_ACK and READ, each after its time. Only WhatsApp has statuses.
+fn acknowledge_later(sandbox: &Sandbox, instance: &Arc<Instance>, key_id: String) {
+    let times = sandbox.statuses();
+    if instance.integration != Integration::Baileys || (times.delivery_ack_ms, times.read_ms) == (None, None) {
+        return;
+    }
+    let (handle, instance) = (sandbox.clone(), Arc::clone(instance));
+    sandbox.spawn_until_shutdown(async move {
+        let mut waited = 0;
+        for (status, after) in [("DELIVERY_ACK", times.delivery_ack_ms), ("READ", times.read_ms)] {
+            let Some(after) = after else { continue };
+            sleep(Duration::from_millis(after.saturating_sub(waited))).await;
+            waited = waited.max(after);
+            acknowledge(&handle, &instance, &key_id, status);
+        }
+    });
+}
+
+fn acknowledge(sandbox: &Sandbox, instance: &Instance, key_id: &str, status: &'static str) {
+    let update_id = sandbox.ids().uuid().to_string();
+    let Some((row_id, remote_jid)) = instance.history.add_status(key_id, update_id, status) else { return };
+    webhook::emit(sandbox, instance, "messages.update", || {
+        json!({
+            "keyId": key_id, "remoteJid": remote_jid, "fromMe": true, "status": status, "instanceId": instance.id,
+            "messageId": row_id,
+        })
+    });
+}

@@ -1,0 +1,206 @@
+//! A contact's name: what may be one, and how it is written in a message when the ERP shouts.
+
+use std::fmt;
+
+use crate::Language;
+use crate::text::{fold_whitespace, is_bidi_control};
+
+const MAX_CHARACTERS: usize = 200;
+/// Words that stay small inside a person's name.
+const PARTICLES: [&str; 10] = ["de", "da", "do", "das", "dos", "e", "di", "du", "del", "von"];
+/// Words that only companies carry, as they are registered in Brazil.
+const COMPANY_WORDS: [&str; 15] = [
+    "LTDA",
+    "LTDA.",
+    "S/A",
+    "SA",
+    "S.A.",
+    "S.A",
+    "ME",
+    "EPP",
+    "MEI",
+    "EIRELI",
+    "CIA",
+    "CIA.",
+    "&",
+    "CONDOMINIO",
+    "CONDOMÍNIO",
+];
+
+/// A person's or a company's name: 1 to 200 characters, white space folded, no control characters. Debug hides it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ContactName(String);
+
+impl ContactName {
+    /// Trims, checks, and folds runs of spaces.
+    ///
+    /// # Errors
+    /// [`ContactNameError`] where nothing is left, it is too long, or it holds characters that no name has.
+    pub fn parse(text: &str) -> Result<Self, ContactNameError> {
+        if text.trim().chars().any(|other| other.is_control() || is_bidi_control(other)) {
+            return Err(ContactNameError::InvalidCharacters);
+        }
+        let folded = fold_whitespace(text);
+        match folded.chars().count() {
+            0 => Err(ContactNameError::Empty),
+            1..=MAX_CHARACTERS => Ok(Self(folded)),
+            _ => Err(ContactNameError::TooLong),
+        }
+    }
+
+    /// As it came, white space folded: how it is stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As it stands in a message: a person's name that came in capitals only is written like a name, `MARIA DA SILVA` as
+    /// `Maria da Silva`. Mixed case is left as it is, and so are companies.
+    pub fn display(&self) -> String {
+        if self.is_company() || !is_shouted(&self.0) {
+            return self.0.clone();
+        }
+        let words = self.0.split(' ').enumerate().map(|(index, word)| written_like_a_name(word, index == 0));
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// What one would call them: a person's first name, a company's whole name.
+    pub fn first_name(&self) -> String {
+        let name = self.display();
+        if self.is_company() {
+            return name;
+        }
+        name.split(' ').next().unwrap_or_default().to_owned()
+    }
+
+    fn is_company(&self) -> bool {
+        let upper = self.0.to_uppercase();
+        upper.split(' ').skip(1).any(|word| COMPANY_WORDS.contains(&word))
+            || upper.split(' ').next().is_some_and(|word| word.starts_with("CONDOM"))
+            || upper.chars().any(|character| character.is_ascii_digit())
+    }
+}
+
+impl fmt::Debug for ContactName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}***", self.0.chars().next().unwrap_or('?'))
+    }
+}
+
+fn is_shouted(name: &str) -> bool {
+    name.chars().any(char::is_uppercase) && !name.chars().any(char::is_lowercase)
+}
+
+fn written_like_a_name(word: &str, is_first: bool) -> String {
+    let lower = word.to_lowercase();
+    if !is_first && PARTICLES.contains(&lower.as_str()) {
+        return lower;
+    }
+    if is_numeral(word) {
+        return word.to_owned();
+    }
+    let mut begins = true;
+    let mut written = String::with_capacity(word.len());
+    for letter in lower.chars() {
+        if begins {
+            written.extend(letter.to_uppercase());
+        } else {
+            written.push(letter);
+        }
+        begins = matches!(letter, '\'' | '’' | '-' | '.' | '(');
+    }
+    written
+}
+
+/// `II`, `III`, `IV` after a name.
+fn is_numeral(word: &str) -> bool {
+    matches!(word, "II" | "III" | "IV")
+}
+
+/// Why a text is no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ContactNameError {
+    /// Nothing but white space.
+    #[error("the name is empty")]
+    Empty,
+    /// Above 200 characters.
+    #[error("the name has more than 200 characters")]
+    TooLong,
+    /// A control character, or one that turns the direction of the text.
+    #[error("the name holds control characters")]
+    InvalidCharacters,
+}
+
+impl ContactNameError {
+    /// Stable name in problem documents.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "name_empty",
+            Self::TooLong => "name_too_long",
+            Self::InvalidCharacters => "name_invalid_characters",
+        }
+    }
+
+    /// What is wrong, what is expected, how to mend it.
+    pub fn explain(&self, language: Language) -> String {
+        let (portuguese, english) = match self {
+            Self::Empty => {
+                ("O nome está vazio. Informe o nome do contato.", "The name is empty. Give the contact's name.")
+            }
+            Self::TooLong => (
+                "O nome tem mais de 200 caracteres. Envie um nome mais curto.",
+                "The name has more than 200 characters. Send a shorter one.",
+            ),
+            Self::InvalidCharacters => (
+                "O nome contém caracteres de controle. Remova-os e envie só texto.",
+                "The name holds control characters. Remove them and send plain text.",
+            ),
+        };
+        language.pick(portuguese, english).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shouted_name_is_written_like_a_name() {
+        for (text, name, first) in [
+            ("MARIA DA SILVA", "Maria da Silva", "Maria"),
+            ("  JOÃO   D'ÁVILA E SOUZA ", "João D'Ávila e Souza", "João"),
+            ("ANA-MARIA DOS SANTOS FILHO", "Ana-Maria dos Santos Filho", "Ana-Maria"),
+            ("JOSÉ CARLOS III", "José Carlos III", "José"),
+            ("DE PAULA", "De Paula", "De"),
+            ("Maria da Silva", "Maria da Silva", "Maria"),
+            ("maria", "maria", "maria"),
+            ("McDonald", "McDonald", "McDonald"),
+            ("ACME LTDA", "ACME LTDA", "ACME LTDA"),
+            ("PADARIA SÃO JOSÉ ME", "PADARIA SÃO JOSÉ ME", "PADARIA SÃO JOSÉ ME"),
+            ("Silva & Filhos", "Silva & Filhos", "Silva & Filhos"),
+            ("POSTO 7", "POSTO 7", "POSTO 7"),
+        ] {
+            let parsed = ContactName::parse(text).unwrap();
+            assert_eq!((parsed.display().as_str(), parsed.first_name().as_str()), (name, first));
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        for (text, code) in [
+            ("", "name_empty"),
+            (" \t\n", "name_empty"),
+            ("Maria\0", "name_invalid_characters"),
+            ("Maria\nSilva", "name_invalid_characters"),
+            ("Maria\u{202e}", "name_invalid_characters"),
+            (&"a".repeat(201), "name_too_long"),
+        ] {
+            assert_eq!(ContactName::parse(text).unwrap_err().code(), code);
+        }
+        assert!(ContactName::parse(&"á".repeat(200)).is_ok());
+    }
+
+    #[test]
+    fn debug_hides_the_name() {
+        assert_eq!(format!("{:?}", ContactName::parse("Maria da Silva").unwrap()), "M***");
+    }
+}

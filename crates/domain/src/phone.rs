@@ -1,0 +1,176 @@
+//! Phone numbers as Brazilian ERPs hold them, and everybody else's in E.164. The rules for Brazil stand in `brazil`;
+//! what is valid elsewhere is asked of the `phonenumber` library.
+
+mod brazil;
+mod error;
+
+use std::fmt;
+
+pub use error::PhoneError;
+
+/// Longest text that is looked at; anything beyond is no phone number.
+const MAX_TEXT: usize = 40;
+/// E.164 allows fifteen digits, country code included.
+const MAX_DIGITS: usize = 15;
+
+/// What kind of line a number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PhoneKind {
+    /// A Brazilian mobile, nine digits after the area code.
+    Mobile,
+    /// A Brazilian landline; WhatsApp Business may live on one, so it is accepted.
+    Landline,
+    /// A number of any other country.
+    Foreign,
+}
+
+/// A valid phone number. It can only be made by parsing, and Debug hides its middle.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PhoneNumber {
+    e164: String,
+}
+
+impl PhoneNumber {
+    /// Reads a number as a person or an ERP writes it.
+    ///
+    /// Brazil: with or without `55`, `+55`, `0055`, a leading `0`, a carrier code (`0xx11`, `015 11`), punctuation; the
+    /// area code (DDD) is required, and an eight-digit mobile gets its ninth digit. Ten or eleven digits are always read
+    /// as DDD and number, so `55 99999-8888` is a number in Rio Grande do Sul and not half a number of the country.
+    /// Other countries: E.164 with a leading `+`.
+    ///
+    /// # Errors
+    /// [`PhoneError`] says what is wrong without repeating the number.
+    pub fn parse(text: &str) -> Result<Self, PhoneError> {
+        let written = Written::read(text)?;
+        let e164 = match written.digits.strip_prefix("55") {
+            _ if !written.has_plus => brazil::without_plus(&written.digits)?,
+            Some(national) => brazil::national(national)?,
+            None => foreign(&written.digits)?,
+        };
+        Ok(Self { e164 })
+    }
+
+    /// Takes back what [`as_e164`](Self::as_e164) gave and the database kept, without judging it anew: the library's
+    /// knowledge of a country may have changed since.
+    ///
+    /// # Errors
+    /// [`PhoneError::Invalid`] where the text has not the form of E.164.
+    pub fn from_stored(text: &str) -> Result<Self, PhoneError> {
+        let digits = text.strip_prefix('+').ok_or(PhoneError::Invalid)?;
+        let is_e164 = (6..=MAX_DIGITS).contains(&digits.len())
+            && !digits.starts_with('0')
+            && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if is_e164 { Ok(Self { e164: text.to_owned() }) } else { Err(PhoneError::Invalid) }
+    }
+
+    /// With the plus, such as `+5511988887777`: how it is stored.
+    pub fn as_e164(&self) -> &str {
+        &self.e164
+    }
+
+    /// Without the plus, such as `5511988887777`: how Evolution API wants it.
+    pub fn digits(&self) -> &str {
+        self.e164.trim_start_matches('+')
+    }
+
+    /// Mobile, landline or foreign.
+    pub fn kind(&self) -> PhoneKind {
+        match self.brazilian() {
+            None => PhoneKind::Foreign,
+            Some((_, subscriber)) if subscriber.len() == 9 => PhoneKind::Mobile,
+            Some(_) => PhoneKind::Landline,
+        }
+    }
+
+    /// As a Brazilian writes it, `(11) 98888-7777`; a foreign number stays in E.164. For the person whose number it is,
+    /// never for a log.
+    pub fn national(&self) -> String {
+        let Some((ddd, subscriber)) = self.brazilian() else { return self.e164.clone() };
+        let (exchange, line) = subscriber.split_at(subscriber.len().saturating_sub(4));
+        format!("({ddd}) {exchange}-{line}")
+    }
+
+    /// With the four digits before the last four hidden, such as `+55119****7777`: for logs and operators.
+    pub fn masked(&self) -> String {
+        let (head, last) = self.e164.split_at(self.e164.len().saturating_sub(4));
+        let country = head.get(..head.len().saturating_sub(4)).filter(|kept| !kept.is_empty()).unwrap_or("+");
+        format!("{country}****{last}")
+    }
+
+    fn brazilian(&self) -> Option<(&str, &str)> {
+        let national = self.e164.strip_prefix("+55")?;
+        matches!(national.len(), 10 | 11).then(|| national.split_at(2))
+    }
+}
+
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+/// The digits of a text, and whether a plus stood before them.
+struct Written {
+    digits: String,
+    has_plus: bool,
+}
+
+impl Written {
+    fn read(text: &str) -> Result<Self, PhoneError> {
+        let text = text.trim_matches(' ');
+        if text.is_empty() {
+            return Err(PhoneError::Empty);
+        }
+        if text.chars().count() > MAX_TEXT {
+            return Err(PhoneError::TooLong);
+        }
+        let mut written = Self { digits: String::with_capacity(MAX_TEXT), has_plus: false };
+        for character in text.chars() {
+            written.take(character)?;
+        }
+        written.drop_carrier_placeholder()?;
+        if written.digits.is_empty() {
+            return Err(PhoneError::TooShort);
+        }
+        Ok(written)
+    }
+
+    fn take(&mut self, character: char) -> Result<(), PhoneError> {
+        match character {
+            '0'..='9' => self.digits.push(character),
+            'x' | 'X' => self.digits.push('x'),
+            '+' if !self.has_plus && self.digits.is_empty() => self.has_plus = true,
+            ' ' | '\u{a0}' | '(' | ')' | '-' | '.' | '/' | '\u{2010}'..='\u{2015}' => {}
+            _ => return Err(PhoneError::InvalidCharacters),
+        }
+        Ok(())
+    }
+
+    /// `0xx11…` is how Brazilian letterheads write "0, a carrier of your choice, 11…"; an x elsewhere is no digit.
+    fn drop_carrier_placeholder(&mut self) -> Result<(), PhoneError> {
+        for prefix in ["0xx", "550xx", "00550xx"] {
+            if let Some(rest) = self.digits.strip_prefix(prefix) {
+                self.digits = format!("{}{rest}", prefix.trim_end_matches("0xx"));
+                break;
+            }
+        }
+        if self.digits.contains('x') { Err(PhoneError::InvalidCharacters) } else { Ok(()) }
+    }
+}
+
+fn foreign(digits: &str) -> Result<String, PhoneError> {
+    if digits.len() > MAX_DIGITS {
+        return Err(PhoneError::TooLong);
+    }
+    if digits.len() < 7 {
+        return Err(PhoneError::TooShort);
+    }
+    let number = phonenumber::parse(None, format!("+{digits}")).map_err(|_| PhoneError::Invalid)?;
+    if !number.is_valid() {
+        return Err(PhoneError::Invalid);
+    }
+    Ok(number.format().mode(phonenumber::Mode::E164).to_string())
+}
+
+#[cfg(test)]
+mod tests;

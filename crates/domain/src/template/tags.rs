@@ -1,0 +1,143 @@
+//! Cuts a template into text, tags and comments, and reads each tag by itself. Whether tags fit together is `grammar`'s.
+
+use super::TemplateProblem;
+use crate::text::{is_template_word, is_variable_name};
+
+/// A piece of a template, and the byte at which it begins.
+pub(super) struct Piece<'a> {
+    pub(super) at: usize,
+    pub(super) kind: PieceKind<'a>,
+}
+
+pub(super) enum PieceKind<'a> {
+    Text(&'a str),
+    Tag(Tag<'a>),
+    Comment,
+}
+
+/// The two helpers that may open a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Block {
+    If,
+    Unless,
+}
+
+impl Block {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::If => "if",
+            Self::Unless => "unless",
+        }
+    }
+
+    fn read(word: &str) -> Option<Self> {
+        [Self::If, Self::Unless].into_iter().find(|block| block.as_str() == word)
+    }
+}
+
+pub(super) enum Tag<'a> {
+    Variable(&'a str),
+    Open(Block, &'a str),
+    Else,
+    Close(Block),
+}
+
+/// What is wrong, and the byte at which.
+pub(super) type Wrong = (usize, TemplateProblem);
+
+/// All pieces in order.
+pub(super) fn pieces(source: &str) -> Result<Vec<Piece<'_>>, Wrong> {
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = source.get(at..).filter(|rest| !rest.is_empty()) {
+        let text = rest.find("{{").map_or(rest, |length| &rest[..length]);
+        if !text.is_empty() {
+            pieces.push(read_text(text, at, rest.len() > text.len())?);
+            at += text.len();
+            continue;
+        }
+        let (piece, length) = read_tag(rest, at)?;
+        pieces.push(piece);
+        at += length;
+    }
+    Ok(pieces)
+}
+
+fn read_text(text: &str, at: usize, tag_follows: bool) -> Result<Piece<'_>, Wrong> {
+    if let Some(stray) = text.find("}}") {
+        return Err((at + stray, TemplateProblem::StrayBraces));
+    }
+    if tag_follows && text.ends_with('\\') {
+        return Err((at + text.len() - 1, TemplateProblem::not_allowed("\\{{")));
+    }
+    Ok(Piece { at, kind: PieceKind::Text(text) })
+}
+
+/// Reads what begins with `{{`; answers its length too.
+fn read_tag(rest: &str, at: usize) -> Result<(Piece<'_>, usize), Wrong> {
+    let inner = &rest[2..];
+    if inner.starts_with('{') {
+        return Err((at, TemplateProblem::not_allowed("{{{")));
+    }
+    if let Some(comment) = inner.strip_prefix('!') {
+        let length = comment_length(comment).ok_or((at, TemplateProblem::UnclosedTag))?;
+        return Ok((Piece { at, kind: PieceKind::Comment }, 3 + length));
+    }
+    let length = inner.find("}}").ok_or((at, TemplateProblem::UnclosedTag))?;
+    let body = &inner[..length];
+    if body.contains("{{") {
+        return Err((at, TemplateProblem::UnclosedTag));
+    }
+    if inner[length..].starts_with("}}}") {
+        return Err((at + 2 + length, TemplateProblem::StrayBraces));
+    }
+    let tag = read_body(body.trim()).map_err(|problem| (at, problem))?;
+    Ok((Piece { at, kind: PieceKind::Tag(tag) }, length + 4))
+}
+
+/// How much of what follows `{{!` is the comment, its end included. One that begins with `--` also ends with `--`.
+fn comment_length(comment: &str) -> Option<usize> {
+    let Some(dashed) = comment.trim_start().strip_prefix("--") else { return comment.find("}}").map(|end| end + 2) };
+    let begins = comment.len() - dashed.len();
+    dashed.find("--}}").map(|end| begins + end + 4)
+}
+
+fn read_body(body: &str) -> Result<Tag<'_>, TemplateProblem> {
+    for mark in ["#*", "#>", "#^", ">", "*", "&", "^", "~", "#~", "/~"] {
+        if body.starts_with(mark) {
+            return Err(TemplateProblem::not_allowed(&format!("{{{{{mark}")));
+        }
+    }
+    if body.ends_with('~') {
+        return Err(TemplateProblem::not_allowed("~}}"));
+    }
+    if let Some(opening) = body.strip_prefix('#') {
+        return read_opening(opening.trim_start());
+    }
+    if let Some(word) = body.strip_prefix('/') {
+        let word = word.trim_start();
+        return Block::read(word).map(Tag::Close).ok_or_else(|| TemplateProblem::unknown_helper(word));
+    }
+    match body.split_once(char::is_whitespace) {
+        None if body == "else" => Ok(Tag::Else),
+        Some(("else", _)) => Err(TemplateProblem::not_allowed("{{else if}}")),
+        Some((word, _)) if is_variable_name(word) => Err(TemplateProblem::unknown_helper(word)),
+        _ => read_name(body).map(Tag::Variable),
+    }
+}
+
+fn read_opening(opening: &str) -> Result<Tag<'_>, TemplateProblem> {
+    let (word, condition) = opening.split_once(char::is_whitespace).unwrap_or((opening, ""));
+    let block = Block::read(word).ok_or_else(|| TemplateProblem::unknown_helper(word))?;
+    if condition.trim().is_empty() {
+        return Err(TemplateProblem::MissingCondition { helper: word.to_owned() });
+    }
+    read_name(condition.trim()).map(|name| Tag::Open(block, name))
+}
+
+fn read_name(name: &str) -> Result<&str, TemplateProblem> {
+    if is_variable_name(name) && !is_template_word(name) {
+        return Ok(name);
+    }
+    Err(TemplateProblem::invalid_name(name))
+}

@@ -1,0 +1,222 @@
+//! The variables that an ERP sends with a contact: scalars with simple names, and none of ours.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::VARIABLE_NAMES;
+use crate::Language;
+use crate::text::{is_bidi_control, is_template_word, is_variable_name};
+
+const MAX_VARIABLES: usize = 50;
+const MAX_CHARACTERS: usize = 1000;
+/// How much of a wrong name is shown.
+const SHOWN_CHARACTERS: usize = 40;
+
+/// A contact's own variables: at most 50 strings, numbers and booleans. Debug shows the names only.
+#[derive(Clone, Default, PartialEq)]
+pub struct OwnVariables(Map<String, Value>);
+
+impl OwnVariables {
+    /// Checks what the ERP sent. `null` counts as absent. Strings lose white space at both ends (ERPs pad columns), and
+    /// CR LF becomes LF.
+    ///
+    /// # Errors
+    /// [`VariablesError`] names the first variable that is wrong.
+    pub fn parse(sent: &Map<String, Value>) -> Result<Self, VariablesError> {
+        if sent.len() > MAX_VARIABLES {
+            return Err(VariablesError::TooMany { count: sent.len() });
+        }
+        let mut own = Map::new();
+        for (name, value) in sent {
+            check_name(name)?;
+            if let Some(value) = scalar(name, value)? {
+                own.insert(name.clone(), value);
+            }
+        }
+        Ok(Self(own))
+    }
+
+    /// By name: how they are stored, and what a template's schema is asked about.
+    pub fn as_map(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OwnVariables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+fn check_name(name: &str) -> Result<(), VariablesError> {
+    if VARIABLE_NAMES.contains(&name) || is_template_word(name) {
+        return Err(VariablesError::Reserved { name: name.to_owned() });
+    }
+    if is_variable_name(name) && name.len() <= SHOWN_CHARACTERS {
+        return Ok(());
+    }
+    let shown = name.chars().filter(|other| !other.is_control() && !is_bidi_control(*other));
+    Err(VariablesError::InvalidName { name: shown.take(SHOWN_CHARACTERS).collect() })
+}
+
+fn scalar(name: &str, value: &Value) -> Result<Option<Value>, VariablesError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Bool(_) | Value::Number(_) => Ok(Some(value.clone())),
+        Value::Array(_) | Value::Object(_) => Err(VariablesError::NotScalar { name: name.to_owned() }),
+        Value::String(text) => {
+            let text = text.replace("\r\n", "\n").trim().to_owned();
+            if text.chars().count() > MAX_CHARACTERS {
+                return Err(VariablesError::TooLong { name: name.to_owned() });
+            }
+            if text.chars().any(|other| (other.is_control() && other != '\n') || is_bidi_control(other)) {
+                return Err(VariablesError::InvalidCharacters { name: name.to_owned() });
+            }
+            Ok(Some(Value::String(text)))
+        }
+    }
+}
+
+/// Why an ERP's own variables cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VariablesError {
+    /// More than 50.
+    #[error("{count} variables, of which 50 are allowed")]
+    TooMany {
+        /// How many were sent.
+        count: usize,
+    },
+    /// One of ours, or a word of the template language.
+    #[error("the variable name {name:?} is reserved")]
+    Reserved {
+        /// The name.
+        name: String,
+    },
+    /// Not `[a-z_][a-z0-9_]*`, or longer than 40.
+    #[error("{name:?} is no variable name: use lower-case letters, digits and _, at most 40")]
+    InvalidName {
+        /// The name, cut short.
+        name: String,
+    },
+    /// A list or an object.
+    #[error("the variable {name:?} is neither a string, a number nor a boolean")]
+    NotScalar {
+        /// The name.
+        name: String,
+    },
+    /// More than 1000 characters.
+    #[error("the variable {name:?} has more than 1000 characters")]
+    TooLong {
+        /// The name.
+        name: String,
+    },
+    /// Control characters other than a line feed, or such as turn the direction of the text.
+    #[error("the variable {name:?} holds control characters")]
+    InvalidCharacters {
+        /// The name.
+        name: String,
+    },
+}
+
+impl VariablesError {
+    /// The variable that is wrong, where it is one.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::TooMany { .. } => None,
+            Self::Reserved { name }
+            | Self::InvalidName { name }
+            | Self::NotScalar { name }
+            | Self::TooLong { name }
+            | Self::InvalidCharacters { name } => Some(name),
+        }
+    }
+
+    /// Stable name in problem documents.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TooMany { .. } => "too_many_variables",
+            Self::Reserved { .. } => "reserved_variable",
+            Self::InvalidName { .. } => "variable_invalid_name",
+            Self::NotScalar { .. } => "variable_not_scalar",
+            Self::TooLong { .. } => "variable_too_long",
+            Self::InvalidCharacters { .. } => "variable_invalid_characters",
+        }
+    }
+
+    /// What is wrong, what is expected, how to mend it.
+    pub fn explain(&self, language: Language) -> String {
+        match self {
+            Self::TooMany { count } => language.pick(
+                format!("Foram enviadas {count} variáveis; o máximo é {MAX_VARIABLES}. Envie só as que o modelo usa."),
+                format!("{count} variables were sent; at most {MAX_VARIABLES} are allowed. Send those that the template uses."),
+            ),
+            Self::Reserved { name } => language.pick(
+                format!("O nome de variável \"{name}\" é reservado pelo sistema. Use outro, por exemplo \"meu_{name}\"."),
+                format!("The variable name \"{name}\" is reserved. Use another, for example \"meu_{name}\"."),
+            ),
+            Self::InvalidName { name } => language.pick(
+                format!("\"{name}\" não serve como nome de variável. Use até {SHOWN_CHARACTERS} letras minúsculas sem acento, dígitos e _, por exemplo \"link_boleto\"."),
+                format!("\"{name}\" is no variable name. Use up to {SHOWN_CHARACTERS} unaccented lower-case letters, digits and _, for example \"link_boleto\"."),
+            ),
+            Self::NotScalar { name } => language.pick(
+                format!("A variável \"{name}\" deve ser texto, número ou booleano; listas e objetos não são aceitos."),
+                format!("The variable \"{name}\" must be a string, a number or a boolean; lists and objects are not taken."),
+            ),
+            Self::TooLong { name } => language.pick(
+                format!("A variável \"{name}\" passa de {MAX_CHARACTERS} caracteres. Envie um texto mais curto."),
+                format!("The variable \"{name}\" has more than {MAX_CHARACTERS} characters. Send a shorter text."),
+            ),
+            Self::InvalidCharacters { name } => language.pick(
+                format!("A variável \"{name}\" contém caracteres de controle. Só a quebra de linha é aceita; remova os demais."),
+                format!("The variable \"{name}\" holds control characters. Only line feeds are taken; remove the others."),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(sent: &Value) -> Result<OwnVariables, VariablesError> {
+        OwnVariables::parse(sent.as_object().unwrap())
+    }
+
+    #[test]
+    fn scalars_are_taken_and_null_is_absent() {
+        let own = parse(&json!({"a": " x\r\ny ", "b": 1, "c": 1.5, "d": true, "e": null})).unwrap();
+        assert_eq!(own.as_map(), json!({"a": "x\ny", "b": 1, "c": 1.5, "d": true}).as_object().unwrap());
+    }
+
+    #[test]
+    fn everything_else_is_refused_by_name() {
+        for (sent, code, name) in [
+            (json!({"nome": "x"}), "reserved_variable", Some("nome")),
+            (json!({"referencia": null}), "reserved_variable", Some("referencia")),
+            (json!({"if": "x"}), "reserved_variable", Some("if")),
+            (json!({"elsewhere": "x"}), "reserved_variable", Some("elsewhere")),
+            (json!({"Link": "x"}), "variable_invalid_name", Some("Link")),
+            (json!({"a b": "x"}), "variable_invalid_name", Some("a b")),
+            (json!({"": "x"}), "variable_invalid_name", Some("")),
+            (json!({"a": []}), "variable_not_scalar", Some("a")),
+            (json!({"a": {}}), "variable_not_scalar", Some("a")),
+            (json!({"a": "x".repeat(1001)}), "variable_too_long", Some("a")),
+            (json!({"a": "x\u{7}y"}), "variable_invalid_characters", Some("a")),
+            (json!({"a": "x\u{202e}y"}), "variable_invalid_characters", Some("a")),
+        ] {
+            let error = parse(&sent).unwrap_err();
+            assert_eq!((error.code(), error.name()), (code, name));
+            assert_ne!(error.explain(Language::Portuguese), error.explain(Language::English));
+        }
+    }
+
+    #[test]
+    fn fifty_are_enough() {
+        let many = |count: usize| Value::Object((0..count).map(|index| (format!("v{index}"), json!(1))).collect());
+        assert!(parse(&many(50)).is_ok());
+        assert_eq!(parse(&many(51)).unwrap_err().code(), "too_many_variables");
+    }
+}

@@ -1,0 +1,137 @@
+//! The HTTP side of the gateway: one pooled client, one request per call, and no repetition of any kind.
+//! What an answer means is decided in `outcome` and `state`.
+
+use std::time::Duration;
+
+use regua_domain::PhoneNumber;
+use reqwest::{Client, RequestBuilder, Response, redirect, retry};
+use serde::Serialize;
+
+use crate::address::InstanceAddress;
+use crate::outcome::{Outcome, Reply, outcome};
+use crate::state::{ConnectionState, connection_state};
+
+/// Link previews are off: with a URL in the text (a payment page) Evolution would fetch it for up to 3 s before each
+/// send, and would show the debtor whatever that page answered to a server.
+pub const LINK_PREVIEW: bool = false;
+
+/// No answer of Evolution that we read is longer; a longer one counts as lost.
+pub const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
+
+/// Node closes a connection that was idle for 5 s. Leaving it a second earlier spares us the race in which a request
+/// is written to a connection that is just being closed, which could only end as unknown.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The time limits of the client.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientSettings {
+    /// For one send, answer included. Must exceed the delay asked for, plus 60 s of number lookup, plus 30 s of frame
+    /// write, plus a margin: Evolution goes on sending when a caller gives up. 150 s unless set.
+    pub send_timeout: Duration,
+    /// For one question about an instance's state. 10 s unless set.
+    pub check_timeout: Duration,
+    /// For making a connection, TLS included. 10 s unless set.
+    pub connect_timeout: Duration,
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self {
+            send_timeout: Duration::from_secs(150),
+            check_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The client could not be built (no usable root certificates, or no sockets).
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client for Evolution API could not be built")]
+pub struct ClientError(#[from] reqwest::Error);
+
+/// The client for any number of instances at any number of servers. Cloning it shares the pool of connections.
+#[derive(Clone, Debug)]
+pub struct EvolutionClient {
+    http: Client,
+    settings: ClientSettings,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SendText<'a> {
+    number: &'a str,
+    text: &'a str,
+    link_preview: bool,
+}
+
+impl EvolutionClient {
+    /// Builds the pooled client: no redirects, no system proxy, no retries.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the TLS side cannot be set up.
+    pub fn new(settings: ClientSettings) -> Result<Self, ClientError> {
+        // An error only says that the process has chosen its provider already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = Client::builder()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(settings.connect_timeout)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .tcp_nodelay(true)
+            .build()?;
+        Ok(Self { http, settings })
+    }
+
+    /// Posts one text, once. The number goes out as digits with its country code: Evolution's Brazilian rules look at
+    /// the raw string.
+    ///
+    /// Dropping the future does not take the message back: Evolution sends even when the caller has gone.
+    pub async fn send_text(&self, instance: &InstanceAddress, number: &PhoneNumber, text: &str) -> Outcome {
+        let request = self
+            .http
+            .post(instance.url("message", "sendText"))
+            .json(&SendText { number: number.digits(), text, link_preview: LINK_PREVIEW })
+            .timeout(self.settings.send_timeout);
+        outcome(&exchange(request, instance).await)
+    }
+
+    /// Asks whether the instance is connected. Evolution answers from memory, so `Open` is only its last event.
+    pub async fn connection_state(&self, instance: &InstanceAddress) -> ConnectionState {
+        let request = self.http.get(instance.url("instance", "connectionState")).timeout(self.settings.check_timeout);
+        connection_state(&exchange(request, instance).await)
+    }
+}
+
+/// One request and its whole answer. The URL is taken off errors before they are logged: it names the instance, and
+/// the caller logs that as a field.
+async fn exchange(request: RequestBuilder, instance: &InstanceAddress) -> Reply {
+    match request.header("apikey", instance.token().header()).send().await {
+        Ok(response) => read(response).await,
+        Err(error) => {
+            let never_written = error.is_connect() || error.is_builder();
+            tracing::debug!(error = %error.without_url(), never_written, "no answer from Evolution API");
+            if never_written { Reply::NotConnected } else { Reply::Lost }
+        }
+    }
+}
+
+async fn read(mut response: Response) -> Reply {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_RESPONSE_BYTES => body.extend_from_slice(&chunk),
+            Ok(None) => return Reply::Answered { status, body },
+            Ok(Some(_)) => {
+                tracing::debug!(status, "an answer of Evolution API was longer than is ever read");
+                return Reply::Lost;
+            }
+            Err(error) => {
+                tracing::debug!(error = %error.without_url(), status, "an answer of Evolution API broke off");
+                return Reply::Lost;
+            }
+        }
+    }
+}

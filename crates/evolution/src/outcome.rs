@@ -1,0 +1,214 @@
+//! What an answer proves about whether the message left: one pure function over the table of Evolution API 2.3.7.
+//! No I/O happens here, and nothing is guessed: what stands in no row of the table is [`Outcome::Unknown`].
+//!
+//! The table rests on the order of work inside a send: guards, number lookup, delay, frame write, INSERT, answer.
+//! Everything that can be raised before the frame write proves that nothing left; everything else proves nothing.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::reason::Reason;
+
+/// What came back from one POST.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// A complete HTTP answer.
+    Answered {
+        /// The HTTP status.
+        status: u16,
+        /// The whole body.
+        body: Vec<u8>,
+    },
+    /// The request never reached the server: connection refused, no such host, TLS failure before the request.
+    NotConnected,
+    /// Time-out, reset, a broken or oversized answer: the request may have been written.
+    Lost,
+}
+
+/// What became of one send. Only [`Outcome::NotSent`] may ever be tried again.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Written to the WhatsApp socket; not yet acknowledged by anyone.
+    Sent {
+        /// WhatsApp's id of the message (`key.id`).
+        message_id: String,
+        /// The canonical jid that Evolution sent to; empty where the answer has none.
+        remote_jid: String,
+    },
+    /// It certainly did not leave.
+    NotSent {
+        /// Why.
+        reason: Reason,
+        /// Whether the same request may succeed later.
+        retry: bool,
+    },
+    /// It certainly did not leave, and never will in this form.
+    Refused {
+        /// Why.
+        reason: Reason,
+    },
+    /// It may have left.
+    Unknown {
+        /// Why nobody can say.
+        reason: Reason,
+    },
+}
+
+impl Outcome {
+    /// The reason, where it was not sent for certain.
+    pub const fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Sent { .. } => None,
+            Self::NotSent { reason, .. } | Self::Refused { reason } | Self::Unknown { reason } => Some(*reason),
+        }
+    }
+
+    /// Whether the instance's state is worth a look before the next send ([`Reason::suggests_instance_down`]).
+    pub fn instance_looks_down(&self) -> bool {
+        self.reason().is_some_and(Reason::suggests_instance_down)
+    }
+
+    const fn not_sent(reason: Reason) -> Self {
+        Self::NotSent { reason, retry: true }
+    }
+}
+
+/// What `reply`, the answer to sendText (or to sendMedia), proves.
+pub fn outcome(reply: &Reply) -> Outcome {
+    match reply {
+        Reply::NotConnected => Outcome::not_sent(Reason::GatewayUnreachable),
+        Reply::Lost => Outcome::Unknown { reason: Reason::NoAnswer },
+        Reply::Answered { status, body } => {
+            let body = serde_json::from_slice(body).unwrap_or(Value::Null);
+            answered(*status, &body)
+        }
+    }
+}
+
+fn answered(status: u16, body: &Value) -> Outcome {
+    match status {
+        201 => created(body),
+        400 => bad_request(body),
+        401 => Outcome::not_sent(Reason::Unauthorized),
+        403 => Outcome::not_sent(Reason::Forbidden),
+        404 => Outcome::not_sent(not_found(body)),
+        500 => match enveloped(500, body) {
+            Some(message) => Outcome::not_sent(before_the_send(message)),
+            None => Outcome::Unknown { reason: Reason::BadGateway },
+        },
+        503 if body["code"] == "LICENSE_REQUIRED" => Outcome::not_sent(Reason::LicenceRequired),
+        501..=599 => Outcome::Unknown { reason: Reason::BadGateway },
+        _ => Outcome::Unknown { reason: Reason::Unrecognised },
+    }
+}
+
+fn created(body: &Value) -> Outcome {
+    let key = &body["key"];
+    match key["id"].as_str() {
+        Some(id) if !id.is_empty() => Outcome::Sent {
+            message_id: id.to_owned(),
+            remote_jid: key["remoteJid"].as_str().unwrap_or_default().to_owned(),
+        },
+        _ => Outcome::Unknown { reason: Reason::SuccessWithoutId },
+    }
+}
+
+/// Only the 400s that are raised before the frame write, and `Connection Closed` which is raised instead of it, prove
+/// that nothing left. A 400 that names Evolution's database comes from the INSERT *after* the write.
+fn bad_request(body: &Value) -> Outcome {
+    let Some(message) = enveloped(400, body) else { return Outcome::Unknown { reason: Reason::Unrecognised } };
+    match message.as_array().map(Vec::as_slice) {
+        Some([Value::Array(errors)]) if !errors.is_empty() && errors.iter().all(Value::is_string) => {
+            Outcome::Refused { reason: Reason::InvalidRequest }
+        }
+        Some([Value::Object(lookup)]) if lookup.get("exists") == Some(&Value::Bool(false)) => {
+            Outcome::Refused { reason: Reason::NumberNotOnWhatsapp }
+        }
+        Some([Value::String(text)]) => thrown(text),
+        _ => Outcome::Unknown { reason: Reason::Unrecognised },
+    }
+}
+
+/// The meaning of `["<Name>: <text>"]`, which Evolution makes of anything thrown inside the send.
+fn thrown(text: &str) -> Outcome {
+    match text {
+        "Text is required" => Outcome::Refused { reason: Reason::BlankText },
+        "For base64 the file name must be informed." | "Owned media must be a url or base64" => {
+            Outcome::Refused { reason: Reason::InvalidMedia }
+        }
+        "Error: Connection Closed" => Outcome::not_sent(Reason::ConnectionClosed),
+        "Error: Timed Out" => Outcome::Unknown { reason: Reason::WriteTimedOut },
+        _ if names_the_database(text) => Outcome::Unknown { reason: Reason::GatewayDatabase },
+        // A missing own jid reads so before the write, a missing key of the written message after it.
+        _ if text.contains("(reading 'id')") => Outcome::Unknown { reason: Reason::NeverAuthenticated },
+        _ => Outcome::Unknown { reason: Reason::Unrecognised },
+    }
+}
+
+fn names_the_database(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["prisma", "driveradapter", "database"].iter().any(|name| text.contains(name))
+}
+
+fn not_found(body: &Value) -> Reason {
+    let text = enveloped(404, body).and_then(sentence).unwrap_or_default();
+    if text.ends_with("instance does not exist") { Reason::InstanceUnknown } else { Reason::RouteUnknown }
+}
+
+/// The reason of a 500 in the envelope. The list only names the cause: all of them are raised before the send step.
+fn before_the_send(message: &Value) -> Reason {
+    let text = sentence(message).unwrap_or_default();
+    let causes = [
+        ("(reading 'onWhatsApp')", Reason::NeverConnected),
+        ("(reading 'textMessage')", Reason::InstanceNotLoaded),
+        ("(reading 'find')", Reason::LookupTimedOut),
+        ("Connection Closed", Reason::ConnectionClosed),
+    ];
+    causes.into_iter().find(|(ending, _)| text.ends_with(ending)).map_or(Reason::GatewayError, |(_, reason)| reason)
+}
+
+/// The `message` of Evolution's common envelope, `{"status","error","response":{"message"}}`.
+fn enveloped(status: u16, body: &Value) -> Option<&Value> {
+    let is_envelope = body["status"] == status && body["error"].is_string();
+    let message = &body["response"]["message"];
+    (is_envelope && (message.is_string() || message.is_array())).then_some(message)
+}
+
+/// The one sentence of a message that is a string or an array with one string.
+fn sentence(message: &Value) -> Option<&str> {
+    match message {
+        Value::Array(parts) => match parts.as_slice() {
+            [part] => part.as_str(),
+            _ => None,
+        },
+        other => other.as_str(),
+    }
+}
+
+/// A body holds the debtor's number and text: only its length is shown.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered { status, body } => write!(f, "Answered {{ status: {status}, body: {} bytes }}", body.len()),
+            Self::NotConnected => f.write_str("NotConnected"),
+            Self::Lost => f.write_str("Lost"),
+        }
+    }
+}
+
+/// A jid is a phone number: it is not shown.
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sent { message_id, .. } => {
+                f.debug_struct("Sent").field("message_id", message_id).finish_non_exhaustive()
+            }
+            Self::NotSent { reason, retry } => {
+                f.debug_struct("NotSent").field("reason", reason).field("retry", retry).finish()
+            }
+            Self::Refused { reason } => f.debug_struct("Refused").field("reason", reason).finish(),
+            Self::Unknown { reason } => f.debug_struct("Unknown").field("reason", reason).finish(),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Table `api_keys`: who may call the intake API. Only a hash of the secret is kept.
+
+use chrono::{DateTime, Utc};
+use ipnetwork::IpNetwork;
+use regua_domain::{ApiKeyId, TenantId};
+use sqlx::{Error, PgConnection};
+
+/// A key as the API checks it.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// Whose key it is.
+    pub tenant_id: TenantId,
+    /// The key's own id.
+    pub api_key_id: ApiKeyId,
+    /// SHA-256 of the secret part.
+    pub secret_hash: Vec<u8>,
+    /// Message types it may send.
+    pub allowed_types: Vec<String>,
+    /// Networks it may be used from; empty: any.
+    pub allowed_networks: Vec<IpNetwork>,
+    /// Not switched off, and its tenant is not suspended.
+    pub active: bool,
+    /// Not valid from then on.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// A key to be stored.
+#[derive(Debug)]
+pub struct NewApiKey<'a> {
+    /// Whose key it is.
+    pub tenant_id: TenantId,
+    /// The key's own id.
+    pub api_key_id: ApiKeyId,
+    /// For people.
+    pub name: &'a str,
+    /// The part that finds the row; not secret.
+    pub lookup_prefix: &'a str,
+    /// SHA-256 of the secret part.
+    pub secret_hash: &'a [u8],
+    /// Message types it may send.
+    pub allowed_types: &'a [String],
+    /// Networks it may be used from; empty: any.
+    pub allowed_networks: &'a [IpNetwork],
+    /// Not valid from then on.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// Stores a key.
+///
+/// # Errors
+/// The database's, including a lookup prefix that exists.
+pub async fn create(conn: &mut PgConnection, key: &NewApiKey<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into api_keys (tenant_id, api_key_id, name, lookup_prefix, secret_hash, allowed_types,
+                               allowed_networks, expires_at, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7::inet[]::cidr[], $8, $9)",
+        key.tenant_id.0,
+        key.api_key_id.0,
+        key.name,
+        key.lookup_prefix,
+        key.secret_hash,
+        key.allowed_types,
+        key.allowed_networks,
+        key.expires_at,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The key that a caller's lookup prefix names. Index `api_keys_by_prefix`.
+///
+/// # Errors
+/// The database's.
+pub async fn by_prefix(conn: &mut PgConnection, lookup_prefix: &str) -> Result<Option<ApiKey>, Error> {
+    let row = sqlx::query!(
+        r#"select k.tenant_id, k.api_key_id, k.secret_hash, k.allowed_types,
+                  k.allowed_networks::inet[] as "allowed_networks!: Vec<IpNetwork>",
+                  k.active and t.status = 'active' as "active!", k.expires_at
+           from api_keys k join tenants t using (tenant_id)
+           where k.lookup_prefix = $1"#,
+        lookup_prefix
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| ApiKey {
+        tenant_id: TenantId(row.tenant_id),
+        api_key_id: ApiKeyId(row.api_key_id),
+        secret_hash: row.secret_hash,
+        allowed_types: row.allowed_types,
+        allowed_networks: row.allowed_networks,
+        active: row.active,
+        expires_at: row.expires_at,
+    }))
+}
+
+/// Notes that a key was used, at most once a minute, so that busy keys do not churn their row.
+///
+/// # Errors
+/// The database's.
+pub async fn used(conn: &mut PgConnection, tenant: TenantId, key: ApiKeyId, now: DateTime<Utc>) -> Result<(), Error> {
+    sqlx::query!(
+        "update api_keys set last_used_at = $3::timestamptz
+         where tenant_id = $1 and api_key_id = $2
+           and (last_used_at is null or last_used_at < $3::timestamptz - interval '1 minute')",
+        tenant.0,
+        key.0,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

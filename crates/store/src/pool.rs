@@ -1,0 +1,63 @@
+//! The connection pool and the migrator.
+
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+/// The migrations in `migrations/`, built into every binary that links this crate.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+/// How a process holds its connections.
+#[derive(Clone, Debug)]
+pub struct PoolSettings {
+    /// Where PostgreSQL is.
+    pub database_url: String,
+    /// What `pg_stat_activity` shows.
+    pub application_name: &'static str,
+    /// Upper bound of open connections.
+    pub max_connections: u32,
+    /// How long a caller waits for a connection before it is told that the database is away.
+    pub acquire_timeout: Duration,
+}
+
+/// A pool that connects when first used, so that a process starts while the database is away and finds it when it returns.
+///
+/// # Errors
+/// When `database_url` cannot be read.
+pub fn pool(settings: &PoolSettings) -> Result<PgPool, sqlx::Error> {
+    let options = settings
+        .database_url
+        .parse::<PgConnectOptions>()?
+        .application_name(settings.application_name)
+        // A transaction that a dead peer left open must not hold its locks and its snapshot for hours.
+        .options([
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("lock_timeout", "30s"),
+            ("statement_timeout", "60s"),
+        ]);
+    Ok(PgPoolOptions::new()
+        .max_connections(settings.max_connections)
+        .acquire_timeout(settings.acquire_timeout)
+        .connect_lazy_with(options))
+}
+
+/// Whether the error says that the database is away (or full, or shutting down), and not that the statement was wrong.
+pub fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // 08 connection, 53 resources (disk full, too many connections), 57P0x shutdown, 58 system error,
+        // 25006 read only (a failover in progress), 40 rollback to be repeated, 55P03 lock not available
+        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
+            ["08", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class))
+                || code == "25006"
+                || code == "55P03"
+        }),
+        _ => false,
+    }
+}

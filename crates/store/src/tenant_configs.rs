@@ -1,0 +1,66 @@
+//! Table `tenant_configs`: throttle, hours and limits of a tenant.
+
+use regua_domain::TenantId;
+use sqlx::{Error, PgConnection};
+
+/// One tenant's row.
+#[derive(Clone, Debug)]
+pub struct TenantConfig {
+    /// The tenant is not suspended.
+    pub active: bool,
+    /// IANA name.
+    pub time_zone: String,
+    /// False: every hour of every day is a business hour.
+    pub keeps_hours: bool,
+    /// Brazil's national holidays count as closed.
+    pub national_holidays: bool,
+    /// Of every number that has no rate of its own.
+    pub messages_per_minute: i32,
+    /// The interval between two messages varies by this much, up and down.
+    pub jitter_percent: i16,
+    /// Of every number that has no cap of its own; none: no cap.
+    pub daily_cap: Option<i32>,
+    /// Tries of one contact that certainly did not leave.
+    pub max_attempts: i16,
+}
+
+/// A tenant's configuration; none when there is no such tenant.
+///
+/// # Errors
+/// The database's.
+pub async fn get(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<TenantConfig>, Error> {
+    sqlx::query_as!(
+        TenantConfig,
+        r#"select t.status = 'active' as "active!", c.time_zone, c.keeps_hours, c.national_holidays,
+                  c.messages_per_minute, c.jitter_percent, c.daily_cap, c.max_attempts
+           from tenant_configs c join tenants t using (tenant_id)
+           where c.tenant_id = $1"#,
+        tenant.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Replaces a tenant's configuration (not whether it is active).
+///
+/// # Errors
+/// The database's, including a value outside its column's check.
+pub async fn put(conn: &mut PgConnection, tenant: TenantId, config: &TenantConfig) -> Result<(), Error> {
+    sqlx::query!(
+        "update tenant_configs
+         set time_zone = $2, keeps_hours = $3, national_holidays = $4, messages_per_minute = $5, jitter_percent = $6,
+             daily_cap = $7, max_attempts = $8
+         where tenant_id = $1",
+        tenant.0,
+        config.time_zone,
+        config.keeps_hours,
+        config.national_holidays,
+        config.messages_per_minute,
+        config.jitter_percent,
+        config.daily_cap,
+        config.max_attempts
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

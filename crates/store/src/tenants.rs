@@ -1,0 +1,60 @@
+//! Table `tenants`: the customers of the platform.
+
+use chrono::{DateTime, Utc};
+use regua_domain::TenantId;
+use sqlx::{Error, PgConnection};
+
+/// What became of a new tenant.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is there now.
+    New,
+    /// Another tenant has the slug.
+    SlugTaken,
+}
+
+/// Creates a tenant with the defaults for Brazil: America/Sao_Paulo, 20 messages a minute, and no hours yet (the caller
+/// sets them in the same transaction).
+///
+/// # Errors
+/// The database's.
+pub async fn create(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    slug: &str,
+    name: &str,
+    now: DateTime<Utc>,
+) -> Result<Created, Error> {
+    let inserted = sqlx::query!(
+        "insert into tenants (tenant_id, slug, name, created_at) values ($1, $2, $3, $4) on conflict (slug) do nothing",
+        tenant.0,
+        slug,
+        name,
+        now
+    )
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    if inserted == 0 {
+        return Ok(Created::SlugTaken);
+    }
+    sqlx::query!("insert into tenant_configs (tenant_id) values ($1)", tenant.0).execute(conn).await?;
+    Ok(Created::New)
+}
+
+/// The tenant with this slug.
+///
+/// # Errors
+/// The database's.
+pub async fn by_slug(conn: &mut PgConnection, slug: &str) -> Result<Option<TenantId>, Error> {
+    let row = sqlx::query!("select tenant_id from tenants where slug = $1", slug).fetch_optional(conn).await?;
+    Ok(row.map(|row| TenantId(row.tenant_id)))
+}
+
+/// The tenant's name for people: the template variable `empresa`.
+///
+/// # Errors
+/// The database's.
+pub async fn name(conn: &mut PgConnection, tenant: TenantId) -> Result<String, Error> {
+    Ok(sqlx::query!("select name from tenants where tenant_id = $1", tenant.0).fetch_one(conn).await?.name)
+}
