@@ -96,6 +96,8 @@ create table lanes (
     last_heartbeat    timestamptz,
     -- grows when somebody rings while the lane is held, so that its owner looks once more before it lets go
     bell              bigint not null default 0,
+    -- when periodic last rang for it, so that doorbells do not pile up while no worker runs
+    rung_at           timestamptz,
     next_send_at      timestamptz,
     sent_on           date,
     sent_that_day     integer not null default 0,
@@ -103,7 +105,8 @@ create table lanes (
     foreign key (tenant_id, instance_id) references instances (tenant_id, instance_id) on delete cascade,
     check ((leased_by is null) = (lease_expires_at is null))
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
--- Heartbeats of one worker. lease_expires_at stays out of every index, so that a heartbeat is a HOT update.
+-- Who is processing what (the seed's processing_by), and the leases that ran out. lease_expires_at stays out of every
+-- index, so that a heartbeat is a HOT update.
 create index lanes_by_owner on lanes (leased_by) where leased_by is not null;
 
 create table templates (

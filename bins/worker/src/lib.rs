@@ -1,1 +1,112 @@
-//! worker
+//! `regua-worker`: hears doorbells, holds lanes, and sends. `consume` takes a lane, `lane` claims, decides, marks, sends
+//! and finishes, and `ledger` commits the marks and outcomes of all lanes together.
+
+pub mod config;
+mod consume;
+mod health;
+mod lane;
+mod lanes;
+mod ledger;
+mod rules;
+mod verdict;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use regua_boot::{Clock, Metrics};
+use regua_broker::Broker;
+use regua_evolution::EvolutionClient;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::lanes::Lanes;
+use crate::ledger::Ledger;
+
+/// What a worker works with.
+pub struct Worker {
+    /// PostgreSQL.
+    pub pool: PgPool,
+    /// Where doorbells come from.
+    pub broker: Arc<dyn Broker>,
+    /// The time of the business.
+    pub clock: Clock,
+    /// The process's metrics.
+    pub metrics: Metrics,
+    /// The gateway.
+    pub gateway: EvolutionClient,
+    /// The rest.
+    pub settings: WorkerSettings,
+}
+
+/// How a worker behaves.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// Who this is, in leases and attempts: unique for every start of a process.
+    pub name: String,
+    /// How long a lane stays ours without a heartbeat.
+    pub lease: Duration,
+    /// How long an answer of the gateway that a number is connected counts.
+    pub health_ttl: Duration,
+    /// How long after a number was found down it is looked at again.
+    pub recheck_after: Duration,
+    /// How long sends under way may take when the process is asked to end.
+    pub shutdown_grace: Duration,
+    /// Most contacts claimed at once.
+    pub batch: u32,
+}
+
+impl WorkerSettings {
+    /// The seed's and the design's figures, for a worker of this name.
+    pub fn named(name: String) -> Self {
+        Self {
+            name,
+            lease: Duration::from_secs(30),
+            health_ttl: Duration::from_secs(5),
+            recheck_after: Duration::from_secs(60),
+            shutdown_grace: Duration::from_secs(25),
+            batch: 100,
+        }
+    }
+}
+
+/// Works until `shutdown`, then stops taking, lets sends under way finish, and gives its leases back.
+///
+/// # Errors
+/// When a part of it fails for good.
+pub async fn run(worker: Worker, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let Worker { pool, broker, clock, metrics, gateway, settings } = worker;
+    let tasks = TaskTracker::new();
+    let (ledger, ledger_task) = Ledger::start(pool.clone(), clock.clone(), settings.name.clone());
+    let grace = settings.shutdown_grace;
+    let lanes = Lanes::new(lane::Context {
+        pool: pool.clone(),
+        clock,
+        metrics,
+        gateway,
+        ledger,
+        settings: settings.clone(),
+        shutdown: shutdown.clone(),
+        tasks: tasks.clone(),
+    });
+    let heartbeat = tokio::spawn(Arc::clone(&lanes).heartbeat());
+    tracing::info!(worker = settings.name, broker = broker.name(), "worker is up");
+
+    consume::run(broker.as_ref(), &pool, &lanes, &tasks, &shutdown).await;
+
+    tasks.close();
+    if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
+        tracing::warn!(grace_seconds = grace.as_secs(), "sends did not finish in time; their lanes will be taken over");
+    }
+    heartbeat.abort();
+    drop(lanes);
+    // The ledger ends when the last lane has let go of it, with everything it was told written down.
+    match tokio::time::timeout(Duration::from_secs(5), ledger_task).await {
+        Ok(ended) => ended.context("the ledger failed"),
+        Err(_) => {
+            tracing::warn!("outcomes were left unwritten; their lanes will be taken over");
+            Ok(())
+        }
+    }
+}

@@ -1,1 +1,17 @@
-//! boot
+//! What every process does around its work: the clock, logs, metrics, health and shutdown. No rule and no SQL is here.
+
+mod clock;
+mod health;
+mod metrics;
+mod services;
+mod settings;
+mod shutdown;
+mod telemetry;
+
+pub use clock::{Clock, ManualClock};
+pub use health::{Probe, health_routes, serve};
+pub use metrics::Metrics;
+pub use services::Services;
+pub use settings::{BrokerArguments, DatabaseArguments, LogArguments, TelemetryFormat};
+pub use shutdown::on_signal;
+pub use telemetry::{init_tls, start_logging};

@@ -4,7 +4,7 @@ use regua_domain::TenantId;
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
-/// Keeps an unreadable message for a person.
+/// Keeps an unreadable message for a person. One that was rung again while it was buried is the same dead letter.
 ///
 /// # Errors
 /// The database's.
@@ -17,7 +17,8 @@ pub async fn bury(
     reason: &str,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "insert into dead_letters (tenant_id, dead_letter_id, routing_key, body, reason) values ($1, $2, $3, $4, $5)",
+        "insert into dead_letters (tenant_id, dead_letter_id, routing_key, body, reason) values ($1, $2, $3, $4, $5)
+         on conflict do nothing",
         tenant.0,
         id,
         routing_key,

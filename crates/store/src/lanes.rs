@@ -87,30 +87,33 @@ pub async fn take(
     Ok(if rung == 0 { Taken::Missing } else { Taken::Held })
 }
 
-/// Prolongs all leases of one worker that have not run out, in one statement; answers the lanes that are still its own.
+/// A lane whose lease was prolonged, with its epoch.
+pub type Beat = (TenantId, InstanceId, i64);
+
+/// Prolongs the leases of these lanes that have not run out, in one statement; answers those that are still ours.
 ///
-/// Rows are locked in key order, as the ledger locks them, so that the two never wait for each other in a circle.
-/// Index `lanes_by_owner`.
+/// A lane that its worker has stopped serving is not among them, and so runs out. Rows are locked in key order, as the
+/// ledger locks them, so that the two never wait for each other in a circle.
 ///
 /// # Errors
 /// The database's.
-pub async fn heartbeat(
-    conn: &mut PgConnection,
-    worker: &str,
-    lease: Duration,
-) -> Result<Vec<(TenantId, InstanceId, i64)>, Error> {
+pub async fn heartbeat(conn: &mut PgConnection, lanes: &[Beat], lease: Duration) -> Result<Vec<Beat>, Error> {
     let lease = PgInterval::try_from(lease).map_err(Error::Encode)?;
     let rows = sqlx::query!(
         "with mine as materialized (
-             select tenant_id, instance_id from lanes
-             where leased_by = $1 and lease_expires_at >= now()
-             order by tenant_id, instance_id
-             for no key update
+             select l.tenant_id, l.instance_id from lanes l
+             join unnest($1::uuid[], $2::uuid[], $3::bigint[]) as u (tenant_id, instance_id, epoch)
+               on l.tenant_id = u.tenant_id and l.instance_id = u.instance_id and l.lease_epoch = u.epoch
+             where l.leased_by is not null and l.lease_expires_at >= now()
+             order by l.tenant_id, l.instance_id
+             for no key update of l
          )
-         update lanes l set lease_expires_at = now() + $2, last_heartbeat = now()
+         update lanes l set lease_expires_at = now() + $4, last_heartbeat = now()
          from mine m where l.tenant_id = m.tenant_id and l.instance_id = m.instance_id
          returning l.tenant_id, l.instance_id, l.lease_epoch",
-        worker,
+        &lanes.iter().map(|lane| lane.0.0).collect::<Vec<_>>(),
+        &lanes.iter().map(|lane| lane.1.0).collect::<Vec<_>>(),
+        &lanes.iter().map(|lane| lane.2).collect::<Vec<_>>(),
         lease
     )
     .fetch_all(conn)
@@ -237,23 +240,31 @@ pub async fn advance(conn: &mut PgConnection, lanes: &[LockedLane]) -> Result<()
     Ok(())
 }
 
-/// Lanes whose lease ran out, each with a queue of its instance to ring for (unfinished ones first). Index
-/// `lanes_by_owner`: only held lanes are looked at.
+/// Lanes whose lease ran out, each with a queue of its instance to ring for (unfinished ones first). A lane is answered
+/// once in `pause`, so that doorbells do not pile up while no worker hears them. Index `lanes_by_owner`.
 ///
 /// # Errors
 /// The database's.
-pub async fn expired(conn: &mut PgConnection, limit: i64) -> Result<Vec<(TenantId, QueueId)>, Error> {
+pub async fn expired(conn: &mut PgConnection, pause: Duration, limit: i64) -> Result<Vec<(TenantId, QueueId)>, Error> {
+    let pause = PgInterval::try_from(pause).map_err(Error::Encode)?;
     let rows = sqlx::query!(
-        r#"select l.tenant_id, q.queue_id as "queue_id!"
-           from lanes l cross join lateral (
-               select queue_id from queues q
-               where q.tenant_id = l.tenant_id and q.instance_id = l.instance_id
-               order by q.status in ('completed', 'cancelled', 'failed'), q.created_at desc
-               limit 1
-           ) q
-           where l.leased_by is not null and l.lease_expires_at < now()
-           order by l.lease_expires_at
-           limit $1"#,
+        r#"with stale as materialized (
+             select tenant_id, instance_id from lanes
+             where leased_by is not null and lease_expires_at < now() and (rung_at is null or rung_at < now() - $1::interval)
+             order by lease_expires_at limit $2
+             for no key update skip locked
+         ), rung as (
+             update lanes l set rung_at = now() from stale s
+             where l.tenant_id = s.tenant_id and l.instance_id = s.instance_id
+         )
+         select s.tenant_id, q.queue_id as "queue_id!"
+         from stale s cross join lateral (
+             select queue_id from queues q
+             where q.tenant_id = s.tenant_id and q.instance_id = s.instance_id
+             order by q.status in ('completed', 'cancelled', 'failed'), q.created_at desc
+             limit 1
+         ) q"#,
+        pause,
         limit
     )
     .fetch_all(conn)
@@ -262,26 +273,36 @@ pub async fn expired(conn: &mut PgConnection, limit: i64) -> Result<Vec<(TenantI
 }
 
 /// Lanes that nobody holds although a runnable queue of theirs has a contact that is due: a doorbell was lost, or a retry
-/// has come. One queue each, to ring for.
+/// has come. One queue each, to ring for, once in `pause`.
 ///
 /// # Errors
 /// The database's.
 pub async fn unattended(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
+    pause: Duration,
     limit: i64,
 ) -> Result<Vec<(TenantId, QueueId)>, Error> {
+    let pause = PgInterval::try_from(pause).map_err(Error::Encode)?;
     let rows = sqlx::query!(
-        r#"select distinct on (q.tenant_id, q.instance_id) q.tenant_id, q.queue_id
-           from queues q
-           join lanes l on l.tenant_id = q.tenant_id and l.instance_id = q.instance_id and l.leased_by is null
-           where q.status in ('pending', 'running')
-             and exists (select from contacts c
-                         where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id
-                           and c.claimable and c.due_at <= $1)
-           order by q.tenant_id, q.instance_id, q.priority desc
-           limit $2"#,
+        r#"with waiting as materialized (
+             select distinct on (q.tenant_id, q.instance_id) q.tenant_id, q.instance_id, q.queue_id
+             from queues q
+             join lanes l on l.tenant_id = q.tenant_id and l.instance_id = q.instance_id and l.leased_by is null
+                         and (l.rung_at is null or l.rung_at < now() - $2::interval)
+             join tenants t on t.tenant_id = q.tenant_id and t.status = 'active'
+             where q.status in ('pending', 'running')
+               and exists (select from contacts c
+                           where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id
+                             and c.claimable and c.due_at <= $1)
+             order by q.tenant_id, q.instance_id, q.priority desc
+             limit $3
+         )
+         update lanes l set rung_at = now() from waiting w
+         where l.tenant_id = w.tenant_id and l.instance_id = w.instance_id
+         returning l.tenant_id, w.queue_id"#,
         now,
+        pause,
         limit
     )
     .fetch_all(conn)

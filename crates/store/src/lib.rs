@@ -2,6 +2,7 @@
 //! Expected cases are enums; `sqlx::Error` is for surprises. What is deliberately absent: rules (they are in `domain`),
 //! a clock (`now` is an argument, save for leases, which live by PostgreSQL's own), and traits.
 
+pub mod advisory_locks;
 pub mod api_keys;
 pub mod attempts;
 pub mod business_hours;
@@ -19,4 +20,4 @@ pub mod tenant_configs;
 pub mod tenants;
 pub mod type_defaults;
 
-pub use pool::{MIGRATOR, PoolSettings, is_unavailable, pool};
+pub use pool::{MIGRATOR, PoolSettings, is_unavailable, ping, pool};

@@ -1,0 +1,50 @@
+# `make` lists the targets. Servers are started privately and stopped again by scripts/with-services.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+ADVISORY_DB ?= $(wildcard ../shared/advisory-db)
+TOOLS := target/tools
+SQLX_CLI := $(TOOLS)/bin/sqlx
+DEMO_ARGS := $(if $(EXIT),--exit) $(if $(CONTACTS),--contacts $(CONTACTS))
+
+# Queries are checked against .sqlx, not against whatever database a command runs with.
+export SQLX_OFFLINE ?= true
+
+help: ## List the targets
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: ## Send 500 example messages to the sandbox and stay up (EXIT=1: end with a summary; CONTACTS=N)
+	scripts/with-services cargo run -q -p regua -- demo $(DEMO_ARGS)
+
+dev: ## Run every process in one, for development
+	scripts/with-services cargo run -q -p regua -- dev
+
+test: ## Run all tests (BROKER=embedded: without RabbitMQ)
+	REGUA_TEST_FAST=1 scripts/with-services cargo test --workspace
+
+lint: ## Formatting, clippy and documentation, warnings as errors
+	scripts/prerequisites cc
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc -q --workspace --no-deps
+
+audit: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-audit ## Licences, sources and known vulnerabilities of the dependencies (ADVISORY_DB=folder)
+	$(TOOLS)/bin/cargo-deny --log-level error check licenses bans sources
+	$(TOOLS)/bin/cargo-audit audit --deny warnings $(if $(ADVISORY_DB),--no-fetch --stale --db $(ADVISORY_DB))
+
+sqlx: $(SQLX_CLI) ## Regenerate .sqlx from the migrations and the queries
+	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" SQLX_OFFLINE=false scripts/with-services --no-broker \
+		bash -c 'sqlx migrate run && cargo sqlx prepare --workspace -- --all-targets'
+
+clean: ## Remove what was built
+	cargo clean
+
+$(SQLX_CLI):
+	scripts/prerequisites cc
+	cargo install -q --locked --root $(TOOLS) sqlx-cli --version '^0.9' --no-default-features --features postgres
+
+$(TOOLS)/bin/cargo-%:
+	scripts/prerequisites cc
+	cargo install -q --locked --root $(TOOLS) cargo-$*
+
+.PHONY: help demo dev test lint audit sqlx clean

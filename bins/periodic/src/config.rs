@@ -1,0 +1,37 @@
+//! Periodic's arguments and environment.
+
+use std::time::Duration;
+
+use clap::Parser;
+use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
+
+use crate::PeriodicSettings;
+
+/// Repairs what got stuck: relays doorbells, wakes queues at their hour, finds lanes whose worker died.
+#[derive(Debug, Parser)]
+#[command(name = "regua-periodic", version)]
+pub struct Config {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub database: DatabaseArguments,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub broker: BrokerArguments,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub log: LogArguments,
+    /// Port of /healthz, /readyz and /metrics
+    #[arg(long, env = "METRICS_PORT", default_value_t = 9091)]
+    pub metrics_port: u16,
+    /// Seconds after which a number that is down is looked at again
+    #[arg(long, env = "INSTANCE_RECHECK_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub instance_recheck_seconds: u64,
+}
+
+impl Config {
+    /// Periodic's settings.
+    pub fn settings(&self) -> PeriodicSettings {
+        let recheck_after = Duration::from_secs(self.instance_recheck_seconds);
+        PeriodicSettings { recheck_after, ..PeriodicSettings::default() }
+    }
+}

@@ -1,0 +1,57 @@
+//! The worker's arguments and environment.
+
+use std::time::Duration;
+
+use clap::Parser;
+use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
+
+use crate::WorkerSettings;
+
+/// Hears doorbells and sends the messages of the numbers whose lanes it holds.
+#[derive(Debug, Parser)]
+#[command(name = "regua-worker", version)]
+pub struct Config {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub database: DatabaseArguments,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub broker: BrokerArguments,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub log: LogArguments,
+    /// Port of /healthz, /readyz and /metrics
+    #[arg(long, env = "METRICS_PORT", default_value_t = 9090)]
+    pub metrics_port: u16,
+    /// Seconds that a lane stays this worker's without a heartbeat
+    #[arg(long, env = "WORKER_LEASE_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(2..=600))]
+    pub worker_lease_seconds: u64,
+    /// Seconds that sends under way may take when the process is asked to end
+    #[arg(long, env = "SHUTDOWN_GRACE_SECONDS", default_value_t = 25)]
+    pub shutdown_grace_seconds: u64,
+    /// Seconds after which a number that is down is looked at again
+    #[arg(long, env = "INSTANCE_RECHECK_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub instance_recheck_seconds: u64,
+    /// Seconds that the gateway may take for a send before its outcome counts as unknown
+    #[arg(long, env = "EVOLUTION_TIMEOUT_SECONDS", default_value_t = 150, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub evolution_timeout_seconds: u64,
+}
+
+impl Config {
+    /// The worker's settings, with a name that no other start of any process has.
+    pub fn settings(&self, name: String) -> WorkerSettings {
+        WorkerSettings {
+            lease: Duration::from_secs(self.worker_lease_seconds),
+            recheck_after: Duration::from_secs(self.instance_recheck_seconds),
+            shutdown_grace: Duration::from_secs(self.shutdown_grace_seconds),
+            ..WorkerSettings::named(name)
+        }
+    }
+}
+
+/// A name for leases and attempts: host, process, and a few random characters, because process ids come again.
+pub fn unique_name() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "worker".to_owned());
+    let random = uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 0, 0)).as_u64_pair().1;
+    format!("{host}-{}-{:06x}", std::process::id(), random & 0xFF_FFFF)
+}

@@ -1,0 +1,82 @@
+//! From a doorbell to a lane. A doorbell says *look*: whatever its kind, its queue's lane is taken if nobody holds it. It
+//! is acknowledged as soon as that is durable, long before anything is sent.
+
+use std::sync::Arc;
+
+use regua_broker::{Broker, Delivery, DoorbellKind};
+use regua_store::{instances, queues};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::health::{self, Health};
+use crate::lane::Key;
+use crate::lanes::Lanes;
+
+/// Hears doorbells until shutdown.
+pub(crate) async fn run(
+    broker: &dyn Broker,
+    pool: &PgPool,
+    lanes: &Arc<Lanes>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) {
+    let mut deliveries = broker.consume(shutdown.clone()).await;
+    while let Some(delivery) = deliveries.recv().await {
+        let (pool, lanes) = (pool.clone(), Arc::clone(lanes));
+        tasks.spawn(async move { hear(&pool, &lanes, delivery).await });
+    }
+}
+
+async fn hear(pool: &PgPool, lanes: &Arc<Lanes>, delivery: Delivery) {
+    let doorbell = delivery.doorbell;
+    match look(pool, lanes, &delivery).await {
+        Ok(()) => {
+            if let Err(error) = delivery.ack().await {
+                tracing::debug!(error = format!("{error:#}"), "a doorbell will be heard again");
+            }
+        }
+        Err(error) => {
+            tracing::warn!(error = format!("{error:#}"), queue_id = %doorbell.queue_id, kind = %doorbell.kind,
+                "a doorbell could not be answered; it will be heard again");
+            delivery.retry().await;
+        }
+    }
+}
+
+async fn look(pool: &PgPool, lanes: &Arc<Lanes>, delivery: &Delivery) -> anyhow::Result<()> {
+    let doorbell = delivery.doorbell;
+    let instance = queues::instance_of(&mut *pool.acquire().await?, doorbell.tenant_id, doorbell.queue_id).await?;
+    let Some(instance) = instance else {
+        tracing::warn!(tenant_id = %doorbell.tenant_id, queue_id = %doorbell.queue_id, "a doorbell for no queue");
+        return Ok(());
+    };
+    let key = Key { tenant: doorbell.tenant_id, instance };
+    if doorbell.kind == DoorbellKind::CheckRecovery && !has_recovered(pool, lanes, key).await? {
+        return Ok(());
+    }
+    lanes.ring(key).await
+}
+
+/// Looks at a number that was down; its queues may run again when it is connected.
+async fn has_recovered(pool: &PgPool, lanes: &Lanes, key: Key) -> anyhow::Result<bool> {
+    let context = lanes.context();
+    let Some(instance) = instances::get(&mut *pool.acquire().await?, key.tenant, key.instance).await? else {
+        return Ok(false);
+    };
+    let health = health::ask(&context.gateway, &health::address(&instance)?).await;
+    let mut transaction = pool.begin().await?;
+    let is_open = match health {
+        Health::Open => {
+            let woken = instances::is_open(&mut transaction, key.tenant, key.instance, context.clock.now()).await?;
+            tracing::info!(instance_id = %key.instance, queues = woken.len(), "the number is back");
+            true
+        }
+        Health::Down { state, reason } => {
+            health::note_down(&key, context, &mut transaction, state, &reason).await?;
+            false
+        }
+    };
+    transaction.commit().await?;
+    Ok(is_open)
+}

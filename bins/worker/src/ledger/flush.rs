@@ -1,0 +1,253 @@
+//! One transaction of the ledger. Locks are taken in the order that holds everywhere: lanes, queues, contacts.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use regua_domain::{
+    ContactFacts, ContactId, ContactStatus, Decision, InstanceId, InstanceState, LaneFacts, QueueFacts, QueueId,
+    QueueStatus, TenantId, decide,
+};
+use regua_store::attempts::{self, NewAttempt};
+use regua_store::contacts::{self, MarkFacts};
+use regua_store::lanes::{self, LockedLane};
+use regua_store::queues::{self, CountChange, LockedQueue};
+use sqlx::{PgConnection, PgPool};
+
+use super::{Finish, Mark, Marked};
+
+type Counts = BTreeMap<(TenantId, QueueId), CountChange>;
+type Queues = HashMap<(TenantId, QueueId), LockedQueue>;
+
+/// Writes outcomes and marks; answers what became of each mark, in their order.
+pub(super) async fn flush(
+    pool: &PgPool,
+    worker: &str,
+    marks: &[&Mark],
+    finishes: &[&Finish],
+    now: DateTime<Utc>,
+) -> Result<Vec<Marked>, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let conn = &mut *transaction;
+    let lanes = lock_lanes(conn, marks).await?;
+    let queues = lock_queues(conn, marks, finishes).await?;
+    let mut counts = Counts::new();
+    if !finishes.is_empty() {
+        write_outcomes(conn, finishes, &queues, &mut counts, now).await?;
+    }
+    let mut marked = Vec::new();
+    if !marks.is_empty() {
+        let facts = read_facts(conn, marks).await?;
+        let mut judge = Judge { lanes, queues: &queues, facts, sends: Vec::new(), skips: Vec::new(), now };
+        marked = marks.iter().map(|mark| judge.judge(mark)).collect();
+        judge.write(conn, worker, &mut counts).await?;
+    }
+    let changes: Vec<_> = counts.into_iter().map(|((tenant, queue), change)| (tenant, queue, change)).collect();
+    if !changes.is_empty() {
+        queues::change_counts(conn, &changes, now).await?;
+    }
+    transaction.commit().await?;
+    Ok(marked)
+}
+
+async fn lock_lanes(
+    conn: &mut PgConnection,
+    marks: &[&Mark],
+) -> Result<HashMap<(TenantId, InstanceId), LockedLane>, sqlx::Error> {
+    let mut wanted: Vec<_> = marks.iter().map(|mark| (mark.tenant, mark.instance, mark.epoch)).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let locked = lanes::lock(conn, &wanted).await?;
+    Ok(locked.into_iter().map(|lane| ((lane.tenant_id, lane.instance_id), lane)).collect())
+}
+
+async fn lock_queues(conn: &mut PgConnection, marks: &[&Mark], finishes: &[&Finish]) -> Result<Queues, sqlx::Error> {
+    let marked = marks.iter().map(|mark| (mark.tenant, mark.queue));
+    let mut wanted: Vec<_> = marked.chain(finishes.iter().map(|finish| (finish.tenant, finish.queue))).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let locked = queues::lock(conn, &wanted).await?;
+    Ok(locked.into_iter().map(|queue| ((queue.tenant_id, queue.queue_id), queue)).collect())
+}
+
+async fn write_outcomes(
+    conn: &mut PgConnection,
+    finishes: &[&Finish],
+    queues: &Queues,
+    counts: &mut Counts,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let outcomes: Vec<_> = finishes.iter().map(|finish| outcome_row(finish, queues)).collect();
+    let finished = contacts::finish(conn, &outcomes, now).await?;
+    if finished.len() < finishes.len() {
+        let void = finishes.len() - finished.len();
+        tracing::warn!(void, "outcomes came after their lane was taken over and changed nothing");
+    }
+    for contact in finished {
+        let change = counts.entry((contact.tenant_id, contact.queue_id)).or_default();
+        change.sending -= 1;
+        *count_of(change, contact.status) += 1;
+    }
+    Ok(())
+}
+
+/// A contact that would be tried again is cancelled instead when its queue was cancelled meanwhile.
+fn outcome_row(finish: &Finish, queues: &Queues) -> contacts::Finish {
+    let verdict = &finish.verdict;
+    let is_cancelled =
+        queues.get(&(finish.tenant, finish.queue)).is_some_and(|queue| queue.status == QueueStatus::Cancelled);
+    let status = match verdict.status {
+        ContactStatus::Pending if is_cancelled => ContactStatus::Cancelled,
+        status => status,
+    };
+    contacts::Finish {
+        tenant_id: finish.tenant,
+        attempt_id: finish.attempt,
+        outcome: verdict.outcome,
+        reason: verdict.reason.clone(),
+        message_id: verdict.message_id.clone(),
+        status,
+        due_at: verdict.due_at.filter(|_| status == ContactStatus::Pending),
+    }
+}
+
+fn count_of(change: &mut CountChange, status: ContactStatus) -> &mut i32 {
+    match status {
+        ContactStatus::Pending => &mut change.pending,
+        ContactStatus::Sending => &mut change.sending,
+        ContactStatus::Sent => &mut change.sent,
+        ContactStatus::Failed => &mut change.failed,
+        ContactStatus::Unconfirmed => &mut change.unconfirmed,
+        ContactStatus::Skipped => &mut change.skipped,
+        ContactStatus::Cancelled => &mut change.cancelled,
+    }
+}
+
+async fn read_facts(
+    conn: &mut PgConnection,
+    marks: &[&Mark],
+) -> Result<HashMap<(TenantId, ContactId), MarkFacts>, sqlx::Error> {
+    let wanted: Vec<_> = marks.iter().map(|mark| (mark.tenant, mark.contact)).collect();
+    let facts = contacts::mark_facts(conn, &wanted).await?;
+    Ok(facts.into_iter().map(|facts| ((facts.tenant_id, facts.contact_id), facts)).collect())
+}
+
+/// Decides each mark on the locked rows, and gathers what is to be written.
+struct Judge<'a> {
+    lanes: HashMap<(TenantId, InstanceId), LockedLane>,
+    queues: &'a Queues,
+    facts: HashMap<(TenantId, ContactId), MarkFacts>,
+    sends: Vec<&'a Mark>,
+    skips: Vec<(TenantId, ContactId, i64, String)>,
+    now: DateTime<Utc>,
+}
+
+impl<'a> Judge<'a> {
+    fn judge(&mut self, mark: &'a Mark) -> Marked {
+        let (Some(lane), Some(queue), Some(facts)) = (
+            self.lanes.get_mut(&(mark.tenant, mark.instance)),
+            self.queues.get(&(mark.tenant, mark.queue)),
+            self.facts.get(&(mark.tenant, mark.contact)),
+        ) else {
+            return Marked::LaneLost;
+        };
+        if facts.open_attempt == Some(mark.attempt) {
+            // Committed before, and the answer was lost on the way.
+            return Marked::Send { next_send_at: lane.next_send_at.unwrap_or(self.now) };
+        }
+        if facts.status == ContactStatus::Pending && facts.claim_epoch != Some(mark.epoch) {
+            return Marked::LaneLost;
+        }
+        match decision(mark, facts, queue, lane, self.now) {
+            Decision::Send => {
+                let next_send_at = advance(lane, mark, self.now);
+                self.sends.push(mark);
+                Marked::Send { next_send_at }
+            }
+            Decision::HoldUntil { at, rule } => Marked::Hold { at, rule },
+            Decision::Skip { rule } => {
+                if facts.status == ContactStatus::Pending {
+                    self.skips.push((mark.tenant, mark.contact, mark.epoch, rule.as_str().to_owned()));
+                }
+                Marked::Skip { rule }
+            }
+        }
+    }
+
+    async fn write(self, conn: &mut PgConnection, worker: &str, counts: &mut Counts) -> Result<(), sqlx::Error> {
+        if !self.sends.is_empty() {
+            let rows: Vec<_> =
+                self.sends.iter().map(|mark| (mark.tenant, mark.contact, mark.epoch, mark.number)).collect();
+            let marked = contacts::mark_sending(conn, &rows, self.now).await?;
+            if marked != rows.len() as u64 {
+                return Err(sqlx::Error::Protocol("a mark found its contact changed under its locks".into()));
+            }
+            let attempts: Vec<_> = self.sends.iter().map(|mark| attempt_row(mark)).collect();
+            attempts::open(conn, worker, &attempts, self.now).await?;
+            let lanes: Vec<_> = self.lanes.into_values().collect();
+            lanes::advance(conn, &lanes).await?;
+        }
+        for mark in &self.sends {
+            let change = counts.entry((mark.tenant, mark.queue)).or_default();
+            change.pending -= 1;
+            change.sending += 1;
+        }
+        if !self.skips.is_empty() {
+            for key in contacts::skip(conn, &self.skips, self.now).await? {
+                let change = counts.entry(key).or_default();
+                change.pending -= 1;
+                change.skipped += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn decision(mark: &Mark, facts: &MarkFacts, queue: &LockedQueue, lane: &LockedLane, now: DateTime<Utc>) -> Decision {
+    let contact = ContactFacts {
+        status: facts.status,
+        due_at: facts.due_at,
+        attempts: u16::try_from(facts.attempts).unwrap_or(u16::MAX),
+    };
+    let queue =
+        QueueFacts { status: queue.status, message_type: queue.message_type, scheduled_for: queue.scheduled_for };
+    let today = mark.rules.calendar.today(now);
+    let sent_today = if lane.sent_on == Some(today) { u32::try_from(lane.sent_that_day).unwrap_or(0) } else { 0 };
+    let lane = LaneFacts {
+        // The lane has looked a moment ago, and the queue's own state says if somebody found it down since.
+        instance_state: InstanceState::Open,
+        next_send_at: lane.next_send_at,
+        sent_today,
+        daily_cap: mark.daily_cap,
+    };
+    decide(&contact, &queue, &mark.rules, &lane, now)
+}
+
+fn advance(lane: &mut LockedLane, mark: &Mark, now: DateTime<Utc>) -> DateTime<Utc> {
+    let next = mark.pacing.next_send_at(mark.instance, lane.next_send_at, now, chance(mark));
+    let today = mark.rules.calendar.today(now);
+    lane.sent_that_day = if lane.sent_on == Some(today) { lane.sent_that_day.saturating_add(1) } else { 1 };
+    lane.sent_on = Some(today);
+    lane.next_send_at = Some(next);
+    next
+}
+
+/// A number from 0 to 1 out of the attempt's own random bits.
+fn chance(mark: &Mark) -> f64 {
+    let (_, random) = mark.attempt.0.as_u64_pair();
+    f64::from(u32::try_from(random & 0xFFFF_FFFF).unwrap_or(0)) / f64::from(u32::MAX)
+}
+
+fn attempt_row(mark: &Mark) -> NewAttempt {
+    NewAttempt {
+        tenant_id: mark.tenant,
+        attempt_id: mark.attempt,
+        contact_id: mark.contact,
+        instance_id: mark.instance,
+        number: mark.number,
+        reference: mark.reference.clone(),
+        lease_epoch: mark.epoch,
+    }
+}

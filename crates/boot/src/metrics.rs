@@ -1,0 +1,79 @@
+//! The process's metrics. The first three names and their labels are the seed's, to the letter.
+
+use prometheus::{
+    CounterVec, Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntGauge, Opts, Registry, TextEncoder,
+};
+
+/// All metrics of one process. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Attempts by what became of them: `sent`, `not_sent`, `refused`, `unknown`.
+    pub messages_sent: CounterVec,
+    /// Seconds from the request to the gateway's answer.
+    pub send_duration: HistogramVec,
+    /// Unfinished queues by state.
+    pub active_queues: GaugeVec,
+    /// Contacts accepted by intake.
+    pub contacts_accepted: CounterVec,
+    /// Lanes this worker holds.
+    pub lanes_held: IntGauge,
+    /// Doorbells that wait in the outbox.
+    pub outbox_waiting: IntGauge,
+    /// Lanes lost to another worker, or to time.
+    pub leases_lost: IntCounter,
+}
+
+impl Metrics {
+    /// Registers all metrics in a registry of their own.
+    ///
+    /// # Errors
+    /// Never in practice: the names are constants and the registry is new.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let metrics = Self {
+            messages_sent: CounterVec::new(
+                Opts::new("billing_messages_sent_total", "Attempts to send, by outcome"),
+                &["tenant_id", "template_type", "status"],
+            )?,
+            send_duration: HistogramVec::new(
+                HistogramOpts::new("billing_send_duration_seconds", "Seconds from the request to the gateway's answer")
+                    .buckets(vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0]),
+                &["tenant_id", "template_type"],
+            )?,
+            active_queues: GaugeVec::new(
+                Opts::new("billing_active_queues", "Unfinished queues, by state"),
+                &["tenant_id", "status"],
+            )?,
+            contacts_accepted: CounterVec::new(
+                Opts::new("regua_contacts_accepted_total", "Contacts accepted by intake"),
+                &["tenant_id", "template_type"],
+            )?,
+            lanes_held: IntGauge::new("regua_lanes_held", "Lanes that this worker holds")?,
+            outbox_waiting: IntGauge::new("regua_outbox_waiting", "Doorbells that wait to be published")?,
+            leases_lost: IntCounter::new("regua_leases_lost_total", "Lanes lost to another worker, or to time")?,
+            registry,
+        };
+        metrics.register()?;
+        Ok(metrics)
+    }
+
+    fn register(&self) -> prometheus::Result<()> {
+        self.registry.register(Box::new(self.messages_sent.clone()))?;
+        self.registry.register(Box::new(self.send_duration.clone()))?;
+        self.registry.register(Box::new(self.active_queues.clone()))?;
+        self.registry.register(Box::new(self.contacts_accepted.clone()))?;
+        self.registry.register(Box::new(self.lanes_held.clone()))?;
+        self.registry.register(Box::new(self.outbox_waiting.clone()))?;
+        self.registry.register(Box::new(self.leases_lost.clone()))
+    }
+
+    /// Everything in Prometheus' text format.
+    pub fn text(&self) -> String {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "metrics could not be written");
+        }
+        String::from_utf8(text).unwrap_or_default()
+    }
+}

@@ -1,0 +1,69 @@
+//! The two services that every process talks to, opened the same way everywhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use regua_broker::{Broker, BrokerSettings, QueueType};
+use regua_store::PoolSettings;
+use sqlx::PgPool;
+
+use crate::Probe;
+use crate::settings::{BrokerArguments, DatabaseArguments};
+
+/// How long a caller waits for a connection before it is told that the database is away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Doorbells that a consumer holds unacknowledged.
+const PREFETCH: u16 = 64;
+
+/// PostgreSQL and the broker.
+#[derive(Clone)]
+pub struct Services {
+    /// PostgreSQL.
+    pub pool: PgPool,
+    /// RabbitMQ, or the embedded broker.
+    pub broker: Arc<dyn Broker>,
+}
+
+impl Services {
+    /// Opens both without waiting for either: a process starts while they are away, and finds them when they return.
+    ///
+    /// # Errors
+    /// When an address cannot be read.
+    pub fn open(process: &'static str, database: &DatabaseArguments, broker: &BrokerArguments) -> anyhow::Result<Self> {
+        let pool = regua_store::pool(&PoolSettings {
+            database_url: database.database_url.clone(),
+            application_name: process,
+            max_connections: database.database_max_connections,
+            acquire_timeout: ACQUIRE_TIMEOUT,
+        })
+        // The cause may quote the address, and with it the password.
+        .map_err(|_| {
+            anyhow::anyhow!("DATABASE_URL cannot be read: write postgres://user:password@host:port/database")
+        })?;
+        let settings = BrokerSettings {
+            amqp_url: broker.amqp_url.clone().filter(|url| !url.is_empty()),
+            namespace: broker.amqp_namespace.clone(),
+            queue_type: if broker.amqp_queue_type == "quorum" { QueueType::Quorum } else { QueueType::Classic },
+            prefetch: PREFETCH,
+            connection_name: process.to_owned(),
+        };
+        let broker = regua_broker::connect(&settings, pool.clone());
+        Ok(Self { pool, broker })
+    }
+
+    /// What `/readyz` asks: both must answer.
+    pub fn probes(&self) -> Vec<(&'static str, Probe)> {
+        let pool = self.pool.clone();
+        let database: Probe = Arc::new(move || {
+            let pool = pool.clone();
+            Box::pin(async move { Ok(regua_store::ping(&mut *pool.acquire().await?).await?) })
+        });
+        let broker = Arc::clone(&self.broker);
+        let doorbells: Probe = Arc::new(move || {
+            let broker = Arc::clone(&broker);
+            Box::pin(async move { broker.ping().await })
+        });
+        vec![("database", database), ("broker", doorbells)]
+    }
+}

@@ -1,0 +1,67 @@
+//! Arguments that every process has, with their environment variables, for the binaries' own `config.rs` to flatten in.
+
+use clap::{Args, ValueEnum};
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TelemetryFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For a person at a terminal.
+    Pretty,
+}
+
+/// Logging.
+#[derive(Args, Clone, Debug)]
+pub struct LogArguments {
+    /// How logs are written
+    #[arg(long = "log-format", env = "LOG_FORMAT", value_enum, default_value_t)]
+    pub format: TelemetryFormat,
+    /// What is logged: a level, or levels by module
+    #[arg(long = "log", env = "RUST_LOG", default_value = "info")]
+    pub filter: String,
+}
+
+/// PostgreSQL.
+#[derive(Args, Clone)]
+pub struct DatabaseArguments {
+    /// PostgreSQL, as postgres://user:password@host:port/database
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+    /// Most connections that this process opens
+    #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub database_max_connections: u32,
+}
+
+impl std::fmt::Debug for DatabaseArguments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DatabaseArguments")
+            .field("database_max_connections", &self.database_max_connections)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The broker.
+#[derive(Args, Clone)]
+pub struct BrokerArguments {
+    /// RabbitMQ, as amqp://user:password@host:port/vhost; absent: the embedded broker inside PostgreSQL
+    #[arg(long, env = "AMQP_URL", hide_env_values = true)]
+    pub amqp_url: Option<String>,
+    /// Exchange, and prefix of the queues, in RabbitMQ
+    #[arg(long, env = "AMQP_NAMESPACE", default_value = "billing")]
+    pub amqp_namespace: String,
+    /// Type of the queues in RabbitMQ: classic (with priorities) or quorum (replicated)
+    #[arg(long, env = "AMQP_QUEUE_TYPE", default_value = "classic", value_parser = ["classic", "quorum"])]
+    pub amqp_queue_type: String,
+}
+
+impl std::fmt::Debug for BrokerArguments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BrokerArguments")
+            .field("rabbitmq", &self.amqp_url.is_some())
+            .field("amqp_namespace", &self.amqp_namespace)
+            .field("amqp_queue_type", &self.amqp_queue_type)
+            .finish()
+    }
+}

@@ -1,0 +1,24 @@
+//! How a process writes its logs, and the crypto provider that all TLS clients share.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+use crate::settings::{LogArguments, TelemetryFormat};
+
+/// Starts logging to standard error, as JSON lines or for a person. A second call changes nothing.
+pub fn start_logging(arguments: &LogArguments) {
+    let filter = EnvFilter::try_new(&arguments.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match arguments.format {
+        TelemetryFormat::Json => builder.json().flatten_event(true).try_init(),
+        TelemetryFormat::Pretty => builder.with_target(false).compact().try_init(),
+    };
+    if started.is_err() {
+        tracing::debug!("logging was started before");
+    }
+}
+
+/// Installs the one crypto provider, before the first TLS client is made. A second call changes nothing.
+pub fn init_tls() {
+    let _already_there = rustls::crypto::ring::default_provider().install_default();
+}
