@@ -1,1 +1,16 @@
-//! harness
+//! The harness of the end-to-end tests: a fresh database each, the real programs, the sandbox as gateway, and a clock that
+//! the test moves. Nothing here sleeps to be lucky: a test waits for what it expects, and fails when it does not come.
+
+mod client;
+mod database;
+mod fleet;
+mod process;
+mod proxy;
+mod tenant;
+
+pub use client::{Answer, Client, eventually};
+pub use database::Database;
+pub use fleet::{Fleet, FleetOptions, monday_ten_o_clock};
+pub use process::Process;
+pub use proxy::Proxy;
+pub use tenant::{Tenant, TenantOptions, batch, contact};

@@ -8,13 +8,15 @@ mod reconcilers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regua_boot::{Clock, Metrics};
+use regua_boot::{Clock, Metrics, Services};
 use regua_broker::Broker;
 use sqlx::PgPool;
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Config;
 use crate::reconcilers::Reconciler;
 
 /// What periodic works with.
@@ -55,6 +57,24 @@ pub(crate) struct Context {
     pub(crate) settings: PeriodicSettings,
     /// Wakes the relay after a pass that rang.
     pub(crate) rang: Arc<Notify>,
+}
+
+/// The whole process: opens what the configuration names, serves its health, and works until a signal.
+///
+/// # Errors
+/// When something that cannot be waited for is wrong: an address, a port, a metric.
+pub async fn start(config: Config) -> anyhow::Result<()> {
+    regua_boot::start_logging(&config.log);
+    regua_boot::init_tls();
+    let shutdown = regua_boot::on_signal()?;
+    let metrics = Metrics::new()?;
+    let services = Services::open("regua-periodic", &config.database, &config.broker)?;
+    let listener = TcpListener::bind(("0.0.0.0", config.metrics_port)).await?;
+    let routes = regua_boot::health_routes(metrics.clone(), services.probes());
+    let health = tokio::spawn(regua_boot::serve(listener, routes, shutdown.clone()));
+    let Services { pool, broker } = services;
+    run(Periodic { pool, broker, clock: Clock::system(), metrics, settings: config.settings() }, shutdown).await?;
+    health.await?
 }
 
 /// Runs all reconcilers and the relay until `shutdown`.

@@ -14,13 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use regua_boot::{Clock, Metrics};
+use regua_boot::{Clock, Metrics, Services};
 use regua_broker::Broker;
-use regua_evolution::EvolutionClient;
+use regua_evolution::{ClientSettings, EvolutionClient};
 use sqlx::PgPool;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::Config;
 use crate::lanes::Lanes;
 use crate::ledger::Ledger;
 
@@ -69,6 +71,27 @@ impl WorkerSettings {
             batch: 100,
         }
     }
+}
+
+/// The whole process: opens what the configuration names, serves its health, and works until a signal.
+///
+/// # Errors
+/// When something that cannot be waited for is wrong: an address, a port, a metric.
+pub async fn start(config: Config) -> anyhow::Result<()> {
+    regua_boot::start_logging(&config.log);
+    regua_boot::init_tls();
+    let shutdown = regua_boot::on_signal()?;
+    let metrics = Metrics::new()?;
+    let services = Services::open("regua-worker", &config.database, &config.broker)?;
+    let send_timeout = Duration::from_secs(config.evolution_timeout_seconds);
+    let gateway = EvolutionClient::new(ClientSettings { send_timeout, ..ClientSettings::default() })?;
+    let listener = TcpListener::bind(("0.0.0.0", config.metrics_port)).await?;
+    let routes = regua_boot::health_routes(metrics.clone(), services.probes());
+    let health = tokio::spawn(regua_boot::serve(listener, routes, shutdown.clone()));
+    let settings = config.settings(config::unique_name());
+    let Services { pool, broker } = services;
+    run(Worker { pool, broker, clock: Clock::system(), metrics, gateway, settings }, shutdown).await?;
+    health.await?
 }
 
 /// Works until `shutdown`, then stops taking, lets sends under way finish, and gives its leases back.

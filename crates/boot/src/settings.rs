@@ -19,7 +19,7 @@ pub struct LogArguments {
     #[arg(long = "log-format", env = "LOG_FORMAT", value_enum, default_value_t)]
     pub format: TelemetryFormat,
     /// What is logged: a level, or levels by module
-    #[arg(long = "log", env = "RUST_LOG", default_value = "info")]
+    #[arg(long = "log", env = "RUST_LOG", default_value = "info,lapin=off")]
     pub filter: String,
 }
 

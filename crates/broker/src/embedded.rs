@@ -11,6 +11,7 @@ use regua_store::outbox::{self, Held};
 use sqlx::postgres::PgListener;
 use sqlx::{Connection, PgPool};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::Receipt;
@@ -98,18 +99,17 @@ struct Consumer {
 
 impl Consumer {
     async fn run(self) {
-        let news = Arc::new(Notify::new());
+        let news = Notify::new();
         tokio::select! {
-            () = self.shutdown.cancelled() => {}
-            () = self.deliveries.closed() => {}
-            () = self.hand_out_for_ever(&news) => {}
+            () = self.hand_out_until_stopped(&news) => {}
             () = listen_for_ever(&self.pool, &news) => {}
         }
     }
 
-    async fn hand_out_for_ever(&self, news: &Notify) {
+    /// A `take` is never dropped half way: rows that it hides would stay hidden until the hold ends.
+    async fn hand_out_until_stopped(&self, news: &Notify) {
         let mut is_away = false;
-        loop {
+        while !self.is_stopped() {
             match self.hand_out().await {
                 Ok(()) if is_away => {
                     is_away = false;
@@ -122,21 +122,26 @@ impl Consumer {
                     tracing::warn!(%error, "the outbox cannot be read; trying again every second");
                 }
             }
-            let _ = tokio::time::timeout(POLL, news.notified()).await;
+            tokio::select! {
+                () = self.stopped() => {}
+                () = news.notified() => {}
+                () = sleep(POLL) => {}
+            }
         }
     }
 
     /// Hands out what waits, highest priority first, as slots become free. Returns when nothing waits.
     async fn hand_out(&self) -> Result<(), sqlx::Error> {
-        loop {
-            let Ok(mut slots) = self.slots.clone().acquire_owned().await else { return Ok(()) };
-            while let Ok(slot) = self.slots.clone().try_acquire_owned() {
-                slots.merge(slot);
-            }
+        while let Some(mut slots) = self.free_slots().await {
             let free = i64::try_from(slots.num_permits()).unwrap_or(1);
-            let taken = outbox::take(&mut *self.pool.acquire().await?, &self.routing_keys, free, HOLD).await?;
+            let mut conn = self.pool.acquire().await?;
+            let taken = outbox::take(&mut conn, &self.routing_keys, free, HOLD).await?;
+            if self.is_stopped() {
+                return outbox::give_back(&mut conn, &taken).await;
+            }
+            drop(conn);
             if taken.is_empty() {
-                return Ok(());
+                break;
             }
             for held in taken {
                 match (Doorbell::from_json(&held.body), slots.split(1)) {
@@ -145,6 +150,30 @@ impl Consumer {
                     (Err(reason), _) => self.bury(&held, &reason).await?,
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// All that are free, and at least one; none when the consumer was stopped before one became free.
+    async fn free_slots(&self) -> Option<OwnedSemaphorePermit> {
+        let mut slots = tokio::select! {
+            () = self.stopped() => return None,
+            slot = self.slots.clone().acquire_owned() => slot.ok()?,
+        };
+        while let Ok(slot) = self.slots.clone().try_acquire_owned() {
+            slots.merge(slot);
+        }
+        Some(slots)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.shutdown.is_cancelled() || self.deliveries.is_closed()
+    }
+
+    async fn stopped(&self) {
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            () = self.deliveries.closed() => {}
         }
     }
 
@@ -171,7 +200,7 @@ async fn listen_for_ever(pool: &PgPool, news: &Notify) {
         if let Err(error) = listen(pool, news).await {
             tracing::debug!(%error, "LISTEN ended");
         }
-        tokio::time::sleep(POLL).await;
+        sleep(POLL).await;
     }
 }
 

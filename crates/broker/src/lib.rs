@@ -7,6 +7,7 @@ mod doorbell;
 mod embedded;
 mod rabbit;
 mod relay;
+mod settings;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub use delivery::Delivery;
 pub use doorbell::{Doorbell, DoorbellKind, Unreadable, ring, ring_all};
 pub use rabbit::{RabbitAway, TopologyMismatch};
 pub use relay::run_relay;
+pub use settings::{BrokerSettings, QueueType, UnknownQueueType};
 
 /// What carries doorbells from whoever rings to whoever looks.
 #[async_trait]
@@ -49,31 +51,6 @@ pub struct Relayed {
     pub published: usize,
     /// Whether the pass ended at its bound, and more may be waiting.
     pub more: bool,
-}
-
-/// How RabbitMQ keeps the queues (`AMQP_QUEUE_TYPE`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum QueueType {
-    /// On one node, with message priorities.
-    #[default]
-    Classic,
-    /// Replicated, for a cluster of several nodes; without message priorities.
-    Quorum,
-}
-
-/// Which broker, and how it is used.
-#[derive(Clone)]
-pub struct BrokerSettings {
-    /// Where RabbitMQ is; without it the embedded broker is used.
-    pub amqp_url: Option<String>,
-    /// The first word of every exchange and queue: `billing`, save where several fleets share one RabbitMQ.
-    pub namespace: String,
-    /// How RabbitMQ keeps the queues.
-    pub queue_type: QueueType,
-    /// How many unacknowledged doorbells one consumer holds: of each queue with RabbitMQ, in all with the embedded broker.
-    pub prefetch: u16,
-    /// What RabbitMQ's management shows.
-    pub connection_name: String,
 }
 
 /// The broker that the settings name. It never fails: RabbitMQ is connected in the background, again and again.

@@ -17,7 +17,8 @@ use crate::{Broker, DoorbellKind, RabbitAway, Relayed, TopologyMismatch};
 const BATCH: usize = 500;
 /// How many batches one pass takes.
 const BATCHES: usize = 10;
-/// How long a batch is hidden from other relays: longer than publishing takes before it is given up.
+/// How long a batch is hidden from other relays. Publishing is given up sooner; where two relays of one process wait for
+/// each other it can take longer, and then a doorbell rings twice.
 const HOLD: Duration = Duration::from_secs(30);
 
 /// Relays when woken and every so often, until `shutdown`. The wake-up is for after a commit that rang.

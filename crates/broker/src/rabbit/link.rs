@@ -26,8 +26,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// The pause when a person has to do something first.
 const PAUSE_FOR_A_PERSON: Duration = Duration::from_secs(60);
-/// A connection that held this long was a good one, and the pauses begin anew.
-const GOOD_AFTER: Duration = Duration::from_secs(10);
+/// A connection that held this long was a good one, and the pauses begin anew. Longer than connecting or publishing in vain.
+const GOOD_AFTER: Duration = Duration::from_secs(30);
 
 /// RabbitMQ cannot be reached, or ended the connection. It is tried again in the background.
 #[derive(Clone, Debug, thiserror::Error)]

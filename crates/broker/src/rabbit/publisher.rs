@@ -1,12 +1,15 @@
 //! Publishing with confirms. A message counts as published when RabbitMQ has confirmed it and has not sent it back.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, PublisherConfirm};
 use regua_store::outbox::Held;
-use tokio::time::{Instant, interval, timeout_at};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, interval, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::link::{Down, Link, Server, away};
@@ -55,12 +58,23 @@ async fn run_session(server: &Arc<Server>, link: &Link<Session>) -> Down {
     session.ended().await
 }
 
+/// What became of a batch.
+#[derive(Default)]
+struct Published {
+    confirmed: Vec<Held>,
+    /// No queue took it.
+    returned: Vec<Held>,
+    /// Neither confirmed nor returned: RabbitMQ may have it or not.
+    unsure: Vec<Held>,
+}
+
 /// A channel in confirm mode and its connection.
 #[derive(Clone)]
 pub(crate) struct Session {
     server: Arc<Server>,
     connection: Arc<Connection>,
     channel: Channel,
+    publishing: Arc<Mutex<()>>,
     /// Cancelled by whoever finds that nothing can be published here any more.
     broken: CancellationToken,
 }
@@ -70,7 +84,8 @@ impl Session {
         let connection = server.open("publisher").await?;
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        Ok(Self { server, connection: Arc::new(connection), channel, broken: CancellationToken::new() })
+        let (connection, publishing) = (Arc::new(connection), Arc::default());
+        Ok(Self { server, connection, channel, publishing, broken: CancellationToken::new() })
     }
 
     async fn ended(&self) -> Down {
@@ -87,45 +102,58 @@ impl Session {
     /// Publishes all messages, and says which of them RabbitMQ has and which it may not have. What no queue took is
     /// tried once more after declaring the queues again, in case somebody deleted one.
     pub(crate) async fn publish(&self, held: Vec<Held>) -> (Vec<Held>, Vec<Held>) {
-        let (mut confirmed, returned, mut unsure) = self.publish_once(held).await;
-        if returned.is_empty() {
-            return (confirmed, unsure);
+        // lapin puts a returned message into whichever confirmation comes next: it must be one of the same batch.
+        let _one_batch_at_a_time = self.publishing.lock().await;
+        let Published { mut confirmed, returned, mut unsure } = self.publish_once(held).await;
+        if !returned.is_empty() {
+            tracing::warn!(returned = returned.len(), "no queue took some doorbells; the queues are declared again");
+            let again = self.publish_again(returned).await;
+            confirmed.extend(again.confirmed);
+            unsure.extend(again.returned.into_iter().chain(again.unsure));
         }
-        tracing::warn!(returned = returned.len(), "no queue took some doorbells; the queues are declared again");
-        if topology::declare(&self.connection, &self.server.namespace, self.server.queue_type).await.is_err() {
-            self.broken.cancel();
-            unsure.extend(returned);
-            return (confirmed, unsure);
-        }
-        let (confirmed_now, returned, unsure_now) = self.publish_once(returned).await;
-        confirmed.extend(confirmed_now);
-        unsure.extend(returned.into_iter().chain(unsure_now));
         (confirmed, unsure)
     }
 
-    /// Confirmed, returned, unsure.
-    async fn publish_once(&self, held: Vec<Held>) -> (Vec<Held>, Vec<Held>, Vec<Held>) {
+    async fn publish_again(&self, returned: Vec<Held>) -> Published {
+        let declaring = topology::declare(&self.connection, &self.server.namespace, self.server.queue_type);
+        match timeout(PUBLISH_TIMEOUT, declaring).await {
+            Ok(Ok(())) => self.publish_once(returned).await,
+            _ => {
+                self.broken.cancel();
+                Published { unsure: returned, ..Published::default() }
+            }
+        }
+    }
+
+    async fn publish_once(&self, held: Vec<Held>) -> Published {
+        if self.broken.is_cancelled() {
+            return Published { unsure: held, ..Published::default() };
+        }
         let deadline = Instant::now() + PUBLISH_TIMEOUT;
         let mut in_flight = Vec::with_capacity(held.len());
         for message in held {
             let confirm = timeout_at(deadline, self.send(&message)).await;
             in_flight.push((message, confirm));
         }
-        let (mut confirmed, mut returned, mut unsure) = (Vec::new(), Vec::new(), Vec::new());
+        let mut published = Published::default();
+        let mut returned_ids = HashSet::new();
         for (message, sent) in in_flight {
-            match sent {
-                Ok(Ok(confirm)) => match timeout_at(deadline, confirm).await {
-                    Ok(Ok(Confirmation::Ack(None))) => confirmed.push(message),
-                    Ok(Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)))) => returned.push(message),
-                    _ => unsure.push(message),
-                },
-                _ => unsure.push(message),
-            }
+            let Ok(Ok(confirm)) = sent else {
+                published.unsure.push(message);
+                continue;
+            };
+            let confirmation = timeout_at(deadline, confirm).await;
+            let is_confirmed = matches!(confirmation, Ok(Ok(Confirmation::Ack(_))));
+            if is_confirmed { &mut published.confirmed } else { &mut published.unsure }.push(message);
+            let returned = confirmation.ok().and_then(Result::ok).and_then(Confirmation::take_message);
+            returned_ids.extend(returned.and_then(|returned| returned.properties.message_id().clone()));
         }
-        if !unsure.is_empty() {
+        if !published.unsure.is_empty() {
             self.broken.cancel();
         }
-        (confirmed, returned, unsure)
+        let is_returned = |message: &mut Held| returned_ids.contains(&message_id(message));
+        published.returned = published.confirmed.extract_if(.., is_returned).collect();
+        published
     }
 
     async fn send(&self, message: &Held) -> lapin::Result<PublisherConfirm> {
@@ -136,9 +164,15 @@ impl Session {
         let properties = BasicProperties::default()
             .with_content_type("application/json".into())
             .with_delivery_mode(PERSISTENT)
+            .with_message_id(message_id(message))
             .with_priority(u8::try_from(message.priority).unwrap_or(0));
         let body = message.body.to_string();
         let routing_key = format!("{namespace}.{kind}");
         self.channel.basic_publish(namespace.into(), routing_key.into(), options, body.as_bytes(), properties).await
     }
+}
+
+/// By which a returned message is known.
+fn message_id(message: &Held) -> ShortString {
+    message.outbox_id.to_string().into()
 }

@@ -1,0 +1,98 @@
+//! Operators pause, resume and cancel, and are obeyed before the next send.
+
+use std::time::{Duration, Instant};
+
+use regua_sandbox::{Effect, Fault};
+use regua_tests::{Fleet, FleetOptions, TenantOptions, batch};
+use reqwest::StatusCode;
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_is_obeyed_at_once_and_a_resume_goes_on() {
+    let (fleet, _, erp) = Fleet::with_tenant(TenantOptions { rate: 3000, ..TenantOptions::default() }).await;
+    let queue = erp.accepted("overdue", &batch("lote-a", 150)).await;
+    erp.until_that(&queue, "under way", |queue| queue["sent"].as_i64() > Some(20)).await;
+    let answer = erp.control(&queue, "pause").await;
+    assert_eq!((answer.status, &answer.body["status"]), (StatusCode::OK, &json!("paused")));
+    let paused_at = chrono_now();
+    let again = erp.control(&queue, "pause").await;
+    assert_eq!(again.status, StatusCode::OK, "a repeated call is harmless");
+
+    // Another batch through the same number shows that the lane has passed the paused one by.
+    let other = erp.accepted("overdue", &batch("lote-b", 30)).await;
+    erp.until(&other, "completed").await;
+    let status = erp.status(&queue).await;
+    assert_eq!(status["status"], "paused");
+    assert!(status["pending"].as_i64() > Some(0) && status["eta"].is_null(), "{status:#}");
+    let prefix = format!("55119{:02}", b'a' % 100);
+    let late = fleet.sandbox.ledger().iter().filter(|entry| entry.number.starts_with(&prefix)).map(|entry| entry.received_at).max();
+    assert!(late < Some(paused_at + 1000), "the last one left {late:?}, the pause was answered {paused_at}");
+
+    let answer = erp.control(&queue, "resume").await;
+    assert_eq!(answer.status, StatusCode::OK, "{:#}", answer.body);
+    erp.until(&queue, "completed").await;
+    fleet.assert_each_left_once(180);
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_ends_what_is_unsent_and_nothing_brings_it_back() {
+    let (fleet, _, erp) = Fleet::with_tenant(TenantOptions { rate: 3000, ..TenantOptions::default() }).await;
+    let queue = erp.accepted("overdue", &batch("lote-a", 150)).await;
+    erp.until_that(&queue, "under way", |queue| queue["sent"].as_i64() > Some(20)).await;
+    let answer = erp.control(&queue, "cancel").await;
+    assert_eq!((answer.status, &answer.body["status"]), (StatusCode::OK, &json!("cancelled")));
+    assert_eq!(answer.body["pending"], 0);
+    let settled = erp.until_that(&queue, "settled", |queue| queue["sending"] == 0).await;
+    assert_eq!(settled["sent"].as_i64().unwrap() + settled["cancelled"].as_i64().unwrap(), 150, "{settled:#}");
+    assert!(settled["cancelled"].as_i64() > Some(0));
+    for action in ["resume", "pause"] {
+        let refused = erp.control(&queue, action).await;
+        assert_eq!((refused.status, refused.body["code"].as_str()), (StatusCode::CONFLICT, Some("state_conflict")));
+    }
+    assert_eq!(erp.control(&queue, "cancel").await.status, StatusCode::OK, "a repeated call is harmless");
+    let other = erp.accepted("overdue", &batch("lote-b", 5)).await;
+    erp.until(&other, "completed").await;
+    let sent = usize::try_from(settled["sent"].as_i64().unwrap()).unwrap();
+    fleet.assert_each_left_once(sent + 5);
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_cancelled_while_a_try_fails_is_not_tried_again() {
+    let (fleet, _, erp) = Fleet::with_tenant(TenantOptions::default()).await;
+    let slow = Fault { latency_ms: 700, ..Fault::every_send(Effect::Envelope500) };
+    fleet.sandbox.set_faults(vec![slow]).unwrap();
+    let queue = erp.accepted("overdue", &batch("lote-a", 1)).await;
+    erp.until_that(&queue, "sending", |queue| queue["sending"] == 1).await;
+    assert_eq!(erp.control(&queue, "cancel").await.status, StatusCode::OK);
+    let done = erp.until_that(&queue, "settled", |queue| queue["sending"] == 0).await;
+    assert_eq!((&done["cancelled"], &done["pending"]), (&json!(1), &json!(0)), "{done:#}");
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_asked_to_end_lets_its_send_finish_and_gives_its_lane_back() {
+    let (mut fleet, _, erp) =
+        Fleet::with(FleetOptions { workers: 0, ..FleetOptions::default() }, TenantOptions::default()).await;
+    fleet.sandbox.set_faults(vec![Fault { latency_ms: 400, ..Fault::every_send(Effect::None) }]).unwrap();
+    let first = fleet.start_worker();
+    let queue = erp.accepted("overdue", &batch("lote-a", 4)).await;
+    erp.until_that(&queue, "sending", |queue| queue["sending"] == 1).await;
+    let asked = Instant::now();
+    fleet.stop_worker(first).await;
+    assert!(asked.elapsed() < Duration::from_secs(3), "it took {:?}", asked.elapsed());
+    assert_eq!(fleet.count("select count(*) from lanes where leased_by is not null").await, 0);
+    let status = erp.status(&queue).await;
+    assert_eq!((&status["sending"], &status["unconfirmed"]), (&json!(0), &json!(0)), "{status:#}");
+    fleet.sandbox.set_faults(Vec::new()).unwrap();
+    fleet.start_worker();
+    erp.until(&queue, "completed").await;
+    fleet.assert_each_left_once(4);
+    fleet.end().await;
+}
+
+/// Milliseconds of the machine's clock, as the sandbox's ledger counts them.
+fn chrono_now() -> u64 {
+    u64::try_from(regua_boot::Clock::system().now().timestamp_millis()).unwrap()
+}

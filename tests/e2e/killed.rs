@@ -1,0 +1,81 @@
+//! A worker dies by `kill -9` in mid-campaign; another finishes, and nobody gets the message twice.
+
+use std::time::Duration;
+
+use regua_sandbox::{Effect, Fault};
+use regua_tests::{Client, Fleet, FleetOptions, Process, Tenant, TenantOptions, batch};
+use serde_json::json;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_regua-test-process");
+
+async fn fleet_without_workers() -> (Fleet, Tenant, Client) {
+    let options =
+        FleetOptions { workers: 0, lease: Duration::from_secs(2), now: system_now(), ..FleetOptions::default() };
+    Fleet::with(options, TenantOptions { rate: 3000, ..TenantOptions::default() }).await
+}
+
+/// A process of its own has the machine's clock; the rest of the fleet must agree with it.
+fn system_now() -> chrono::DateTime<chrono::Utc> {
+    regua_boot::Clock::system().now()
+}
+
+fn start_worker(fleet: &Fleet) -> Process {
+    let amqp_url = std::env::var("AMQP_URL").unwrap_or_default();
+    let mut environment = vec![
+        ("DATABASE_URL", fleet.database.url.as_str()),
+        ("AMQP_NAMESPACE", fleet.namespace.as_str()),
+        ("WORKER_LEASE_SECONDS", "2"),
+        ("RUST_LOG", "error"),
+    ];
+    if !amqp_url.is_empty() {
+        environment.push(("AMQP_URL", amqp_url.as_str()));
+    }
+    Process::start(BINARY, "worker", &environment)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_worker_finishes_and_nobody_gets_it_twice() {
+    let (fleet, _, erp) = fleet_without_workers().await;
+    let worker = start_worker(&fleet);
+    let queue = erp.accepted("notification", &batch("lote-a", 300)).await;
+    let status = erp.until_that(&queue, "under way", |queue| queue["sent"].as_i64() > Some(50)).await;
+    assert!(status["processing_by"].is_string() && status["last_heartbeat"].is_string(), "{status:#}");
+    worker.kill();
+    assert!(erp.status(&queue).await["pending"].as_i64() > Some(0), "it was killed in the middle");
+
+    let second = start_worker(&fleet);
+    let done = erp.until(&queue, "completed").await;
+    let (sent, unconfirmed) = (done["sent"].as_i64().unwrap(), done["unconfirmed"].as_i64().unwrap());
+    assert_eq!((sent + unconfirmed, &done["failed"]), (300, &json!(0)), "{done:#}");
+    assert!(unconfirmed <= 1, "one lane has one send on its way: {done:#}");
+    let counts = fleet.sent_by_number();
+    assert!(counts.values().all(|count| *count == 1), "somebody got it twice");
+    assert!(counts.len() as i64 >= sent);
+    assert!(second.terminate().success(), "SIGTERM ends a worker with 0");
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_send_that_the_dead_worker_had_on_its_way_is_unconfirmed_and_not_repeated() {
+    let (fleet, _, erp) = fleet_without_workers().await;
+    fleet.sandbox.set_faults(vec![Fault { latency_ms: 1500, times: Some(1), ..Fault::every_send(Effect::None) }]).unwrap();
+    let worker = start_worker(&fleet);
+    let queue = erp.accepted("notification", &batch("lote-a", 5)).await;
+    erp.until_that(&queue, "sending", |queue| queue["sending"] == 1).await;
+    regua_tests::eventually("the request to arrive", async || {
+        fleet.sandbox.calls().iter().any(|(route, count)| route.contains("sendText") && *count > 0)
+    })
+    .await;
+    worker.kill();
+    let second = start_worker(&fleet);
+    let done = erp.until(&queue, "completed").await;
+    assert_eq!((&done["sent"], &done["unconfirmed"]), (&json!(4), &json!(1)), "{done:#}");
+    let lost: Vec<_> =
+        erp.contacts(&queue).await.into_iter().filter(|contact| contact["status"] == "unconfirmed").collect();
+    assert_eq!((lost.len(), &lost[0]["reason"], &lost[0]["attempts"]), (1, &json!("worker_lost"), &json!(1)));
+    // Evolution sends what it was asked to, whether the caller lives or not.
+    regua_tests::eventually("the first message to leave", async || fleet.sandbox.ledger().len() == 5).await;
+    fleet.assert_each_left_once(5);
+    drop(second);
+    fleet.end_unfinished().await;
+}

@@ -1,0 +1,98 @@
+//! What the documents and the design say of the tree is held against the tree.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// Who may depend on whom: every room names those below it.
+const MAY_USE: [(&str, &[&str]); 11] = [
+    ("regua-domain", &[]),
+    ("regua-store", &["regua-domain"]),
+    ("regua-broker", &["regua-store", "regua-domain"]),
+    ("regua-evolution", &["regua-domain"]),
+    ("regua-boot", &["regua-broker", "regua-store"]),
+    ("regua-sandbox", &[]),
+    ("regua-api", &["regua-boot", "regua-broker", "regua-store", "regua-domain"]),
+    ("regua-worker", &["regua-boot", "regua-broker", "regua-evolution", "regua-store", "regua-domain"]),
+    ("regua-periodic", &["regua-boot", "regua-broker", "regua-store", "regua-domain"]),
+    (
+        "regua",
+        &["regua-api", "regua-worker", "regua-periodic", "regua-sandbox", "regua-boot", "regua-broker", "regua-evolution", "regua-store", "regua-domain"],
+    ),
+    ("regua-tests", &["*"]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+#[test]
+fn dependencies_point_downwards_only() {
+    let metadata = MetadataCommand::new().current_dir(root()).no_deps().exec().unwrap();
+    let allowed: BTreeMap<_, _> = MAY_USE.into_iter().collect();
+    for package in &metadata.packages {
+        let may_use = allowed.get(package.name.as_str()).unwrap_or_else(|| panic!("{} has no place", package.name));
+        let ours = package.dependencies.iter().filter(|used| used.path.is_some() && used.kind == DependencyKind::Normal);
+        for used in ours {
+            assert!(
+                may_use.contains(&"*") || may_use.contains(&used.name.as_str()),
+                "{} must not use {}",
+                package.name,
+                used.name
+            );
+        }
+    }
+}
+
+fn rust_files(below: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(below).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_is_in_it() {
+    let mut files = Vec::new();
+    for room in ["crates", "bins", "tests"] {
+        rust_files(&root().join(room), &mut files);
+    }
+    assert!(files.len() > 80, "only {} files were found", files.len());
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("//!"), "{} does not begin with //!", file.display());
+    }
+}
+
+#[test]
+fn sql_stands_in_the_store_and_in_the_embedded_broker_only() {
+    let mut files = Vec::new();
+    for room in ["crates/domain", "crates/boot", "crates/evolution", "crates/broker/src", "bins"] {
+        rust_files(&root().join(room), &mut files);
+    }
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let is_allowed = file.ends_with("crates/broker/src/embedded.rs");
+        assert!(is_allowed || !text.contains("query!("), "{} holds SQL", file.display());
+    }
+}
+
+#[test]
+fn every_file_that_the_architecture_names_exists() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let names: Vec<_> = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| name.contains('/') && !name.contains(' ') && !name.starts_with('/') && !name.contains("://"))
+        .collect();
+    assert!(names.len() > 20, "only {} names were found", names.len());
+    for name in names {
+        assert!(root().join(name.trim_end_matches('/')).exists(), "ARCHITECTURE.md names {name}, which does not exist");
+    }
+}

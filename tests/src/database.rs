@@ -1,0 +1,74 @@
+//! A fresh database for each test, copied from one that was migrated once for the whole run.
+
+use std::time::Duration;
+
+use regua_store::{MIGRATOR, PoolSettings};
+use sqlx::{Connection, Executor, PgConnection, PgPool};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+
+/// A database that is dropped by whoever stops the server; its name is random.
+pub struct Database {
+    /// Where it is.
+    pub url: String,
+    /// A pool for the test's own looks.
+    pub pool: PgPool,
+}
+
+impl Database {
+    /// Copies the migrated template.
+    pub async fn fresh() -> Self {
+        let template = TEMPLATE.get_or_init(migrated_template).await;
+        let name = format!("regua_test_{}", Uuid::from_u128(random()).simple());
+        admin().await.execute(sqlx::AssertSqlSafe(format!("create database {name} template {template}"))).await.unwrap();
+        let url = url_of(&name);
+        let pool = pool(&url);
+        Self { url, pool }
+    }
+
+    /// The same database through another way to its server.
+    pub(crate) fn url_through(&self, server: Option<&str>) -> String {
+        let (_, name) = self.url.rsplit_once('/').expect("a URL");
+        server.and_then(|server| server.rsplit_once('/')).map_or(self.url.clone(), |(server, _)| format!("{server}/{name}"))
+    }
+}
+
+fn pool(url: &str) -> PgPool {
+    regua_store::pool(&PoolSettings {
+        database_url: url.to_owned(),
+        application_name: "regua-tests",
+        max_connections: 24,
+        acquire_timeout: Duration::from_secs(10),
+    })
+    .unwrap()
+}
+
+async fn migrated_template() -> String {
+    let name = format!("regua_template_{}", Uuid::from_u128(random()).simple());
+    admin().await.execute(sqlx::AssertSqlSafe(format!("create database {name}"))).await.unwrap();
+    let mut conn = PgConnection::connect(&url_of(&name)).await.unwrap();
+    MIGRATOR.run(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    name
+}
+
+async fn admin() -> PgConnection {
+    PgConnection::connect(&server_url()).await.expect("DATABASE_URL names no server; run the tests with `make test`")
+}
+
+fn server_url() -> String {
+    std::env::var("DATABASE_URL").expect("DATABASE_URL is not set; run the tests with `make test`")
+}
+
+fn url_of(name: &str) -> String {
+    let server = server_url();
+    let (before, _) = server.rsplit_once('/').expect("DATABASE_URL names a database");
+    format!("{before}/{name}")
+}
+
+pub(crate) fn random() -> u128 {
+    // UUIDv7 with the time left at 0: only its random bits are wanted.
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 0, 0)).as_u128()
+}

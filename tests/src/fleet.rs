@@ -1,0 +1,306 @@
+//! The whole fleet in the test's process, each program through its `run`, with real PostgreSQL and a real broker.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use regua_api::{Api, ApiSettings};
+use regua_boot::{Clock, ManualClock, Metrics};
+use regua_broker::{Broker, BrokerSettings, QueueType};
+use regua_evolution::{ClientSettings, EvolutionClient};
+use regua_periodic::{Periodic, PeriodicSettings};
+use regua_sandbox::{InstanceSettings, Key, Sandbox, Settings};
+use regua_store::PoolSettings;
+use regua_worker::{Worker, WorkerSettings};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{Client, Database, Tenant, TenantOptions};
+
+/// How a fleet differs from a plain one.
+#[derive(Clone, Debug)]
+pub struct FleetOptions {
+    /// RabbitMQ; none: the embedded broker. `AMQP_URL` unless the test says otherwise.
+    pub amqp_url: Option<String>,
+    /// Workers in this process.
+    pub workers: usize,
+    /// What the clock shows at the start.
+    pub now: DateTime<Utc>,
+    /// Where the programs find PostgreSQL's server, when it is not where the test finds it: the URL of a proxy.
+    pub proxied_database: Option<String>,
+    /// A lane's lease.
+    pub lease: Duration,
+    /// After which a send counts as unknown.
+    pub send_timeout: Duration,
+    /// Whether periodic runs.
+    pub periodic: bool,
+}
+
+impl Default for FleetOptions {
+    fn default() -> Self {
+        Self {
+            amqp_url: std::env::var("AMQP_URL").ok().filter(|url| !url.is_empty()),
+            workers: 1,
+            now: monday_ten_o_clock(),
+            proxied_database: None,
+            lease: Duration::from_secs(30),
+            send_timeout: Duration::from_secs(5),
+            periodic: true,
+        }
+    }
+}
+
+/// Monday, 23 November 2026, 10:00 in São Paulo.
+pub fn monday_ten_o_clock() -> DateTime<Utc> {
+    "2026-11-23T13:00:00Z".parse().expect("a date")
+}
+
+/// A running fleet. It must be ended with [`Fleet::end`], which asserts that nothing was left over.
+pub struct Fleet {
+    /// Its database.
+    pub database: Database,
+    /// The gateway.
+    pub sandbox: Sandbox,
+    /// The gateway's address.
+    pub gateway: String,
+    /// The API's address.
+    pub api: String,
+    /// The hands of its clock.
+    pub hands: ManualClock,
+    /// Its clock.
+    pub clock: Clock,
+    /// The metrics of all its programs.
+    pub metrics: Metrics,
+    /// Exchange and prefix of the queues in RabbitMQ.
+    pub namespace: String,
+    options: FleetOptions,
+    pool: PgPool,
+    broker: Arc<dyn Broker>,
+    shutdown: CancellationToken,
+    programs: Vec<JoinHandle<anyhow::Result<()>>>,
+    workers: HashMap<usize, (CancellationToken, JoinHandle<anyhow::Result<()>>)>,
+    has_ended: bool,
+}
+
+impl Fleet {
+    /// A plain fleet and a plain tenant with a client.
+    pub async fn with_tenant(options: TenantOptions) -> (Self, Tenant, Client) {
+        Self::with(FleetOptions::default(), options).await
+    }
+
+    /// A fleet and a tenant with a client.
+    pub async fn with(options: FleetOptions, tenant: TenantOptions) -> (Self, Tenant, Client) {
+        let fleet = Self::start(options).await;
+        let tenant = fleet.tenant(&tenant).await;
+        let client = Client::new(&fleet.api, &tenant.key);
+        (fleet, tenant, client)
+    }
+
+    /// Starts a fleet.
+    pub async fn start(options: FleetOptions) -> Self {
+        regua_boot::init_tls();
+        let database = Database::fresh().await;
+        let shutdown = CancellationToken::new();
+        let sandbox = Sandbox::new(Settings { api_key: Key::new("global"), ..Settings::default() }).unwrap();
+        let (gateway, gateway_task) = serve_sandbox(&sandbox, &shutdown).await;
+        let (hands, clock) = ManualClock::starting_at(options.now);
+        let namespace = format!("t{}", Uuid::from_u128(crate::database::random()).simple());
+        let pool = regua_store::pool(&PoolSettings {
+            database_url: database.url_through(options.proxied_database.as_deref()),
+            application_name: "regua-fleet",
+            max_connections: 24,
+            acquire_timeout: Duration::from_secs(3),
+        })
+        .unwrap();
+        let broker = broker(options.amqp_url.clone(), &namespace, &pool);
+        let mut fleet = Self {
+            database,
+            sandbox,
+            gateway,
+            api: String::new(),
+            hands,
+            clock,
+            metrics: Metrics::new().unwrap(),
+            namespace,
+            pool,
+            broker,
+            shutdown,
+            programs: vec![gateway_task],
+            workers: HashMap::new(),
+            has_ended: false,
+            options,
+        };
+        fleet.start_api().await;
+        if fleet.options.periodic {
+            fleet.start_periodic();
+        }
+        for _ in 0..fleet.options.workers {
+            fleet.start_worker();
+        }
+        fleet
+    }
+
+    /// Creates a tenant, and its numbers at the sandbox.
+    pub async fn tenant(&self, options: &TenantOptions) -> Tenant {
+        let tenant = Tenant::create(&self.database.pool, &self.gateway, options, self.clock.now()).await;
+        for (name, token) in options.instances.iter().zip(&tenant.tokens) {
+            assert!(self.sandbox.create_instance(InstanceSettings::connected(name, token.as_str())));
+        }
+        tenant
+    }
+
+    async fn start_api(&mut self) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.api = format!("http://{}", listener.local_addr().unwrap());
+        let api = Api {
+            pool: self.pool.clone(),
+            broker: Arc::clone(&self.broker),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            settings: ApiSettings::default(),
+        };
+        self.programs.push(tokio::spawn(regua_api::run(api, listener, self.shutdown.clone())));
+    }
+
+    /// Starts one more periodic.
+    pub fn start_periodic(&mut self) {
+        let periodic = Periodic {
+            pool: self.pool.clone(),
+            broker: Arc::clone(&self.broker),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            settings: PeriodicSettings { every: Duration::from_millis(100), recheck_after: Duration::from_secs(60) },
+        };
+        self.programs.push(tokio::spawn(regua_periodic::run(periodic, self.shutdown.clone())));
+    }
+
+    /// Starts one more worker; its number.
+    pub fn start_worker(&mut self) -> usize {
+        let number = self.workers.len();
+        let stop = self.shutdown.child_token();
+        let settings = ClientSettings { send_timeout: self.options.send_timeout, ..ClientSettings::default() };
+        let worker = Worker {
+            pool: self.pool.clone(),
+            broker: Arc::clone(&self.broker),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            gateway: EvolutionClient::new(settings).unwrap(),
+            settings: WorkerSettings {
+                lease: self.options.lease,
+                health_ttl: Duration::from_millis(50),
+                ..WorkerSettings::named(format!("test-worker-{number}"))
+            },
+        };
+        let running = tokio::spawn(regua_worker::run(worker, stop.clone()));
+        self.workers.insert(number, (stop, running));
+        number
+    }
+
+    /// Asks a worker to end, and waits until it has.
+    pub async fn stop_worker(&mut self, number: usize) {
+        let (stop, running) = self.workers.remove(&number).expect("a running worker");
+        stop.cancel();
+        running.await.unwrap().unwrap();
+    }
+
+    /// What left through the gateway, by recipient.
+    pub fn sent_by_number(&self) -> HashMap<String, usize> {
+        let mut counts = HashMap::new();
+        for entry in self.sandbox.ledger() {
+            *counts.entry(entry.number.clone()).or_insert(0) += 1;
+        }
+        counts
+    }
+
+    /// Asserts that so many messages left, and none twice to anybody.
+    pub fn assert_each_left_once(&self, expected: usize) {
+        let sent = self.sent_by_number();
+        let twice: Vec<_> = sent.iter().filter(|(_, count)| **count > 1).collect();
+        assert!(twice.is_empty(), "these got it more than once: {twice:?}");
+        assert_eq!(sent.len(), expected, "so many must have left");
+    }
+
+    /// Ends the fleet and asserts that nothing is left pending, sending, unpublished or leased, that counts are right,
+    /// and that what the database calls sent is in the gateway's ledger.
+    pub async fn end(mut self) {
+        self.shut_down().await;
+        let checks = [
+            ("contacts left pending or sending", "select count(*) from contacts where status in ('pending', 'sending')"),
+            ("doorbells left in the outbox", "select count(*) from outbox"),
+            ("leases left", "select count(*) from lanes where leased_by is not null"),
+            ("attempts left open", "select count(*) from attempts where finished_at is null"),
+            ("wrong counts", include_str!("wrong_counts.sql")),
+        ];
+        for (what, query) in checks {
+            assert_eq!(self.count(query).await, 0, "{what}");
+        }
+        self.assert_ledger_agrees().await;
+    }
+
+    /// Ends the fleet of a test that leaves work behind on purpose; counts must be right all the same.
+    pub async fn end_unfinished(mut self) {
+        self.shut_down().await;
+        assert_eq!(self.count(include_str!("wrong_counts.sql")).await, 0, "wrong counts");
+        self.assert_ledger_agrees().await;
+    }
+
+    async fn shut_down(&mut self) {
+        self.has_ended = true;
+        self.shutdown.cancel();
+        for (_, (_, running)) in self.workers.drain() {
+            running.await.unwrap().unwrap();
+        }
+        for running in self.programs.drain(..) {
+            running.await.unwrap().unwrap();
+        }
+    }
+
+    async fn assert_ledger_agrees(&self) {
+        let ledger: HashMap<_, _> =
+            self.sandbox.ledger().iter().map(|entry| (entry.message_id.clone(), entry.number.clone())).collect();
+        #[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
+        let sent: Vec<(String, Option<String>)> =
+            sqlx::query_as("select phone, message_id from contacts where status = 'sent'")
+                .fetch_all(&self.database.pool)
+                .await
+                .unwrap();
+        for (phone, message_id) in sent {
+            let number = message_id.and_then(|id| ledger.get(&id).cloned());
+            assert_eq!(number.as_deref(), Some(phone.trim_start_matches('+')), "sent, but not in the ledger");
+        }
+    }
+
+    /// The one number that a query answers.
+    pub async fn count(&self, query: &'static str) -> i64 {
+        #[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
+        sqlx::query_scalar(query).fetch_one(&self.database.pool).await.unwrap()
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        assert!(self.has_ended || std::thread::panicking(), "a fleet was dropped without being ended");
+    }
+}
+
+async fn serve_sandbox(sandbox: &Sandbox, shutdown: &CancellationToken) -> (String, JoinHandle<anyhow::Result<()>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (sandbox, shutdown) = (sandbox.clone(), shutdown.clone());
+    (address, tokio::spawn(async move { sandbox.serve(listener, shutdown).await }))
+}
+
+fn broker(amqp_url: Option<String>, namespace: &str, pool: &PgPool) -> Arc<dyn Broker> {
+    let settings = BrokerSettings {
+        amqp_url,
+        namespace: namespace.to_owned(),
+        queue_type: QueueType::Classic,
+        prefetch: 64,
+        connection_name: "regua-tests".to_owned(),
+    };
+    regua_broker::connect(&settings, pool.clone())
+}

@@ -1,0 +1,39 @@
+//! Real processes, to be killed with -9.
+
+use std::process::{Child, Command, Stdio};
+
+/// A program of the fleet as a process of its own. It is killed when dropped.
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts `regua-worker` or `regua-periodic` out of the tests' own binary, which calls the same `start`.
+    pub fn start(binary: &str, program: &str, environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(binary);
+        command.arg(program).env_remove("AMQP_URL").env("METRICS_PORT", "0").env("LOG_FORMAT", "pretty");
+        command.envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null());
+        Self { child: command.spawn().expect("the program starts") }
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// SIGTERM, and waits for its exit status.
+    pub fn terminate(mut self) -> std::process::ExitStatus {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
+        assert!(sent.success(), "SIGTERM could not be sent");
+        self.child.wait().expect("it ends")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _already_gone = self.child.kill();
+        let _already_waited_for = self.child.wait();
+    }
+}
