@@ -58,7 +58,10 @@ async fn another_worker_finishes_and_nobody_gets_it_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_send_that_the_dead_worker_had_on_its_way_is_unconfirmed_and_not_repeated() {
     let (fleet, _, erp) = fleet_without_workers().await;
-    fleet.sandbox.set_faults(vec![Fault { latency_ms: 1500, times: Some(1), ..Fault::every_send(Effect::None) }]).unwrap();
+    fleet
+        .sandbox
+        .set_faults(vec![Fault { latency_ms: 1500, times: Some(1), ..Fault::every_send(Effect::None) }])
+        .unwrap();
     let worker = start_worker(&fleet);
     let queue = erp.accepted("notification", &batch("lote-a", 5)).await;
     erp.until_that(&queue, "sending", |queue| queue["sending"] == 1).await;

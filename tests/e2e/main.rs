@@ -1,7 +1,8 @@
 //! End to end: everything through the public API, against real PostgreSQL, a real broker and the sandbox.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, and tells one story")]
+
 mod away;
-mod bad_input;
 mod control;
 mod killed;
 mod main_path;

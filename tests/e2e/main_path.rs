@@ -1,7 +1,7 @@
 //! An ERP posts a batch; every debtor gets the message once, and the ERP can see what became of every one.
 
 use chrono::TimeDelta;
-use regua_tests::{Client, Fleet, FleetOptions, TenantOptions, batch, contact, monday_ten_o_clock};
+use regua_tests::{Client, Fleet, FleetOptions, TenantOptions, batch, monday_ten_o_clock};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -200,11 +200,10 @@ async fn the_metrics_of_the_seed_have_its_names_and_labels() {
     let (fleet, tenant, erp) = Fleet::with_tenant(TenantOptions::default()).await;
     let queue = erp.accepted("overdue", &batch("lote-m", 4)).await;
     erp.until(&queue, "completed").await;
-    let later = erp.accepted("overdue", &json!({
-        "external_id": "lote-n", "contacts": [contact("lote-n", 0)],
-        "scheduled_for": (monday_ten_o_clock() + TimeDelta::days(1)).to_rfc3339(),
-    }));
-    let later = later.await;
+    let tomorrow = (monday_ten_o_clock() + TimeDelta::days(1)).to_rfc3339();
+    let mut body = batch("lote-n", 1);
+    body["scheduled_for"] = json!(tomorrow);
+    let later = erp.accepted("overdue", &body).await;
     let text = async || {
         let request = erp.request(reqwest::Method::GET, "/metrics");
         request.send().await.unwrap().text().await.unwrap()
@@ -213,7 +212,8 @@ async fn the_metrics_of_the_seed_have_its_names_and_labels() {
         "billing_messages_sent_total{{status=\"sent\",template_type=\"overdue\",tenant_id=\"{}\"}} 4",
         tenant.id
     );
-    let took = format!("billing_send_duration_seconds_count{{template_type=\"overdue\",tenant_id=\"{}\"}} 4", tenant.id);
+    let took =
+        format!("billing_send_duration_seconds_count{{template_type=\"overdue\",tenant_id=\"{}\"}} 4", tenant.id);
     let active = format!("billing_active_queues{{status=\"scheduled\",tenant_id=\"{}\"}} 1", tenant.id);
     regua_tests::eventually("the three metrics", async || {
         let text = text().await;

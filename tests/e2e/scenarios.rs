@@ -102,7 +102,11 @@ async fn nested_conditionals_say_to_each_debtor_what_concerns_them() {
     let answer = erp.send("overdue", &body).await;
     assert_eq!(answer.body["accepted"], 4, "{:#}", answer.body);
     let rejected = &answer.body["rejected"][0];
-    assert_eq!((&rejected["index"], &rejected["code"]), (&json!(4), &json!("missing_variable")), "no hole is ever sent");
+    assert_eq!(
+        (&rejected["index"], &rejected["code"]),
+        (&json!(4), &json!("missing_variable")),
+        "no hole is ever sent"
+    );
     assert_eq!(rejected["field"], "variables.parcela");
     erp.until(answer.body["queue_id"].as_str().unwrap(), "completed").await;
     let text_of = |n: usize| {
@@ -110,7 +114,9 @@ async fn nested_conditionals_say_to_each_debtor_what_concerns_them() {
         fleet.sandbox.ledger().iter().find(|entry| entry.number == number).map(|entry| entry.text.clone()).unwrap()
     };
     let tail = "R$ 150,00 desde 10/11/2026, 13 dias.";
-    assert!(text_of(0).starts_with(&format!("Olá Maria, pague em https://pagar.example/1 com 10% de desconto. {tail}")));
+    assert!(
+        text_of(0).starts_with(&format!("Olá Maria, pague em https://pagar.example/1 com 10% de desconto. {tail}"))
+    );
     assert!(text_of(1).starts_with(&format!("Olá Maria, pague em https://pagar.example/2 sem desconto. {tail}")));
     assert!(text_of(2).starts_with(&format!("Olá Maria, procure-nos. {tail}")));
     assert!(text_of(3).starts_with(&format!("Olá Maria, parcela 2. {tail}")));
@@ -156,10 +162,10 @@ async fn what_may_have_left_is_unconfirmed_and_never_sent_again() {
     let options = FleetOptions { send_timeout: Duration::from_secs(1), ..FleetOptions::default() };
     let (fleet, _, erp) = Fleet::with(options, TenantOptions::default()).await;
     let number = |n: usize| Some(format!("55119{:02}{n:06}", b'a' % 100));
-    let effects = [
-        Effect::ReplyLost, Effect::Hang, Effect::TimedOut400, Effect::Database400, Effect::Html502, Effect::Empty201,
-    ];
-    let faults = effects.iter().enumerate().map(|(n, effect)| Fault { number: number(n), ..Fault::every_send(*effect) });
+    let effects =
+        [Effect::ReplyLost, Effect::Hang, Effect::TimedOut400, Effect::Database400, Effect::Html502, Effect::Empty201];
+    let faults =
+        effects.iter().enumerate().map(|(n, effect)| Fault { number: number(n), ..Fault::every_send(*effect) });
     fleet.sandbox.set_faults(faults.collect()).unwrap();
     let queue = erp.accepted("overdue", &batch("lote-a", effects.len() + 1)).await;
     let done = erp.until(&queue, "completed").await;

@@ -18,7 +18,17 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("regua-periodic", &["regua-boot", "regua-broker", "regua-store", "regua-domain"]),
     (
         "regua",
-        &["regua-api", "regua-worker", "regua-periodic", "regua-sandbox", "regua-boot", "regua-broker", "regua-evolution", "regua-store", "regua-domain"],
+        &[
+            "regua-api",
+            "regua-worker",
+            "regua-periodic",
+            "regua-sandbox",
+            "regua-boot",
+            "regua-broker",
+            "regua-evolution",
+            "regua-store",
+            "regua-domain",
+        ],
     ),
     ("regua-tests", &["*"]),
 ];
@@ -33,7 +43,8 @@ fn dependencies_point_downwards_only() {
     let allowed: BTreeMap<_, _> = MAY_USE.into_iter().collect();
     for package in &metadata.packages {
         let may_use = allowed.get(package.name.as_str()).unwrap_or_else(|| panic!("{} has no place", package.name));
-        let ours = package.dependencies.iter().filter(|used| used.path.is_some() && used.kind == DependencyKind::Normal);
+        let ours =
+            package.dependencies.iter().filter(|used| used.path.is_some() && used.kind == DependencyKind::Normal);
         for used in ours {
             assert!(
                 may_use.contains(&"*") || may_use.contains(&used.name.as_str()),

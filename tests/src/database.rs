@@ -22,7 +22,11 @@ impl Database {
     pub async fn fresh() -> Self {
         let template = TEMPLATE.get_or_init(migrated_template).await;
         let name = format!("regua_test_{}", Uuid::from_u128(random()).simple());
-        admin().await.execute(sqlx::AssertSqlSafe(format!("create database {name} template {template}"))).await.unwrap();
+        admin()
+            .await
+            .execute(sqlx::AssertSqlSafe(format!("create database {name} template {template}")))
+            .await
+            .unwrap();
         let url = url_of(&name);
         let pool = pool(&url);
         Self { url, pool }
@@ -31,7 +35,9 @@ impl Database {
     /// The same database through another way to its server.
     pub(crate) fn url_through(&self, server: Option<&str>) -> String {
         let (_, name) = self.url.rsplit_once('/').expect("a URL");
-        server.and_then(|server| server.rsplit_once('/')).map_or(self.url.clone(), |(server, _)| format!("{server}/{name}"))
+        server
+            .and_then(|server| server.rsplit_once('/'))
+            .map_or(self.url.clone(), |(server, _)| format!("{server}/{name}"))
     }
 }
 

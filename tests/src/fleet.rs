@@ -229,7 +229,10 @@ impl Fleet {
     pub async fn end(mut self) {
         self.shut_down().await;
         let checks = [
-            ("contacts left pending or sending", "select count(*) from contacts where status in ('pending', 'sending')"),
+            (
+                "contacts left pending or sending",
+                "select count(*) from contacts where status in ('pending', 'sending')",
+            ),
             ("doorbells left in the outbox", "select count(*) from outbox"),
             ("leases left", "select count(*) from lanes where leased_by is not null"),
             ("attempts left open", "select count(*) from attempts where finished_at is null"),

@@ -1,6 +1,8 @@
 //! The harness of the end-to-end tests: a fresh database each, the real programs, the sandbox as gateway, and a clock that
 //! the test moves. Nothing here sleeps to be lucky: a test waits for what it expects, and fails when it does not come.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a harness fails by panicking")]
+
 mod client;
 mod database;
 mod fleet;

@@ -130,7 +130,7 @@ impl Tenant {
             allowed_networks: &[],
             expires_at,
         };
-        api_keys::create(&mut *pool.acquire().await.unwrap(), &new, now).await.unwrap();
+        api_keys::create(&mut pool.acquire().await.unwrap(), &new, now).await.unwrap();
         key.text
     }
 }

@@ -1,0 +1,80 @@
+//! The API's arguments and environment.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use clap::Parser;
+use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
+
+use crate::ApiSettings;
+
+/// Takes batches of contacts, and tells and controls what becomes of them.
+#[derive(Debug, Parser)]
+#[command(name = "regua-api", version)]
+pub struct Config {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub database: DatabaseArguments,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub broker: BrokerArguments,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub log: LogArguments,
+    /// Address to listen at
+    #[arg(long, env = "HOST", default_value = "0.0.0.0")]
+    pub host: IpAddr,
+    /// Port to listen at
+    #[arg(long, env = "PORT", default_value_t = 8080)]
+    pub port: u16,
+    /// Where callers reach the API, such as https://regua.example; absent: links in answers have no host
+    #[arg(long, env = "REGUA_PUBLIC_URL", value_parser = public_url)]
+    pub public_url: Option<String>,
+    /// Largest request body, in bytes
+    #[arg(long, env = "MAX_BODY_BYTES", default_value_t = ApiSettings::default().max_body_bytes)]
+    pub max_body_bytes: usize,
+    /// Seconds that requests under way may take when the process is asked to end
+    #[arg(long, env = "SHUTDOWN_GRACE_SECONDS", default_value_t = 25)]
+    pub shutdown_grace_seconds: u64,
+}
+
+impl Config {
+    /// The API's settings.
+    pub fn settings(&self) -> ApiSettings {
+        ApiSettings {
+            public_url: self.public_url.clone().filter(|url| !url.is_empty()),
+            max_body_bytes: self.max_body_bytes,
+            shutdown_grace: Duration::from_secs(self.shutdown_grace_seconds),
+            ..ApiSettings::default()
+        }
+    }
+}
+
+/// An empty text counts as absent, as hosting panels write it.
+fn public_url(text: &str) -> Result<String, String> {
+    let is_url = ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
+    if text.is_empty() || is_url {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    Err("write it with its scheme, such as https://regua.example".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::Config;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Config::command().debug_assert();
+    }
+
+    #[test]
+    fn a_public_url_needs_its_scheme_and_loses_its_last_slash() {
+        let parse = |url: &str| Config::try_parse_from(["regua-api", "--database-url", "x", "--public-url", url]);
+        assert_eq!(parse("https://r.example/").unwrap().settings().public_url.as_deref(), Some("https://r.example"));
+        assert_eq!(parse("").unwrap().settings().public_url, None);
+        assert!(parse("r.example").is_err());
+    }
+}
