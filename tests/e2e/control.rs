@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use regua_sandbox::{Effect, Fault};
-use regua_tests::{Fleet, FleetOptions, TenantOptions, batch};
+use regua_tests::{Fleet, FleetOptions, TenantOptions, batch, number};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -24,12 +24,12 @@ async fn a_pause_is_obeyed_at_once_and_a_resume_goes_on() {
     let status = erp.status(&queue).await;
     assert_eq!(status["status"], "paused");
     assert!(status["pending"].as_i64() > Some(0) && status["eta"].is_null(), "{status:#}");
-    let prefix = format!("55119{:02}", b'a' % 100);
+    let prefix = &number("lote-a", 0)[..7];
     let late = fleet
         .sandbox
         .ledger()
         .iter()
-        .filter(|entry| entry.number.starts_with(&prefix))
+        .filter(|entry| entry.number.starts_with(prefix))
         .map(|entry| entry.received_at)
         .max();
     assert!(late < Some(paused_at + 1000), "the last one left {late:?}, the pause was answered {paused_at}");

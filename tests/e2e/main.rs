@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, and tells one story")]
 
 mod away;
+mod bad_input;
 mod control;
 mod killed;
 mod main_path;

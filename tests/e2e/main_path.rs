@@ -1,7 +1,7 @@
 //! An ERP posts a batch; every debtor gets the message once, and the ERP can see what became of every one.
 
 use chrono::TimeDelta;
-use regua_tests::{Client, Fleet, FleetOptions, TenantOptions, batch, monday_ten_o_clock};
+use regua_tests::{Client, Fleet, FleetOptions, TenantOptions, batch, monday_ten_o_clock, number};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -139,7 +139,7 @@ async fn the_more_urgent_batch_goes_first_and_the_other_does_not_starve() {
     erp.until(&calm, "completed").await;
     erp.until(&urgent, "completed").await;
     let order: Vec<_> = fleet.sandbox.ledger().iter().map(|entry| entry.number.clone()).collect();
-    let is_calm = |number: &String| number.starts_with(&format!("55119{:02}", b'g' % 100));
+    let is_calm = |sent: &String| sent.starts_with(&number("lote-g", 0)[..7]);
     let calm_in_first_hundred = order[..100].iter().filter(|number| is_calm(number)).count();
     assert!((5..=20).contains(&calm_in_first_hundred), "about a tenth, not {calm_in_first_hundred} of 100");
     fleet.assert_each_left_once(240);
@@ -183,7 +183,7 @@ async fn queues_and_contacts_are_listed_in_pages() {
 async fn a_number_that_is_not_on_whatsapp_fails_for_good_with_its_reason() {
     let (fleet, _, erp) = Fleet::with_tenant(TenantOptions::default()).await;
     let mut numbers = regua_sandbox::Numbers::default();
-    numbers.not_on_whatsapp.insert(format!("55119{:02}000001", b'l' % 100));
+    numbers.not_on_whatsapp.insert(number("lote-l", 1));
     fleet.sandbox.set_numbers(numbers);
     let queue = erp.accepted("overdue", &batch("lote-l", 3)).await;
     let done = erp.until(&queue, "completed").await;

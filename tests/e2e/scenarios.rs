@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use regua_sandbox::{Effect, Fault, InstanceState};
-use regua_tests::{Fleet, FleetOptions, TenantOptions, batch, eventually};
+use regua_tests::{Fleet, FleetOptions, TenantOptions, batch, eventually, number};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +110,7 @@ async fn nested_conditionals_say_to_each_debtor_what_concerns_them() {
     assert_eq!(rejected["field"], "variables.parcela");
     erp.until(answer.body["queue_id"].as_str().unwrap(), "completed").await;
     let text_of = |n: usize| {
-        let number = format!("55119{:02}{n:06}", b'a' % 100);
+        let number = number("lote-a", n);
         fleet.sandbox.ledger().iter().find(|entry| entry.number == number).map(|entry| entry.text.clone()).unwrap()
     };
     let tail = "R$ 150,00 desde 10/11/2026, 13 dias.";
@@ -127,12 +127,11 @@ async fn nested_conditionals_say_to_each_debtor_what_concerns_them() {
 async fn a_temporary_failure_is_tried_again_later_and_a_lasting_one_fails() {
     let options = TenantOptions { max_attempts: 3, ..TenantOptions::default() };
     let (fleet, _, erp) = Fleet::with_tenant(options).await;
-    let number = |n: usize| format!("55119{:02}{n:06}", b'a' % 100);
     fleet
         .sandbox
         .set_faults(vec![
-            Fault { number: Some(number(0)), times: Some(2), ..Fault::every_send(Effect::Envelope500) },
-            Fault { number: Some(number(1)), ..Fault::every_send(Effect::Envelope500) },
+            Fault { number: Some(number("lote-a", 0)), times: Some(2), ..Fault::every_send(Effect::Envelope500) },
+            Fault { number: Some(number("lote-a", 1)), ..Fault::every_send(Effect::Envelope500) },
         ])
         .unwrap();
     let queue = erp.accepted("overdue", &batch("lote-a", 3)).await;
@@ -161,11 +160,12 @@ async fn a_temporary_failure_is_tried_again_later_and_a_lasting_one_fails() {
 async fn what_may_have_left_is_unconfirmed_and_never_sent_again() {
     let options = FleetOptions { send_timeout: Duration::from_secs(1), ..FleetOptions::default() };
     let (fleet, _, erp) = Fleet::with(options, TenantOptions::default()).await;
-    let number = |n: usize| Some(format!("55119{:02}{n:06}", b'a' % 100));
     let effects =
         [Effect::ReplyLost, Effect::Hang, Effect::TimedOut400, Effect::Database400, Effect::Html502, Effect::Empty201];
-    let faults =
-        effects.iter().enumerate().map(|(n, effect)| Fault { number: number(n), ..Fault::every_send(*effect) });
+    let faults = effects
+        .iter()
+        .enumerate()
+        .map(|(n, effect)| Fault { number: Some(number("lote-a", n)), ..Fault::every_send(*effect) });
     fleet.sandbox.set_faults(faults.collect()).unwrap();
     let queue = erp.accepted("overdue", &batch("lote-a", effects.len() + 1)).await;
     let done = erp.until(&queue, "completed").await;

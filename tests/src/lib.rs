@@ -15,4 +15,4 @@ pub use database::Database;
 pub use fleet::{Fleet, FleetOptions, monday_ten_o_clock};
 pub use process::Process;
 pub use proxy::Proxy;
-pub use tenant::{Tenant, TenantOptions, batch, contact};
+pub use tenant::{Tenant, TenantOptions, batch, contact, number};

@@ -142,12 +142,17 @@ pub fn batch(external_id: &str, contacts: usize) -> Value {
 
 /// A good contact whose number no other contact of the test has, as long as batches' names differ in their last letter.
 pub fn contact(external_id: &str, n: usize) -> Value {
-    let batch = external_id.bytes().last().unwrap_or(0) % 100;
     json!({
         "external_id": format!("{external_id}-{n}"),
         "name": "Maria da Silva",
-        "phone": format!("11 9{batch:02}{n:06}"),
+        "phone": format!("+{}", number(external_id, n)),
         "due_date": "2026-11-10",
         "amount": "150.00",
     })
+}
+
+/// The number of that contact, as the gateway sees it.
+pub fn number(external_id: &str, n: usize) -> String {
+    let batch = external_id.bytes().last().unwrap_or(0) % 100;
+    format!("55119{batch:02}{n:06}")
 }

@@ -64,7 +64,7 @@ async fn has_recovered(pool: &PgPool, lanes: &Lanes, key: Key) -> anyhow::Result
     let Some(instance) = instances::get(&mut *pool.acquire().await?, key.tenant, key.instance).await? else {
         return Ok(false);
     };
-    let health = health::ask(&context.gateway, &health::address(&instance)?).await;
+    let health = health::ask(&context.gateway, &instance).await;
     let mut transaction = pool.begin().await?;
     let is_open = match health {
         Health::Open => {

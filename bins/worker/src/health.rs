@@ -13,10 +13,14 @@ pub(crate) enum Health {
     Down { state: &'static str, reason: String },
 }
 
-/// Asks the gateway, once.
-pub(crate) async fn ask(gateway: &EvolutionClient, address: &InstanceAddress) -> Health {
+/// Asks the gateway, once. A number whose address or token cannot be used is as good as unreachable.
+pub(crate) async fn ask(gateway: &EvolutionClient, instance: &Instance) -> Health {
     let down = |state, reason: &str| Health::Down { state, reason: reason.to_owned() };
-    match gateway.connection_state(address).await {
+    let address = match address(instance) {
+        Ok(address) => address,
+        Err(error) => return down("unreachable", &format!("{error:#}")),
+    };
+    match gateway.connection_state(&address).await {
         ConnectionState::Open => Health::Open,
         ConnectionState::Connecting => down("connecting", "connecting"),
         ConnectionState::Close => down("close", "disconnected"),

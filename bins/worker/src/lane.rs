@@ -181,7 +181,7 @@ impl Lane {
         if self.seen_open.is_some_and(|seen| seen.elapsed() < self.context.settings.health_ttl) {
             return Ok(None);
         }
-        match health::ask(&self.context.gateway, &health::address(&rules.instance)?).await {
+        match health::ask(&self.context.gateway, &rules.instance).await {
             Health::Open => {
                 if rules.instance.state != "open" {
                     let mut conn = self.context.pool.acquire().await?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use regua_store::lanes::{Lease, Taken};
 use regua_store::{contacts, lanes};
 use tokio::time::MissedTickBehavior;
@@ -92,9 +92,12 @@ impl Lanes {
 
     /// Rings for a retry that comes due soon. Should this process die before, periodic rings.
     fn ring_at(self: &Arc<Self>, key: Key, at: DateTime<Utc>) {
-        if at > self.context.clock.now() + lane::NEAR {
+        let now = self.context.clock.now();
+        if at > now + lane::NEAR {
             return;
         }
+        // What is due and could not be claimed is locked by somebody: a moment's rest, not a hot loop.
+        let at = at.max(now + TimeDelta::milliseconds(500));
         let lanes = Arc::clone(self);
         self.context.tasks.spawn(async move {
             tokio::select! {
