@@ -1,31 +1,33 @@
 //! A lane: one task that sends through one number. It claims a batch, and for each contact waits for its slot, asks
 //! whether the number is connected, has the attempt written down, sends once, and has the outcome written down.
 
+mod claim;
+mod release;
+mod sending;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use regua_boot::{Clock, Metrics};
-use regua_domain::{
-    AttemptId, ContactFacts, ContactStatus, Decision, InstanceId, InstanceState, LaneFacts, MessageType, PhoneNumber,
-    QueueFacts, QueueId, Rule, TenantId, Waiting, decide, shares,
-};
+use regua_domain::{AttemptId, InstanceId, MessageType, QueueId, Rule, TenantId};
 use regua_evolution::{EvolutionClient, InstanceAddress};
-use regua_store::contacts::{self, Claimed};
-use regua_store::lanes::{self, Lease, Released};
-use regua_store::queues::{self, Runnable};
+use regua_store::contacts::Claimed;
+use regua_store::lanes::Lease;
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::release::LetGo;
+use self::sending::Sending;
 use crate::WorkerSettings;
 use crate::health::{self, Health};
 use crate::lanes::Hold;
 use crate::ledger::{Finish, Ledger, Mark, MarkFailed, Marked};
 use crate::rules::{self, LaneRules};
-use crate::verdict::{Verdict, not_made, unreadable_number, verdict};
+use crate::verdict::not_made;
 
 /// A retry that is due within this time is waited for by the worker itself; a later one is periodic's.
 pub(crate) const NEAR: TimeDelta = TimeDelta::seconds(60);
@@ -196,66 +198,6 @@ impl Lane {
         }
     }
 
-    /// Fills the hand with the next batch; a stop when nothing can be claimed now.
-    async fn claim(&mut self, rules: &LaneRules) -> anyhow::Result<Option<Stop>> {
-        let now = self.context.clock.now();
-        let batch = self.batch(rules);
-        let mut transaction = self.context.pool.begin().await?;
-        if lanes::lock(&mut transaction, &[(self.key.tenant, self.key.instance, self.hold.epoch)]).await?.is_empty() {
-            return Ok(Some(Stop::Lost));
-        }
-        let (tenant, instance) = (self.key.tenant, self.key.instance);
-        let mut runnable = queues::runnable(&mut transaction, tenant, instance, now, i64::from(batch)).await?;
-        let mut open = Vec::with_capacity(runnable.len());
-        for queue in runnable.drain(..) {
-            match self.hold_of(&queue, rules, now) {
-                None => open.push(queue),
-                Some((at, rule)) => hold_queue(&mut transaction, tenant, queue.queue_id, at, rule).await?,
-            }
-        }
-        let waiting: Vec<_> = open
-            .iter()
-            .map(|queue| Waiting { priority: queue.message_type.priority(), waiting: queue.waiting })
-            .collect();
-        let quotas: Vec<_> =
-            shares(batch, self.turn, &waiting).into_iter().map(|quota| i32::try_from(quota).unwrap_or(0)).collect();
-        self.turn += 1;
-        let (ids, quotas): (Vec<_>, Vec<_>) =
-            open.iter().map(|queue| queue.queue_id).zip(quotas).filter(|(_, quota)| *quota > 0).unzip();
-        if !ids.is_empty() {
-            queues::start(&mut transaction, tenant, &ids, now).await?;
-            self.hand = contacts::claim(&mut transaction, tenant, self.hold.epoch, &ids, &quotas, now).await?.into();
-        }
-        transaction.commit().await?;
-        self.types = open.iter().map(|queue| (queue.queue_id, queue.message_type)).collect();
-        let next_due_at = open.iter().filter_map(|queue| queue.next_due_at).min();
-        Ok(self.hand.is_empty().then_some(Stop::Idle { next_due_at }))
-    }
-
-    /// Half a minute's worth of sends: a crash strands little, and a more urgent campaign waits no longer than that.
-    fn batch(&self, rules: &LaneRules) -> u32 {
-        (rules.pacing.per_minute.get() / 2).clamp(10, self.context.settings.batch.max(10))
-    }
-
-    /// Whether all of a queue must wait, before anything of it is claimed.
-    fn hold_of(
-        &self,
-        queue: &Runnable,
-        rules: &LaneRules,
-        now: DateTime<Utc>,
-    ) -> Option<(Option<DateTime<Utc>>, Rule)> {
-        let contact = ContactFacts { status: ContactStatus::Pending, due_at: now, attempts: 0 };
-        let queue =
-            QueueFacts { status: queue.status, message_type: queue.message_type, scheduled_for: queue.scheduled_for };
-        // The pace and the cap are the mark's to judge, on the locked row.
-        let lane =
-            LaneFacts { instance_state: InstanceState::Open, next_send_at: None, sent_today: 0, daily_cap: None };
-        match decide(&contact, &queue, &rules.tenant, &lane, now) {
-            Decision::Send | Decision::Skip { .. } => None,
-            Decision::HoldUntil { at, rule } => Some((at, rule)),
-        }
-    }
-
     /// Sends one contact of the hand, or finds that it must not be sent; a stop when the lane must end.
     async fn send(&mut self, contact: Claimed) -> anyhow::Result<Option<Stop>> {
         let mut asked = None;
@@ -385,64 +327,6 @@ impl Lane {
             self.land_one().await;
         }
     }
-
-    /// Gives back what is in the hand of a queue that must wait; all of it where the rule is about the number.
-    async fn hold_hand(&mut self, at: Option<DateTime<Utc>>, rule: Rule) -> anyhow::Result<()> {
-        let Some(queue) = self.hand.front().map(|contact| contact.queue_id) else { return Ok(()) };
-        let concerns_all = matches!(rule, Rule::DailyCap | Rule::TenantSuspended | Rule::InstanceDown);
-        let (held, kept): (VecDeque<_>, _) =
-            self.hand.drain(..).partition(|contact| concerns_all || contact.queue_id == queue);
-        self.hand = kept;
-        let ids: Vec<_> = held.iter().map(|contact| contact.contact_id).collect();
-        let queues: std::collections::BTreeSet<_> = held.iter().map(|contact| contact.queue_id).collect();
-        let mut transaction = self.context.pool.begin().await?;
-        for queue in queues {
-            hold_queue(&mut transaction, self.key.tenant, queue, at, rule).await?;
-        }
-        contacts::give_back(&mut transaction, self.key.tenant, self.hold.epoch, &ids).await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    /// Gives the hand and the lease back, in one transaction; not when somebody rang while we looked away.
-    async fn let_go(&mut self, stop: Stop) -> anyhow::Result<LetGo> {
-        let mut transaction = self.context.pool.begin().await?;
-        let (tenant, instance, epoch) = (self.key.tenant, self.key.instance, self.hold.epoch);
-        let mut next_due_at = None;
-        let mut seen_bell = None;
-        match stop {
-            Stop::Idle { next_due_at: next } => {
-                next_due_at = next;
-                seen_bell = Some(self.bell);
-            }
-            Stop::Down { state, reason } => {
-                if !lanes::lock(&mut transaction, &[(tenant, instance, epoch)]).await?.is_empty() {
-                    tracing::warn!(state, reason, "the number is down; its queues wait");
-                    health::note_down(&self.key, &self.context, &mut transaction, state, &reason).await?;
-                }
-            }
-            Stop::Lost => {
-                tracing::warn!(
-                    claimed = self.hand.len(),
-                    "the lane is not certainly ours any more; nothing more is sent"
-                );
-            }
-            Stop::Shutdown => {}
-        }
-        if !self.hand.is_empty() {
-            let ids: Vec<_> = self.hand.drain(..).map(|contact| contact.contact_id).collect();
-            contacts::give_back(&mut transaction, tenant, epoch, &ids).await?;
-        }
-        let released = lanes::release(&mut transaction, tenant, instance, epoch, seen_bell).await?;
-        transaction.commit().await?;
-        Ok(match released {
-            Released::Rung(bell) => {
-                self.bell = bell;
-                LetGo::Rung
-            }
-            Released::Free | Released::Lost => LetGo::Gone { next_due_at },
-        })
-    }
 }
 
 /// What became of a contact of the hand.
@@ -453,71 +337,4 @@ enum Sent {
     Held { at: Option<DateTime<Utc>>, rule: Rule },
     /// The lane must end first.
     Stopped(Stop),
-}
-
-/// What became of letting a lane go.
-enum LetGo {
-    Gone { next_due_at: Option<DateTime<Utc>> },
-    Rung,
-}
-
-/// Notes on a queue why it waits, where its state does not say so already.
-async fn hold_queue(
-    conn: &mut sqlx::PgConnection,
-    tenant: TenantId,
-    queue: QueueId,
-    at: Option<DateTime<Utc>>,
-    rule: Rule,
-) -> Result<(), sqlx::Error> {
-    match rule {
-        Rule::BusinessHours | Rule::DailyCap => queues::pause_for_hours(conn, tenant, queue, at, rule.as_str()).await,
-        _ => Ok(()),
-    }
-}
-
-/// One attempt that is written down and on its way.
-struct Sending {
-    context: Arc<Context>,
-    hold: Arc<Hold>,
-    address: InstanceAddress,
-    message_type: MessageType,
-    finish: (TenantId, QueueId, AttemptId),
-    attempt: u16,
-    rules: Arc<LaneRules>,
-    contact: Claimed,
-}
-
-impl Sending {
-    /// Sends once and has the outcome written down; whether the number looks down.
-    async fn run(self) -> bool {
-        let (tenant, queue, attempt) = self.finish;
-        let mut looks_down = false;
-        let verdict = match PhoneNumber::from_stored(&self.contact.phone) {
-            Err(_) => unreadable_number(),
-            Ok(_) if !self.hold.is_valid() => not_made(self.context.clock.now()),
-            Ok(number) => {
-                let started = Instant::now();
-                let outcome = self.context.gateway.send_text(&self.address, &number, &self.contact.text).await;
-                looks_down = outcome.instance_looks_down();
-                let now = self.context.clock.now();
-                let verdict = verdict(&outcome, self.contact.contact_id, self.attempt, &self.rules.retry, now);
-                self.observe(started.elapsed(), &verdict);
-                verdict
-            }
-        };
-        self.context.ledger.finish(Finish { tenant, queue, attempt, verdict }).await;
-        looks_down
-    }
-
-    fn observe(&self, took: Duration, verdict: &Verdict) {
-        let (tenant, queue, _) = self.finish;
-        tracing::debug!(tenant_id = %tenant, queue_id = %queue, billing_contact_id = %self.contact.contact_id,
-            instance_id = %self.rules.instance.instance_id, template_type = %self.message_type,
-            outcome = verdict.outcome, reason = verdict.reason, "an attempt was made");
-        let tenant = tenant.to_string();
-        let metrics = &self.context.metrics;
-        let message_type = self.message_type.as_str();
-        metrics.messages_sent.with_label_values(&[tenant.as_str(), message_type, verdict.outcome]).inc();
-        metrics.send_duration.with_label_values(&[tenant.as_str(), message_type]).observe(took.as_secs_f64());
-    }
 }

@@ -1,146 +1,16 @@
 //! Table `queues`: the progress and the controls of a campaign.
 
+mod counts;
+mod listing;
+mod wake;
+
 use chrono::{DateTime, Utc};
-use regua_domain::{CampaignId, InstanceId, MessageType, QueueId, QueueStatus, TenantId};
+use regua_domain::{InstanceId, MessageType, QueueId, QueueStatus, TenantId};
 use sqlx::{Error, PgConnection};
 
-/// A queue as people see it, with the names and the pace of what it belongs to.
-#[derive(Clone, Debug)]
-pub struct Queue {
-    /// Its id.
-    pub queue_id: QueueId,
-    /// Its campaign's id.
-    pub campaign_id: CampaignId,
-    /// The caller's id of the batch.
-    pub external_id: String,
-    /// For people.
-    pub name: String,
-    /// Its type.
-    pub message_type: String,
-    /// Its state.
-    pub status: String,
-    /// Why it is in that state, where there is something to say.
-    pub reason: Option<String>,
-    /// When it goes on by itself.
-    pub resume_at: Option<DateTime<Utc>>,
-    /// Not before then.
-    pub scheduled_for: Option<DateTime<Utc>>,
-    /// From intake.
-    pub created_at: DateTime<Utc>,
-    /// When a lane first took it up.
-    pub started_at: Option<DateTime<Utc>>,
-    /// When nothing was left to do.
-    pub finished_at: Option<DateTime<Utc>>,
-    /// Accepted contacts.
-    pub total: i32,
-    /// To be sent.
-    pub pending: i32,
-    /// Written down as being sent.
-    pub sending: i32,
-    /// Left.
-    pub sent: i32,
-    /// Of those, delivered.
-    pub delivered: i32,
-    /// Of those, read.
-    pub read: i32,
-    /// Refused, or tries used up.
-    pub failed: i32,
-    /// Nobody can say.
-    pub unconfirmed: i32,
-    /// A rule said no.
-    pub skipped: i32,
-    /// The queue was cancelled before.
-    pub cancelled: i32,
-    /// The worker that holds the lane.
-    pub processing_by: Option<String>,
-    /// When it was last heard of.
-    pub last_heartbeat: Option<DateTime<Utc>>,
-    /// The number's pace.
-    pub rate_per_minute: i32,
-}
-
-/// What a caller filters and pages by. Newest first.
-#[derive(Clone, Debug, Default)]
-pub struct Page {
-    /// Only this queue.
-    pub only: Option<QueueId>,
-    /// Only of this type.
-    pub message_type: Option<MessageType>,
-    /// Only in this state.
-    pub status: Option<QueueStatus>,
-    /// Older than this one.
-    pub after: Option<QueueId>,
-    /// At most so many.
-    pub limit: i64,
-}
-
-/// One queue; none when the tenant has no such queue.
-///
-/// # Errors
-/// The database's.
-pub async fn get(conn: &mut PgConnection, tenant: TenantId, queue: QueueId) -> Result<Option<Queue>, Error> {
-    let page = Page { only: Some(queue), limit: 1, ..Page::default() };
-    Ok(list(conn, tenant, &page).await?.into_iter().next())
-}
-
-/// A page of a tenant's queues. Ids are time-ordered, so the primary key is the index.
-///
-/// # Errors
-/// The database's.
-pub async fn list(conn: &mut PgConnection, tenant: TenantId, page: &Page) -> Result<Vec<Queue>, Error> {
-    let rows = sqlx::query!(
-        r#"select q.*, c.external_id, c.name, l.leased_by, l.last_heartbeat as heartbeat,
-                  coalesce(i.messages_per_minute, t.messages_per_minute) as "rate_per_minute!"
-           from queues q
-           join campaigns c using (tenant_id, campaign_id)
-           join lanes l on l.tenant_id = q.tenant_id and l.instance_id = q.instance_id
-           join instances i on i.tenant_id = q.tenant_id and i.instance_id = q.instance_id
-           join tenant_configs t on t.tenant_id = q.tenant_id
-           where q.tenant_id = $1 and ($2::uuid is null or q.queue_id = $2)
-             and ($3::text is null or q.type = $3) and ($4::text is null or q.status = $4)
-             and ($5::uuid is null or q.queue_id < $5)
-           order by q.queue_id desc limit $6"#,
-        tenant.0,
-        page.only.map(|id| id.0),
-        page.message_type.map(MessageType::as_str),
-        page.status.map(QueueStatus::as_str),
-        page.after.map(|id| id.0),
-        page.limit
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Queue {
-            queue_id: QueueId(row.queue_id),
-            campaign_id: CampaignId(row.campaign_id),
-            external_id: row.external_id,
-            name: row.name,
-            message_type: row.r#type,
-            // The lane serves all queues of the number; only those under way are being processed by its owner.
-            processing_by: row.leased_by.filter(|_| row.status == "running"),
-            last_heartbeat: row.heartbeat.filter(|_| row.started_at.is_some()),
-            status: row.status,
-            reason: row.reason,
-            resume_at: row.resume_at,
-            scheduled_for: row.scheduled_for,
-            created_at: row.created_at,
-            started_at: row.started_at,
-            finished_at: row.finished_at,
-            total: row.total,
-            pending: row.pending,
-            sending: row.sending,
-            sent: row.sent,
-            delivered: row.delivered,
-            read: row.read,
-            failed: row.failed,
-            unconfirmed: row.unconfirmed,
-            skipped: row.skipped,
-            cancelled: row.cancelled,
-            rate_per_minute: row.rate_per_minute,
-        })
-        .collect())
-}
+pub use counts::{CountChange, change_counts};
+pub use listing::{Page, Queue, get, list};
+pub use wake::{Woken, wake_at_hour, wake_scheduled};
 
 /// A queue whose row is locked until the transaction ends.
 #[derive(Clone, Debug)]
@@ -329,67 +199,6 @@ pub async fn pause_for_hours(
     Ok(())
 }
 
-/// A queue that was moved on and is to be rung for.
-#[derive(Clone, Copy, Debug)]
-pub struct Woken {
-    /// Whose it is.
-    pub tenant_id: TenantId,
-    /// Its id.
-    pub queue_id: QueueId,
-    /// Its type.
-    pub message_type: MessageType,
-}
-
-/// Lets scheduled queues whose time has come be sent. Index `queues_by_scheduled_for`.
-///
-/// # Errors
-/// The database's.
-pub async fn wake_scheduled(conn: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> Result<Vec<Woken>, Error> {
-    let rows = sqlx::query!(
-        "with due as materialized (
-             select tenant_id, queue_id from queues where status = 'scheduled' and scheduled_for <= $1
-             order by scheduled_for limit $2 for no key update skip locked
-         )
-         update queues q set status = 'pending', reason = null from due d
-         where q.tenant_id = d.tenant_id and q.queue_id = d.queue_id
-         returning q.tenant_id, q.queue_id, q.type as message_type",
-        now,
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(|row| woken(row.tenant_id, row.queue_id, &row.message_type)).collect()
-}
-
-/// Lets queues that waited for an hour go on. Index `queues_by_resume_at`.
-///
-/// # Errors
-/// The database's.
-pub async fn wake_at_hour(conn: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> Result<Vec<Woken>, Error> {
-    let rows = sqlx::query!(
-        "with due as materialized (
-             select tenant_id, queue_id from queues where status = 'paused_hours' and resume_at <= $1
-             order by resume_at limit $2 for no key update skip locked
-         )
-         update queues q set status = 'pending', reason = null, resume_at = null from due d
-         where q.tenant_id = d.tenant_id and q.queue_id = d.queue_id
-         returning q.tenant_id, q.queue_id, q.type as message_type",
-        now,
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(|row| woken(row.tenant_id, row.queue_id, &row.message_type)).collect()
-}
-
-fn woken(tenant: uuid::Uuid, queue: uuid::Uuid, message_type: &str) -> Result<Woken, Error> {
-    Ok(Woken {
-        tenant_id: TenantId(tenant),
-        queue_id: QueueId(queue),
-        message_type: message_type.parse().map_err(|error| Error::Decode(Box::new(error)))?,
-    })
-}
-
 /// Completes queues that have nothing left to send, as [`change_counts`] does with the last outcome; answers how many.
 /// Index `queues_unfinished`.
 ///
@@ -412,67 +221,6 @@ pub async fn complete_finished(conn: &mut PgConnection, now: DateTime<Utc>, limi
     .execute(conn)
     .await?;
     Ok(done.rows_affected())
-}
-
-/// How the counts of one queue change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CountChange {
-    /// To be sent.
-    pub pending: i32,
-    /// Written down as being sent.
-    pub sending: i32,
-    /// Left.
-    pub sent: i32,
-    /// Refused, or tries used up.
-    pub failed: i32,
-    /// Nobody can say.
-    pub unconfirmed: i32,
-    /// A rule said no.
-    pub skipped: i32,
-    /// The queue was cancelled.
-    pub cancelled: i32,
-}
-
-/// Changes counts of locked queues. One that has nothing left to send is completed in the same statement: `failed` when
-/// not one contact could be sent.
-///
-/// # Errors
-/// The database's.
-pub async fn change_counts(
-    conn: &mut PgConnection,
-    changes: &[(TenantId, QueueId, CountChange)],
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let column = |of: fn(&CountChange) -> i32| changes.iter().map(|change| of(&change.2)).collect::<Vec<_>>();
-    sqlx::query!(
-        "update queues q
-         set pending = q.pending + u.pending, sending = q.sending + u.sending, sent = q.sent + u.sent,
-             failed = q.failed + u.failed, unconfirmed = q.unconfirmed + u.unconfirmed,
-             skipped = q.skipped + u.skipped, cancelled = q.cancelled + u.cancelled,
-             status = case when q.status in ('completed', 'cancelled', 'failed') then q.status
-                           when q.pending + u.pending + q.sending + u.sending > 0 then q.status
-                           when q.failed + u.failed = q.total then 'failed'
-                           else 'completed' end,
-             finished_at = case when q.finished_at is null and q.pending + u.pending + q.sending + u.sending = 0
-                                then $10 else q.finished_at end
-         from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], $7::integer[],
-                     $8::integer[], $9::integer[])
-              as u (tenant_id, queue_id, pending, sending, sent, failed, unconfirmed, skipped, cancelled)
-         where q.tenant_id = u.tenant_id and q.queue_id = u.queue_id",
-        &changes.iter().map(|change| change.0.0).collect::<Vec<_>>(),
-        &changes.iter().map(|change| change.1.0).collect::<Vec<_>>(),
-        &column(|change| change.pending),
-        &column(|change| change.sending),
-        &column(|change| change.sent),
-        &column(|change| change.failed),
-        &column(|change| change.unconfirmed),
-        &column(|change| change.skipped),
-        &column(|change| change.cancelled),
-        now
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// How many unfinished queues each tenant has in each state: the gauge of active queues. Index `queues_unfinished`.

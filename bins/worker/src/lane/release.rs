@@ -1,0 +1,56 @@
+//! How a lane is let go: its hand and its lease go back together.
+
+use chrono::{DateTime, Utc};
+use regua_store::contacts;
+use regua_store::lanes::{self, Released};
+
+use super::{Lane, Stop};
+use crate::health;
+
+/// What became of letting a lane go.
+pub(super) enum LetGo {
+    Gone { next_due_at: Option<DateTime<Utc>> },
+    Rung,
+}
+
+impl Lane {
+    /// Gives the hand and the lease back, in one transaction; not when somebody rang while we looked away.
+    pub(super) async fn let_go(&mut self, stop: Stop) -> anyhow::Result<LetGo> {
+        let mut transaction = self.context.pool.begin().await?;
+        let (tenant, instance, epoch) = (self.key.tenant, self.key.instance, self.hold.epoch);
+        let mut next_due_at = None;
+        let mut seen_bell = None;
+        match stop {
+            Stop::Idle { next_due_at: next } => {
+                next_due_at = next;
+                seen_bell = Some(self.bell);
+            }
+            Stop::Down { state, reason } => {
+                if !lanes::lock(&mut transaction, &[(tenant, instance, epoch)]).await?.is_empty() {
+                    tracing::warn!(state, reason, "the number is down; its queues wait");
+                    health::note_down(&self.key, &self.context, &mut transaction, state, &reason).await?;
+                }
+            }
+            Stop::Lost => {
+                tracing::warn!(
+                    claimed = self.hand.len(),
+                    "the lane is not certainly ours any more; nothing more is sent"
+                );
+            }
+            Stop::Shutdown => {}
+        }
+        if !self.hand.is_empty() {
+            let ids: Vec<_> = self.hand.drain(..).map(|contact| contact.contact_id).collect();
+            contacts::give_back(&mut transaction, tenant, epoch, &ids).await?;
+        }
+        let released = lanes::release(&mut transaction, tenant, instance, epoch, seen_bell).await?;
+        transaction.commit().await?;
+        Ok(match released {
+            Released::Rung(bell) => {
+                self.bell = bell;
+                LetGo::Rung
+            }
+            Released::Free | Released::Lost => LetGo::Gone { next_due_at },
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! Contacts as people see them.
+
+use chrono::{DateTime, Utc};
+use regua_domain::{ContactId, ContactStatus, QueueId, TenantId};
+use serde_json::Value;
+use sqlx::{Error, PgConnection};
+
+/// A contact as people see it.
+#[derive(Clone, Debug)]
+pub struct Contact {
+    /// Its id.
+    pub contact_id: ContactId,
+    /// Place in the accepted batch.
+    pub position: i32,
+    /// The caller's id.
+    pub external_id: Option<String>,
+    /// E.164.
+    pub phone: String,
+    /// Its state.
+    pub status: String,
+    /// Wording used, from 1.
+    pub variation: i16,
+    /// Tries so far.
+    pub attempts: i16,
+    /// The rule or the gateway's reason behind the last change.
+    pub reason: Option<String>,
+    /// The message's id at WhatsApp.
+    pub message_id: Option<String>,
+    /// When it left.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// When it was delivered.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// When it was read.
+    pub read_at: Option<DateTime<Utc>>,
+    /// The caller's own.
+    pub metadata: Value,
+}
+
+/// A page of a queue's contacts in the order of the batch. Index `contacts_of_queue`.
+///
+/// # Errors
+/// The database's.
+pub async fn list(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    queue: QueueId,
+    status: Option<ContactStatus>,
+    after: Option<i32>,
+    limit: i64,
+) -> Result<Vec<Contact>, Error> {
+    let rows = sqlx::query!(
+        "select contact_id, position, external_id, phone, status, variation, attempts, reason, message_id, sent_at,
+                delivered_at, read_at, metadata
+         from contacts
+         where tenant_id = $1 and queue_id = $2 and ($3::text is null or status = $3) and position > $4
+         order by position limit $5",
+        tenant.0,
+        queue.0,
+        status.map(ContactStatus::as_str),
+        after.unwrap_or(-1),
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Contact {
+            contact_id: ContactId(row.contact_id),
+            position: row.position,
+            external_id: row.external_id,
+            phone: row.phone,
+            status: row.status,
+            variation: row.variation,
+            attempts: row.attempts,
+            reason: row.reason,
+            message_id: row.message_id,
+            sent_at: row.sent_at,
+            delivered_at: row.delivered_at,
+            read_at: row.read_at,
+            metadata: row.metadata,
+        })
+        .collect())
+}

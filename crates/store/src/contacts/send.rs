@@ -1,0 +1,186 @@
+//! The writes of one send: the mark before it, and its outcome after.
+
+use chrono::{DateTime, Utc};
+use regua_domain::{AttemptId, ContactId, ContactStatus, QueueId, TenantId};
+use sqlx::{Error, PgConnection};
+
+/// What a mark is decided on.
+#[derive(Clone, Debug)]
+pub struct MarkFacts {
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// The contact.
+    pub contact_id: ContactId,
+    /// Its state.
+    pub status: ContactStatus,
+    /// Tries so far.
+    pub attempts: i16,
+    /// When it is due.
+    pub due_at: DateTime<Utc>,
+    /// Under which epoch it was claimed.
+    pub claim_epoch: Option<i64>,
+    /// The attempt that is open, when it is `sending`.
+    pub open_attempt: Option<AttemptId>,
+}
+
+/// The facts of contacts that are about to be marked. Their queues must be locked.
+///
+/// # Errors
+/// The database's.
+pub async fn mark_facts(conn: &mut PgConnection, contacts: &[(TenantId, ContactId)]) -> Result<Vec<MarkFacts>, Error> {
+    let rows = sqlx::query!(
+        r#"select c.tenant_id, c.contact_id, c.status, c.attempts, c.due_at, c.claim_epoch,
+                  a.attempt_id as "open_attempt?"
+           from contacts c
+           join unnest($1::uuid[], $2::uuid[]) as u (tenant_id, contact_id) using (tenant_id, contact_id)
+           left join attempts a on a.tenant_id = c.tenant_id and a.contact_id = c.contact_id
+                               and a.number = c.attempts and a.finished_at is null and c.status = 'sending'"#,
+        &contacts.iter().map(|contact| contact.0.0).collect::<Vec<_>>(),
+        &contacts.iter().map(|contact| contact.1.0).collect::<Vec<_>>()
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(MarkFacts {
+                tenant_id: TenantId(row.tenant_id),
+                contact_id: ContactId(row.contact_id),
+                status: row.status.parse().map_err(|error| Error::Decode(Box::new(error)))?,
+                attempts: row.attempts,
+                due_at: row.due_at,
+                claim_epoch: row.claim_epoch,
+                open_attempt: row.open_attempt.map(AttemptId),
+            })
+        })
+        .collect()
+}
+
+/// Marks contacts `sending`, each with the number of the try. Fenced by state and by the epoch of the claim.
+///
+/// # Errors
+/// The database's.
+pub async fn mark_sending(
+    conn: &mut PgConnection,
+    marks: &[(TenantId, ContactId, i64, i16)],
+    now: DateTime<Utc>,
+) -> Result<u64, Error> {
+    let done = sqlx::query!(
+        "update contacts c set status = 'sending', attempts = u.number, reason = null, updated_at = $5
+         from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[]) as u (tenant_id, contact_id, epoch, number)
+         where c.tenant_id = u.tenant_id and c.contact_id = u.contact_id and c.status = 'pending'
+           and c.claim_epoch = u.epoch",
+        &marks.iter().map(|mark| mark.0.0).collect::<Vec<_>>(),
+        &marks.iter().map(|mark| mark.1.0).collect::<Vec<_>>(),
+        &marks.iter().map(|mark| mark.2).collect::<Vec<_>>(),
+        &marks.iter().map(|mark| mark.3).collect::<Vec<_>>(),
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Skips claimed contacts for good, with the rule that said so; answers the queues they belong to, one entry a contact.
+///
+/// # Errors
+/// The database's.
+pub async fn skip(
+    conn: &mut PgConnection,
+    skips: &[(TenantId, ContactId, i64, String)],
+    now: DateTime<Utc>,
+) -> Result<Vec<(TenantId, QueueId)>, Error> {
+    let rows = sqlx::query!(
+        "update contacts c set status = 'skipped', reason = u.rule, claim_epoch = null, updated_at = $5
+         from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[]) as u (tenant_id, contact_id, epoch, rule)
+         where c.tenant_id = u.tenant_id and c.contact_id = u.contact_id and c.status = 'pending'
+           and c.claim_epoch = u.epoch
+         returning c.tenant_id, c.queue_id",
+        &skips.iter().map(|skip| skip.0.0).collect::<Vec<_>>(),
+        &skips.iter().map(|skip| skip.1.0).collect::<Vec<_>>(),
+        &skips.iter().map(|skip| skip.2).collect::<Vec<_>>(),
+        &skips.iter().map(|skip| skip.3.clone()).collect::<Vec<_>>(),
+        now
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), QueueId(row.queue_id))).collect())
+}
+
+/// What one try came to, and what becomes of its contact.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// The try.
+    pub attempt_id: AttemptId,
+    /// `sent`, `not_sent`, `refused` or `unknown`.
+    pub outcome: &'static str,
+    /// The gateway's reason.
+    pub reason: Option<String>,
+    /// The message's id at WhatsApp.
+    pub message_id: Option<String>,
+    /// The contact's next state.
+    pub status: ContactStatus,
+    /// When it may be tried again; only with `pending`.
+    pub due_at: Option<DateTime<Utc>>,
+}
+
+/// A contact that an outcome moved.
+#[derive(Clone, Copy, Debug)]
+pub struct Finished {
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// Its queue.
+    pub queue_id: QueueId,
+    /// Where it went from `sending`.
+    pub status: ContactStatus,
+}
+
+/// Writes outcomes down. A try that was closed meanwhile (its lane was taken over) is left as it is: the fence is that
+/// only an open attempt can be finished. The contacts' queues must be locked.
+///
+/// # Errors
+/// The database's.
+pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<Utc>) -> Result<Vec<Finished>, Error> {
+    let rows = sqlx::query!(
+        "with u as materialized (
+             select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
+                                  $7::timestamptz[])
+                as u (tenant_id, attempt_id, outcome, reason, message_id, status, due_at)
+         ), closed as (
+             update attempts a
+             set finished_at = $8, outcome = u.outcome, reason = u.reason, message_id = u.message_id
+             from u
+             where a.tenant_id = u.tenant_id and a.attempt_id = u.attempt_id and a.finished_at is null
+             returning a.tenant_id, a.contact_id, a.number, u.reason, u.message_id, u.status, u.due_at
+         )
+         update contacts c
+         set status = d.status, reason = d.reason, claim_epoch = null, updated_at = $8,
+             claimable = d.status = 'pending', due_at = coalesce(d.due_at, c.due_at),
+             message_id = coalesce(d.message_id, c.message_id),
+             sent_at = case when d.status = 'sent' then $8 end
+         from closed d
+         where c.tenant_id = d.tenant_id and c.contact_id = d.contact_id and c.status = 'sending'
+           and c.attempts = d.number
+         returning c.tenant_id, c.queue_id, c.status",
+        &outcomes.iter().map(|outcome| outcome.tenant_id.0).collect::<Vec<_>>(),
+        &outcomes.iter().map(|outcome| outcome.attempt_id.0).collect::<Vec<_>>(),
+        &outcomes.iter().map(|outcome| outcome.outcome.to_owned()).collect::<Vec<_>>(),
+        &outcomes.iter().map(|outcome| outcome.reason.clone()).collect::<Vec<_>>() as &[Option<String>],
+        &outcomes.iter().map(|outcome| outcome.message_id.clone()).collect::<Vec<_>>() as &[Option<String>],
+        &outcomes.iter().map(|outcome| outcome.status.as_str().to_owned()).collect::<Vec<_>>(),
+        &outcomes.iter().map(|outcome| outcome.due_at).collect::<Vec<_>>() as &[Option<DateTime<Utc>>],
+        now
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Finished {
+                tenant_id: TenantId(row.tenant_id),
+                queue_id: QueueId(row.queue_id),
+                status: row.status.parse().map_err(|error| Error::Decode(Box::new(error)))?,
+            })
+        })
+        .collect()
+}
