@@ -80,6 +80,8 @@ pub(crate) struct Lane {
     types: HashMap<QueueId, MessageType>,
     on_their_way: JoinSet<bool>,
     turn: u64,
+    /// The database failed in the middle of something: what is claimed or open under our epoch may be more than we know.
+    stumbled: bool,
 }
 
 impl Lane {
@@ -96,6 +98,7 @@ impl Lane {
             types: HashMap::new(),
             on_their_way: JoinSet::new(),
             turn: 0,
+            stumbled: false,
         }
     }
 
@@ -106,6 +109,7 @@ impl Lane {
             let stop = match self.work().await {
                 Ok(stop) => stop,
                 Err(error) => {
+                    self.stumbled = true;
                     tracing::warn!(error = format!("{error:#}"), "a lane stumbled");
                     if !self.pause_after_error().await {
                         return None;

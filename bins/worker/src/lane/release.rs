@@ -18,6 +18,10 @@ impl Lane {
     pub(super) async fn let_go(&mut self, stop: Stop) -> anyhow::Result<LetGo> {
         let mut transaction = self.context.pool.begin().await?;
         let (tenant, instance, epoch) = (self.key.tenant, self.key.instance, self.hold.epoch);
+        if lanes::lock(&mut transaction, &[(tenant, instance, epoch)]).await?.is_empty() {
+            tracing::warn!(claimed = self.hand.len(), "the lane was taken over; its new owner settles what is left");
+            return Ok(LetGo::Gone { next_due_at: None });
+        }
         let mut next_due_at = None;
         let mut seen_bell = None;
         match stop {
@@ -26,25 +30,22 @@ impl Lane {
                 seen_bell = Some(self.bell);
             }
             Stop::Down { state, reason } => {
-                if !lanes::lock(&mut transaction, &[(tenant, instance, epoch)]).await?.is_empty() {
-                    tracing::warn!(state, reason, "the number is down; its queues wait");
-                    health::note_down(&self.key, &self.context, &mut transaction, state, &reason).await?;
-                }
+                tracing::warn!(state, reason, "the number is down; its queues wait");
+                health::note_down(&self.key, &self.context, &mut transaction, state, &reason).await?;
             }
-            Stop::Lost => {
-                tracing::warn!(
-                    claimed = self.hand.len(),
-                    "the lane is not certainly ours any more; nothing more is sent"
-                );
-            }
+            Stop::Lost => tracing::warn!("the lane is not certainly ours any more; nothing more is sent"),
             Stop::Shutdown => {}
         }
-        if !self.hand.is_empty() {
-            let ids: Vec<_> = self.hand.drain(..).map(|contact| contact.contact_id).collect();
+        if self.stumbled {
+            contacts::settle_abandoned(&mut transaction, tenant, instance, self.context.clock.now()).await?;
+        } else if !self.hand.is_empty() {
+            let ids: Vec<_> = self.hand.iter().map(|contact| contact.contact_id).collect();
             contacts::give_back(&mut transaction, tenant, epoch, &ids).await?;
         }
         let released = lanes::release(&mut transaction, tenant, instance, epoch, seen_bell).await?;
         transaction.commit().await?;
+        self.hand.clear();
+        self.stumbled = false;
         Ok(match released {
             Released::Rung(bell) => {
                 self.bell = bell;
