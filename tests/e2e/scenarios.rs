@@ -151,7 +151,7 @@ async fn a_temporary_failure_is_tried_again_later_and_a_lasting_one_fails() {
     let contacts = erp.contacts(&queue).await;
     assert_eq!((&contacts[0]["attempts"], &contacts[0]["status"]), (&json!(3), &json!("sent")));
     assert_eq!((&contacts[1]["attempts"], &contacts[1]["status"]), (&json!(3), &json!("failed")));
-    assert_eq!(contacts[1]["reason"], "gateway_error");
+    assert_eq!(contacts[1]["reason"], "lookup_timed_out");
     fleet.assert_each_left_once(2);
     fleet.end().await;
 }

@@ -30,14 +30,9 @@ pub struct GeneratedKey {
 /// Makes a key of random bytes, which must come from a source that nobody can guess.
 pub fn generate(random: &[u8; RANDOM_BYTES]) -> GeneratedKey {
     let (for_prefix, for_secret) = random.split_at(PREFIX_LENGTH);
-    let lookup_prefix: String =
-        for_prefix.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
+    let lookup_prefix: String = for_prefix.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
     let secret = URL_SAFE_NO_PAD.encode(for_secret);
-    GeneratedKey {
-        text: format!("{SCHEME}{lookup_prefix}_{secret}"),
-        secret_hash: hash(&secret),
-        lookup_prefix,
-    }
+    GeneratedKey { text: format!("{SCHEME}{lookup_prefix}_{secret}"), secret_hash: hash(&secret), lookup_prefix }
 }
 
 /// A key as a caller sent it, of the right form; whether it is anybody's is another question.

@@ -1,15 +1,26 @@
 //! `regua-api`: takes batches of contacts from ERPs, and tells and controls what becomes of them. `routes/send` is the
 //! one door in; a batch is rows and a doorbell in one transaction before it is answered. Nothing is sent from here.
 
+mod auth;
+mod batch;
+mod compose;
 pub mod config;
+mod error;
+mod form;
 pub mod keys;
+mod openapi;
+mod posted;
+mod request;
+mod routes;
+mod rules;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::Context as _;
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::serve::ListenerExt;
 use regua_boot::{Clock, Metrics, Services};
 use regua_broker::Broker;
@@ -17,6 +28,9 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::config::Config;
 
@@ -64,6 +78,17 @@ impl Default for ApiSettings {
     }
 }
 
+/// What every handler works with.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) pool: PgPool,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    pub(crate) settings: Arc<ApiSettings>,
+    /// Wakes the relay after a commit that rang.
+    pub(crate) rang: Arc<Notify>,
+}
+
 /// The whole process: opens what the configuration names, and serves until a signal.
 ///
 /// # Errors
@@ -84,30 +109,28 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
 /// # Errors
 /// When the listener fails.
 pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let address = listener.local_addr()?;
     let rang = Arc::new(Notify::new());
     // The relay outlives the last request, so that a batch accepted during shutdown is rung for.
     let served = CancellationToken::new();
-    let relay = regua_broker::run_relay(
-        Arc::clone(&api.broker),
-        Arc::clone(&rang),
-        api.settings.relay_every,
-        served.clone(),
-    );
-    let relay = tokio::spawn(relay);
-    let grace = api.settings.shutdown_grace;
-    let routes: Router = Router::new();
-    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    let (broker, every) = (Arc::clone(&api.broker), api.settings.relay_every);
+    let relay = tokio::spawn(regua_broker::run_relay(broker, Arc::clone(&rang), every, served.clone()));
+    let (broker, grace) = (api.broker.name(), api.settings.shutdown_grace);
+    let service = router(api, rang)?.into_make_service_with_connect_info::<SocketAddr>();
+    tracing::info!(address = %listener.local_addr()?, broker, "the API is up");
+
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
             tracing::debug!(%error, "answers on this connection may be delayed");
         }
     });
     let serving = axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    tracing::info!(%address, broker = api.broker.name(), "the API is up");
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(grace).await;
+    };
     let ended = tokio::select! {
         ended = serving => ended,
-        () = async { shutdown.cancelled().await; tokio::time::sleep(grace).await } => {
+        () = overdue => {
             tracing::warn!(grace_seconds = grace.as_secs(), "requests did not finish in time and are cut off");
             Ok(())
         }
@@ -115,4 +138,25 @@ pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -
     served.cancel();
     relay.await?;
     Ok(ended?)
+}
+
+/// All routes with what stands around them.
+fn router(api: Api, rang: Arc<Notify>) -> anyhow::Result<Router> {
+    let Api { pool, broker, clock, metrics, settings } = api;
+    let context = Context { pool: pool.clone(), clock, metrics: metrics.clone(), settings: Arc::new(settings), rang };
+    let probes = Services { pool, broker }.probes();
+    let (routes, document) = document().split_for_parts();
+    Ok(routes
+        .merge(openapi::router(&document)?)
+        .with_state(context.clone())
+        .merge(regua_boot::health_routes(metrics, probes))
+        .fallback(request::not_found)
+        .method_not_allowed_fallback(request::method_not_allowed)
+        .layer(CatchPanicLayer::custom(request::panicked))
+        .layer(from_fn_with_state(context, request::around)))
+}
+
+/// The contract's routes with their OpenAPI document.
+fn document() -> OpenApiRouter<Context> {
+    OpenApiRouter::with_openapi(openapi::Frame::openapi()).merge(routes::router())
 }

@@ -1,0 +1,1 @@
+//! Batches, good and bad.

@@ -1,0 +1,177 @@
+//! What can go wrong, as a caller sees it: problem documents of RFC 9457. No other file knows an HTTP status code.
+//!
+//! A handler answers a [`Problem`]; `request` spells it out, because the language and the request's id are known there.
+
+mod document;
+mod wording;
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+pub(crate) use document::{BatchProblems, ControlProblems, ListProblems, ProblemDocument, QueueProblems, document};
+
+/// The status of a batch that was taken.
+pub(crate) const ACCEPTED: StatusCode = StatusCode::ACCEPTED;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:ident;)+) => {
+        /// What went wrong, by the stable name that programs branch on.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Code {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl Code {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The name in problem documents.
+            pub(crate) const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            /// Its HTTP status.
+            pub(crate) const fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$variant => StatusCode::$status,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is no JSON.
+    MalformedJson = "malformed_json", BAD_REQUEST;
+    /// There is no key in the header.
+    ApiKeyMissing = "api_key_missing", UNAUTHORIZED;
+    /// It is nobody's key.
+    ApiKeyInvalid = "api_key_invalid", UNAUTHORIZED;
+    /// The key, or its tenant, is switched off.
+    ApiKeyInactive = "api_key_inactive", UNAUTHORIZED;
+    /// The key's time is over.
+    ApiKeyExpired = "api_key_expired", UNAUTHORIZED;
+    /// A limit of the tenant's plan is reached. Reserved.
+    QuotaExceeded = "quota_exceeded", PAYMENT_REQUIRED;
+    /// The key may not be used from that address.
+    IpNotAllowed = "ip_not_allowed", FORBIDDEN;
+    /// The key may not send that type.
+    TemplateTypeNotAllowed = "template_type_not_allowed", FORBIDDEN;
+    /// No such route, or no such thing of this tenant's.
+    NotFound = "not_found", NOT_FOUND;
+    /// The route has no such method.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
+    /// The body did not arrive in time, or not whole.
+    BodyTimeout = "body_timeout", REQUEST_TIMEOUT;
+    /// The `external_id` was taken with other contents.
+    BatchConflict = "batch_conflict", CONFLICT;
+    /// The queue's state does not allow the action.
+    StateConflict = "state_conflict", CONFLICT;
+    /// The body is larger than is read.
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
+    /// The body is not said to be JSON.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
+    /// Fields are missing, wrong or unknown.
+    ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY;
+    /// Not one contact of the batch can be written to.
+    NoValidContact = "no_valid_contact", UNPROCESSABLE_ENTITY;
+    /// No such template of that type, or no default.
+    TemplateNotFound = "template_not_found", UNPROCESSABLE_ENTITY;
+    /// No such instance, or no default.
+    InstanceNotFound = "instance_not_found", UNPROCESSABLE_ENTITY;
+    /// Too many requests. Reserved.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS;
+    /// A fault of ours.
+    Internal = "internal", INTERNAL_SERVER_ERROR;
+    /// The database is away; nothing was taken.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE;
+}
+
+/// One thing that is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct FieldError {
+    /// Where it is, such as `scheduled_for` or `contacts[3].amount`.
+    pub(crate) field: String,
+    /// What it is, for programs.
+    pub(crate) code: String,
+    /// What it is and how to mend it, for people.
+    pub(crate) message: String,
+}
+
+/// What a handler answers where it cannot do what was asked.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    code: Code,
+    /// In the caller's language; none: what is always said of the code.
+    detail: Option<String>,
+    errors: Vec<FieldError>,
+    /// Members beyond RFC 9457's, for programs.
+    members: Map<String, Value>,
+    /// What happened inside, for the log alone.
+    cause: Option<anyhow::Error>,
+}
+
+impl Problem {
+    /// A problem of which the code says all.
+    pub(crate) fn of(code: Code) -> Self {
+        Self { code, detail: None, errors: Vec::new(), members: Map::new(), cause: None }
+    }
+
+    /// With a sentence about this very case.
+    pub(crate) fn with_detail(code: Code, detail: String) -> Self {
+        Self { detail: Some(detail), ..Self::of(code) }
+    }
+
+    /// With all that is wrong.
+    pub(crate) fn with_errors(code: Code, errors: Vec<FieldError>) -> Self {
+        Self { errors, ..Self::of(code) }
+    }
+
+    /// A fault of ours, with its cause for the log.
+    pub(crate) fn internal(cause: impl Into<anyhow::Error>) -> Self {
+        Self { cause: Some(cause.into()), ..Self::of(Code::Internal) }
+    }
+
+    /// The database does not answer, with the cause for the log.
+    pub(crate) fn unavailable(cause: impl Into<anyhow::Error>) -> Self {
+        Self { cause: Some(cause.into()), ..Self::of(Code::Unavailable) }
+    }
+
+    /// Adds a member for programs.
+    pub(crate) fn with_member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// What went wrong.
+    pub(crate) const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What happened inside, for the log alone.
+    pub(crate) const fn cause(&self) -> Option<&anyhow::Error> {
+        self.cause.as_ref()
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        if regua_store::is_unavailable(&error) { Self::unavailable(error) } else { Self::internal(error) }
+    }
+}
+
+impl IntoResponse for Problem {
+    /// Without a body: `request` writes it.
+    fn into_response(self) -> Response {
+        let mut response = self.code.status().into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}

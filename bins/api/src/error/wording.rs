@@ -1,0 +1,139 @@
+//! The sentences of problem documents, in both languages. What is said of one case alone stands where the case arises.
+
+use regua_domain::Language;
+
+use super::Code;
+
+impl Code {
+    /// The same few words for every case of the code.
+    pub(super) fn title(self, language: Language) -> &'static str {
+        let (portuguese, english) = self.titles();
+        language.pick(portuguese, english)
+    }
+
+    /// What is said where there is nothing to say about the very case.
+    pub(super) fn usual_detail(self, language: Language) -> &'static str {
+        let (portuguese, english) = self.details();
+        language.pick(portuguese, english)
+    }
+
+    const fn titles(self) -> (&'static str, &'static str) {
+        match self {
+            Self::MalformedJson => ("JSON malformado", "Malformed JSON"),
+            Self::ApiKeyMissing => ("Chave de API ausente", "API key missing"),
+            Self::ApiKeyInvalid => ("Chave de API inválida", "API key invalid"),
+            Self::ApiKeyInactive => ("Chave de API inativa", "API key inactive"),
+            Self::ApiKeyExpired => ("Chave de API expirada", "API key expired"),
+            Self::QuotaExceeded => ("Limite do plano atingido", "Quota exceeded"),
+            Self::IpNotAllowed => ("Endereço IP não autorizado", "IP address not allowed"),
+            Self::TemplateTypeNotAllowed => ("Tipo de mensagem não autorizado", "Message type not allowed"),
+            Self::NotFound => ("Não encontrado", "Not found"),
+            Self::MethodNotAllowed => ("Método não permitido", "Method not allowed"),
+            Self::BodyTimeout => ("Corpo incompleto", "Incomplete body"),
+            Self::BatchConflict => ("Lote já recebido com outro conteúdo", "Batch already taken with other contents"),
+            Self::StateConflict => ("Ação não permitida neste estado", "Action not allowed in this state"),
+            Self::BodyTooLarge => ("Corpo grande demais", "Body too large"),
+            Self::UnsupportedMediaType => ("Tipo de conteúdo não aceito", "Unsupported media type"),
+            Self::ValidationFailed => ("Dados inválidos", "Validation failed"),
+            Self::NoValidContact => ("Nenhum contato válido", "No valid contact"),
+            Self::TemplateNotFound => ("Modelo não encontrado", "Template not found"),
+            Self::InstanceNotFound => ("Instância não encontrada", "Instance not found"),
+            Self::RateLimited => ("Requisições demais", "Too many requests"),
+            Self::Internal => ("Erro interno", "Internal error"),
+            Self::Unavailable => ("Serviço indisponível", "Service unavailable"),
+        }
+    }
+
+    const fn details(self) -> (&'static str, &'static str) {
+        match self {
+            Self::MalformedJson => ("O corpo não é um JSON válido.", "The body is not valid JSON."),
+            Self::ApiKeyMissing => {
+                ("Envie a chave no cabeçalho X-Billing-API-Key.", "Send the key in the header X-Billing-API-Key.")
+            }
+            Self::ApiKeyInvalid => (
+                "A chave enviada em X-Billing-API-Key não existe. Confira se foi copiada inteira, começando por regua_.",
+                "The key in X-Billing-API-Key does not exist. Check that it was copied whole, beginning with regua_.",
+            ),
+            Self::ApiKeyInactive => (
+                "A chave foi desativada, ou a conta está suspensa. Fale com o administrador da conta.",
+                "The key was switched off, or the account is suspended. Talk to the account's administrator.",
+            ),
+            Self::ApiKeyExpired => {
+                ("A validade da chave terminou. Peça uma nova.", "The key has expired. Ask for a new one.")
+            }
+            Self::QuotaExceeded => ("O limite do plano foi atingido.", "The plan's limit is reached."),
+            Self::IpNotAllowed => (
+                "Esta chave não pode ser usada a partir do endereço de onde veio a requisição.",
+                "This key may not be used from the address that the request came from.",
+            ),
+            Self::TemplateTypeNotAllowed => {
+                ("Esta chave não pode enviar este tipo de mensagem.", "This key may not send this type of message.")
+            }
+            Self::NotFound => (
+                "Não há nada neste endereço. Confira o caminho e o id.",
+                "There is nothing at this address. Check the path and the id.",
+            ),
+            Self::MethodNotAllowed => (
+                "Este endereço não aceita este método. O cabeçalho Allow diz quais aceita.",
+                "This address does not take this method. The header Allow says which it takes.",
+            ),
+            Self::BodyTimeout => (
+                "O corpo da requisição não chegou inteiro no tempo previsto. Repita a requisição.",
+                "The request's body did not arrive whole in time. Repeat the request.",
+            ),
+            Self::BatchConflict => (
+                "Este external_id já foi recebido com outro conteúdo.",
+                "This external_id was taken before with other contents.",
+            ),
+            Self::StateConflict => {
+                ("O estado da fila não permite esta ação.", "The queue's state does not allow this action.")
+            }
+            Self::BodyTooLarge => (
+                "O corpo passa do tamanho máximo. Divida os contatos em mais de um lote.",
+                "The body is above the largest size. Split the contacts into several batches.",
+            ),
+            Self::UnsupportedMediaType => (
+                "Envie o corpo em JSON, sem compressão, com o cabeçalho Content-Type: application/json.",
+                "Send the body as JSON, uncompressed, with the header Content-Type: application/json.",
+            ),
+            Self::ValidationFailed => (
+                "Há campos errados; a lista \"errors\" diz quais e como corrigi-los. Nada foi aceito.",
+                "Fields are wrong; the list \"errors\" says which and how to mend them. Nothing was taken.",
+            ),
+            Self::NoValidContact => (
+                "Nenhum contato do lote pôde ser aceito; a lista \"errors\" diz por quê. Nada foi aceito.",
+                "No contact of the batch could be taken; the list \"errors\" says why. Nothing was taken.",
+            ),
+            Self::TemplateNotFound => ("O modelo não existe.", "There is no such template."),
+            Self::InstanceNotFound => ("A instância não existe.", "There is no such instance."),
+            Self::RateLimited => (
+                "Requisições demais. Espere os segundos do cabeçalho Retry-After.",
+                "Too many requests. Wait for the seconds in the header Retry-After.",
+            ),
+            Self::Internal => (
+                "Algo falhou do nosso lado. Se persistir, informe o request_id ao suporte.",
+                "Something failed on our side. If it persists, give the request_id to support.",
+            ),
+            Self::Unavailable => (
+                "O banco de dados não respondeu. Repita daqui a alguns segundos com o mesmo external_id: nada é enviado em dobro.",
+                "The database did not answer. Repeat in some seconds with the same external_id: nothing is sent twice.",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_own_title_in_both_languages() {
+        for code in Code::ALL {
+            let (portuguese, english) = code.titles();
+            assert_ne!(portuguese, english, "{code:?}");
+            assert!(code.details().0.ends_with('.') && code.details().1.ends_with('.'), "{code:?}");
+        }
+        let titles: std::collections::BTreeSet<_> = Code::ALL.iter().map(|code| code.titles().1).collect();
+        assert_eq!(titles.len(), Code::ALL.len());
+    }
+}

@@ -1,0 +1,53 @@
+//! The OpenAPI document, put together from the routes, and the page that shows it.
+
+use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::response::{Html, IntoResponse};
+use axum::routing::get;
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use crate::auth::API_KEY_HEADER;
+use crate::error::{FieldError, ProblemDocument};
+
+/// What stands around the routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Régua",
+        description = "Dunning messages over WhatsApp: post a batch of contacts, and see and control what becomes of it. Errors are problem documents of RFC 9457 in Portuguese, or in English where Accept-Language prefers it."
+    ),
+    components(schemas(ProblemDocument, FieldError)),
+    tags(
+        (name = "send", description = "Posting batches"),
+        (name = "queues", description = "What becomes of them")
+    ),
+    modifiers(&Keys)
+)]
+pub(crate) struct Frame;
+
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, document: &mut Document) {
+        let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(API_KEY_HEADER)));
+        document.components.get_or_insert_default().add_security_scheme("api_key", key);
+    }
+}
+
+/// `/openapi.json` and `/docs`.
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(document: &Document) -> anyhow::Result<Router<S>> {
+    let json = document.to_json()?;
+    let document = move || async move { ([(header::CONTENT_TYPE, "application/json")], json) };
+    Ok(Router::new().route("/openapi.json", get(document)).route("/docs", get(docs)))
+}
+
+/// Self-contained: it loads nothing but the document, and may load nothing else.
+async fn docs() -> impl IntoResponse {
+    let policy = "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+    ([(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy))], Html(include_str!("docs.html")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! The contacts of one queue, in the order in which they were posted.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use chrono::{DateTime, Utc};
+use regua_domain::ContactStatus as Status;
+use regua_store::contacts::{self, Contact};
+use regua_store::queues;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::queue::words;
+use super::{InPath, Parameters, page};
+use crate::Context;
+use crate::auth::Caller;
+use crate::error::{Code, Problem, QueueProblems};
+
+pub(super) fn router() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+/// What became of one contact.
+#[derive(Debug, Serialize, ToSchema)]
+struct ContactStatus {
+    /// The caller's id.
+    external_id: Option<String>,
+    /// In E.164.
+    phone: String,
+    #[schema(schema_with = contact_status_schema)]
+    status: String,
+    /// Which of the template's wordings was used, from 1.
+    variation: i16,
+    /// Tries so far.
+    attempts: i16,
+    /// The rule or the gateway's reason behind the last change.
+    reason: Option<String>,
+    /// The message's id at WhatsApp.
+    message_id: Option<String>,
+    sent_at: Option<DateTime<Utc>>,
+    delivered_at: Option<DateTime<Utc>>,
+    read_at: Option<DateTime<Utc>>,
+    /// The caller's own, as it was posted.
+    #[schema(value_type = Object)]
+    metadata: Value,
+}
+
+impl From<Contact> for ContactStatus {
+    fn from(contact: Contact) -> Self {
+        Self {
+            external_id: contact.external_id,
+            phone: contact.phone,
+            status: contact.status,
+            variation: contact.variation,
+            attempts: contact.attempts,
+            reason: contact.reason,
+            message_id: contact.message_id,
+            sent_at: contact.sent_at,
+            delivered_at: contact.delivered_at,
+            read_at: contact.read_at,
+            metadata: contact.metadata,
+        }
+    }
+}
+
+/// A page of contacts.
+#[derive(Debug, Serialize, ToSchema)]
+struct ContactPage {
+    items: Vec<ContactStatus>,
+    /// For the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+/// What a listing is narrowed down to.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "it describes the parameters; they are read one by one, so that all that is wrong is said"
+)]
+struct ContactFilter {
+    /// Only in this state.
+    #[param(schema_with = contact_status_schema, required = false)]
+    status: Option<String>,
+    /// The page before's `next_cursor`.
+    cursor: Option<String>,
+    /// Items of a page: 1 to 1000, usually 100.
+    limit: Option<i64>,
+}
+
+/// The contacts of one queue, in the order in which they were posted.
+#[utoipa::path(
+    get, path = "/queue/{queue_id}/contacts", tag = "queues", security(("api_key" = [])),
+    params(("queue_id" = uuid::Uuid, Path), ContactFilter),
+    responses((status = 200, description = "A page of contacts", body = ContactPage), QueueProblems)
+)]
+async fn list(
+    State(context): State<Context>,
+    caller: Caller,
+    InPath(queue): InPath,
+    uri: Uri,
+) -> Result<Json<ContactPage>, Problem> {
+    let mut parameters = Parameters::of(&uri, caller.language);
+    let status = parameters.word("status", &Status::ALL.map(Status::as_str));
+    let after = parameters.cursor();
+    let limit = parameters.limit();
+    parameters.finish()?;
+
+    let mut conn = context.pool.acquire().await?;
+    let instance = queues::instance_of(&mut conn, caller.tenant_id, queue).await?;
+    instance.ok_or_else(|| Problem::of(Code::NotFound))?;
+    let found = contacts::list(&mut conn, caller.tenant_id, queue, status, after, limit + 1).await?;
+    let (found, next_cursor) = page(found, limit, |contact| contact.position.to_string());
+    Ok(Json(ContactPage { items: found.into_iter().map(ContactStatus::from).collect(), next_cursor }))
+}
+
+fn contact_status_schema() -> RefOr<Schema> {
+    words(Status::ALL.iter().map(|status| status.as_str()))
+}

@@ -1,0 +1,75 @@
+//! A tenant's queues, newest first.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use regua_domain::{MessageType, QueueStatus as Status};
+use regua_store::queues::{self, Page};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::queue::{QueueStatus, message_type_schema, queue_status_schema};
+use super::{Parameters, page};
+use crate::Context;
+use crate::auth::Caller;
+use crate::error::{ListProblems, Problem};
+
+pub(super) fn router() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+/// A page of queues.
+#[derive(Debug, Serialize, ToSchema)]
+struct QueuePage {
+    items: Vec<QueueStatus>,
+    /// For the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+/// What a listing is narrowed down to.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "it describes the parameters; they are read one by one, so that all that is wrong is said"
+)]
+struct QueueFilter {
+    /// Only of this type.
+    #[param(schema_with = message_type_schema, required = false)]
+    r#type: Option<String>,
+    /// Only in this state.
+    #[param(schema_with = queue_status_schema, required = false)]
+    status: Option<String>,
+    /// The page before's `next_cursor`.
+    cursor: Option<String>,
+    /// Items of a page: 1 to 1000, usually 100.
+    limit: Option<i64>,
+}
+
+/// The tenant's queues, newest first.
+#[utoipa::path(
+    get, path = "/queues", tag = "queues", security(("api_key" = [])),
+    params(QueueFilter),
+    responses((status = 200, description = "A page of queues", body = QueuePage), ListProblems)
+)]
+async fn list(State(context): State<Context>, caller: Caller, uri: Uri) -> Result<Json<QueuePage>, Problem> {
+    let mut parameters = Parameters::of(&uri, caller.language);
+    let wanted = Page {
+        only: None,
+        message_type: parameters.word("type", &MessageType::ALL.map(MessageType::as_str)),
+        status: parameters.word("status", &Status::ALL.map(Status::as_str)),
+        after: parameters.cursor(),
+        limit: parameters.limit(),
+    };
+    parameters.finish()?;
+
+    let mut conn = context.pool.acquire().await?;
+    let one_more = Page { limit: wanted.limit + 1, ..wanted };
+    let found = queues::list(&mut conn, caller.tenant_id, &one_more).await?;
+    let now = context.clock.now();
+    let items = found.into_iter().map(|queue| QueueStatus::of(queue, now)).collect();
+    let (items, next_cursor) = page(items, wanted.limit, |queue: &QueueStatus| queue.queue_id.to_string());
+    Ok(Json(QueuePage { items, next_cursor }))
+}

@@ -1,0 +1,85 @@
+//! What of a tenant's configuration decides when a batch goes.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use regua_domain::{Calendar, MessageType, OpenInterval, TenantId};
+use regua_store::{business_hours, holidays, tenant_configs};
+use sqlx::PgConnection;
+
+use crate::error::Problem;
+
+/// When messages of one type may go.
+pub(crate) struct Hours {
+    /// The tenant's business hours and zone.
+    pub(crate) calendar: Calendar,
+    message_type: MessageType,
+}
+
+impl Hours {
+    /// Reads a tenant's hours.
+    pub(crate) async fn load(
+        conn: &mut PgConnection,
+        tenant: TenantId,
+        message_type: MessageType,
+    ) -> Result<Self, Problem> {
+        let config = tenant_configs::get(conn, tenant).await?;
+        let config =
+            config.ok_or_else(|| Problem::internal(anyhow::anyhow!("tenant {tenant} has no configuration")))?;
+        let time_zone = config.time_zone.parse().map_err(|_| {
+            Problem::internal(anyhow::anyhow!("tenant {tenant} has the unknown zone {:?}", config.time_zone))
+        })?;
+        if !config.keeps_hours {
+            return Ok(Self { calendar: Calendar::always_open(time_zone), message_type });
+        }
+        let hours = business_hours::all(conn, tenant).await?;
+        let hours = hours.iter().map(open_interval).collect::<anyhow::Result<_>>().map_err(Problem::internal)?;
+        let holidays = holidays::all(conn, tenant).await?.into_iter().collect();
+        let calendar = Calendar { time_zone, hours, holidays, national_holidays: config.national_holidays };
+        Ok(Self { calendar, message_type })
+    }
+
+    /// The first instant from `from` on at which a message may go; none where it does not open within a year.
+    pub(crate) fn first_from(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        if self.message_type.keeps_business_hours() { self.calendar.next_open(from) } else { Some(from) }
+    }
+
+    /// About when each of `count` messages would leave, from `begins` on: one after the other at the number's rate, within
+    /// the hours. What else the number has to send, its daily cap and the jitter are not reckoned with.
+    pub(crate) fn would_send_at(
+        &self,
+        begins: DateTime<Utc>,
+        per_minute: i32,
+        count: usize,
+    ) -> Vec<Option<DateTime<Utc>>> {
+        let interval = TimeDelta::minutes(1) / per_minute.max(1);
+        let mut next = self.first_from(begins);
+        let mut instants = Vec::with_capacity(count);
+        for _ in 0..count {
+            instants.push(next);
+            next = next.and_then(|last| self.first_from(last + interval));
+        }
+        instants
+    }
+}
+
+fn open_interval(hours: &business_hours::OpenHours) -> anyhow::Result<OpenInterval> {
+    let (weekday, opens, closes) =
+        (u8::try_from(hours.weekday)?, u16::try_from(hours.opens_minute)?, u16::try_from(hours.closes_minute)?);
+    Ok(OpenInterval::new(weekday, opens, closes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_that_do_not_fit_into_the_hours_go_on_the_next_open_day() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let hours = Hours { calendar: Calendar::default(), message_type: MessageType::Overdue };
+        // Friday, 27 November 2026, 17:59 in São Paulo.
+        let instants = hours.would_send_at(at("2026-11-27T20:59:00Z"), 2, 4);
+        let expected = ["2026-11-27T20:59:00Z", "2026-11-27T20:59:30Z", "2026-11-30T11:00:00Z", "2026-11-30T11:00:30Z"];
+        assert_eq!(instants, expected.map(|text| Some(at(text))));
+        let at_any_hour = Hours { message_type: MessageType::Notification, ..hours };
+        assert_eq!(at_any_hour.would_send_at(at("2026-11-27T23:00:00Z"), 1, 1), [Some(at("2026-11-27T23:00:00Z"))]);
+    }
+}
