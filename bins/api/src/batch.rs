@@ -12,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-pub(crate) use contact::{Contact, ContactReader, Refusal, external_id_of};
+pub(crate) use contact::{Contact, ContactReader, Refusal, WHOLE, external_id_of};
 
 use crate::error::Problem;
 use crate::form::Form;

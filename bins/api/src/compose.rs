@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::batch::{Contact, ContactReader, LONGEST_ID, Refusal, external_id_of};
+use crate::batch::{Contact, ContactReader, LONGEST_ID, Refusal, WHOLE, external_id_of};
 use crate::error::FieldError;
 use crate::form::shown;
 
@@ -37,7 +37,11 @@ pub(crate) struct Remark {
 
 impl From<Remark> for FieldError {
     fn from(remark: Remark) -> Self {
-        let field = format!("contacts[{}].{}", remark.index, remark.field);
+        let Remark { index, field, .. } = &remark;
+        let field = match field.as_str() {
+            WHOLE => format!("contacts[{index}]"),
+            member => format!("contacts[{index}].{member}"),
+        };
         Self { field, code: remark.code, message: remark.message }
     }
 }

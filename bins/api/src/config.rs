@@ -22,8 +22,8 @@ pub struct Config {
     #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub log: LogArguments,
     /// Address to listen at
-    #[arg(long, env = "HOST", default_value = "0.0.0.0")]
-    pub host: IpAddr,
+    #[arg(long, env = "BIND_ADDRESS", default_value = "0.0.0.0")]
+    pub bind_address: IpAddr,
     /// Port to listen at
     #[arg(long, env = "PORT", default_value_t = 8080)]
     pub port: u16,

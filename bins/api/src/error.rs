@@ -13,7 +13,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-pub(crate) use document::{BatchProblems, ControlProblems, ListProblems, ProblemDocument, QueueProblems, document};
+pub(crate) use document::{
+    BatchProblems, ContactProblems, ControlProblems, ListProblems, ProblemDocument, QueueProblems, document,
+};
 
 /// The status of a batch that was taken.
 pub(crate) const ACCEPTED: StatusCode = StatusCode::ACCEPTED;
@@ -153,6 +155,12 @@ impl Problem {
     /// What went wrong.
     pub(crate) const fn code(&self) -> Code {
         self.code
+    }
+
+    /// All that is wrong.
+    #[cfg(test)]
+    pub(crate) fn errors(&self) -> &[FieldError] {
+        &self.errors
     }
 
     /// What happened inside, for the log alone.

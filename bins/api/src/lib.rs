@@ -99,7 +99,7 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     let shutdown = regua_boot::on_signal()?;
     let metrics = Metrics::new()?;
     let Services { pool, broker } = Services::open("regua-api", &config.database, &config.broker)?;
-    let address = SocketAddr::new(config.host, config.port);
+    let address = SocketAddr::new(config.bind_address, config.port);
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address} (PORT)"))?;
     run(Api { pool, broker, clock: Clock::system(), metrics, settings: config.settings() }, listener, shutdown).await
 }
@@ -146,17 +146,34 @@ fn router(api: Api, rang: Arc<Notify>) -> anyhow::Result<Router> {
     let context = Context { pool: pool.clone(), clock, metrics: metrics.clone(), settings: Arc::new(settings), rang };
     let probes = Services { pool, broker }.probes();
     let (routes, document) = document().split_for_parts();
-    Ok(routes
+    let routes = routes
         .merge(openapi::router(&document)?)
         .with_state(context.clone())
-        .merge(regua_boot::health_routes(metrics, probes))
+        .merge(regua_boot::health_routes(metrics, probes));
+    Ok(surrounded(routes, context))
+}
+
+/// What stands around every route.
+fn surrounded(routes: Router, context: Context) -> Router {
+    routes
         .fallback(request::not_found)
         .method_not_allowed_fallback(request::method_not_allowed)
         .layer(CatchPanicLayer::custom(request::panicked))
-        .layer(from_fn_with_state(context, request::around)))
+        .layer(from_fn_with_state(context, request::around))
+}
+
+/// The OpenAPI document that is served, as JSON.
+///
+/// # Errors
+/// Never in practice: it is made of the routes' own attributes.
+pub fn openapi_json() -> anyhow::Result<String> {
+    Ok(document().into_openapi().to_pretty_json()?)
 }
 
 /// The contract's routes with their OpenAPI document.
 fn document() -> OpenApiRouter<Context> {
     OpenApiRouter::with_openapi(openapi::Frame::openapi()).merge(routes::router())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! What of a tenant's configuration decides when a batch goes.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use regua_domain::{Calendar, MessageType, OpenInterval, TenantId};
-use regua_store::{business_hours, holidays, tenant_configs};
+use regua_domain::{Calendar, MessageType, TenantId};
+use regua_store::{calendars, tenant_configs};
 use sqlx::PgConnection;
 
 use crate::error::Problem;
@@ -24,16 +24,7 @@ impl Hours {
         let config = tenant_configs::get(conn, tenant).await?;
         let config =
             config.ok_or_else(|| Problem::internal(anyhow::anyhow!("tenant {tenant} has no configuration")))?;
-        let time_zone = config.time_zone.parse().map_err(|_| {
-            Problem::internal(anyhow::anyhow!("tenant {tenant} has the unknown zone {:?}", config.time_zone))
-        })?;
-        if !config.keeps_hours {
-            return Ok(Self { calendar: Calendar::always_open(time_zone), message_type });
-        }
-        let hours = business_hours::all(conn, tenant).await?;
-        let hours = hours.iter().map(open_interval).collect::<anyhow::Result<_>>().map_err(Problem::internal)?;
-        let holidays = holidays::all(conn, tenant).await?.into_iter().collect();
-        let calendar = Calendar { time_zone, hours, holidays, national_holidays: config.national_holidays };
+        let calendar = calendars::of(conn, tenant, &config).await?;
         Ok(Self { calendar, message_type })
     }
 
@@ -59,12 +50,6 @@ impl Hours {
         }
         instants
     }
-}
-
-fn open_interval(hours: &business_hours::OpenHours) -> anyhow::Result<OpenInterval> {
-    let (weekday, opens, closes) =
-        (u8::try_from(hours.weekday)?, u16::try_from(hours.opens_minute)?, u16::try_from(hours.closes_minute)?);
-    Ok(OpenInterval::new(weekday, opens, closes)?)
 }
 
 #[cfg(test)]

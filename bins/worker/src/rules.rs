@@ -1,12 +1,11 @@
 //! A tenant's rules as the domain reads them, put together from its rows.
 
-use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use anyhow::Context;
-use regua_domain::{Calendar, InstanceId, OpenInterval, Pacing, RetrySchedule, TenantId, TenantRules};
+use regua_domain::{InstanceId, Pacing, RetrySchedule, TenantId, TenantRules};
 use regua_store::instances::Instance;
-use regua_store::{business_hours, holidays, instances, tenant_configs};
+use regua_store::{calendars, instances, tenant_configs};
 use sqlx::PgConnection;
 
 /// All that a lane must know of its tenant and its number.
@@ -23,18 +22,7 @@ pub(crate) struct LaneRules {
 /// Reads the rules of a lane.
 pub(crate) async fn load(conn: &mut PgConnection, tenant: TenantId, instance: InstanceId) -> anyhow::Result<LaneRules> {
     let config = tenant_configs::get(conn, tenant).await?.context("the tenant has no configuration")?;
-    let time_zone = config.time_zone.parse().map_err(|_| anyhow::anyhow!("unknown zone {:?}", config.time_zone))?;
-    let calendar = if config.keeps_hours {
-        let intervals = business_hours::all(conn, tenant).await?;
-        Calendar {
-            time_zone,
-            hours: intervals.iter().map(open_interval).collect::<anyhow::Result<_>>()?,
-            holidays: holidays::all(conn, tenant).await?.into_iter().collect::<BTreeSet<_>>(),
-            national_holidays: config.national_holidays,
-        }
-    } else {
-        Calendar::always_open(time_zone)
-    };
+    let calendar = calendars::of(conn, tenant, &config).await?;
     let instance = instances::get(conn, tenant, instance).await?.context("the instance is gone")?;
     let max_attempts = u16::try_from(config.max_attempts)?;
     Ok(LaneRules {
@@ -48,10 +36,4 @@ pub(crate) async fn load(conn: &mut PgConnection, tenant: TenantId, instance: In
         concurrency: usize::try_from(instance.lane_concurrency)?.max(1),
         instance,
     })
-}
-
-fn open_interval(hours: &business_hours::OpenHours) -> anyhow::Result<OpenInterval> {
-    let (weekday, opens, closes) =
-        (u8::try_from(hours.weekday)?, u16::try_from(hours.opens_minute)?, u16::try_from(hours.closes_minute)?);
-    Ok(OpenInterval::new(weekday, opens, closes)?)
 }

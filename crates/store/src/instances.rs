@@ -1,10 +1,14 @@
 //! Table `instances`: WhatsApp numbers at Evolution API servers, and what was last seen of each.
 
+mod operated;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use regua_domain::{InstanceId, MessageType, QueueId, TenantId};
 use sqlx::{Error, PgConnection};
+
+pub use operated::{Down, down, set_address};
 
 /// One number, with what is needed to send through it.
 #[derive(Clone)]

@@ -1,12 +1,16 @@
 //! Table `lanes`: who sends through which number. A lease lives by PostgreSQL's clock, and its epoch fences every write of
 //! its owner: the epoch only grows, so that an owner that lost the lane and does not know it can change nothing.
 
+mod overrun;
+
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use regua_domain::{InstanceId, QueueId, TenantId};
 use sqlx::postgres::types::PgInterval;
 use sqlx::{Error, PgConnection};
+
+pub use overrun::count_expired;
 
 /// A lane that is ours until the lease runs out.
 #[derive(Clone, Debug)]

@@ -149,6 +149,17 @@ pub async fn count(conn: &mut PgConnection) -> Result<i64, Error> {
     Ok(sqlx::query!(r#"select count(*) as "count!" from outbox"#).fetch_one(conn).await?.count)
 }
 
+/// Seconds since the oldest message was rung for first; none when nothing waits.
+///
+/// # Errors
+/// The database's.
+pub async fn oldest_age(conn: &mut PgConnection) -> Result<Option<i64>, Error> {
+    let row = sqlx::query!("select extract(epoch from now() - min(created_at))::bigint as seconds from outbox")
+        .fetch_one(conn)
+        .await?;
+    Ok(row.seconds)
+}
+
 /// Wakes the listeners of the embedded broker when this transaction commits.
 ///
 /// NOTIFY takes a global lock at commit, so it is called where a campaign is accepted or controlled, never for a send.

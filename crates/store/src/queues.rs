@@ -2,6 +2,7 @@
 
 mod counts;
 mod listing;
+mod recount;
 mod wake;
 
 use chrono::{DateTime, Utc};
@@ -10,6 +11,7 @@ use sqlx::{Error, PgConnection};
 
 pub use counts::{CountChange, change_counts};
 pub use listing::{Page, Queue, get, list};
+pub use recount::{miscounted, recount};
 pub use wake::{Woken, wake_at_hour, wake_scheduled};
 
 /// A queue whose row is locked until the transaction ends.

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use super::LONGEST_ID;
 use crate::form::{object_fault, text_fault};
 
+/// The field of a refusal that is about no single member.
+pub(crate) const WHOLE: &str = "contact";
 /// Bytes of JSON of one contact's metadata.
 const MOST_METADATA: usize = 10 << 10;
 
@@ -65,7 +67,7 @@ impl ContactReader {
         let Some(Value::Object(mut sent)) = sent else {
             let message =
                 language.pick("O contato deve ser um objeto JSON válido.", "The contact must be a valid JSON object.");
-            return Err(Refusal::new("contact", "wrong_type", message));
+            return Err(Refusal::new(WHOLE, "wrong_type", message));
         };
         let external_id = self.external_id(&mut sent)?;
         let name = self.required(&mut sent, "name")?;

@@ -1,1 +1,103 @@
-//! Messages.
+//! Messages: what is taken, refused and remarked on, and that a second try writes the same.
+
+use regua_domain::{Language, MessageType};
+use serde_json::json;
+
+use super::*;
+
+fn recipe(sources: &[&str], schema: Option<Value>) -> Recipe {
+    Recipe {
+        reader: ContactReader { message_type: MessageType::Notification, language: Language::English },
+        batch_id: "b-1".to_owned(),
+        variations: Variations::parse(sources.iter().map(|&source| source.to_owned()).collect()).unwrap(),
+        schema: schema.map(|schema| VariablesSchema::parse(&schema).unwrap()),
+        company: "Acme".to_owned(),
+        today: "2026-11-23".parse().unwrap(),
+        now: "2026-11-23T13:00:00Z".parse().unwrap(),
+    }
+}
+
+fn contact(id: &str) -> Value {
+    json!({"external_id": id, "name": "MARIA DA SILVA", "phone": "11988887777"})
+}
+
+fn sent(contacts: &Value) -> Vec<Option<Value>> {
+    contacts.as_array().unwrap().iter().cloned().map(Some).collect()
+}
+
+#[test]
+fn the_days_late_are_those_of_the_day_on_which_it_goes() {
+    let mut late = contact("a");
+    late["due_date"] = "2026-11-10".into();
+    let composed = compose(&recipe(&["{{primeiro_nome}}: {{dias_atraso}}, {{empresa}}"], None), vec![Some(late)]);
+    assert_eq!(composed.contacts.texts, ["Maria: 13, Acme"]);
+    assert_eq!(composed.contacts.names, ["MARIA DA SILVA"]);
+}
+
+#[test]
+fn good_contacts_keep_their_places_beside_bad_ones() {
+    let contacts = json!([contact("a"), {"external_id": "b\u{0}", "name": ""}, "x", contact("a"), contact("c")]);
+    let composed = compose(&recipe(&["Oi {{nome}}"], None), sent(&contacts));
+    assert_eq!(composed.contacts.positions, [0, 4]);
+    let rejected: Vec<_> = composed
+        .rejected
+        .iter()
+        .map(|remark| (remark.index, remark.external_id.as_deref(), remark.field.as_str(), remark.code.as_str()))
+        .collect();
+    assert_eq!(
+        rejected,
+        [
+            (1, Some("b"), "external_id", "invalid_characters"),
+            (2, None, "contact", "wrong_type"),
+            (3, Some("a"), "external_id", "duplicate_external_id"),
+        ]
+    );
+    let fields: Vec<_> = composed.rejected.into_iter().map(|remark| FieldError::from(remark).field).collect();
+    assert_eq!(fields, ["contacts[1].external_id", "contacts[2]", "contacts[3].external_id"]);
+}
+
+#[test]
+fn a_missing_variable_is_named_as_the_caller_would_send_it() {
+    for (source, field) in
+        [("{{protocolo}}", "variables.protocolo"), ("{{valor}}", "amount"), ("{{vencimento}}", "due_date")]
+    {
+        let composed = compose(&recipe(&[source], None), vec![Some(contact("a"))]);
+        assert_eq!(
+            (composed.rejected[0].field.as_str(), composed.rejected[0].code.as_str()),
+            (field, "missing_variable")
+        );
+    }
+}
+
+#[test]
+fn a_schema_is_asked_about_the_callers_own_variables() {
+    let schema = json!({"type": "object", "required": ["link"], "properties": {"link": {"type": "string"}}});
+    let recipe = recipe(&["Oi"], Some(schema));
+    let mut good = contact("b");
+    good["variables"] = json!({"link": "https://x"});
+    let composed = compose(&recipe, vec![Some(contact("a")), Some(good)]);
+    assert_eq!(composed.rejected[0].field, "variables.link");
+    assert_eq!(composed.rejected[0].code, "variables_schema");
+    assert_eq!(composed.contacts.variables, [r#"{"link":"https://x"}"#]);
+}
+
+#[test]
+fn a_contact_gets_the_same_variation_at_every_try_and_all_are_used() {
+    let recipe = recipe(&["um", "dois", "três"], None);
+    let contacts = || (0..60).map(|n| Some(contact(&n.to_string()))).collect::<Vec<_>>();
+    let (first, second) = (compose(&recipe, contacts()).contacts, compose(&recipe, contacts()).contacts);
+    assert_eq!(first.texts, second.texts);
+    assert_ne!(first.ids, second.ids);
+    assert_eq!(first.variations.iter().collect::<BTreeSet<_>>().len(), 3);
+}
+
+#[test]
+fn landlines_and_unknown_members_are_remarked_on() {
+    let landline = json!({"name": "A", "phone": "1133334444", "e_mail": "x"});
+    let other = json!({"name": "B", "phone": "11988887777", "e_mail": "y"});
+    let composed = compose(&recipe(&["Oi"], None), vec![Some(landline), Some(other)]);
+    let remarks: Vec<_> =
+        composed.warnings.iter().map(|remark| (remark.index, remark.field.as_str(), remark.code.as_str())).collect();
+    assert_eq!(remarks, [(0, "phone", "landline"), (0, "e_mail", "unknown_field")]);
+    assert_eq!(composed.contacts.phones, ["+551133334444", "+5511988887777"]);
+}

@@ -18,7 +18,7 @@ const MEDIA_TYPE: &str = "application/problem+json";
 const RETRY_AFTER: &str = "5";
 
 /// A problem document of RFC 9457. Some codes add members of their own; `batch_conflict` has `external_id`,
-/// `campaign_id` and `queue_id` of the batch that was taken first.
+/// `campaign_id` and `queue_id` of the batch that was taken first, and `malformed_json` has `line` and `column`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemDocument<'a> {
@@ -99,6 +99,11 @@ problems! {
     ];
     /// Of a look at one queue.
     QueueProblems = [
+        ApiKeyMissing, ApiKeyInvalid, ApiKeyInactive, ApiKeyExpired, IpNotAllowed, NotFound, RateLimited, Internal,
+        Unavailable,
+    ];
+    /// Of a listing of one queue's contacts.
+    ContactProblems = [
         ApiKeyMissing, ApiKeyInvalid, ApiKeyInactive, ApiKeyExpired, IpNotAllowed, NotFound, ValidationFailed,
         RateLimited, Internal, Unavailable,
     ];

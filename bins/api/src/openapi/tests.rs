@@ -1,1 +1,103 @@
-//! The document against the contract.
+//! The document against the contract, and against what is read.
+
+use std::collections::BTreeSet;
+
+use chrono::Utc;
+use regua_domain::{Language, MessageType};
+use serde_json::{Value, json};
+
+use crate::batch::{Batch, ContactReader};
+
+fn document() -> Value {
+    serde_json::from_str(&crate::openapi_json().unwrap()).unwrap()
+}
+
+fn members(schema: &str) -> BTreeSet<String> {
+    document()["components"]["schemas"][schema]["properties"].as_object().unwrap().keys().cloned().collect()
+}
+
+fn names(names: &str) -> BTreeSet<String> {
+    names.split(',').map(|name| name.trim().to_owned()).collect()
+}
+
+#[test]
+fn the_document_has_the_contracts_paths_and_members() {
+    let paths: Vec<_> = document()["paths"].as_object().unwrap().keys().cloned().collect();
+    let contract = [
+        "queue/{queue_id}/contacts",
+        "queue/{queue_id}/control",
+        "queue/{queue_id}/status",
+        "queues",
+        "send/notification",
+        "send/overdue",
+        "send/upcoming",
+    ];
+    assert_eq!(paths, contract.map(|path| format!("/api/v1/billing/{path}")));
+    assert_eq!(
+        members("SendAccepted"),
+        names("campaign_id,queue_id,type,status,accepted,rejected,warnings,status_url,replayed")
+    );
+    assert_eq!(members("ContactRemark"), names("index,external_id,field,code,message"));
+    assert_eq!(members("QueueStatus"), names(
+        "queue_id,campaign_id,external_id,name,type,status,total,pending,sending,sent,delivered,read,failed,unconfirmed,
+         skipped,cancelled,progress,rate_per_minute,eta,reason,resume_at,processing_by,last_heartbeat,created_at,
+         started_at,finished_at"));
+    assert_eq!(
+        members("ContactStatus"),
+        names("external_id,phone,status,variation,attempts,reason,message_id,sent_at,delivered_at,read_at,metadata")
+    );
+    assert_eq!(members("Problem"), names("type,title,status,code,detail,errors,request_id"));
+}
+
+#[test]
+fn every_error_code_of_the_contract_is_described_and_ids_are_unique() {
+    let document = document().to_string();
+    for code in [
+        "malformed_json",
+        "api_key_missing",
+        "api_key_invalid",
+        "api_key_inactive",
+        "api_key_expired",
+        "quota_exceeded",
+        "ip_not_allowed",
+        "template_type_not_allowed",
+        "not_found",
+        "batch_conflict",
+        "state_conflict",
+        "body_too_large",
+        "unsupported_media_type",
+        "validation_failed",
+        "no_valid_contact",
+        "template_not_found",
+        "instance_not_found",
+        "rate_limited",
+        "unavailable",
+    ] {
+        assert!(document.contains(&format!("`{code}`")), "{code}");
+    }
+    let ids: Vec<_> = document.split("\"operationId\":\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len());
+    assert_eq!(ids.len(), 7);
+}
+
+#[test]
+fn a_batch_is_read_as_the_document_describes_it() {
+    let contact: serde_json::Map<_, _> = members("SendContact").into_iter().map(|name| (name, json!({}))).collect();
+    let body = json!({"external_id": "b", "unheard_of": 1, "contacts": [contact]}).to_string();
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    let parsed = Batch::parse(body.as_bytes(), MessageType::Overdue, Language::English, Utc::now());
+    let message = &parsed.unwrap_err().errors()[0].message.clone();
+    let (_, known) = message.split_once("taken: ").unwrap();
+    assert_eq!(names(known.trim_end_matches('.')), members("SendRequest"));
+}
+
+#[test]
+fn a_contact_is_read_as_the_document_describes_it() {
+    let contact = json!({
+        "external_id": "a", "name": "A", "phone": "11988887777", "due_date": "2026-11-10", "amount": "1", "variables": {},
+        "metadata": {}
+    });
+    assert_eq!(contact.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>(), members("SendContact"));
+    let reader = ContactReader { message_type: MessageType::Overdue, language: Language::English };
+    assert!(reader.read(Some(contact)).map_err(|_| ()).unwrap().unknown.is_empty());
+}

@@ -18,7 +18,7 @@ use super::queue::words;
 use super::{InPath, Parameters, page};
 use crate::Context;
 use crate::auth::Caller;
-use crate::error::{Code, Problem, QueueProblems};
+use crate::error::{Code, ContactProblems, Problem};
 
 pub(super) fn router() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(list))
@@ -94,9 +94,9 @@ struct ContactFilter {
 
 /// The contacts of one queue, in the order in which they were posted.
 #[utoipa::path(
-    get, path = "/queue/{queue_id}/contacts", tag = "queues", security(("api_key" = [])),
+    get, path = "/queue/{queue_id}/contacts", operation_id = "list_contacts", tag = "queues", security(("api_key" = [])),
     params(("queue_id" = uuid::Uuid, Path), ContactFilter),
-    responses((status = 200, description = "A page of contacts", body = ContactPage), QueueProblems)
+    responses((status = 200, description = "A page of contacts", body = ContactPage), ContactProblems)
 )]
 async fn list(
     State(context): State<Context>,

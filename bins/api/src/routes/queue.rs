@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use regua_broker::{Doorbell, DoorbellKind, ring};
 use regua_domain::{ControlAction, Language, MessageType, QueueId, QueueStatus as Status, StateConflict};
 use regua_store::contacts;
@@ -114,7 +114,7 @@ impl QueueStatus {
 
 /// How one batch is doing.
 #[utoipa::path(
-    get, path = "/queue/{queue_id}/status", tag = "queues", security(("api_key" = [])),
+    get, path = "/queue/{queue_id}/status", operation_id = "queue_status", tag = "queues", security(("api_key" = [])),
     params(("queue_id" = Uuid, Path)),
     responses((status = 200, description = "The queue", body = QueueStatus), QueueProblems)
 )]
@@ -137,7 +137,7 @@ struct ControlRequest {
 
 /// Pauses, resumes or cancels a queue. Asking twice is harmless.
 #[utoipa::path(
-    post, path = "/queue/{queue_id}/control", tag = "queues", security(("api_key" = [])),
+    post, path = "/queue/{queue_id}/control", operation_id = "control_queue", tag = "queues", security(("api_key" = [])),
     params(("queue_id" = Uuid, Path)),
     request_body = ControlRequest,
     responses((status = 200, description = "The queue after it", body = QueueStatus), ControlProblems)
@@ -236,7 +236,7 @@ fn eta(queue: &Queue, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         Status::Paused | Status::InstanceDown | Status::Completed | Status::Cancelled | Status::Failed => return None,
     };
     let takes = TimeDelta::minutes(queue.pending.into()) / queue.rate_per_minute.max(1);
-    (queue.pending > 0).then(|| begins + takes)
+    (queue.pending > 0).then(|| (begins + takes).trunc_subsecs(0))
 }
 
 /// The three message types, for the OpenAPI document.

@@ -34,7 +34,7 @@ pub(super) fn router() -> OpenApiRouter<Context> {
 ///
 /// It keeps business hours and goes before all others. A batch that was taken before is answered as it was then.
 #[utoipa::path(
-    post, path = "/send/overdue", tag = "send", security(("api_key" = [])), request_body = SendRequest,
+    post, path = "/send/overdue", operation_id = "send_overdue", tag = "send", security(("api_key" = [])), request_body = SendRequest,
     responses(
         (status = 202, description = "Taken", body = SendAccepted),
         (status = 200, description = "Taken before, or a dry run", body = inline(answer::Answered)),
@@ -49,7 +49,7 @@ async fn overdue(State(context): State<Context>, posted: Posted) -> Result<Respo
 ///
 /// It keeps business hours. A batch that was taken before is answered as it was then.
 #[utoipa::path(
-    post, path = "/send/upcoming", tag = "send", security(("api_key" = [])), request_body = SendRequest,
+    post, path = "/send/upcoming", operation_id = "send_upcoming", tag = "send", security(("api_key" = [])), request_body = SendRequest,
     responses(
         (status = 202, description = "Taken", body = SendAccepted),
         (status = 200, description = "Taken before, or a dry run", body = inline(answer::Answered)),
@@ -64,7 +64,7 @@ async fn upcoming(State(context): State<Context>, posted: Posted) -> Result<Resp
 ///
 /// A batch that was taken before is answered as it was then.
 #[utoipa::path(
-    post, path = "/send/notification", tag = "send", security(("api_key" = [])), request_body = SendRequest,
+    post, path = "/send/notification", operation_id = "send_notification", tag = "send", security(("api_key" = [])), request_body = SendRequest,
     responses(
         (status = 202, description = "Taken", body = SendAccepted),
         (status = 200, description = "Taken before, or a dry run", body = inline(answer::Answered)),

@@ -1,0 +1,61 @@
+//! Numbers as operators move them and look at them.
+
+use chrono::{DateTime, Utc};
+use regua_domain::{InstanceId, TenantId};
+use sqlx::{Error, PgConnection};
+
+/// Moves a number to another gateway. One that was down is to be looked at again at once.
+///
+/// # Errors
+/// The database's.
+pub async fn set_address(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    instance: InstanceId,
+    base_url: &str,
+    token: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "update instances
+         set base_url = $3, token = $4, next_check_at = case when next_check_at is not null then $5::timestamptz end
+         where tenant_id = $1 and instance_id = $2",
+        tenant.0,
+        instance.0,
+        base_url,
+        token,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A number that cannot send, as people see it.
+#[derive(Clone, Debug)]
+pub struct Down {
+    /// Whose it is.
+    pub tenant: String,
+    /// Its name.
+    pub name: String,
+    /// As last seen.
+    pub state: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// All tenants' numbers that were found down when last looked at.
+///
+/// # Errors
+/// The database's.
+pub async fn down(conn: &mut PgConnection) -> Result<Vec<Down>, Error> {
+    sqlx::query_as!(
+        Down,
+        "select t.slug as tenant, i.name, i.state, i.state_reason as reason
+         from instances i join tenants t using (tenant_id)
+         where i.state not in ('unknown', 'open')
+         order by t.slug, i.name"
+    )
+    .fetch_all(conn)
+    .await
+}
