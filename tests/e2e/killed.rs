@@ -1,4 +1,4 @@
-//! A worker dies by `kill -9` in mid-campaign; another finishes, and nobody gets the message twice.
+//! A worker dies by `kill -9` in mid-campaign, or stands still; another finishes, and nobody gets the message twice.
 
 use std::time::Duration;
 
@@ -81,4 +81,25 @@ async fn a_send_that_the_dead_worker_had_on_its_way_is_unconfirmed_and_not_repea
     fleet.assert_each_left_once(5);
     drop(second);
     fleet.end_unfinished().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_was_frozen_sends_nothing_more_of_a_lane_that_was_taken_over() {
+    let (fleet, _, erp) = fleet_without_workers().await;
+    let frozen = start_worker(&fleet);
+    let queue = erp.accepted("notification", &batch("lote-a", 300)).await;
+    erp.until_that(&queue, "under way", |queue| queue["sent"].as_i64() > Some(50)).await;
+    frozen.freeze();
+    let second = start_worker(&fleet);
+    erp.until_that(&queue, "taken over and moving", |queue| queue["sent"].as_i64() > Some(150)).await;
+    let owner = erp.status(&queue).await["processing_by"].clone();
+    frozen.thaw();
+    let done = erp.until(&queue, "completed").await;
+    let (sent, unconfirmed) = (done["sent"].as_i64().unwrap(), done["unconfirmed"].as_i64().unwrap());
+    assert!(sent + unconfirmed == 300 && unconfirmed <= 1, "{done:#}");
+    assert!(fleet.sent_by_number().values().all(|count| *count == 1), "somebody got it twice");
+    assert_eq!(fleet.count("select count(distinct worker) from attempts").await, 2);
+    assert_eq!(fleet.count("select count(distinct lease_epoch) from attempts").await, 2, "owner was {owner}");
+    drop((frozen, second));
+    fleet.end().await;
 }

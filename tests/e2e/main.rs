@@ -5,6 +5,7 @@
 mod away;
 mod bad_input;
 mod control;
+mod fence;
 mod killed;
 mod main_path;
 mod plan;

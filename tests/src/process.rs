@@ -24,10 +24,23 @@ impl Process {
 
     /// SIGTERM, and waits for its exit status.
     pub fn terminate(mut self) -> std::process::ExitStatus {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
-        assert!(sent.success(), "SIGTERM could not be sent");
+        self.signal("-TERM");
         self.child.wait().expect("it ends")
+    }
+
+    /// SIGSTOP: it stands still, and does not know it.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(sent.success(), "{signal} could not be sent");
     }
 }
 

@@ -1,0 +1,103 @@
+//! The fence, statement by statement: an owner whose lane was taken over can claim, mark, finish and release nothing.
+
+use std::time::Duration;
+
+use regua_domain::{AttemptId, ContactId, ContactStatus, InstanceId, QueueId, TenantId};
+use regua_store::attempts::{self, NewAttempt};
+use regua_store::contacts::{self, Finish};
+use regua_store::lanes::{self, Lease, Released, Taken};
+use regua_tests::{Fleet, FleetOptions, TenantOptions, batch};
+use sqlx::PgConnection;
+
+const LEASE: Duration = Duration::from_secs(60);
+
+async fn take(conn: &mut PgConnection, lane: (TenantId, InstanceId), worker: &str, lease: Duration) -> Lease {
+    match lanes::take(conn, lane.0, lane.1, worker, lease).await.unwrap() {
+        Taken::Ours(lease) => lease,
+        other => panic!("{worker} cannot take the lane: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_former_owner_can_change_nothing() {
+    let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
+    let (fleet, tenant, erp) = Fleet::with(options, TenantOptions::default()).await;
+    let queue = QueueId(erp.accepted("overdue", &batch("lote-a", 3)).await.parse().unwrap());
+    let lane = (tenant.id, tenant.instances[0]);
+    let now = fleet.clock.now();
+    let mut conn = fleet.database.pool.acquire().await.unwrap();
+
+    // The first owner claims two, marks one, and its lease runs out at once.
+    let first = take(&mut conn, lane, "first", Duration::ZERO).await;
+    let claimed = contacts::claim(&mut conn, tenant.id, first.epoch, &[queue], &[2], now).await.unwrap();
+    let (marked, unmarked) = (claimed[0].contact_id, claimed[1].contact_id);
+    let attempt = NewAttempt {
+        tenant_id: tenant.id,
+        attempt_id: AttemptId::new(now),
+        contact_id: marked,
+        instance_id: lane.1,
+        number: 1,
+        reference: claimed[0].reference.clone(),
+        lease_epoch: first.epoch,
+    };
+    mark(&mut conn, &attempt, now).await;
+
+    let second = take(&mut conn, lane, "second", LEASE).await;
+    assert!(second.was_abandoned && second.epoch > first.epoch);
+    assert_eq!(contacts::settle_abandoned(&mut conn, lane.0, lane.1, now).await.unwrap(), 1);
+
+    // None of the first owner's writes takes effect any more.
+    assert!(lanes::lock(&mut conn, &[(lane.0, lane.1, first.epoch)]).await.unwrap().is_empty());
+    assert!(lanes::heartbeat(&mut conn, &[(lane.0, lane.1, first.epoch)], LEASE).await.unwrap().is_empty());
+    let late_mark = [(tenant.id, unmarked, first.epoch, 1)];
+    assert_eq!(contacts::mark_sending(&mut conn, &late_mark, now).await.unwrap(), 0);
+    let late = Finish {
+        tenant_id: tenant.id,
+        attempt_id: attempt.attempt_id,
+        outcome: "not_sent",
+        reason: None,
+        message_id: None,
+        status: ContactStatus::Pending,
+        due_at: Some(now),
+    };
+    assert!(contacts::finish(&mut conn, &[late], now).await.unwrap().is_empty(), "it would be sent again");
+    let released = lanes::release(&mut conn, lane.0, lane.1, first.epoch, None).await.unwrap();
+    assert_eq!(released, Released::Lost);
+
+    // The second owner may claim what was claimed, and not what was marked.
+    let again = contacts::claim(&mut conn, tenant.id, second.epoch, &[queue], &[10], now).await.unwrap();
+    let again: Vec<ContactId> = again.iter().map(|contact| contact.contact_id).collect();
+    assert!(again.len() == 2 && again.contains(&unmarked) && !again.contains(&marked));
+    contacts::give_back(&mut conn, tenant.id, first.epoch, &again).await.unwrap();
+    assert_eq!(contacts::claim(&mut conn, tenant.id, second.epoch, &[queue], &[10], now).await.unwrap().len(), 0);
+    drop(conn);
+    fleet.end_unfinished().await;
+}
+
+async fn mark(conn: &mut PgConnection, attempt: &NewAttempt, now: chrono::DateTime<chrono::Utc>) {
+    let row = [(attempt.tenant_id, attempt.contact_id, attempt.lease_epoch, attempt.number)];
+    assert_eq!(contacts::mark_sending(conn, &row, now).await.unwrap(), 1);
+    attempts::open(conn, "first", std::slice::from_ref(attempt), now).await.unwrap();
+    let sending =
+        regua_store::queues::CountChange { pending: -1, sending: 1, ..regua_store::queues::CountChange::default() };
+    let queue = "select queue_id from contacts where contact_id = $1";
+    #[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
+    let queue: uuid::Uuid = sqlx::query_scalar(queue).bind(attempt.contact_id.0).fetch_one(&mut *conn).await.unwrap();
+    regua_store::queues::change_counts(conn, &[(attempt.tenant_id, QueueId(queue), sending)], now).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ring_while_the_lane_is_held_keeps_its_owner_from_letting_go() {
+    let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
+    let (fleet, tenant, _) = Fleet::with(options, TenantOptions::default()).await;
+    let (tenant, instance) = (tenant.id, tenant.instances[0]);
+    let mut conn = fleet.database.pool.acquire().await.unwrap();
+    let lease = take(&mut conn, (tenant, instance), "first", LEASE).await;
+    assert!(matches!(lanes::take(&mut conn, tenant, instance, "second", LEASE).await.unwrap(), Taken::Held));
+    let released = lanes::release(&mut conn, tenant, instance, lease.epoch, Some(lease.bell)).await.unwrap();
+    assert_eq!(released, Released::Rung(lease.bell + 1));
+    let released = lanes::release(&mut conn, tenant, instance, lease.epoch, Some(lease.bell + 1)).await.unwrap();
+    assert_eq!(released, Released::Free);
+    drop(conn);
+    fleet.end().await;
+}
