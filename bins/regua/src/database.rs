@@ -1,0 +1,181 @@
+//! PostgreSQL as the commands see it: how it is opened, waited for and migrated, and what its errors mean to a person.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use regua_boot::DatabaseArguments;
+use regua_domain::TenantId;
+use regua_store::{MIGRATOR, PoolSettings, tenants};
+use sqlx::migrate::{Migrate, MigrateError, Migration};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use tokio::time::{Instant, sleep};
+
+use crate::output;
+
+/// How long a command waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two looks whether the database has come up.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+const NO_TABLE: &str = "42P01";
+
+/// The database of a command that needs one.
+pub(crate) fn open(arguments: &DatabaseArguments) -> anyhow::Result<PgPool> {
+    let settings = PoolSettings {
+        database_url: arguments.database_url.clone(),
+        application_name: "regua",
+        max_connections: 2,
+        acquire_timeout: ACQUIRE_TIMEOUT,
+    };
+    regua_store::pool(&settings).map_err(|_| unreadable())
+}
+
+/// The tenant of this slug.
+pub(crate) async fn tenant(conn: &mut PgConnection, slug: &str) -> anyhow::Result<TenantId> {
+    let found = tenants::by_slug(conn, slug).await?;
+    found.with_context(|| {
+        format!("there is no tenant {slug:?}: check --tenant, or create it with `regua tenant create {slug} --name …`")
+    })
+}
+
+/// Whether the database is on this machine.
+pub(crate) fn is_on_this_machine(arguments: &DatabaseArguments) -> anyhow::Result<bool> {
+    let options = parse(arguments)?;
+    let host = options.get_host().trim_matches(['[', ']']);
+    let is_loopback = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    Ok(host == "localhost" || host.starts_with('/') || is_loopback || options.get_socket().is_some())
+}
+
+/// Waits up to `patience` for the database and applies what it lacks; answers what that was.
+///
+/// The connection has none of the pool's time limits, for a migration may take long.
+pub(crate) async fn migrate(
+    arguments: &DatabaseArguments,
+    patience: Duration,
+) -> anyhow::Result<Vec<&'static Migration>> {
+    let mut conn = wait(&parse(arguments)?, patience).await?;
+    let before = applied(&mut conn).await?;
+    MIGRATOR.run(&mut conn).await.map_err(explain_migration)?;
+    let after = applied(&mut conn).await?;
+    conn.close().await?;
+    Ok(MIGRATOR.iter().filter(|one| after.contains(&one.version) && !before.contains(&one.version)).collect())
+}
+
+/// What `regua migrate` would apply, and the versions that this program does not know.
+pub(crate) async fn unmigrated(conn: &mut PgConnection) -> anyhow::Result<(Vec<&'static Migration>, Vec<i64>)> {
+    let applied = applied(conn).await?;
+    let pending = MIGRATOR.iter().filter(|one| !applied.contains(&one.version)).collect();
+    let known: HashSet<_> = MIGRATOR.iter().map(|one| one.version).collect();
+    Ok((pending, applied.difference(&known).copied().collect()))
+}
+
+async fn applied(conn: &mut PgConnection) -> anyhow::Result<HashSet<i64>> {
+    match conn.list_applied_migrations(&MIGRATOR.table_name).await {
+        Ok(applied) => Ok(applied.into_iter().map(|one| one.version).collect()),
+        Err(MigrateError::Execute(sqlx::Error::Database(error))) if error.code().as_deref() == Some(NO_TABLE) => {
+            Ok(HashSet::new())
+        }
+        Err(error) => Err(explain_migration(error)),
+    }
+}
+
+async fn wait(options: &PgConnectOptions, patience: Duration) -> anyhow::Result<PgConnection> {
+    let started = Instant::now();
+    let mut has_said_so = false;
+    loop {
+        match options.connect().await {
+            Ok(conn) => return Ok(conn),
+            Err(error) if regua_store::is_unavailable(&error) && started.elapsed() < patience => {
+                if !std::mem::replace(&mut has_said_so, true) {
+                    output::remark(format_args!("waiting up to {} s for the database …", patience.as_secs()));
+                }
+                sleep(LOOK_AGAIN).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn parse(arguments: &DatabaseArguments) -> anyhow::Result<PgConnectOptions> {
+    let options: PgConnectOptions = arguments.database_url.parse().map_err(|_| unreadable())?;
+    Ok(options.application_name("regua"))
+}
+
+/// Without the cause, which may quote the address and with it the password.
+fn unreadable() -> anyhow::Error {
+    anyhow::anyhow!("DATABASE_URL cannot be read: write postgres://user:password@host:port/database")
+}
+
+fn explain_migration(error: MigrateError) -> anyhow::Error {
+    match error {
+        MigrateError::VersionMismatch(version) => anyhow::anyhow!(
+            "migration {version} was applied with other contents than this program has: it was changed after it was \
+             applied, or the database belongs to another build; use the build that made it"
+        ),
+        MigrateError::VersionMissing(version) => anyhow::anyhow!(
+            "the database has migration {version}, which this program does not know: it is older than the database; \
+             use a newer build"
+        ),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+        other => other.into(),
+    }
+}
+
+/// What an error of the database means, and what to do; none where it is none of the database's.
+pub(crate) fn explain(error: &anyhow::Error) -> Option<String> {
+    let cause = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>())?;
+    let code = cause.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+    Some(match code.as_str() {
+        NO_TABLE | "42703" => "the database lacks tables of Régua: run `regua migrate` first".to_owned(),
+        _ if code.starts_with("28") || code == "3D000" => {
+            format!("the database refuses: {cause}; check user, password and database in DATABASE_URL")
+        }
+        _ if regua_store::is_unavailable(cause) => {
+            format!("the database does not answer: {cause}; check DATABASE_URL, and that PostgreSQL runs there")
+        }
+        _ => format!("the database failed: {cause}"),
+    })
+}
+
+/// Fails where the database is on another machine and nobody has said that this is meant.
+pub(crate) fn refuse_other_machines(
+    arguments: &DatabaseArguments,
+    is_meant: bool,
+    command: &str,
+) -> anyhow::Result<()> {
+    if !is_meant && !is_on_this_machine(arguments)? {
+        bail!(
+            "DATABASE_URL points to another machine, and `regua {command}` creates a demo tenant there and sends what \
+             is queued for every tenant: use a database on this machine, or add --yes if that is meant"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(url: &str) -> DatabaseArguments {
+        DatabaseArguments { database_url: url.to_owned(), database_max_connections: 2 }
+    }
+
+    #[test]
+    fn a_database_elsewhere_is_refused_unless_it_is_meant() {
+        for url in ["postgres://u@127.0.0.1:5432/regua", "postgres://u@localhost/regua", "postgres://u@[::1]/regua"] {
+            assert!(refuse_other_machines(&at(url), false, "dev").is_ok(), "{url}");
+        }
+        for url in ["postgres://u@db.example/regua", "postgres://u@10.0.0.1/regua"] {
+            assert!(refuse_other_machines(&at(url), false, "dev").is_err(), "{url}");
+            assert!(refuse_other_machines(&at(url), true, "dev").is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_read_is_not_repeated() {
+        let error = open(&at("postgres://user:secret@host:port/x")).unwrap_err();
+        assert!(!format!("{error:#}").contains("secret"));
+    }
+}

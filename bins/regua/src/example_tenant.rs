@@ -1,0 +1,113 @@
+//! The tenant that `regua dev` and `regua demo` work with. It is made again and again without harm.
+
+use chrono_tz::Tz;
+use regua_boot::Clock;
+use regua_domain::{InstanceId, MessageType, TenantId};
+use regua_store::{instances, templates, tenants, type_defaults};
+use sqlx::{PgConnection, PgPool};
+
+use crate::{template, tenant};
+
+/// Its slug.
+pub(crate) const SLUG: &str = "demo";
+/// Its one number, at the sandbox.
+pub(crate) const INSTANCE: &str = "matriz";
+/// What that number is reached with. The sandbox listens on this machine only, so it is no secret.
+pub(crate) const TOKEN: &str = "sandbox-matriz";
+/// The template of overdue messages.
+pub(crate) const OVERDUE_TEMPLATE: &str = "cobranca-padrao";
+/// Messages a minute: high, so that nobody waits.
+pub(crate) const RATE: i32 = 1200;
+
+const TEMPLATES: [&str; 3] = [
+    include_str!("../../../examples/cobranca-padrao.json"),
+    include_str!("../../../examples/lembrete-padrao.json"),
+    include_str!("../../../examples/aviso-padrao.json"),
+];
+
+/// How fast the tenant's number sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// Messages a minute.
+    pub(crate) rate: i32,
+    /// Sends on their way at once.
+    pub(crate) concurrency: i16,
+}
+
+impl Pace {
+    /// Enough for any number of contacts to be through in about half a minute, as far as the machine can.
+    pub(crate) fn for_contacts(contacts: usize) -> Self {
+        let rate = i32::try_from(contacts.saturating_mul(2)).unwrap_or(i32::MAX).clamp(RATE, 60_000);
+        let concurrency = i16::try_from(rate / RATE).unwrap_or(i16::MAX).clamp(1, 64);
+        Self { rate, concurrency }
+    }
+}
+
+/// Makes sure that the tenant, its number at `gateway` and its templates are there. It sends round the clock.
+pub(crate) async fn ensure(pool: &PgPool, gateway: &str, pace: Pace) -> anyhow::Result<TenantId> {
+    let mut transaction = pool.begin().await?;
+    let conn = &mut *transaction;
+    let tenant = ensure_tenant(conn, pace.rate).await?;
+    let instance = ensure_instance(conn, tenant, gateway).await?;
+    instances::set_pace(conn, tenant, instance, None, None, pace.concurrency).await?;
+    for message_type in MessageType::ALL {
+        type_defaults::set_instance(conn, tenant, message_type, instance, true).await?;
+    }
+    for source in TEMPLATES {
+        let template = template::parse(source)?;
+        // One that is there may have been changed on purpose.
+        if templates::for_type(conn, tenant, template.message_type, Some(&template.name)).await?.is_none() {
+            template::put(conn, tenant, &template, false).await?;
+        }
+    }
+    transaction.commit().await?;
+    Ok(tenant)
+}
+
+async fn ensure_tenant(conn: &mut PgConnection, rate: i32) -> anyhow::Result<TenantId> {
+    let settings = tenant::Settings {
+        slug: SLUG,
+        name: "Empresa Demonstração",
+        time_zone: Tz::America__Sao_Paulo,
+        rate,
+        keeps_hours: false,
+    };
+    if let Some(tenant) = tenants::by_slug(conn, SLUG).await? {
+        settings.configure(conn, tenant).await?;
+        return Ok(tenant);
+    }
+    let tenant = TenantId::new(Clock::system().now());
+    settings.create(conn, tenant).await?;
+    Ok(tenant)
+}
+
+/// An instance of an earlier run stands at a sandbox that is gone.
+async fn ensure_instance(conn: &mut PgConnection, tenant: TenantId, gateway: &str) -> anyhow::Result<InstanceId> {
+    let now = Clock::system().now();
+    if let Some(instance) = instances::for_type(conn, tenant, MessageType::Overdue, Some(INSTANCE)).await? {
+        instances::set_address(conn, tenant, instance, gateway, TOKEN, now).await?;
+        return Ok(instance);
+    }
+    let instance = InstanceId::new(now);
+    instances::create(conn, tenant, instance, INSTANCE, gateway, TOKEN, now).await?;
+    Ok(instance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_templates_are_right_and_of_the_three_types() {
+        let types: Vec<_> = TEMPLATES.iter().map(|source| template::parse(source).unwrap().message_type).collect();
+        assert_eq!(types, MessageType::ALL);
+        assert_eq!(template::parse(TEMPLATES[0]).unwrap().name, OVERDUE_TEMPLATE);
+    }
+
+    #[test]
+    fn more_contacts_go_faster() {
+        assert_eq!(Pace::for_contacts(500), Pace { rate: 1200, concurrency: 1 });
+        assert_eq!(Pace::for_contacts(6_000), Pace { rate: 12_000, concurrency: 10 });
+        assert_eq!(Pace::for_contacts(usize::MAX), Pace { rate: 60_000, concurrency: 50 });
+    }
+}

@@ -1,0 +1,32 @@
+//! `regua migrate`: brings the database's schema up to date.
+
+use std::time::Duration;
+
+use clap::Args;
+use regua_boot::DatabaseArguments;
+
+use crate::arguments::Ending;
+use crate::{database, output};
+
+/// What `regua migrate` takes.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  DATABASE_URL=postgres://regua:…@127.0.0.1/regua regua migrate")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    database: DatabaseArguments,
+    /// Seconds to wait for a database that does not answer yet
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    wait: u64,
+}
+
+/// Applies what the database lacks, and says what that was.
+pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+    let applied = database::migrate(&arguments.database, Duration::from_secs(arguments.wait)).await?;
+    for migration in &applied {
+        output::line(format_args!("applied {:04} {}", migration.version, migration.description))?;
+    }
+    if applied.is_empty() {
+        output::line("the database is up to date")?;
+    }
+    Ok(Ending::Done)
+}
