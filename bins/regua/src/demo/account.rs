@@ -85,8 +85,7 @@ impl Account {
     /// Writes the summary.
     pub(super) fn print(&self, took: Duration) -> anyhow::Result<()> {
         let row = |name: &str, count: usize, note: String| [name.to_owned(), format!("{count:>6}"), note];
-        let retried =
-            if self.retried > 0 { format!("{} of them at a second try", self.retried) } else { String::new() };
+        let retried = if self.retried > 0 { format!("{} of them after a retry", self.retried) } else { String::new() };
         let mut rows = vec![
             row("rows in the file", self.rows, String::new()),
             row("accepted", self.accepted, String::new()),
