@@ -1,11 +1,11 @@
 //! From a file to the batches that are posted: at most 10,000 contacts each, with ids that are the same each time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, FixedOffset};
 use regua_domain::MessageType;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::contact_file::{Contact, ContactFile, Place};
@@ -60,6 +60,9 @@ pub(crate) fn of(file: ContactFile, options: &Options, message_type: MessageType
         bail!("an external id has 1 to {LONGEST_ID} characters");
     }
     override_fields(&mut fields, options)?;
+    if contacts.len() > MOST_CONTACTS {
+        refuse_doubled(&contacts)?;
+    }
     let mut left = contacts.into_iter().peekable();
     let mut batches: Vec<Batch> = Vec::new();
     while left.peek().is_some() {
@@ -75,6 +78,24 @@ pub(crate) fn of(file: ContactFile, options: &Options, message_type: MessageType
         }
     }
     Ok(batches)
+}
+
+/// Within a batch the API refuses a contact whose external id was there before; across batches nobody else would see it,
+/// and a debtor would be written to twice.
+fn refuse_doubled(contacts: &[Contact]) -> anyhow::Result<()> {
+    #[derive(Deserialize)]
+    struct Known {
+        external_id: Option<String>,
+    }
+    let mut seen = HashMap::new();
+    for contact in contacts {
+        let known = serde_json::from_str::<Known>(contact.json.get()).ok();
+        let Some(id) = known.and_then(|known| known.external_id) else { continue };
+        if let Some(before) = seen.insert(id.clone(), contact.place) {
+            bail!("the external_id {id:?} stands twice, at {before} and {}: take one of them out", contact.place);
+        }
+    }
+    Ok(())
 }
 
 fn override_fields(fields: &mut BTreeMap<String, Box<RawValue>>, options: &Options) -> anyhow::Result<()> {
@@ -132,6 +153,15 @@ mod tests {
         assert_eq!(batches[2].place(0), Some(Place::Line(20_002)));
         assert_eq!(posted(&batches[1])["name"], "notification ERP-1 (2/3)");
         assert_eq!(posted(&batches[2])["contacts"], json!([{"name": "Ana 20000", "phone": "11"}]));
+    }
+
+    #[test]
+    fn an_external_id_that_is_in_two_batches_refuses_the_file() {
+        let rows: String = (0..10_001).map(|n| format!("NF-{},Ana,11\n", n % 10_000)).collect();
+        let text = format!("external_id,name,phone\n{rows}");
+        let file = ContactFile::parse(text.as_bytes(), MessageType::Notification).unwrap();
+        let error = of(file, &Options::default(), MessageType::Notification).unwrap_err().to_string();
+        assert!(error.contains("NF-0") && error.contains("line 2") && error.contains("line 10002"), "{error}");
     }
 
     #[test]

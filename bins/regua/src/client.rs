@@ -21,8 +21,10 @@ use crate::output;
 /// For one call, answer included; more than the API takes for its largest batch.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The waits before another try.
-const WAITS: [u64; 5] = [1, 2, 4, 8, 15];
+/// The waits before another try, in seconds, of whoever sends or watches.
+const PATIENT: &[u64] = &[1, 2, 4, 8, 15];
+/// The same for somebody who only looks, and would rather know soon.
+const IMPATIENT: &[u64] = &[1];
 
 /// Where the API is, and who calls.
 #[derive(Args, Clone)]
@@ -54,6 +56,7 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     key: String,
+    waits: &'static [u64],
 }
 
 /// Why a call is made again.
@@ -72,7 +75,13 @@ impl Client {
         if host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()) {
             builder = builder.no_proxy();
         }
-        Ok(Self { http: builder.build()?, base: url.trim_end_matches('/').to_owned(), key: key.to_owned() })
+        let (base, key) = (url.trim_end_matches('/').to_owned(), key.to_owned());
+        Ok(Self { http: builder.build()?, base, key, waits: PATIENT })
+    }
+
+    /// The same, giving up sooner.
+    pub(crate) fn impatient(self) -> Self {
+        Self { waits: IMPATIENT, ..self }
     }
 
     /// Posts a batch.
@@ -104,7 +113,7 @@ impl Client {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> anyhow::Result<Value> {
-        let mut waits = WAITS.into_iter();
+        let mut waits = self.waits.iter();
         loop {
             let again = match self.try_once(method.clone(), path, body.clone()).await? {
                 Ok(answer) => return Ok(answer),
@@ -118,7 +127,7 @@ impl Client {
                     again.why
                 );
             };
-            let wait = again.after.unwrap_or(Duration::from_secs(wait));
+            let wait = again.after.unwrap_or(Duration::from_secs(*wait));
             output::remark(format_args!("{}; trying again in {} s", again.why, wait.as_secs()));
             sleep(wait).await;
         }

@@ -19,7 +19,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two looks whether the database has come up.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+// What PostgreSQL calls them.
 const NO_TABLE: &str = "42P01";
+const NO_COLUMN: &str = "42703";
+const NO_DATABASE: &str = "3D000";
 
 /// The database of a command that needs one.
 pub(crate) fn open(arguments: &DatabaseArguments) -> anyhow::Result<PgPool> {
@@ -126,16 +129,22 @@ fn explain_migration(error: MigrateError) -> anyhow::Error {
 /// What an error of the database means, and what to do; none where it is none of the database's.
 pub(crate) fn explain(error: &anyhow::Error) -> Option<String> {
     let cause = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>())?;
-    let code = cause.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
-    Some(match code.as_str() {
-        NO_TABLE | "42703" => "the database lacks tables of Régua: run `regua migrate` first".to_owned(),
-        _ if code.starts_with("28") || code == "3D000" => {
-            format!("the database refuses: {cause}; check user, password and database in DATABASE_URL")
+    let answer = cause.as_database_error();
+    let code = answer.and_then(|answer| answer.code()).unwrap_or_default();
+    let said = match (answer, cause) {
+        (Some(answer), _) => answer.message().to_owned(),
+        (None, sqlx::Error::PoolTimedOut) => "no connection in time".to_owned(),
+        (None, other) => other.to_string(),
+    };
+    Some(match code.as_ref() {
+        NO_TABLE | NO_COLUMN => "the database lacks tables of Régua: run `regua migrate` first".to_owned(),
+        _ if code.starts_with("28") || code == NO_DATABASE => {
+            format!("the database refuses: {said}; check user, password and database in DATABASE_URL")
         }
         _ if regua_store::is_unavailable(cause) => {
-            format!("the database does not answer: {cause}; check DATABASE_URL, and that PostgreSQL runs there")
+            format!("the database does not answer: {said}; check DATABASE_URL, and that PostgreSQL runs there")
         }
-        _ => format!("the database failed: {cause}"),
+        _ => format!("the database failed: {said}"),
     })
 }
 

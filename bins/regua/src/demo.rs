@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ending> {
     trouble(&fleet)?;
     cancel_leftovers(&client).await?;
     fleet.start_senders(&mut programs)?;
-    introduce(&fleet, arguments.contacts, pace)?;
+    introduce(&fleet, &key, arguments.contacts, pace)?;
 
     let shown = tokio::select! {
         shown = show(&fleet, &client, arguments.contacts, pace) => Some(shown),
@@ -71,8 +71,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ending> {
     };
     let shown = match shown {
         Some(Ok(ending)) if !arguments.exit => {
-            output::line("\nEverything stays up until Ctrl-C:\n")?;
-            dev::print_addresses(&fleet, &key)?;
+            output::line("\nEverything stays up at the addresses above until Ctrl-C.")?;
             tokio::select! {
                 () = shutdown.cancelled() => Some(Ok(ending)),
                 error = programs.failed() => Some(Err(error)),
@@ -117,16 +116,17 @@ async fn cancel_leftovers(client: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn introduce(fleet: &Fleet, contacts: usize, pace: Pace) -> anyhow::Result<()> {
+fn introduce(fleet: &Fleet, key: &str, contacts: usize, pace: Pace) -> anyhow::Result<()> {
+    dev::print_addresses(fleet, key)?;
     output::line(format_args!(
-        "Régua: {contacts} overdue bills through the API, {}, a worker and the sandbox.",
+        "\nRégua: {contacts} overdue bills through the API, {}, a worker and the sandbox.",
         fleet.broker()
     ))?;
     output::line(format_args!(
         "The demo tenant sends round the clock at {} messages a minute; a new tenant sends 20 a minute, Monday to Friday.",
         pace.rate
     ))?;
-    output::line("A few numbers are not on WhatsApp, and the gateway stumbles six times.\n")
+    output::line("A few numbers are not on WhatsApp, and the gateway stumbles now and then.\n")
 }
 
 /// Posts, watches, and accounts for every row.

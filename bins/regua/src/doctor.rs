@@ -122,6 +122,7 @@ async fn broker(services: &Services) -> Finding {
             Err(_) if started.elapsed() < BROKER_PATIENCE && name != "embedded" => {
                 sleep(Duration::from_millis(100)).await;
             }
+            Err(error) if name == "embedded" => return Finding::fail("broker", explained(&error)),
             Err(error) => {
                 return Finding::fail("broker", format!("{}; check AMQP_URL, and that it runs", explained(&error)));
             }

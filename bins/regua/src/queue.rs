@@ -66,7 +66,7 @@ pub(crate) struct Of {
 pub(crate) async fn run(command: &Command) -> anyhow::Result<Ending> {
     match command {
         Command::List(list) => list.run().await,
-        Command::Status(of) => show(&of.api.client()?.status(of.id).await?, of.form),
+        Command::Status(of) => show(&of.api.client()?.impatient().status(of.id).await?, of.form),
         Command::Watch(of) => of.watch().await,
         Command::Pause(of) => of.control("pause").await,
         Command::Resume(of) => of.control("resume").await,
@@ -76,7 +76,7 @@ pub(crate) async fn run(command: &Command) -> anyhow::Result<Ending> {
 
 impl List {
     async fn run(&self) -> anyhow::Result<Ending> {
-        let items = self.items(&self.api.client()?).await?;
+        let items = self.items(&self.api.client()?.impatient()).await?;
         if self.form.json {
             output::json(&items)?;
             return Ok(Ending::Done);
@@ -124,7 +124,7 @@ impl List {
 
 impl Of {
     async fn control(&self, action: &str) -> anyhow::Result<Ending> {
-        show(&self.api.client()?.control(self.id, action).await?, self.form)
+        show(&self.api.client()?.impatient().control(self.id, action).await?, self.form)
     }
 
     async fn watch(&self) -> anyhow::Result<Ending> {
@@ -157,7 +157,7 @@ fn row(queue: &QueueStatus) -> [String; 10] {
     [
         queue.queue_id.to_string(),
         queue.r#type.clone(),
-        queue.name.chars().take(40).collect(),
+        queue.name.chars().take(60).collect(),
         watch::state(queue),
         queue.sent.to_string(),
         queue.failed.to_string(),

@@ -60,8 +60,8 @@ impl Display {
         match self {
             Self::Bar(bar) => {
                 bar.set_length(total);
-                bar.set_position(settled);
                 bar.set_message(text(queues));
+                bar.set_position(settled);
                 if is_over {
                     bar.finish();
                 }

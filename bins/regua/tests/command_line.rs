@@ -1,0 +1,121 @@
+//! The program itself, as a person runs it: what it prints, how it ends, and that the README's first send works as it
+//! stands.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::io::{BufRead, BufReader, Lines};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use regua_tests::{Client, Database};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+fn regua(database: &Database, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_regua"));
+    command.args(arguments).env("DATABASE_URL", &database.url).env_remove("AMQP_URL").current_dir(root());
+    command.output().expect("regua runs")
+}
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// What a command that must be done printed.
+fn done(database: &Database, arguments: &[&str]) -> String {
+    let output = regua(database, arguments);
+    let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}\n{stdout}\n{stderr}");
+    stdout
+}
+
+/// What a command that must fail with this status said on standard error.
+fn refused(database: &Database, status: i32, arguments: &[&str]) -> String {
+    let output = regua(database, arguments);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(status), "{arguments:?}\n{stderr}");
+    assert!(!stderr.is_empty() && !stderr.contains("panicked"), "{arguments:?}\n{stderr}");
+    stderr
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_is_set_up_from_nothing() {
+    let database = Database::fresh().await;
+    done(&database, &["migrate"]);
+    done(&database, &["tenant", "create", "acme", "--name", "Acme Ltda"]);
+    let taken = refused(&database, 1, &["tenant", "create", "acme", "--name", "Outra"]);
+    assert!(taken.contains("acme"), "{taken}");
+    let gateway = ["--url", "http://127.0.0.1:9", "--token", "segredo-do-gateway"];
+    done(&database, &[&["instance", "add", "--tenant", "acme", "--name", "matriz"], &gateway[..]].concat());
+    let listed = done(&database, &["instance", "list", "--tenant", "acme", "--json"]);
+    let instances: Value = serde_json::from_str(&listed).expect("--json is JSON");
+    assert!(listed.contains("matriz") && !listed.contains("segredo-do-gateway"), "{instances:#}");
+    done(&database, &["template", "import", "--tenant", "acme", "examples/cobranca-padrao.json"]);
+    let key = done(&database, &["key", "create", "--tenant", "acme", "--types", "overdue"]);
+    assert!(key.contains("regua_"), "{key}");
+    let check = regua(&database, &["instance", "check", "--tenant", "acme"]);
+    assert_eq!(check.status.code(), Some(1), "nothing listens there");
+    done(&database, &["doctor", "--json"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_usage_is_2_and_what_cannot_be_done_is_1() {
+    let database = Database::fresh().await;
+    for arguments in [&["nonsense"][..], &["tenant", "create"], &["queue", "status", "no-uuid", "--key", "x"]] {
+        refused(&database, 2, arguments);
+    }
+    refused(&database, 1, &["template", "import", "--tenant", "nobody", "examples/cobranca-padrao.json"]);
+    refused(&database, 1, &["send", "overdue", "no-such-file.csv", "--key", "x"]);
+}
+
+/// A `regua dev` of its own, killed when dropped.
+struct Dev {
+    child: Child,
+    /// Kept open, or its next line would find nobody.
+    _stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl Dev {
+    fn start(database: &Database, port: u16) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_regua"));
+        command.args(["dev", "--port", &port.to_string()]);
+        command.env("DATABASE_URL", &database.url).env_remove("AMQP_URL").current_dir(root());
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("regua dev starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("its output")).lines();
+        // It prints its addresses when everything is up.
+        let is_up = stdout.by_ref().map_while(Result::ok).any(|line| line.contains("/api/v1/billing"));
+        assert!(is_up, "regua dev ended before it was up");
+        Self { child, _stdout: stdout }
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _already_gone = self.child.kill();
+        let _already_waited_for = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_send_of_the_readme_works_as_it_stands() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, block) = readme.split_once("curl -sS http://127.0.0.1:8080").expect("the README's first send");
+    let block = block.split("```").next().unwrap();
+    let path = block.split_whitespace().next().unwrap();
+    let key = block.split("X-Billing-API-Key: ").nth(1).unwrap().split('\'').next().unwrap();
+    let file = block.split("-d @").nth(1).unwrap().split_whitespace().next().unwrap();
+
+    let database = Database::fresh().await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let dev = Dev::start(&database, port);
+    let erp = Client::new(&format!("http://127.0.0.1:{port}"), key);
+    let body: Value = serde_json::from_slice(&std::fs::read(root().join(file)).unwrap()).unwrap();
+    let first = erp.call(Method::POST, path, Some(&body)).await;
+    assert_eq!(first.status, StatusCode::ACCEPTED, "{:#}", first.body);
+    assert_eq!(first.body["rejected"], Value::Array(Vec::new()));
+    let done = erp.until(first.body["queue_id"].as_str().unwrap(), "completed").await;
+    assert_eq!(done["sent"], done["total"], "{done:#}");
+    let again = erp.call(Method::POST, path, Some(&body)).await;
+    assert_eq!((again.status, &again.body["replayed"]), (StatusCode::OK, &Value::Bool(true)));
+    drop(dev);
+}
