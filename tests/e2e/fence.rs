@@ -101,3 +101,24 @@ async fn a_ring_while_the_lane_is_held_keeps_its_owner_from_letting_go() {
     drop(conn);
     fleet.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_stands_still_in_a_transaction_does_not_keep_its_lane() {
+    let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
+    let (fleet, tenant, _) = Fleet::with(options, TenantOptions::default()).await;
+    let lane = (tenant.id, tenant.instances[0]);
+    let mut frozen = fleet.database.pool.begin().await.unwrap();
+    let lease = take(&mut frozen, lane, "frozen", Duration::ZERO).await;
+    frozen.commit().await.unwrap();
+    let mut frozen = fleet.database.pool.begin().await.unwrap();
+    assert_eq!(lanes::lock(&mut frozen, &[(lane.0, lane.1, lease.epoch)]).await.unwrap().len(), 1);
+
+    // It says nothing more, and its locks are gone before this statement gives up.
+    let mut conn = fleet.database.pool.acquire().await.unwrap();
+    let second = take(&mut conn, lane, "second", LEASE).await;
+    assert!(second.epoch > lease.epoch);
+    assert!(lanes::lock(&mut frozen, &[]).await.is_err(), "its session was ended");
+    lanes::release(&mut conn, lane.0, lane.1, second.epoch, None).await.unwrap();
+    drop((frozen, conn));
+    fleet.end().await;
+}

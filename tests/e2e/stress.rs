@@ -1,4 +1,4 @@
-//! Many messages over many lanes and two workers.
+//! Many messages over many lanes, two workers and two periodics.
 
 use regua_tests::{Fleet, FleetOptions, TenantOptions, batch};
 use serde_json::json;
@@ -7,8 +7,9 @@ use serde_json::json;
 async fn two_thousand_messages_over_twenty_lanes_each_leave_once() {
     let instances: Vec<_> = (0..20).map(|n| format!("filial-{n}")).collect();
     let options = FleetOptions { workers: 2, ..FleetOptions::default() };
-    let (fleet, _, erp) =
+    let (mut fleet, _, erp) =
         Fleet::with(options, TenantOptions { instances: instances.clone(), ..TenantOptions::default() }).await;
+    fleet.start_periodic();
     let mut queues = Vec::new();
     for (n, instance) in instances.iter().enumerate() {
         let mut body = batch(&format!("lote-{}", char::from(b'A' + u8::try_from(n).unwrap())), 100);

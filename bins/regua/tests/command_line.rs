@@ -51,6 +51,12 @@ async fn a_tenant_is_set_up_from_nothing() {
     let instances: Value = serde_json::from_str(&listed).expect("--json is JSON");
     assert!(listed.contains("matriz") && !listed.contains("segredo-do-gateway"), "{instances:#}");
     done(&database, &["template", "import", "--tenant", "acme", "examples/cobranca-padrao.json"]);
+    let bad = std::env::temp_dir().join(format!("regua-bad-template-{}.json", std::process::id()));
+    let text = r#"{"name": "x", "type": "overdue", "variations": ["Olá\n{{#if nome}} sem fim"]}"#;
+    std::fs::write(&bad, text).unwrap();
+    let told = refused(&database, 1, &["template", "import", "--tenant", "acme", bad.to_str().unwrap()]);
+    std::fs::remove_file(&bad).unwrap();
+    assert!(told.contains("Line 2, column 1"), "it names the place: {told}");
     let key = done(&database, &["key", "create", "--tenant", "acme", "--types", "overdue"]);
     assert!(key.contains("regua_"), "{key}");
     let check = regua(&database, &["instance", "check", "--tenant", "acme"]);

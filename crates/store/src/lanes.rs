@@ -59,7 +59,8 @@ pub async fn take(
              for update
          )
          update lanes l
-         set leased_by = $3, lease_epoch = l.lease_epoch + 1, lease_expires_at = now() + $4, last_heartbeat = now()
+         set leased_by = $3, lease_epoch = l.lease_epoch + 1, lease_expires_at = now() + $4, last_heartbeat = now(),
+             rung_at = null
          from before b where l.tenant_id = b.tenant_id and l.instance_id = b.instance_id
          returning l.lease_epoch, l.bell, l.next_send_at, l.sent_on, l.sent_that_day,
                    b.leased_by is not null as "was_abandoned!""#,

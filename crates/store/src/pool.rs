@@ -31,9 +31,10 @@ pub fn pool(settings: &PoolSettings) -> Result<PgPool, sqlx::Error> {
         .database_url
         .parse::<PgConnectOptions>()?
         .application_name(settings.application_name)
-        // A transaction that a dead peer left open must not hold its locks and its snapshot for hours.
+        // A process that stands still in the middle of a transaction holds its locks, a lane's among them, and nobody can
+        // take the lane over. None of ours rests for longer than the next statement takes to come.
         .options([
-            ("idle_in_transaction_session_timeout", "60s"),
+            ("idle_in_transaction_session_timeout", "5s"),
             ("lock_timeout", "30s"),
             ("statement_timeout", "60s"),
         ]);
