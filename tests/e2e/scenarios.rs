@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use regua_sandbox::{Effect, Fault, InstanceState};
+use regua_store::business_hours;
 use regua_tests::{Fleet, FleetOptions, TenantOptions, batch, eventually, number};
 use serde_json::json;
 
@@ -213,5 +214,23 @@ async fn the_daily_cap_holds_the_rest_until_tomorrow() {
     fleet.hands.set("2026-11-24T03:00:01Z".parse().unwrap());
     erp.until(&queue, "completed").await;
     fleet.assert_each_left_once(10);
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hours_that_never_open_are_looked_at_again_the_next_day() {
+    let (fleet, tenant, erp) =
+        Fleet::with_tenant(TenantOptions { keeps_hours: true, ..TenantOptions::default() }).await;
+    let mut conn = fleet.database.pool.acquire().await.unwrap();
+    let hours = business_hours::all(&mut conn, tenant.id).await.unwrap();
+    business_hours::replace(&mut conn, tenant.id, &[]).await.unwrap();
+    let queue = erp.accepted("overdue", &batch("lote-a", 2)).await;
+    let held = erp.until(&queue, "paused_hours").await;
+    assert!(held["resume_at"].as_str().unwrap().starts_with("2026-11-24T13:00"), "{held:#}");
+    business_hours::replace(&mut conn, tenant.id, &hours).await.unwrap();
+    drop(conn);
+    fleet.hands.set(fleet.clock.now() + TimeDelta::hours(25));
+    erp.until(&queue, "completed").await;
+    fleet.assert_each_left_once(2);
     fleet.end().await;
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use regua_domain::{
     ContactFacts, ContactStatus, Decision, InstanceState, LaneFacts, QueueFacts, QueueId, Rule, TenantId, Waiting,
     decide, shares,
@@ -12,6 +12,9 @@ use regua_store::{contacts, lanes};
 
 use super::{Lane, Stop};
 use crate::rules::LaneRules;
+
+/// When hours that do not open within a year are looked at again: somebody may have set others.
+const NEXT_LOOK: TimeDelta = TimeDelta::days(1);
 
 impl Lane {
     /// Fills the hand with the next batch; a stop when nothing can be claimed now.
@@ -28,7 +31,9 @@ impl Lane {
         for queue in runnable.drain(..) {
             match self.hold_of(&queue, rules, now) {
                 None => open.push(queue),
-                Some((at, rule)) => hold_queue(&mut transaction, tenant, queue.queue_id, at, rule).await?,
+                Some((at, rule)) => {
+                    hold_queue(&mut transaction, tenant, queue.queue_id, at.unwrap_or(now + NEXT_LOOK), rule).await?;
+                }
             }
         }
         let waiting: Vec<_> = open
@@ -81,11 +86,12 @@ impl Lane {
         let (held, kept): (VecDeque<_>, _) =
             self.hand.drain(..).partition(|contact| concerns_all || contact.queue_id == queue);
         self.hand = kept;
+        let now = self.context.clock.now();
         let ids: Vec<_> = held.iter().map(|contact| contact.contact_id).collect();
         let queues: BTreeSet<_> = held.iter().map(|contact| contact.queue_id).collect();
         let mut transaction = self.context.pool.begin().await?;
         for queue in queues {
-            hold_queue(&mut transaction, self.key.tenant, queue, at, rule).await?;
+            hold_queue(&mut transaction, self.key.tenant, queue, at.unwrap_or(now + NEXT_LOOK), rule).await?;
         }
         contacts::give_back(&mut transaction, self.key.tenant, self.hold.epoch, &ids).await?;
         transaction.commit().await?;
@@ -98,11 +104,13 @@ async fn hold_queue(
     conn: &mut sqlx::PgConnection,
     tenant: TenantId,
     queue: QueueId,
-    at: Option<DateTime<Utc>>,
+    at: DateTime<Utc>,
     rule: Rule,
 ) -> Result<(), sqlx::Error> {
     match rule {
-        Rule::BusinessHours | Rule::DailyCap => queues::pause_for_hours(conn, tenant, queue, at, rule.as_str()).await,
+        Rule::BusinessHours | Rule::DailyCap => {
+            queues::pause_for_hours(conn, tenant, queue, Some(at), rule.as_str()).await
+        }
         _ => Ok(()),
     }
 }
