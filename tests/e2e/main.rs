@@ -10,6 +10,7 @@ mod killed;
 mod main_path;
 mod openapi;
 mod plan;
+mod reconcile;
 mod scenarios;
 mod stress;
 mod structure;
