@@ -12,5 +12,6 @@ mod openapi;
 mod plan;
 mod reconcile;
 mod scenarios;
+mod servers;
 mod stress;
 mod structure;

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use regua_broker::{Doorbell, DoorbellKind, ring_all};
 use regua_domain::{QueueId, TenantId};
 use regua_store::queues::Woken;
-use regua_store::{advisory_locks, instances, lanes, outbox, queues};
+use regua_store::{PATIENCE, advisory_locks, instances, lanes, outbox, queues, within};
 use sqlx::PgConnection;
 
 use crate::Context;
@@ -65,24 +65,27 @@ const fn alone(name: &'static str, every_passes: u32, lock: i32, pass: Pass) -> 
 impl Reconciler {
     /// One pass; nothing when another replica is at it.
     pub(crate) async fn pass(&self, context: &Context) -> anyhow::Result<u64> {
-        let (lock, pass) = match self.work {
-            Work::Alone(lock, pass) => (Some(lock), pass),
-            Work::Each(pass) => (None, pass),
-            Work::Shared(round) => return round(context).await,
-        };
-        let mut transaction = context.pool.begin().await?;
-        if let Some(lock) = lock
-            && !advisory_locks::try_for_transaction(&mut transaction, lock).await?
-        {
-            return Ok(0);
+        match self.work {
+            Work::Alone(lock, pass) => within(PATIENCE, in_transaction(context, Some(lock), pass)).await,
+            Work::Each(pass) => within(PATIENCE, in_transaction(context, None, pass)).await,
+            Work::Shared(round) => round(context).await,
         }
-        let repaired = pass(&mut transaction, context).await?;
-        transaction.commit().await?;
-        if repaired > 0 {
-            context.rang.notify_one();
-        }
-        Ok(repaired)
     }
+}
+
+async fn in_transaction(context: &Context, lock: Option<i32>, pass: Pass) -> anyhow::Result<u64> {
+    let mut transaction = context.pool.begin().await?;
+    if let Some(lock) = lock
+        && !advisory_locks::try_for_transaction(&mut transaction, lock).await?
+    {
+        return Ok(0);
+    }
+    let repaired = pass(&mut transaction, context).await?;
+    transaction.commit().await?;
+    if repaired > 0 {
+        context.rang.notify_one();
+    }
+    Ok(repaired)
 }
 
 /// Batches whose hour has come.

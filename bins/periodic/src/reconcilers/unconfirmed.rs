@@ -13,7 +13,7 @@ use regua_evolution::{Found, InstanceAddress, Reason, Search, Token};
 use regua_store::attempts::{self, Sought};
 use regua_store::contacts::{self, Finding, Learnt, Locked};
 use regua_store::evidence::{self, Source};
-use regua_store::{instances, outbox, tenant_configs};
+use regua_store::{PATIENCE, instances, outbox, tenant_configs, within};
 use sqlx::PgConnection;
 
 use crate::Context;
@@ -32,7 +32,8 @@ const SKEW: TimeDelta = TimeDelta::minutes(2);
 pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
     let first = context.settings.looks.first();
-    let sought = attempts::take_due(&mut *context.pool.acquire().await?, now, first, HOLD, BOUND).await?;
+    let taking = async { attempts::take_due(&mut *context.pool.acquire().await?, now, first, HOLD, BOUND).await };
+    let sought = within(PATIENCE, taking).await?;
     let looks = sought.into_iter().map(|sought| async move {
         let attempt_id = sought.attempt_id;
         look(context, &sought).await.inspect_err(|error| {
@@ -45,8 +46,9 @@ pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
 
 /// Looks for one attempt; whether that settled it.
 async fn look(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
-    let proof = evidence::proof(&mut *context.pool.acquire().await?, sought.tenant_id, sought.attempt_id).await?;
-    if let Some(proof) = proof {
+    let (tenant, attempt) = (sought.tenant_id, sought.attempt_id);
+    let asking = async { evidence::proof(&mut *context.pool.acquire().await?, tenant, attempt).await };
+    if let Some(proof) = within(PATIENCE, asking).await? {
         let finding = Finding::Left { message_id: proof.message_id, at: proof.created_at };
         return learn(context, sought, proof.source, finding).await;
     }
@@ -64,9 +66,9 @@ async fn look(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
 }
 
 async fn find(context: &Context, sought: &Sought) -> anyhow::Result<Found> {
-    let mut conn = context.pool.acquire().await?;
-    let instance = instances::get(&mut conn, sought.tenant_id, sought.instance_id).await?.context("no instance")?;
-    drop(conn);
+    let (tenant, instance) = (sought.tenant_id, sought.instance_id);
+    let reading = async { instances::get(&mut *context.pool.acquire().await?, tenant, instance).await };
+    let instance = within(PATIENCE, reading).await?.context("the instance is gone")?;
     let address = Token::parse(&instance.token)
         .and_then(|token| InstanceAddress::parse(&instance.base_url, &instance.name, token));
     let Ok(address) = address else { return Ok(Found::Unseen { reason: Reason::GatewayUnreachable }) };
@@ -80,11 +82,14 @@ async fn find(context: &Context, sought: &Sought) -> anyhow::Result<Found> {
 }
 
 async fn learn(context: &Context, sought: &Sought, source: Source, finding: Finding) -> anyhow::Result<bool> {
-    let now = context.clock.now();
-    let mut transaction = context.pool.begin().await?;
-    let learnt =
-        contacts::learn(&mut transaction, sought.tenant_id, sought.attempt_id, source, &finding, None, now).await?;
-    transaction.commit().await?;
+    let (tenant, attempt, now) = (sought.tenant_id, sought.attempt_id, context.clock.now());
+    let learning = async {
+        let mut transaction = context.pool.begin().await?;
+        let learnt = contacts::learn(&mut transaction, tenant, attempt, source, &finding, None, now).await?;
+        transaction.commit().await?;
+        Ok::<_, sqlx::Error>(learnt)
+    };
+    let learnt = within(PATIENCE, learning).await?;
     note(context, source.as_str(), learnt);
     tracing::info!(attempt_id = %sought.attempt_id, source = source.as_str(), ?learnt, "an unconfirmed attempt was found");
     Ok(true)
@@ -108,9 +113,13 @@ async fn not_found(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
     if let Some(after) = context.settings.looks.due_after(usize::try_from(looks)?) {
         return look_again(context, sought, looks, sought.finished_at + after).await;
     }
-    let mut transaction = context.pool.begin().await?;
-    let decided = decide(&mut transaction, sought, context.clock.now()).await?;
-    transaction.commit().await?;
+    let deciding = async {
+        let mut transaction = context.pool.begin().await?;
+        let decided = decide(&mut transaction, sought, context.clock.now()).await?;
+        transaction.commit().await?;
+        anyhow::Ok(decided)
+    };
+    let decided = within(PATIENCE, deciding).await?;
     context.rang.notify_one();
     context.metrics.unconfirmed_settled.with_label_values(&[decided]).inc();
     tracing::info!(attempt_id = %sought.attempt_id, contact_id = %sought.contact_id, decided, "an attempt was nowhere to be found");
@@ -120,8 +129,9 @@ async fn not_found(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
 async fn look_again(context: &Context, sought: &Sought, looks: i16, at: DateTime<Utc>) -> anyhow::Result<bool> {
     // The first look's own distance is the query's: it is counted from the time that stands in the row.
     let at = if looks == 0 { at - context.settings.looks.first() } else { at };
-    let mut conn = context.pool.acquire().await?;
-    attempts::look_again(&mut conn, sought.tenant_id, sought.attempt_id, looks, at).await?;
+    let (tenant, attempt) = (sought.tenant_id, sought.attempt_id);
+    let noting = async { attempts::look_again(&mut *context.pool.acquire().await?, tenant, attempt, looks, at).await };
+    within(PATIENCE, noting).await?;
     Ok(false)
 }
 

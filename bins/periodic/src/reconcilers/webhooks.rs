@@ -10,6 +10,7 @@ use regua_store::attempts::{self, Candidate};
 use regua_store::contacts::{self, Delivery, Finding};
 use regua_store::evidence::Source;
 use regua_store::webhook_events::{self, WebhookEvent};
+use regua_store::{PATIENCE, within};
 use sqlx::PgConnection;
 
 use super::unconfirmed::note;
@@ -22,15 +23,16 @@ const BOUND: i64 = 500;
 const HOLD: Duration = Duration::from_secs(30);
 
 /// How long a status waits for the outcome of the send it is about: a worker may have died in between.
-const PATIENCE: TimeDelta = TimeDelta::hours(24);
+const WAITS: TimeDelta = TimeDelta::hours(24);
 
 /// Matches everything that is due.
 pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
-    let events = webhook_events::take_due(&mut *context.pool.acquire().await?, now, HOLD, BOUND).await?;
+    let taking = async { webhook_events::take_due(&mut *context.pool.acquire().await?, now, HOLD, BOUND).await };
+    let events = within(PATIENCE, taking).await?;
     let mut matched = 0;
     for event in events {
-        match settle(context, &event).await {
+        match within(PATIENCE, settle(context, &event)).await {
             Ok(is_done) => matched += u64::from(is_done),
             Err(error) => tracing::warn!(webhook_event_id = %event.id, error = format!("{error:#}"), "not matched"),
         }
@@ -39,7 +41,7 @@ pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
 }
 
 async fn settle(context: &Context, event: &WebhookEvent) -> anyhow::Result<bool> {
-    let is_old = event.received_at + PATIENCE < context.clock.now();
+    let is_old = event.received_at + WAITS < context.clock.now();
     let mut transaction = context.pool.begin().await?;
     let is_done = is_done(&mut transaction, context, event).await? || is_old;
     if is_done {
