@@ -5,6 +5,7 @@
 mod away;
 mod bad_input;
 mod control;
+mod crashes;
 mod fence;
 mod killed;
 mod main_path;
