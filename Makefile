@@ -20,7 +20,7 @@ dev: ## Run every process in one, for development
 	scripts/with-services cargo run -q -p regua -- dev
 
 test: ## Run all tests (BROKER=embedded: without RabbitMQ)
-	REGUA_TEST_FAST=1 scripts/with-services cargo test --workspace
+	REGUA_TEST_FAST=1 RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} scripts/with-services cargo test --workspace
 
 lint: ## Formatting, clippy and documentation, warnings as errors
 	scripts/prerequisites cc
