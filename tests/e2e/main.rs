@@ -11,5 +11,6 @@ mod main_path;
 mod openapi;
 mod plan;
 mod scenarios;
+mod servers;
 mod stress;
 mod structure;

@@ -8,6 +8,7 @@ mod database;
 mod fleet;
 mod process;
 mod proxy;
+mod servers;
 mod tenant;
 
 pub use client::{Answer, Client, eventually};
@@ -15,4 +16,5 @@ pub use database::Database;
 pub use fleet::{Fleet, FleetOptions, monday_ten_o_clock};
 pub use process::Process;
 pub use proxy::Proxy;
+pub use servers::{Postgres, Rabbit};
 pub use tenant::{Tenant, TenantOptions, batch, contact, number};
