@@ -1,7 +1,40 @@
-//! RabbitMQ and PostgreSQL go away and come back.
+//! RabbitMQ and PostgreSQL go away and come back. Here they are cut off; in `killed_servers` they die, and in `network`
+//! it is the way to them that fails.
 
+mod killed_servers;
+mod network;
+
+use std::collections::BTreeMap;
+
+use regua_tests::eventually;
 use regua_tests::{Client, Fleet, FleetOptions, Proxy, TenantOptions, batch};
 use reqwest::StatusCode;
+
+/// Posts a batch until it is taken, as an ERP does: whatever else may be answered meanwhile, only 503 is right.
+async fn post_until_taken(erp: &Client, external_id: &str, contacts: usize) {
+    eventually(external_id, async || {
+        let answer = erp.send("notification", &batch(external_id, contacts)).await;
+        let status = answer.status;
+        assert!(status.is_success() || status == StatusCode::SERVICE_UNAVAILABLE, "{status}: {:#}", answer.body);
+        status.is_success()
+    })
+    .await;
+}
+
+/// Waits until everything is done, and asserts that it was done right: each batch was taken once, each contact is sent
+/// or unconfirmed (whose worker lost its lease, or whose answer was lost), and nobody got anything twice.
+async fn all_is_done(fleet: &Fleet, batches: &[(&str, usize)]) {
+    let unfinished = "select count(*) from queues where finished_at is null";
+    eventually("all queues to be finished", async || fleet.try_count(unfinished).await == Some(0)).await;
+    eventually("the outbox to be empty", async || fleet.try_count("select count(*) from outbox").await == Some(0))
+        .await;
+    assert_eq!(fleet.count("select count(*) from campaigns").await, batches.len() as i64, "each batch once");
+    let total: usize = batches.iter().map(|(_, contacts)| contacts).sum();
+    let done = "select count(*) from contacts where status in ('sent', 'unconfirmed')";
+    assert_eq!(fleet.count(done).await, total as i64, "sent or unconfirmed");
+    let sent: BTreeMap<_, _> = fleet.sent_by_number().into_iter().collect();
+    assert!(sent.values().all(|count| *count == 1), "somebody got it twice: {sent:?}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_posted_while_rabbitmq_is_away_is_taken_and_sent_when_it_returns() {

@@ -32,6 +32,14 @@ impl Database {
         Self { url, pool }
     }
 
+    /// Migrates a database that is there already.
+    pub async fn on(url: &str) -> Self {
+        let mut conn = PgConnection::connect(url).await.unwrap();
+        MIGRATOR.run(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+        Self { url: url.to_owned(), pool: pool(url) }
+    }
+
     /// The same database through another way to its server.
     pub(crate) fn url_through(&self, server: Option<&str>) -> String {
         let (_, name) = self.url.rsplit_once('/').expect("a URL");

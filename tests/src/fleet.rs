@@ -32,6 +32,8 @@ pub struct FleetOptions {
     pub now: DateTime<Utc>,
     /// Where the programs find PostgreSQL's server, when it is not where the test finds it: the URL of a proxy.
     pub proxied_database: Option<String>,
+    /// The URL of a database without a schema, on a server of the test's own; none: a fresh one on the common server.
+    pub database: Option<String>,
     /// A lane's lease.
     pub lease: Duration,
     /// After which a send counts as unknown.
@@ -47,6 +49,7 @@ impl Default for FleetOptions {
             workers: 1,
             now: monday_ten_o_clock(),
             proxied_database: None,
+            database: None,
             lease: Duration::from_secs(30),
             send_timeout: Duration::from_secs(5),
             periodic: true,
@@ -103,7 +106,10 @@ impl Fleet {
     /// Starts a fleet.
     pub async fn start(options: FleetOptions) -> Self {
         regua_boot::init_tls();
-        let database = Database::fresh().await;
+        let database = match &options.database {
+            Some(url) => Database::on(url).await,
+            None => Database::fresh().await,
+        };
         let shutdown = CancellationToken::new();
         let sandbox = Sandbox::new(Settings { api_key: Key::new("global"), ..Settings::default() }).unwrap();
         let (gateway, gateway_task) = serve_sandbox(&sandbox, &shutdown).await;
@@ -182,7 +188,8 @@ impl Fleet {
     pub fn start_worker(&mut self) -> usize {
         let number = self.workers.len();
         let stop = self.shutdown.child_token();
-        let settings = ClientSettings { send_timeout: self.options.send_timeout, ..ClientSettings::default() };
+        let (send_timeout, check_timeout) = (self.options.send_timeout, self.options.send_timeout);
+        let settings = ClientSettings { send_timeout, check_timeout, ..ClientSettings::default() };
         let worker = Worker {
             pool: self.pool.clone(),
             broker: Arc::clone(&self.broker),
@@ -279,8 +286,13 @@ impl Fleet {
 
     /// The one number that a query answers.
     pub async fn count(&self, query: &'static str) -> i64 {
+        self.try_count(query).await.expect("the database answers")
+    }
+
+    /// The same; none while the database is away.
+    pub async fn try_count(&self, query: &'static str) -> Option<i64> {
         #[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
-        sqlx::query_scalar(query).fetch_one(&self.database.pool).await.unwrap()
+        sqlx::query_scalar(query).fetch_one(&self.database.pool).await.ok()
     }
 }
 

@@ -45,6 +45,10 @@ pub(crate) static ALL: &[Reconciler] = &[
 impl Reconciler {
     /// One pass, in one transaction; nothing when another replica is at it.
     pub(crate) async fn pass(&self, context: &Context) -> anyhow::Result<u64> {
+        regua_store::within(regua_store::PATIENCE, self.pass_whole(context)).await
+    }
+
+    async fn pass_whole(&self, context: &Context) -> anyhow::Result<u64> {
         let mut transaction = context.pool.begin().await?;
         // The gauges are this process's own, so every replica keeps them.
         if self.name != "gauges" && !advisory_locks::try_for_transaction(&mut transaction, self.lock).await? {

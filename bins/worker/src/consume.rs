@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use regua_broker::{Broker, Delivery, DoorbellKind};
-use regua_store::{instances, queues};
+use regua_store::{PATIENCE, instances, queues, within};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::health::{self, Health};
-use crate::lane::Key;
+use crate::lane::{Context, Key};
 use crate::lanes::Lanes;
 
 /// Hears doorbells until shutdown.
@@ -46,8 +46,9 @@ async fn hear(pool: &PgPool, lanes: &Arc<Lanes>, delivery: Delivery) {
 
 async fn look(pool: &PgPool, lanes: &Arc<Lanes>, delivery: &Delivery) -> anyhow::Result<()> {
     let doorbell = delivery.doorbell;
-    let instance = queues::instance_of(&mut *pool.acquire().await?, doorbell.tenant_id, doorbell.queue_id).await?;
-    let Some(instance) = instance else {
+    let asking =
+        async { queues::instance_of(&mut *pool.acquire().await?, doorbell.tenant_id, doorbell.queue_id).await };
+    let Some(instance) = within(PATIENCE, asking).await? else {
         tracing::warn!(tenant_id = %doorbell.tenant_id, queue_id = %doorbell.queue_id, "a doorbell for no queue");
         return Ok(());
     };
@@ -61,10 +62,14 @@ async fn look(pool: &PgPool, lanes: &Arc<Lanes>, delivery: &Delivery) -> anyhow:
 /// Looks at a number that was down; its queues may run again when it is connected.
 async fn has_recovered(pool: &PgPool, lanes: &Lanes, key: Key) -> anyhow::Result<bool> {
     let context = lanes.context();
-    let Some(instance) = instances::get(&mut *pool.acquire().await?, key.tenant, key.instance).await? else {
-        return Ok(false);
-    };
+    let reading = async { instances::get(&mut *pool.acquire().await?, key.tenant, key.instance).await };
+    let Some(instance) = within(PATIENCE, reading).await? else { return Ok(false) };
     let health = health::ask(&context.gateway, &instance).await;
+    within(PATIENCE, note(pool, context, key, health)).await
+}
+
+/// Writes down what was seen of a number; whether it is connected.
+async fn note(pool: &PgPool, context: &Context, key: Key, health: Health) -> anyhow::Result<bool> {
     let mut transaction = pool.begin().await?;
     let is_open = match health {
         Health::Open => {

@@ -15,6 +15,7 @@ use regua_domain::{AttemptId, InstanceId, MessageType, QueueId, Rule, TenantId};
 use regua_evolution::{EvolutionClient, InstanceAddress};
 use regua_store::contacts::Claimed;
 use regua_store::lanes::Lease;
+use regua_store::{PATIENCE, instances, within};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -118,7 +119,7 @@ impl Lane {
                 }
             };
             self.land_all().await;
-            match self.let_go(stop).await {
+            match within(PATIENCE, self.let_go(stop)).await {
                 Ok(LetGo::Gone { next_due_at }) => return next_due_at,
                 Ok(LetGo::Rung) => {}
                 Err(error) => {
@@ -135,7 +136,7 @@ impl Lane {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(500)) => self.hold.is_valid(),
             () = self.context.shutdown.cancelled() => {
-                let _released = self.let_go(Stop::Shutdown).await;
+                let _released = within(PATIENCE, self.let_go(Stop::Shutdown)).await;
                 false
             }
         }
@@ -151,7 +152,7 @@ impl Lane {
                 return Ok(stop);
             }
             if self.hand.is_empty()
-                && let Some(stop) = self.claim(&rules).await?
+                && let Some(stop) = within(PATIENCE, self.claim(&rules)).await?
             {
                 return Ok(stop);
             }
@@ -176,8 +177,9 @@ impl Lane {
         {
             return Ok(Arc::clone(rules));
         }
-        let mut conn = self.context.pool.acquire().await?;
-        let rules = Arc::new(rules::load(&mut conn, self.key.tenant, self.key.instance).await?);
+        let (pool, key) = (&self.context.pool, self.key);
+        let reading = async { rules::load(&mut *pool.acquire().await?, key.tenant, key.instance).await };
+        let rules = Arc::new(within(PATIENCE, reading).await?);
         self.rules = Some((Instant::now(), Arc::clone(&rules)));
         Ok(rules)
     }
@@ -190,9 +192,10 @@ impl Lane {
         match health::ask(&self.context.gateway, &rules.instance).await {
             Health::Open => {
                 if rules.instance.state != "open" {
-                    let mut conn = self.context.pool.acquire().await?;
-                    let now = self.context.clock.now();
-                    regua_store::instances::is_open(&mut conn, self.key.tenant, self.key.instance, now).await?;
+                    let (pool, key, now) = (&self.context.pool, self.key, self.context.clock.now());
+                    let noting =
+                        async { instances::is_open(&mut *pool.acquire().await?, key.tenant, key.instance, now).await };
+                    within(PATIENCE, noting).await?;
                     self.rules = None;
                 }
                 self.seen_open = Some(Instant::now());
@@ -216,7 +219,7 @@ impl Lane {
             Ok(Sent::Done) => Ok(None),
             Ok(Sent::Held { at, rule }) => {
                 self.hand.push_front(contact);
-                self.hold_hand(at, rule).await?;
+                within(PATIENCE, self.hold_hand(at, rule)).await?;
                 Ok(None)
             }
             Ok(Sent::Stopped(stop)) => {

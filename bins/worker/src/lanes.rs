@@ -53,7 +53,8 @@ impl Lanes {
     /// more. When this returns, the ring is durable.
     pub(crate) async fn ring(self: &Arc<Self>, key: Key) -> anyhow::Result<()> {
         let asked_at = Instant::now();
-        let Some(lease) = self.take(key).await? else { return Ok(()) };
+        let taking = regua_store::within(regua_store::PATIENCE, self.take(key));
+        let Some(lease) = taking.await? else { return Ok(()) };
         let hold = Arc::new(Hold::new(lease.epoch, asked_at + self.trusted()));
         self.with_held(|held| held.insert(key, Arc::clone(&hold)));
         let served = Served { lanes: Arc::clone(self), key, epoch: lease.epoch };
@@ -69,7 +70,7 @@ impl Lanes {
     }
 
     /// Takes the lane and settles what its former owner left behind, in one transaction.
-    async fn take(&self, key: Key) -> anyhow::Result<Option<Lease>> {
+    async fn take(&self, key: Key) -> Result<Option<Lease>, sqlx::Error> {
         let Context { pool, settings, clock, .. } = &*self.context;
         let mut transaction = pool.begin().await?;
         let taken = lanes::take(&mut transaction, key.tenant, key.instance, &settings.name, settings.lease).await?;
@@ -123,11 +124,10 @@ impl Lanes {
                 continue;
             }
             let asked_at = Instant::now();
-            let prolonged = match pool.acquire().await {
-                Ok(mut conn) => lanes::heartbeat(&mut conn, &beats_of(&held), settings.lease).await,
-                Err(error) => Err(error),
-            };
-            match prolonged {
+            // One that is not answered must leave time for another.
+            let beating =
+                async { lanes::heartbeat(&mut *pool.acquire().await?, &beats_of(&held), settings.lease).await };
+            match regua_store::within(settings.lease / 3, beating).await {
                 Ok(ours) => self.keep(&held, &ours, asked_at + self.trusted()),
                 Err(error) => tracing::warn!(%error, lanes = held.len(), "a heartbeat failed"),
             }

@@ -127,7 +127,8 @@ impl Group {
         loop {
             let marks: Vec<_> = self.marks.iter().map(|(mark, _)| mark).collect();
             let finishes: Vec<_> = self.finishes.iter().map(|(finish, _)| finish).collect();
-            match flush::flush(pool, worker, &marks, &finishes, clock.now()).await {
+            let flushing = flush::flush(pool, worker, &marks, &finishes, clock.now());
+            match regua_store::within(regua_store::PATIENCE, flushing).await {
                 Ok(marked) => return self.answer(marked),
                 Err(error) if self.len() > 1 && !regua_store::is_unavailable(&error) => {
                     tracing::error!(%error, entries = self.len(), "a group was refused; its entries are tried singly");

@@ -57,7 +57,8 @@ impl Services {
         let pool = self.pool.clone();
         let database: Probe = Arc::new(move || {
             let pool = pool.clone();
-            Box::pin(async move { Ok(regua_store::ping(&mut *pool.acquire().await?).await?) })
+            let asking = async move { regua_store::ping(&mut *pool.acquire().await?).await };
+            Box::pin(async move { Ok(regua_store::within(ACQUIRE_TIMEOUT * 2, asking).await?) })
         });
         let broker = Arc::clone(&self.broker);
         let doorbells: Probe = Arc::new(move || {

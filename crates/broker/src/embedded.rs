@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use regua_store::dead_letters;
 use regua_store::outbox::{self, Held};
+use regua_store::{PATIENCE, dead_letters, within};
 use sqlx::postgres::PgListener;
 use sqlx::{Connection, PgPool};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -36,7 +36,7 @@ impl EmbeddedBroker {
 #[async_trait]
 impl Broker for EmbeddedBroker {
     async fn relay(&self) -> anyhow::Result<Relayed> {
-        outbox::notify(&mut *self.pool.acquire().await?).await?;
+        within(PATIENCE, async { outbox::notify(&mut *self.pool.acquire().await?).await }).await?;
         Ok(Relayed::default())
     }
 
@@ -71,8 +71,8 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) async fn ack(self) -> anyhow::Result<()> {
-        let mut conn = self.pool.acquire().await.context("the doorbell is not acknowledged")?;
-        outbox::done(&mut conn, &[self.held]).await.context("the doorbell is not acknowledged")
+        let noting = async { outbox::done(&mut *self.pool.acquire().await?, &[self.held]).await };
+        within(PATIENCE, noting).await.context("the doorbell is not acknowledged")
     }
 
     /// Where this fails, the hold runs out.
@@ -83,7 +83,7 @@ impl Row {
     }
 
     async fn give_back(self) -> Result<(), sqlx::Error> {
-        outbox::give_back(&mut *self.pool.acquire().await?, &[self.held]).await
+        within(PATIENCE, async { outbox::give_back(&mut *self.pool.acquire().await?, &[self.held]).await }).await
     }
 }
 
@@ -106,7 +106,7 @@ impl Consumer {
         }
     }
 
-    /// A `take` is never dropped half way: rows that it hides would stay hidden until the hold ends.
+    /// A `take` is dropped half way only when the database is away: rows that it hides stay hidden until the hold ends.
     async fn hand_out_until_stopped(&self, news: &Notify) {
         let mut is_away = false;
         while !self.is_stopped() {
@@ -134,12 +134,16 @@ impl Consumer {
     async fn hand_out(&self) -> Result<(), sqlx::Error> {
         while let Some(mut slots) = self.free_slots().await {
             let free = i64::try_from(slots.num_permits()).unwrap_or(1);
-            let mut conn = self.pool.acquire().await?;
-            let taken = outbox::take(&mut conn, &self.routing_keys, free, HOLD).await?;
-            if self.is_stopped() {
-                return outbox::give_back(&mut conn, &taken).await;
-            }
-            drop(conn);
+            let taking = async {
+                let mut conn = self.pool.acquire().await?;
+                let taken = outbox::take(&mut conn, &self.routing_keys, free, HOLD).await?;
+                if self.is_stopped() {
+                    outbox::give_back(&mut conn, &taken).await?;
+                    return Ok(Vec::new());
+                }
+                Ok::<_, sqlx::Error>(taken)
+            };
+            let taken = within(PATIENCE, taking).await?;
             if taken.is_empty() {
                 break;
             }
@@ -147,7 +151,7 @@ impl Consumer {
                 match (Doorbell::from_json(&held.body), slots.split(1)) {
                     (Ok(doorbell), Some(slot)) => self.hand(doorbell, held, slot).await,
                     (Ok(_), None) => {} // more rows than asked for: the hold runs out
-                    (Err(reason), _) => self.bury(&held, &reason).await?,
+                    (Err(reason), _) => within(PATIENCE, self.bury(&held, &reason)).await?,
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
-use regua_store::outbox;
+use regua_store::{PATIENCE, outbox, within};
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -60,15 +60,19 @@ pub(crate) async fn pass(pool: &PgPool, publisher: &Publisher) -> anyhow::Result
     let mut relayed = Relayed::default();
     for _ in 0..BATCHES {
         let session = publisher.session().await?;
-        let held = outbox::take(&mut *pool.acquire().await?, &routing_keys, limit, HOLD).await?;
+        let taking = async { outbox::take(&mut *pool.acquire().await?, &routing_keys, limit, HOLD).await };
+        let held = within(PATIENCE, taking).await?;
         let is_last = held.len() < BATCH;
         if held.is_empty() {
             return Ok(relayed);
         }
         let (confirmed, rest) = session.publish(held).await;
-        let mut conn = pool.acquire().await?;
-        outbox::done(&mut conn, &confirmed).await?;
-        outbox::give_back(&mut conn, &rest).await?;
+        let noting = async {
+            let mut conn = pool.acquire().await?;
+            outbox::done(&mut conn, &confirmed).await?;
+            outbox::give_back(&mut conn, &rest).await
+        };
+        within(PATIENCE, noting).await?;
         relayed.published += confirmed.len();
         ensure!(rest.is_empty(), "RabbitMQ did not take {} of {} doorbells", rest.len(), rest.len() + confirmed.len());
         if is_last {

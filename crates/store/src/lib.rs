@@ -22,4 +22,4 @@ pub mod tenant_configs;
 pub mod tenants;
 pub mod type_defaults;
 
-pub use pool::{MIGRATOR, PoolSettings, is_unavailable, ping, pool};
+pub use pool::{MIGRATOR, PATIENCE, PoolSettings, is_unavailable, ping, pool, within};

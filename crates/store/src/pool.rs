@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
 
 /// The migrations in `migrations/`, built into every binary that links this crate.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+/// How long a piece of work with the database may take: far longer than any needs, and short enough that a worker whose
+/// connection has gone silent begins anew within its lease.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a connection of the pool may take to say that it is alive.
+const ALIVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How a process holds its connections.
 #[derive(Clone, Debug)]
@@ -41,7 +48,32 @@ pub fn pool(settings: &PoolSettings) -> Result<PgPool, sqlx::Error> {
     Ok(PgPoolOptions::new()
         .max_connections(settings.max_connections)
         .acquire_timeout(settings.acquire_timeout)
+        // sqlx would ask, too, but would wait for the answer for ever (when a connection comes back) or for as long as
+        // the caller may wait (when one is taken), and so would not come to the next one.
+        .test_before_acquire(false)
+        .before_acquire(|conn, _| Box::pin(is_alive(conn)))
+        .after_release(|conn, _| Box::pin(is_alive(conn)))
         .connect_lazy_with(options))
+}
+
+/// Whether the connection may be used again; one that may not is closed, and gives its place to a new one.
+async fn is_alive(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    Ok(matches!(tokio::time::timeout(ALIVE_WITHIN, conn.ping()).await, Ok(Ok(()))))
+}
+
+/// Gives work with the database up when it takes too long. Where the network has forgotten a connection without a word,
+/// sqlx waits for its answer for ever; the server's own time-outs cannot be heard then. Whether the work was committed
+/// is unknown, as after any lost connection.
+///
+/// # Errors
+/// The work's, or that the database is away.
+pub async fn within<T, E: From<sqlx::Error>>(
+    bound: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let too_late =
+        |_| sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the database did not answer"));
+    tokio::time::timeout(bound, work).await.map_err(too_late)?
 }
 
 /// Whether the error says that the database is away (or full, or shutting down), and not that the statement was wrong.
