@@ -93,7 +93,8 @@ impl Case<'_> {
     }
 
     fn once(&self) -> Check {
-        let mut check = Check::new("once", "nobody got it twice, unless one resend was allowed and nobody could see the first");
+        let mut check =
+            Check::new("once", "nobody got it twice, unless one resend was allowed and nobody could see the first");
         for contact in &self.evidence.contacts {
             let sent = self.sent(&contact.phone);
             let is_allowed = contact.resends == 1 && sent.len() == 2 && self.could_not_be_seen(contact, &sent[0]);
@@ -164,7 +165,8 @@ impl Case<'_> {
     }
 
     fn nothing_left_over(&self) -> Check {
-        let mut check = Check::new("complete", "no doorbell, lease, open attempt or look is left, and counts are right");
+        let mut check =
+            Check::new("complete", "no doorbell, lease, open attempt or look is left, and counts are right");
         for (what, count) in &self.evidence.leftovers {
             check.look((*count != 0).then(|| format!("{count} {what}")));
         }

@@ -124,7 +124,7 @@ pub const CARDS: &[Card] = &[
 ];
 
 /// The fault, and how long it lasts. None lasts longer than the last look for an unconfirmed message is away.
-pub fn play(card: Card, rng: &mut Rng, scene: Scene) -> (Fault, Duration) {
+pub(super) fn play(card: Card, rng: &mut Rng, scene: Scene) -> (Fault, Duration) {
     let fault = match card {
         Card::Kill(program) => Fault::Kill(program(rng)),
         Card::Freeze(program) => Fault::Freeze(program(rng)),

@@ -69,10 +69,7 @@ const LEFTOVERS: &[(&str, &str)] = &[
     ("open attempts", "select count(*) from attempts where finished_at is null"),
     ("dead letters", "select count(*) from dead_letters"),
     ("looks to come", "select count(*) from attempts a where to_jsonb(a) ->> 'next_look_at' is not null"),
-    (
-        "contacts claimed by nobody",
-        "select count(*) from contacts where status = 'pending' and not claimable",
-    ),
+    ("contacts claimed by nobody", "select count(*) from contacts where status = 'pending' and not claimable"),
 ];
 
 const CONTACTS: &str = "

@@ -91,6 +91,10 @@ impl fmt::Display for Report {
         }
         let verdict = if self.holds() { "everything held" } else { "BROKEN" };
         let (rate, duration, sending) = (self.rate(), self.duration.as_secs(), self.sending.as_secs());
-        write!(f, "\n{verdict}: {} messages, {rate:.0} sends/s over {sending} s, {duration} s in all, seed {}", self.messages, self.seed)
+        write!(
+            f,
+            "\n{verdict}: {} messages, {rate:.0} sends/s over {sending} s, {duration} s in all, seed {}",
+            self.messages, self.seed
+        )
     }
 }

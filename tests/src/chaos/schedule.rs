@@ -24,11 +24,11 @@ pub enum Program {
 }
 
 /// How many of each program run.
-pub const APIS: usize = 2;
+pub(super) const APIS: usize = 2;
 /// Workers.
-pub const WORKERS: usize = 3;
+pub(super) const WORKERS: usize = 3;
 /// Periodics.
-pub const PERIODICS: usize = 2;
+pub(super) const PERIODICS: usize = 2;
 
 impl Program {
     /// Those that talk to the database and the broker.
@@ -99,7 +99,18 @@ pub enum Fault {
     /// Something happens to a way.
     Cut(Link, Cut),
     /// The gateway answers a share of the sends like this; of one number, or of all.
-    Answer { effect: Effect, left: Option<bool>, latency_ms: u64, share: f64, number: Option<usize> },
+    Answer {
+        /// What the sender sees.
+        effect: Effect,
+        /// Whether the message leaves, where the effect leaves that open.
+        left: Option<bool>,
+        /// Waited before anything leaves.
+        latency_ms: u64,
+        /// Of the sends, from 0 to 1.
+        share: f64,
+        /// Which; none: all.
+        number: Option<usize>,
+    },
     /// findMessages sees nothing; of one number, or of all.
     Blind(Option<usize>),
     /// A number is in this state.

@@ -36,11 +36,13 @@ pub(crate) fn name_of(number: usize) -> String {
 /// Whose number it is.
 pub(crate) fn tenant_of(number: usize) -> usize {
     let mut first_of_next = 0;
-    NUMBERS_EACH.iter().position(|count| {
-        first_of_next += count;
-        number < first_of_next
-    })
-    .expect("a number of a tenant")
+    NUMBERS_EACH
+        .iter()
+        .position(|count| {
+            first_of_next += count;
+            number < first_of_next
+        })
+        .expect("a number of a tenant")
 }
 
 /// The numbers of a tenant.

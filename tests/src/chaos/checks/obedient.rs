@@ -27,7 +27,8 @@ pub(super) fn hours(case: &Case) -> Check {
 /// An attempt that was written down before the operator's answer may be held up by a slow gateway or a frozen process;
 /// none may begin after it.
 pub(super) fn stops(case: &Case) -> Check {
-    let mut check = Check::new("obedient", "nothing began after the answer to pause or cancel, and left a second later");
+    let mut check =
+        Check::new("obedient", "nothing began after the answer to pause or cancel, and left a second later");
     let queues = grouped(&case.evidence.contacts, |contact| contact.queue_id.as_str());
     for order in case.orders {
         let until = order.resumed_at.unwrap_or(i64::MAX);

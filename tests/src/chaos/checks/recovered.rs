@@ -49,7 +49,8 @@ pub(super) fn soon(case: &Case) -> Check {
     if p99.is_some_and(|time| time.0 > bound) {
         let begun = case.injected.first().map_or(0, |injected| injected.began);
         let slow = times.iter().rev().take_while(|time| time.0 > bound);
-        check.broken = slow.map(|(took, instance, end)| format!("{instance}: {took} ms from {} ms", end - begun)).collect();
+        check.broken =
+            slow.map(|(took, instance, end)| format!("{instance}: {took} ms from {} ms", end - begun)).collect();
     }
     check
 }
