@@ -76,7 +76,8 @@ pub async fn run(options: &Options) -> Report {
     }
     let erp = Arc::new(Erp::new(stage.apis.clone(), tenants.iter().map(|tenant| tenant.key.clone()).collect()));
     erp.until_answered().await;
-    say(&format!("up after {:?}; sending at {} a minute through {NUMBERS} numbers", started.elapsed(), options.rate()));
+    let (took, rate, seed) = (started.elapsed(), options.rate(), options.seed);
+    say(&format!("up after {took:?}; sending at {rate} a minute through {NUMBERS} numbers, seed {seed}"));
 
     let begun = Instant::now();
     let (injected, sending) = break_and_send(options, &stage, &erp, begun).await;

@@ -52,7 +52,7 @@ pub(crate) struct Erp {
 impl Erp {
     pub(crate) fn new(apis: Vec<String>, keys: Vec<String>) -> Self {
         Self {
-            http: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(),
+            http: reqwest::Client::builder().build().unwrap(),
             apis,
             keys,
             turn: AtomicUsize::new(0),
@@ -65,7 +65,7 @@ impl Erp {
     /// Waits until both APIs answer.
     pub(crate) async fn until_answered(&self) {
         for api in &self.apis {
-            while self.http.get(format!("{api}/readyz")).send().await.is_err() {
+            while self.http.get(format!("{api}/readyz")).timeout(PATIENCE).send().await.is_err() {
                 sleep(Duration::from_millis(100)).await;
             }
         }
@@ -87,7 +87,7 @@ impl Erp {
         let mut posted = Posted { batch: batch.clone(), queue: None, surprise: None, was_replayed: false };
         loop {
             let path = format!("send/{}", batch.message_type);
-            match self.call(batch.tenant, &path, &body).await {
+            match self.call(batch.tenant, &path, &body, batch.gives_up_after.unwrap_or(PATIENCE)).await {
                 Some((202 | 200, answer)) => {
                     let taken = answer["accepted"].as_u64() == u64::try_from(batch.contacts).ok();
                     let queue = answer["queue_id"].as_str().map(str::to_owned);
@@ -102,7 +102,7 @@ impl Erp {
                         return posted;
                     }
                 }
-                None | Some((500..=599, _)) if batch.is_given_up => return posted,
+                None | Some((503, _)) if batch.gives_up_after.is_some() => return posted,
                 None | Some((503, _)) => sleep(Duration::from_millis(300)).await,
                 Some((status, answer)) => {
                     posted.surprise = Some(format!("it was answered {status} {answer}"));
@@ -144,7 +144,8 @@ impl Erp {
     /// Until it is answered; whether the queue obeys (and not: 409, it is past that).
     async fn control(&self, tenant: usize, queue: &str, action: &str) -> bool {
         loop {
-            match self.call(tenant, &format!("queue/{queue}/control"), &json!({ "action": action })).await {
+            let path = format!("queue/{queue}/control");
+            match self.call(tenant, &path, &json!({ "action": action }), PATIENCE).await {
                 Some((200, _)) => return true,
                 Some((409, _)) => return false,
                 _ => sleep(Duration::from_millis(300)).await,
@@ -153,11 +154,11 @@ impl Erp {
     }
 
     /// One call, at the API whose turn it is; none where no answer came.
-    async fn call(&self, tenant: usize, path: &str, body: &Value) -> Option<(u16, Value)> {
+    async fn call(&self, tenant: usize, path: &str, body: &Value, patience: Duration) -> Option<(u16, Value)> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let url = format!("{}/api/v1/billing/{path}", self.apis[turn % self.apis.len()]);
         let request = self.http.post(url).header("X-Billing-API-Key", &self.keys[tenant]).json(body);
-        let answer = request.send().await.ok()?;
+        let answer = request.timeout(patience).send().await.ok()?;
         let status = answer.status().as_u16();
         let bytes = answer.bytes().await.ok()?;
         Some((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))

@@ -26,11 +26,14 @@ pub(crate) struct Injected {
     pub(crate) ended: i64,
 }
 
-/// Does all of them.
+/// Does all of them; not those of a broker that is not there.
 pub(crate) async fn all(stage: &Arc<Stage>, schedule: Vec<Planned>, begun: Instant) -> Vec<Injected> {
     let mut turns: HashMap<String, Arc<Mutex<()>>> = HashMap::new();
     let mut running = JoinSet::new();
     for (id, planned) in schedule.into_iter().enumerate() {
+        if stage.broker.is_none() && planned.fault.is_of_the_broker() {
+            continue;
+        }
         let turn = Arc::clone(turns.entry(planned.fault.concerns()).or_default());
         running.spawn(one(Arc::clone(stage), id, planned, begun, turn));
     }
@@ -88,7 +91,8 @@ async fn database(stage: &Stage, fault: &Fault, lasts: Duration) {
 }
 
 async fn broker(stage: &Stage, fault: &Fault, lasts: Duration) {
-    let mut server = stage.broker.lock().await;
+    let Some(server) = &stage.broker else { return };
+    let mut server = server.lock().await;
     match fault {
         Fault::KillBroker => server.kill().await,
         Fault::FreezeBroker => server.freeze().await,

@@ -31,8 +31,8 @@ pub(crate) struct Batch {
     pub(crate) contacts: usize,
     /// When it is posted, from the beginning of the run.
     pub(crate) at: Duration,
-    /// Its ERP does not try again when the first try fails.
-    pub(crate) is_given_up: bool,
+    /// Its ERP hangs up after so long, perhaps in the middle of it, and does not try again.
+    pub(crate) gives_up_after: Option<Duration>,
     /// It is posted once more after it was taken.
     pub(crate) is_repeated: bool,
     pub(crate) control: Control,
@@ -55,7 +55,7 @@ pub(crate) fn batches(seed: u64, messages: usize, over: Duration) -> Vec<Batch> 
                 first,
                 contacts: size.min(messages - first),
                 at: over.mul_f64(n as f64 / count as f64),
-                is_given_up: rng.u8(..20) == 0,
+                gives_up_after: (rng.u8(..20) == 0).then(|| Duration::from_millis(rng.u64(1..80))),
                 is_repeated: rng.u8(..10) == 0,
                 control: control(&mut rng),
             }

@@ -155,6 +155,11 @@ impl Fault {
         }
     }
 
+    /// Whether it is about RabbitMQ, or the way to it.
+    pub(super) fn is_of_the_broker(&self) -> bool {
+        matches!(self, Self::KillBroker | Self::WipeBroker | Self::FreezeBroker | Self::Cut(Link::Broker(_), _))
+    }
+
     /// How long it takes after its end until what it concerns is back.
     fn aftermath(&self) -> Duration {
         match self {

@@ -39,7 +39,8 @@ pub(crate) struct Stage {
     /// The ways with a proxy in them.
     pub(crate) proxies: HashMap<Link, Proxy>,
     pub(crate) database: Mutex<Postgres>,
-    pub(crate) broker: Mutex<Rabbit>,
+    /// None: the fleet has the broker inside PostgreSQL.
+    pub(crate) broker: Option<Mutex<Rabbit>>,
     pub(crate) controls: Controls,
     /// Where the APIs listen.
     pub(crate) apis: Vec<String>,
@@ -50,7 +51,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts the servers and makes the proxies; the programs come by `start`.
     pub(crate) async fn set(binary: &Path, folder: PathBuf) -> Self {
-        let (database, broker) = tokio::join!(Postgres::start(), Rabbit::start());
+        let (database, broker) = tokio::join!(Postgres::start(), broker());
         let pool = regua_store::pool(&PoolSettings {
             database_url: database.url(),
             application_name: "regua-chaos",
@@ -69,7 +70,7 @@ impl Stage {
             folder,
             pool,
             database: Mutex::new(database),
-            broker: Mutex::new(broker),
+            broker: broker.map(Mutex::new),
         };
         stage.prepare(gateway_port).await;
         stage
@@ -87,21 +88,27 @@ impl Stage {
             let proxy = Proxy::to(&format!("127.0.0.1:{gateway_port}"), true).await;
             self.proxies.insert(Link::Gateway(tenant), proxy);
         }
-        let (database, broker) = (self.database.lock().await.url(), self.broker.lock().await.url());
+        let database = self.database.lock().await.url();
+        let broker = match &self.broker {
+            Some(broker) => Some(broker.lock().await.url()),
+            None => None,
+        };
         for program in Program::fleet() {
             let (to_database, database) = Proxy::before(&database, true).await;
-            let (to_broker, broker) = Proxy::before(&broker, true).await;
             self.proxies.insert(Link::Database(program), to_database);
-            self.proxies.insert(Link::Broker(program), to_broker);
-            let environment = self.environment(program, database, broker);
+            let mut environment = self.environment(program, database);
+            if let Some(broker) = &broker {
+                let (to_broker, broker) = Proxy::before(broker, true).await;
+                self.proxies.insert(Link::Broker(program), to_broker);
+                environment.push(("AMQP_URL", broker));
+            }
             self.slots.insert(program, Slot { environment, process: Mutex::default() });
         }
     }
 
-    fn environment(&mut self, program: Program, database: String, broker: String) -> Vec<(&'static str, String)> {
+    fn environment(&mut self, program: Program, database: String) -> Vec<(&'static str, String)> {
         let mut environment = vec![
             ("DATABASE_URL", database),
-            ("AMQP_URL", broker),
             ("RUST_LOG", "warn,lapin=off".to_owned()),
             ("HOSTNAME", program.to_string()),
             ("SHUTDOWN_GRACE_SECONDS", "10".to_owned()),
@@ -186,12 +193,18 @@ impl Stage {
             let log = std::fs::read_to_string(self.folder.join(format!("{program}.log"))).unwrap_or_default();
             let lines: Vec<_> = log.lines().collect();
             let _written = writeln!(told, "--- {program}: {} lines", lines.len());
-            for line in &lines[lines.len().saturating_sub(15)..] {
+            for line in &lines[lines.len().saturating_sub(5)..] {
                 let _written = writeln!(told, "{line}");
             }
         }
         told
     }
+}
+
+/// RabbitMQ, unless it is not wanted (`BROKER=embedded`) or not installed.
+async fn broker() -> Option<Rabbit> {
+    let is_embedded = std::env::var("BROKER").is_ok_and(|broker| broker == "embedded");
+    if is_embedded { None } else { Rabbit::try_start().await }
 }
 
 impl Drop for Stage {
