@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -116,10 +117,11 @@ async fn forward(mut inbound: TcpStream, mut network: watch::Receiver<Network>) 
     let Ok(mut outbound) = TcpStream::connect(&at_first.target).await else { return };
     let (from_client, to_client) = inbound.split();
     let (from_server, to_server) = outbound.split();
+    let has_lost = AtomicBool::new(false);
     let to_and_fro = async {
         tokio::join!(
-            pump(from_client, to_server, network.clone(), Some(at_first.half_closes)),
-            pump(from_server, to_client, network.clone(), None),
+            pump(from_client, to_server, network.clone(), &has_lost, Some(at_first.half_closes)),
+            pump(from_server, to_client, network.clone(), &has_lost, None),
         )
     };
     let mut watched = network.clone();
@@ -140,18 +142,17 @@ async fn pump(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     mut network: watch::Receiver<Network>,
+    has_lost: &AtomicBool,
     half_closes: Option<u64>,
 ) {
     let mut buffer = vec![0; 16 * 1024];
-    let mut has_lost = false;
     loop {
         let read = tokio::select! {
             read = from.read(&mut buffer) => read.unwrap_or(0),
             _ = network.wait_for(|now| half_closes.is_some_and(|before| now.half_closes != before)) => 0,
         };
         let Network { delay, swallows, .. } = *network.borrow();
-        has_lost |= swallows;
-        if has_lost {
+        if has_lost.fetch_or(swallows, Ordering::Relaxed) || swallows {
             // The end is lost, too: nobody is told of it.
             if read == 0 {
                 return std::future::pending().await;
