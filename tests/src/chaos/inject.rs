@@ -112,15 +112,7 @@ async fn network(stage: &Stage, link: Link, cut: Cut, lasts: Duration) {
         Cut::HalfClose => return proxy.half_close(),
     }
     sleep(lasts).await;
-    match cut {
-        Cut::Close => proxy.open(),
-        Cut::DropSilently => {
-            proxy.heal();
-            // The other side is told at last that its connection is not known any more.
-            proxy.reset();
-        }
-        _ => proxy.heal(),
-    }
+    if cut == Cut::Close { proxy.open() } else { proxy.heal() }
 }
 
 fn at_the_gateway(fault: &Fault, id: usize) -> GatewayFault {

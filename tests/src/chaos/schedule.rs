@@ -10,6 +10,10 @@ use regua_sandbox::{Effect, InstanceState};
 /// Between the beginnings of two faults, on average.
 const STEP: Duration = Duration::from_secs(2);
 
+/// After so many faults nothing happens for a while, so that recovery can be seen to its end.
+const BETWEEN_CALMS: usize = 20;
+const CALM: Duration = Duration::from_secs(10);
+
 /// A program of the fleet, or its gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Program {
@@ -65,7 +69,7 @@ pub enum Link {
 pub enum Cut {
     /// Connections are closed, new ones too.
     Close,
-    /// Everything goes into nothing, and nobody is told.
+    /// Everything goes into nothing, and nobody is told; a connection that lost something stays silent for ever.
     DropSilently,
     /// Everything comes later.
     Delay,
@@ -192,7 +196,12 @@ pub struct Scene {
 
 /// How long so many faults take.
 pub fn span(faults: usize) -> Duration {
-    (STEP * u32::try_from(faults).unwrap_or(u32::MAX)).max(Duration::from_secs(10))
+    beginning_of(faults).max(Duration::from_secs(10))
+}
+
+fn beginning_of(fault: usize) -> Duration {
+    let times = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    STEP * times(fault) + CALM * times(fault / BETWEEN_CALMS)
 }
 
 /// The faults of a run, by time. Every kind comes before any comes again.
@@ -208,7 +217,7 @@ pub fn schedule(seed: u64, faults: usize, scene: Scene) -> Vec<Planned> {
             }
             let card = deck.pop().unwrap_or(super::deck::CARDS[0]);
             let (fault, lasts) = super::deck::play(card, &mut rng, scene);
-            let wanted = STEP * u32::try_from(n).unwrap_or(0) + STEP.mul_f64(rng.f64());
+            let wanted = beginning_of(n) + STEP.mul_f64(rng.f64());
             let free_at = free_at.entry(fault.concerns()).or_default();
             let at = wanted.max(*free_at);
             *free_at = at + lasts + fault.aftermath();

@@ -20,7 +20,7 @@ pub(super) fn soon(case: &Case) -> Check {
     let bound = 2 * case.lease + BESIDES;
     let gaps = gaps(case);
     let stopped: HashSet<_> = case.orders.iter().map(|order| order.queue.as_str()).collect();
-    let mut times = Vec::new();
+    let (mut times, mut cut_short) = (Vec::new(), 0);
     for (instance, contacts) in grouped(&case.evidence.contacts, |contact| contact.instance.as_str()) {
         let lane = Lane::of(case, instance, &contacts, &stopped);
         for (end, next) in &gaps {
@@ -30,7 +30,7 @@ pub(super) fn soon(case: &Case) -> Check {
                     Some(at) => times.push((at - end, instance, *end)),
                     // The next fault came before; that tells something only where it came late.
                     None if next - end > bound => times.push((next - end, instance, *end)),
-                    None => {}
+                    None => cut_short += 1,
                 }
             }
         }
@@ -39,7 +39,8 @@ pub(super) fn soon(case: &Case) -> Check {
     let p99 = times.get((times.len() * 99 / 100).min(times.len().saturating_sub(1)));
     let quantile = |share: usize| times.get(times.len() * share / 100).map_or(0, |time| time.0);
     let what = format!(
-        "99 of 100 waiting numbers send again within {bound} ms of a fault's end: median {} ms, p99 {} ms, worst {} ms",
+        "99 of 100 waiting numbers send again within {bound} ms of a fault's end: median {} ms, p99 {} ms, worst {} ms \
+         ({cut_short} more were cut short by the next fault)",
         quantile(50),
         p99.map_or(0, |time| time.0),
         times.last().map_or(0, |time| time.0)
