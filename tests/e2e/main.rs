@@ -11,6 +11,7 @@ mod killed;
 mod main_path;
 mod openapi;
 mod plan;
+mod reconcile;
 mod scenarios;
 mod servers;
 mod stress;

@@ -1,7 +1,5 @@
 //! The seven scenarios of seed 003, through the real parts. (The worker that is killed is in `killed`.)
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 use regua_sandbox::{Effect, Fault, InstanceState};
 use regua_store::business_hours;
@@ -154,31 +152,6 @@ async fn a_temporary_failure_is_tried_again_later_and_a_lasting_one_fails() {
     assert_eq!((&contacts[1]["attempts"], &contacts[1]["status"]), (&json!(3), &json!("failed")));
     assert_eq!(contacts[1]["reason"], "lookup_timed_out");
     fleet.assert_each_left_once(2);
-    fleet.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_may_have_left_is_unconfirmed_and_never_sent_again() {
-    let options = FleetOptions { send_timeout: Duration::from_secs(1), ..FleetOptions::default() };
-    let (fleet, _, erp) = Fleet::with(options, TenantOptions::default()).await;
-    let effects =
-        [Effect::ReplyLost, Effect::Hang, Effect::TimedOut400, Effect::Database400, Effect::Html502, Effect::Empty201];
-    let faults = effects
-        .iter()
-        .enumerate()
-        .map(|(n, effect)| Fault { number: Some(number("lote-a", n)), ..Fault::every_send(*effect) });
-    fleet.sandbox.set_faults(faults.collect()).unwrap();
-    let queue = erp.accepted("overdue", &batch("lote-a", effects.len() + 1)).await;
-    let done = erp.until(&queue, "completed").await;
-    assert_eq!((&done["unconfirmed"], &done["sent"]), (&json!(effects.len()), &json!(1)), "{done:#}");
-    fleet.sandbox.set_faults(Vec::new()).unwrap();
-    fleet.hands.set(fleet.clock.now() + TimeDelta::hours(3));
-    let other = erp.accepted("overdue", &batch("lote-b", 1)).await;
-    erp.until(&other, "completed").await;
-    for contact in &erp.contacts(&queue).await[..effects.len()] {
-        assert_eq!((&contact["status"], &contact["attempts"]), (&json!("unconfirmed"), &json!(1)), "{contact:#}");
-    }
-    assert!(fleet.sent_by_number().values().all(|count| *count == 1));
     fleet.end().await;
 }
 

@@ -13,9 +13,9 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("regua-evolution", &["regua-domain"]),
     ("regua-boot", &["regua-broker", "regua-store"]),
     ("regua-sandbox", &[]),
-    ("regua-api", &["regua-boot", "regua-broker", "regua-store", "regua-domain"]),
+    ("regua-api", &["regua-boot", "regua-broker", "regua-evolution", "regua-store", "regua-domain"]),
     ("regua-worker", &["regua-boot", "regua-broker", "regua-evolution", "regua-store", "regua-domain"]),
-    ("regua-periodic", &["regua-boot", "regua-broker", "regua-store", "regua-domain"]),
+    ("regua-periodic", &["regua-boot", "regua-broker", "regua-evolution", "regua-store", "regua-domain"]),
     (
         "regua",
         &[

@@ -65,6 +65,19 @@ impl Client {
         self.call(Method::POST, &format!("/api/v1/billing/queue/{queue}/control"), Some(&body)).await
     }
 
+    /// One contact with all its tries, by its id or its reference.
+    pub async fn contact(&self, contact: &str) -> Value {
+        let answer = self.call(Method::GET, &format!("/api/v1/billing/contact/{contact}"), None).await;
+        assert_eq!(answer.status, StatusCode::OK, "{:#}", answer.body);
+        answer.body
+    }
+
+    /// What a person says of an unconfirmed contact.
+    pub async fn verdict(&self, contact: &str, verdict: &str) -> Answer {
+        let body = serde_json::json!({ "verdict": verdict, "said_by": "Ana" });
+        self.call(Method::POST, &format!("/api/v1/billing/contact/{contact}/verdict"), Some(&body)).await
+    }
+
     /// All contacts of a queue, over as many pages as it takes.
     pub async fn contacts(&self, queue: &str) -> Vec<Value> {
         let mut all = Vec::new();

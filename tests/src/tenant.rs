@@ -28,6 +28,8 @@ pub struct TenantOptions {
     pub variations: Vec<&'static str>,
     /// Messages a day of every number.
     pub daily_cap: Option<i32>,
+    /// Types of which an unconfirmed contact is sent once more.
+    pub resend_unconfirmed: Vec<MessageType>,
 }
 
 impl Default for TenantOptions {
@@ -41,6 +43,7 @@ impl Default for TenantOptions {
             instances: vec!["matriz".to_owned()],
             variations: vec!["Olá {{primeiro_nome}}, sua fatura espera por você. Ref. {{referencia}}"],
             daily_cap: None,
+            resend_unconfirmed: vec![MessageType::Upcoming, MessageType::Notification],
         }
     }
 }
@@ -71,6 +74,7 @@ impl Tenant {
         config.jitter_percent = options.jitter;
         config.max_attempts = options.max_attempts;
         config.daily_cap = options.daily_cap;
+        config.resend_unconfirmed.clone_from(&options.resend_unconfirmed);
         tenant_configs::put(conn, id, &config).await.unwrap();
         let hours: Vec<_> = DEFAULT_HOURS
             .iter()

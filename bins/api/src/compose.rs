@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use regua_domain::{
-    ContactDetails, ContactId, PhoneKind, Reference, RenderError, Variables, VariablesSchema, Variations,
+    ContactDetails, ContactId, PhoneKind, Reference, RenderError, TenantId, Variables, VariablesSchema, Variations,
 };
 use regua_store::contacts::NewContacts;
 use serde::Serialize;
@@ -56,8 +56,12 @@ pub(crate) struct Recipe {
     pub(crate) variations: Variations,
     /// What the template demands of the contacts' own variables.
     pub(crate) schema: Option<VariablesSchema>,
+    /// Whose messages they are.
+    pub(crate) tenant: TenantId,
     /// The tenant's name.
     pub(crate) company: String,
+    /// The number of the first contact's reference; the others' follow it.
+    pub(crate) first_reference: u64,
     /// The tenant's date on which the batch is expected to go.
     pub(crate) today: NaiveDate,
     /// For the contacts' ids.
@@ -80,9 +84,9 @@ pub(crate) struct Composed {
 pub(crate) fn compose(recipe: &Recipe, sent: Vec<Option<Value>>) -> Composed {
     let mut composed = Composed::default();
     let is_doubled = doubled(&sent);
-    for (index, (sent, is_doubled)) in sent.into_iter().zip(is_doubled).enumerate() {
+    for ((index, sent), is_doubled) in sent.into_iter().enumerate().zip(is_doubled) {
         let external_id = external_id_of(sent.as_ref()).map(shown_id);
-        let made = if is_doubled { Err(recipe.doubled()) } else { recipe.message(sent) };
+        let made = if is_doubled { Err(recipe.doubled()) } else { recipe.message(index as u64, sent) };
         match made {
             Ok(message) => composed.take(index, message, recipe),
             Err(Refusal { field, code, message }) => {
@@ -114,11 +118,11 @@ struct Message {
 }
 
 impl Recipe {
-    fn message(&self, sent: Option<Value>) -> Result<Message, Refusal> {
+    fn message(&self, index: u64, sent: Option<Value>) -> Result<Message, Refusal> {
         let contact = self.reader.read(sent)?;
         self.check_schema(&contact)?;
         let contact_id = ContactId::new(self.now);
-        let reference = Reference::for_contact(contact_id);
+        let reference = Reference::nth(self.tenant, self.first_reference.wrapping_add(index));
         let details = ContactDetails {
             name: &contact.name,
             phone: &contact.phone,
@@ -129,7 +133,7 @@ impl Recipe {
         };
         let variables = Variables::new(&details, &contact.variables, self.today);
         let (variation, template) = self.variations.choose(&self.variation_key(&contact));
-        let text = template.render(&variables).map_err(|error| self.unrendered(&error))?;
+        let text = template.message(&variables, reference).map_err(|error| self.unrendered(&error))?;
         Ok(Message { contact, contact_id, reference, variation, text })
     }
 

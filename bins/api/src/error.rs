@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 pub(crate) use document::{
-    BatchProblems, ContactProblems, ControlProblems, ListProblems, ProblemDocument, QueueProblems, document,
+    BatchProblems, ContactProblems, ControlProblems, ListProblems, ProblemDocument, QueueProblems, WebhookProblems,
+    document,
 };
 
 /// The status of a batch that was taken.
@@ -62,6 +63,8 @@ codes! {
     ApiKeyExpired = "api_key_expired", UNAUTHORIZED;
     /// A limit of the tenant's plan is reached. Reserved.
     QuotaExceeded = "quota_exceeded", PAYMENT_REQUIRED;
+    /// A webhook without the secret of its number.
+    WebhookSecretInvalid = "webhook_secret_invalid", UNAUTHORIZED;
     /// The key may not be used from that address.
     IpNotAllowed = "ip_not_allowed", FORBIDDEN;
     /// The key may not send that type.

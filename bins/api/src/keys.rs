@@ -35,6 +35,19 @@ pub fn generate(random: &[u8; RANDOM_BYTES]) -> GeneratedKey {
     GeneratedKey { text: format!("{SCHEME}{lookup_prefix}_{secret}"), secret_hash: hash(&secret), lookup_prefix }
 }
 
+/// The secret that a number's webhooks carry, and its SHA-256. The bytes must come from a source that nobody can guess.
+pub fn webhook_secret(random: &[u8; SECRET_BYTES]) -> (String, [u8; 32]) {
+    let secret = URL_SAFE_NO_PAD.encode(random);
+    let hash = hash(&secret);
+    (secret, hash)
+}
+
+/// Whether a secret has this hash, in the same time where there is none.
+pub fn has_hash(secret: &str, stored: Option<&[u8]>) -> bool {
+    let is_equal = hash(secret).ct_eq(stored.unwrap_or(&[0; 32]));
+    bool::from(is_equal) && stored.is_some()
+}
+
 /// A key as a caller sent it, of the right form; whether it is anybody's is another question.
 pub struct ParsedKey<'a> {
     /// What finds the row.
@@ -56,9 +69,7 @@ impl<'a> ParsedKey<'a> {
     /// Whether the secret has this hash. It takes as long where no row was found and there is nothing to compare with, so
     /// that time does not tell which prefixes exist.
     pub fn has_hash(&self, stored: Option<&[u8]>) -> bool {
-        let hash = hash(self.secret);
-        let is_equal = hash.ct_eq(stored.unwrap_or(&[0; 32]));
-        bool::from(is_equal) && stored.is_some()
+        has_hash(self.secret, stored)
     }
 }
 

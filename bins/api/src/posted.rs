@@ -40,20 +40,27 @@ impl FromRequest<Context> for Posted {
 impl Posted {
     async fn read(parts: &mut Parts, stream: &mut BodyDataStream, context: &Context) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, context).await?;
-        if !is_json(&parts.headers) {
-            return Err(Problem::of(Code::UnsupportedMediaType));
-        }
         let limit = context.settings.max_body_bytes;
-        if announced_length(&parts.headers).is_some_and(|length| length > limit) {
-            return Err(too_large(&caller, limit));
-        }
-        let read = tokio::time::timeout(context.settings.body_timeout, read_up_to(stream, limit)).await;
-        let body = read.map_err(|_| Problem::of(Code::BodyTimeout))??;
-        match body {
-            Some(body) => Ok(Self { caller, body }),
-            None => Err(too_large(&caller, limit)),
-        }
+        let body = read_json(&parts.headers, stream, context, limit).await?;
+        body.map(|body| Self { body, caller: caller.clone() }).ok_or_else(|| too_large(&caller, limit))
     }
+}
+
+/// A body that is said to be JSON; none where it is longer than `limit`.
+pub(crate) async fn read_json(
+    headers: &HeaderMap,
+    stream: &mut BodyDataStream,
+    context: &Context,
+    limit: usize,
+) -> Result<Option<Vec<u8>>, Problem> {
+    if !is_json(headers) {
+        return Err(Problem::of(Code::UnsupportedMediaType));
+    }
+    if announced_length(headers).is_some_and(|length| length > limit) {
+        return Ok(None);
+    }
+    let read = tokio::time::timeout(context.settings.body_timeout, read_up_to(stream, limit)).await;
+    read.map_err(|_| Problem::of(Code::BodyTimeout))?
 }
 
 /// The body; none where it is longer than `limit`.

@@ -1,9 +1,11 @@
 //! The routes of the public contract, each resource with its types and handlers in one file.
 
+mod contact;
 mod contacts;
 mod queue;
 mod queues;
 mod send;
+mod webhooks;
 
 use std::num::ParseIntError;
 
@@ -24,8 +26,8 @@ const HIGHEST_LIMIT: i64 = 1000;
 
 /// All of them.
 pub(crate) fn router() -> OpenApiRouter<Context> {
-    let billing = send::router().merge(queue::router()).merge(contacts::router()).merge(queues::router());
-    OpenApiRouter::new().nest(BASE, billing)
+    let queues = queue::router().merge(contacts::router()).merge(queues::router());
+    OpenApiRouter::new().nest(BASE, send::router().merge(queues).merge(contact::router())).merge(webhooks::router())
 }
 
 /// The queue that a path names; what is no id at all names nothing.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
+use regua_domain::LookSchedule;
 
 use crate::PeriodicSettings;
 
@@ -26,12 +27,17 @@ pub struct Config {
     /// Seconds after which a number that is down is looked at again
     #[arg(long, env = "INSTANCE_RECHECK_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub instance_recheck_seconds: u64,
+    /// Seconds after which an attempt of unknown outcome is looked for in the gateway's history, again and again; after
+    /// the last look it waits for a person, or is sent once more where the tenant allows it
+    #[arg(long, env = "UNCONFIRMED_LOOKS_SECONDS", default_value_t = LookSchedule::default())]
+    pub unconfirmed_looks_seconds: LookSchedule,
 }
 
 impl Config {
     /// Periodic's settings.
     pub fn settings(&self) -> PeriodicSettings {
         let recheck_after = Duration::from_secs(self.instance_recheck_seconds);
-        PeriodicSettings { recheck_after, ..PeriodicSettings::default() }
+        let looks = self.unconfirmed_looks_seconds.clone();
+        PeriodicSettings { recheck_after, looks, ..PeriodicSettings::default() }
     }
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use regua_boot::{Clock, Metrics, Services};
 use regua_broker::Broker;
+use regua_domain::LookSchedule;
+use regua_evolution::{ClientSettings, EvolutionClient};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -29,6 +31,8 @@ pub struct Periodic {
     pub clock: Clock,
     /// The process's metrics.
     pub metrics: Metrics,
+    /// The gateway, to look for what may have left.
+    pub gateway: EvolutionClient,
     /// The rest.
     pub settings: PeriodicSettings,
 }
@@ -40,11 +44,13 @@ pub struct PeriodicSettings {
     pub every: Duration,
     /// How long after a number was found down it is looked at again.
     pub recheck_after: Duration,
+    /// When an attempt of unknown outcome is looked for.
+    pub looks: LookSchedule,
 }
 
 impl Default for PeriodicSettings {
     fn default() -> Self {
-        Self { every: Duration::from_secs(1), recheck_after: Duration::from_secs(60) }
+        Self { every: Duration::from_secs(1), recheck_after: Duration::from_secs(60), looks: LookSchedule::default() }
     }
 }
 
@@ -54,6 +60,7 @@ pub(crate) struct Context {
     pub(crate) pool: PgPool,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
+    pub(crate) gateway: EvolutionClient,
     pub(crate) settings: PeriodicSettings,
     /// Wakes the relay after a pass that rang.
     pub(crate) rang: Arc<Notify>,
@@ -69,11 +76,13 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     let shutdown = regua_boot::on_signal()?;
     let metrics = Metrics::new()?;
     let services = Services::open("regua-periodic", &config.database, &config.broker)?;
+    let gateway = EvolutionClient::new(ClientSettings::default())?;
     let listener = TcpListener::bind(("0.0.0.0", config.metrics_port)).await?;
     let routes = regua_boot::health_routes(metrics.clone(), services.probes());
     let health = tokio::spawn(regua_boot::serve(listener, routes, shutdown.clone()));
     let Services { pool, broker } = services;
-    run(Periodic { pool, broker, clock: Clock::system(), metrics, settings: config.settings() }, shutdown).await?;
+    run(Periodic { pool, broker, clock: Clock::system(), metrics, gateway, settings: config.settings() }, shutdown)
+        .await?;
     health.await?
 }
 
@@ -82,12 +91,12 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
 /// # Errors
 /// When one of them panicked.
 pub async fn run(periodic: Periodic, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Periodic { pool, broker, clock, metrics, settings } = periodic;
+    let Periodic { pool, broker, clock, metrics, gateway, settings } = periodic;
     let rang = Arc::new(Notify::new());
     let relay = regua_broker::run_relay(broker, Arc::clone(&rang), settings.every, shutdown.clone());
     let mut running = tokio::task::JoinSet::new();
     running.spawn(relay);
-    let context = Context { pool, clock, metrics, settings, rang };
+    let context = Context { pool, clock, metrics, gateway, settings, rang };
     for reconciler in reconcilers::ALL {
         running.spawn(repeat(reconciler, context.clone(), shutdown.clone()));
     }

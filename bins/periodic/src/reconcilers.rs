@@ -1,4 +1,8 @@
-//! The reconcilers, and what they have in common: a transaction, an advisory lock, a bound.
+//! The reconcilers, and what they have in common: a bound, and either one transaction under an advisory lock, or (those that
+//! ask the gateway, which must never happen inside a transaction) rows that are taken for a while.
+
+mod unconfirmed;
+mod webhooks;
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -7,7 +11,7 @@ use chrono::{DateTime, Utc};
 use regua_broker::{Doorbell, DoorbellKind, ring_all};
 use regua_domain::{QueueId, TenantId};
 use regua_store::queues::Woken;
-use regua_store::{advisory_locks, instances, lanes, outbox, queues};
+use regua_store::{PATIENCE, advisory_locks, instances, lanes, outbox, queues, within};
 use sqlx::PgConnection;
 
 use crate::Context;
@@ -18,7 +22,10 @@ const BOUND: i64 = 500;
 /// For how long a lane that was rung for is not rung for again.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// A pass inside one transaction.
 type Pass = for<'a> fn(&'a mut PgConnection, &'a Context) -> Repaired<'a>;
+/// A pass that opens its own transactions.
+type Round = for<'a> fn(&'a Context) -> Repaired<'a>;
 type Repaired<'a> = Pin<Box<dyn Future<Output = anyhow::Result<u64>> + Send + 'a>>;
 
 /// One of them.
@@ -26,41 +33,59 @@ pub(crate) struct Reconciler {
     pub(crate) name: &'static str,
     /// It passes at every so many beats of periodic.
     pub(crate) every_passes: u32,
-    /// Names the advisory lock.
-    lock: i32,
-    pass: Pass,
+    work: Work,
+}
+
+enum Work {
+    /// In one transaction, by one replica at a time: the number names the advisory lock.
+    Alone(i32, Pass),
+    /// In one transaction, by every replica, because it is about the replica itself.
+    Each(Pass),
+    /// In transactions of its own; what it takes, others leave alone for a while.
+    Shared(Round),
 }
 
 /// All of them.
 pub(crate) static ALL: &[Reconciler] = &[
-    Reconciler { name: "scheduled_batches", every_passes: 1, lock: 1, pass: |c, x| Box::pin(scheduled_batches(c, x)) },
-    Reconciler { name: "resume_at_hour", every_passes: 1, lock: 2, pass: |c, x| Box::pin(resume_at_hour(c, x)) },
-    Reconciler { name: "stale_leases", every_passes: 2, lock: 3, pass: |c, x| Box::pin(stale_leases(c, x)) },
-    Reconciler { name: "unattended_lanes", every_passes: 2, lock: 4, pass: |c, x| Box::pin(unattended_lanes(c, x)) },
-    Reconciler { name: "instance_recovery", every_passes: 1, lock: 5, pass: |c, x| Box::pin(instance_recovery(c, x)) },
-    Reconciler { name: "completion", every_passes: 5, lock: 6, pass: |c, x| Box::pin(completion(c, x)) },
-    Reconciler { name: "gauges", every_passes: 5, lock: 7, pass: |c, x| Box::pin(gauges(c, x)) },
+    alone("scheduled_batches", 1, 1, |c, x| Box::pin(scheduled_batches(c, x))),
+    alone("resume_at_hour", 1, 2, |c, x| Box::pin(resume_at_hour(c, x))),
+    alone("stale_leases", 2, 3, |c, x| Box::pin(stale_leases(c, x))),
+    alone("unattended_lanes", 2, 4, |c, x| Box::pin(unattended_lanes(c, x))),
+    alone("instance_recovery", 1, 5, |c, x| Box::pin(instance_recovery(c, x))),
+    alone("completion", 5, 6, |c, x| Box::pin(completion(c, x))),
+    Reconciler { name: "gauges", every_passes: 5, work: Work::Each(|c, x| Box::pin(gauges(c, x))) },
+    Reconciler { name: "unconfirmed", every_passes: 1, work: Work::Shared(|x| Box::pin(unconfirmed::round(x))) },
+    Reconciler { name: "webhooks", every_passes: 1, work: Work::Shared(|x| Box::pin(webhooks::round(x))) },
 ];
 
-impl Reconciler {
-    /// One pass, in one transaction; nothing when another replica is at it.
-    pub(crate) async fn pass(&self, context: &Context) -> anyhow::Result<u64> {
-        regua_store::within(regua_store::PATIENCE, self.pass_whole(context)).await
-    }
+const fn alone(name: &'static str, every_passes: u32, lock: i32, pass: Pass) -> Reconciler {
+    Reconciler { name, every_passes, work: Work::Alone(lock, pass) }
+}
 
-    async fn pass_whole(&self, context: &Context) -> anyhow::Result<u64> {
-        let mut transaction = context.pool.begin().await?;
-        // The gauges are this process's own, so every replica keeps them.
-        if self.name != "gauges" && !advisory_locks::try_for_transaction(&mut transaction, self.lock).await? {
-            return Ok(0);
+impl Reconciler {
+    /// One pass; nothing when another replica is at it.
+    pub(crate) async fn pass(&self, context: &Context) -> anyhow::Result<u64> {
+        match self.work {
+            Work::Alone(lock, pass) => within(PATIENCE, in_transaction(context, Some(lock), pass)).await,
+            Work::Each(pass) => within(PATIENCE, in_transaction(context, None, pass)).await,
+            Work::Shared(round) => round(context).await,
         }
-        let repaired = (self.pass)(&mut transaction, context).await?;
-        transaction.commit().await?;
-        if repaired > 0 {
-            context.rang.notify_one();
-        }
-        Ok(repaired)
     }
+}
+
+async fn in_transaction(context: &Context, lock: Option<i32>, pass: Pass) -> anyhow::Result<u64> {
+    let mut transaction = context.pool.begin().await?;
+    if let Some(lock) = lock
+        && !advisory_locks::try_for_transaction(&mut transaction, lock).await?
+    {
+        return Ok(0);
+    }
+    let repaired = pass(&mut transaction, context).await?;
+    transaction.commit().await?;
+    if repaired > 0 {
+        context.rang.notify_one();
+    }
+    Ok(repaired)
 }
 
 /// Batches whose hour has come.

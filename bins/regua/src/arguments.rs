@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{demo, dev, doctor, instance, key, migrate, queue, send, template, tenant};
+use crate::{contact, demo, dev, doctor, instance, key, migrate, queue, send, template, tenant};
 
 /// Régua sends dunning messages over WhatsApp: sets it up, feeds it, and looks after it.
 #[derive(Debug, Parser)]
@@ -45,6 +45,9 @@ enum Command {
     /// See what becomes of a batch; pause, resume or cancel it
     #[command(subcommand)]
     Queue(queue::Command),
+    /// See what became of one contact; decide one of which nobody can say whether it left
+    #[command(subcommand)]
+    Contact(contact::Command),
     /// Look for what is wrong with the system
     Doctor(doctor::Arguments),
 }
@@ -94,6 +97,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Template(command) => template::run(&command).await,
         Command::Send(arguments) => send::run(&arguments).await,
         Command::Queue(command) => queue::run(&command).await,
+        Command::Contact(command) => contact::run(&command).await,
         Command::Doctor(arguments) => doctor::run(&arguments).await,
     }
 }

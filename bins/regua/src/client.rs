@@ -112,6 +112,20 @@ impl Client {
         Ok(serde_json::from_value(page)?)
     }
 
+    /// One contact with all its tries.
+    pub(crate) async fn contact(&self, contact: &str) -> anyhow::Result<Value> {
+        self.call(Method::GET, &format!("/contact/{contact}"), None).await
+    }
+
+    /// Decides an unconfirmed contact; what it is then.
+    pub(crate) async fn verdict(&self, contact: &str, verdict: &str, by: Option<&str>) -> anyhow::Result<Value> {
+        let mut body = json!({"verdict": verdict});
+        if let Some(by) = by {
+            body["said_by"] = json!(by);
+        }
+        self.call(Method::POST, &format!("/contact/{contact}/verdict"), Some(serde_json::to_vec(&body)?)).await
+    }
+
     async fn call(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> anyhow::Result<Value> {
         let mut waits = self.waits.iter();
         loop {

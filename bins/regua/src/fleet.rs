@@ -109,18 +109,19 @@ impl Fleet {
     /// Starts a worker and periodic: from now on messages leave.
     pub(crate) fn start_senders(&self, programs: &mut Programs) -> anyhow::Result<()> {
         let Services { pool, broker } = self.services.clone();
+        let gateway = EvolutionClient::new(ClientSettings::default())?;
         let worker = Worker {
             pool,
             broker,
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
-            gateway: EvolutionClient::new(ClientSettings::default())?,
+            gateway: gateway.clone(),
             settings: WorkerSettings::named(regua_worker::config::unique_name()),
         };
         programs.start("the worker", regua_worker::run(worker, programs.stop.clone()));
         let Services { pool, broker } = self.services.clone();
         let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
-        let periodic = Periodic { pool, broker, clock, metrics, settings: PeriodicSettings::default() };
+        let periodic = Periodic { pool, broker, clock, metrics, gateway, settings: PeriodicSettings::default() };
         programs.start("periodic", regua_periodic::run(periodic, programs.stop.clone()));
         Ok(())
     }

@@ -26,6 +26,22 @@ pub(crate) enum Command {
     /// Ask the gateway whether numbers are connected; exit status 1 when one is not
     #[command(after_help = "Example:\n  regua instance check --tenant acme matriz")]
     Check(Check),
+    /// Have the gateway tell us what leaves through a number, and what becomes of it (with a new secret each time)
+    #[command(
+        after_help = "Example:\n  regua instance webhook --tenant acme matriz --public-url https://regua.acme.example"
+    )]
+    Webhook(Webhook),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Webhook {
+    #[command(flatten)]
+    of: Of,
+    /// The number
+    name: String,
+    /// Where the gateway reaches regua-api
+    #[arg(long, env = "REGUA_PUBLIC_URL", value_name = "URL")]
+    public_url: String,
 }
 
 #[derive(Args, Debug)]
@@ -80,6 +96,7 @@ pub(crate) async fn run(command: &Command) -> anyhow::Result<Ending> {
         Command::Add(add) => add.run().await,
         Command::List(of) => of.list().await,
         Command::Check(check) => check.run().await,
+        Command::Webhook(webhook) => webhook.run().await,
     }
 }
 
@@ -149,6 +166,35 @@ impl Of {
             ]
         });
         output::table(header, rows)?;
+        Ok(Ending::Done)
+    }
+}
+
+impl Webhook {
+    /// The secret is stored first: should the gateway take it and its answer get lost, its webhooks are taken all the same.
+    async fn run(&self) -> anyhow::Result<Ending> {
+        let pool = database::open(&self.of.database)?;
+        let mut conn = pool.acquire().await?;
+        let tenant = database::tenant(&mut conn, &self.of.tenant).await?;
+        let all = instances::list(&mut conn, tenant, None).await?;
+        let one = all.into_iter().find(|one| one.name == self.name);
+        let one = one.with_context(|| format!("the tenant has no instance {:?}", self.name))?;
+        let address = address(&one.base_url, &one.name, &one.token)?;
+        let mut random = [0; 32];
+        let source = rustls::crypto::ring::default_provider().secure_random;
+        source.fill(&mut random).map_err(|_| anyhow::anyhow!("the system has no random numbers"))?;
+        let (secret, hash) = regua_api::keys::webhook_secret(&random);
+        instances::set_webhook_secret(&mut conn, tenant, one.instance_id, &hash).await?;
+        let base = self.public_url.trim_end_matches('/');
+        let url = format!("{base}/webhooks/evolution/{tenant}/{}", one.instance_id);
+        let gateway = EvolutionClient::new(ClientSettings::default())?;
+        let set = gateway.set_webhook(&address, &url, ("X-Regua-Webhook-Secret", &secret)).await;
+        set.map_err(|reason| anyhow::anyhow!("the gateway did not take it ({reason}): repeat the command"))?;
+        if self.of.form.json {
+            output::json(&json!({"name": one.name, "webhook_url": url}))?;
+        } else {
+            output::line(format_args!("instance {} tells {url} what it sends", one.name))?;
+        }
         Ok(Ending::Done)
     }
 }

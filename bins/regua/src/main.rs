@@ -4,6 +4,7 @@ mod api_key;
 mod arguments;
 mod batches;
 mod client;
+mod contact;
 mod contact_file;
 mod database;
 mod demo;

@@ -1,10 +1,10 @@
 //! `regua tenant`: creates tenants.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 use regua_boot::{Clock, DatabaseArguments};
-use regua_domain::{DEFAULT_HOURS, TenantId};
+use regua_domain::{DEFAULT_HOURS, MessageType, TenantId};
 use regua_store::business_hours::{self, OpenHours};
 use regua_store::{tenant_configs, tenants};
 use serde_json::json;
@@ -39,6 +39,10 @@ pub(crate) struct Create {
     /// Send at every hour of every day
     #[arg(long)]
     around_the_clock: bool,
+    /// Types of which a contact is sent once more when nobody can say whether its message left, separated by commas;
+    /// `none` for none of them
+    #[arg(long, value_name = "TYPES", default_value = "upcoming,notification", value_parser = resent)]
+    resend_unconfirmed: Resent,
     #[command(flatten)]
     form: Form,
 }
@@ -58,6 +62,9 @@ pub(crate) async fn run(Command::Create(create): &Command) -> anyhow::Result<End
     if !settings.create(&mut transaction, tenant).await? {
         bail!("there is already a tenant {:?}: choose another slug", create.slug);
     }
+    let mut config = tenant_configs::get(&mut transaction, tenant).await?.context("the tenant has no configuration")?;
+    config.resend_unconfirmed.clone_from(&create.resend_unconfirmed.0);
+    tenant_configs::put(&mut transaction, tenant, &config).await?;
     transaction.commit().await?;
     if create.form.json {
         output::json(&json!({
@@ -122,6 +129,18 @@ fn default_hours() -> anyhow::Result<Vec<OpenHours>> {
     hours.collect()
 }
 
+/// Types of which an unconfirmed contact is sent once more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resent(Vec<MessageType>);
+
+fn resent(text: &str) -> Result<Resent, String> {
+    if text == "none" {
+        return Ok(Resent(Vec::new()));
+    }
+    let types = text.split(',').map(|name| name.trim().parse::<MessageType>().map_err(|error| error.to_string()));
+    types.collect::<Result<_, _>>().map(Resent)
+}
+
 /// As the table's check has it.
 fn slug(text: &str) -> Result<String, String> {
     let has_only = |allowed: fn(u8) -> bool| text.bytes().all(allowed);
@@ -140,6 +159,13 @@ pub(crate) fn name(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_to_resend_are_named_or_none() {
+        assert_eq!(resent("none"), Ok(Resent(Vec::new())));
+        assert_eq!(resent("overdue, upcoming"), Ok(Resent(vec![MessageType::Overdue, MessageType::Upcoming])));
+        assert!(resent("").is_err() && resent("overdue,").is_err());
+    }
 
     #[test]
     fn a_slug_is_what_the_table_takes() {

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-use regua_tests::{Client, Database};
+use regua_tests::{Client, Database, Fleet, TenantOptions, batch};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
@@ -62,6 +62,33 @@ async fn a_tenant_is_set_up_from_nothing() {
     let check = regua(&database, &["instance", "check", "--tenant", "acme"]);
     assert_eq!(check.status.code(), Some(1), "nothing listens there");
     done(&database, &["doctor", "--json"]);
+    let webhook = ["instance", "webhook", "--tenant", "acme", "matriz", "--public-url", "http://127.0.0.1:8080"];
+    let told = refused(&database, 1, &webhook);
+    assert!(told.contains("gateway_unreachable"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_decides_by_the_reference_in_the_message() {
+    let fleet = Fleet::with_tenant(TenantOptions::default()).await;
+    let (fleet, tenant, erp) = fleet;
+    let lost = regua_sandbox::Fault::every_send(regua_sandbox::Effect::TimedOut400);
+    fleet.sandbox.set_faults(vec![lost]).unwrap();
+    let queue = erp.accepted("overdue", &batch("lote-a", 1)).await;
+    erp.until_that(&queue, "unconfirmed", |queue| queue["unconfirmed"] == 1).await;
+    let reference = erp.contacts(&queue).await[0]["reference"].as_str().unwrap().to_owned();
+    let call = |arguments: &[&str]| {
+        let arguments: Vec<_> = [arguments, &["--url", &fleet.api, "--key", &tenant.key]].concat();
+        regua(&fleet.database, &arguments.iter().map(|argument| &**argument).collect::<Vec<_>>())
+    };
+    let output = |output: &Output| String::from_utf8(output.stdout.clone()).unwrap();
+    let shown = call(&["contact", "show", &reference]);
+    assert!(output(&shown).contains("write_timed_out"), "{}", output(&shown));
+    let given_up = call(&["contact", "give-up", &reference, "--by", "Ana", "--json"]);
+    let contact: Value = serde_json::from_str(&output(&given_up)).unwrap();
+    assert_eq!((&contact["status"], &contact["reason"]), (&"failed".into(), &"given_up".into()), "{contact:#}");
+    let again = call(&["contact", "resend", &reference]);
+    assert_eq!(again.status.code(), Some(1), "only an unconfirmed contact waits for a verdict");
+    fleet.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

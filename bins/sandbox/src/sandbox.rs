@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::http::Method;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
@@ -31,8 +32,12 @@ const POSTS_AT_ONCE: usize = 256;
 #[derive(Clone)]
 pub struct Sandbox(Arc<Inner>);
 
+/// Tells another time than the machine's.
+type OwnClock = Box<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
 struct Inner {
     settings: Settings,
+    clock: OnceLock<OwnClock>,
     server_url: OnceLock<String>,
     ids: Ids,
     instances: RwLock<HashMap<String, Arc<Instance>>>,
@@ -76,6 +81,7 @@ impl Sandbox {
             faults: FaultBook::default(),
             directory: Directory::default(),
             calls: RwLock::default(),
+            clock: OnceLock::new(),
             http,
             posts: Semaphore::new(POSTS_AT_ONCE),
             tasks: TaskTracker::new(),
@@ -86,6 +92,11 @@ impl Sandbox {
             sandbox.create_instance(instance);
         }
         Ok(sandbox)
+    }
+
+    /// Has messages leave at the time that `clock` tells, instead of the machine's; only the first call counts.
+    pub fn set_clock(&self, clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) {
+        let _ = self.0.clock.set(Box::new(clock));
     }
 
     /// Everything that left so far, oldest first.
@@ -172,6 +183,10 @@ impl Sandbox {
 impl Sandbox {
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.0.clock.get().map_or_else(now, |clock| clock())
     }
 
     pub(crate) fn ids(&self) -> &Ids {

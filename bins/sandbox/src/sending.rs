@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::answer::Answer;
-use crate::clock::now;
 use crate::faults::{Effect, Fault, FaultOn};
 use crate::history::StoredMessage;
 use crate::instance::{Instance, InstanceState, Link};
@@ -135,7 +134,7 @@ fn look_up(sandbox: &Sandbox, order: &Order, link: Link, jid: &str) -> Result<()
 
 /// The frame write: from here on the message has left, whatever the caller gets to hear.
 fn leave(sandbox: &Sandbox, order: &Order, remote_jid: String, database: Database) -> Answer {
-    let now = now();
+    let now = sandbox.now();
     let row = row_of(sandbox, order, remote_jid, now.timestamp());
     let (ledger, _, _) = sandbox.books();
     let departure = Departure {

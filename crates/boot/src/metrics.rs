@@ -1,7 +1,8 @@
 //! The process's metrics. The first three names and their labels are the seed's, to the letter.
 
 use prometheus::{
-    CounterVec, Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntGauge, Opts, Registry, TextEncoder,
+    CounterVec, Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
 /// All metrics of one process. Cloning shares them.
@@ -22,6 +23,10 @@ pub struct Metrics {
     pub outbox_waiting: IntGauge,
     /// Lanes lost to another worker, or to time.
     pub leases_lost: IntCounter,
+    /// Attempts of unknown outcome that were decided, by what did: `gateway_history`, `webhook`, `resent`, `gave_up`.
+    pub unconfirmed_settled: IntCounterVec,
+    /// Contacts of which the gateway proved a second message.
+    pub messages_doubled: IntCounter,
 }
 
 impl Metrics {
@@ -52,6 +57,17 @@ impl Metrics {
             lanes_held: IntGauge::new("regua_lanes_held", "Lanes that this worker holds")?,
             outbox_waiting: IntGauge::new("regua_outbox_waiting", "Doorbells that wait to be published")?,
             leases_lost: IntCounter::new("regua_leases_lost_total", "Lanes lost to another worker, or to time")?,
+            unconfirmed_settled: IntCounterVec::new(
+                Opts::new(
+                    "regua_unconfirmed_settled_total",
+                    "Attempts of unknown outcome that were decided, by what did",
+                ),
+                &["settled_by"],
+            )?,
+            messages_doubled: IntCounter::new(
+                "regua_messages_doubled_total",
+                "Contacts of which the gateway proved a second message",
+            )?,
             registry,
         };
         metrics.register()?;
@@ -65,6 +81,8 @@ impl Metrics {
         self.registry.register(Box::new(self.contacts_accepted.clone()))?;
         self.registry.register(Box::new(self.lanes_held.clone()))?;
         self.registry.register(Box::new(self.outbox_waiting.clone()))?;
+        self.registry.register(Box::new(self.unconfirmed_settled.clone()))?;
+        self.registry.register(Box::new(self.messages_doubled.clone()))?;
         self.registry.register(Box::new(self.leases_lost.clone()))
     }
 

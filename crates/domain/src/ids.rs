@@ -54,6 +54,10 @@ ids! {
     ContactId,
     /// One try to send to one contact.
     AttemptId,
+    /// One thing that was learnt of an attempt beside its own answer.
+    EvidenceId,
+    /// One webhook of the gateway.
+    WebhookEventId,
 }
 
 fn time_ordered(now: DateTime<Utc>) -> Uuid {

@@ -13,6 +13,7 @@ mod pacing;
 mod phone;
 mod reference;
 mod retry;
+mod settlement;
 mod share;
 mod stable_hash;
 mod status;
@@ -28,7 +29,9 @@ pub use decide::{
     ContactFacts, Decision, InstanceState, LaneFacts, QueueFacts, Rule, TenantRules, UnknownRule, decide,
 };
 pub use due_date::{DueDateError, business_days_between, days_late, days_until_due, format_date_br, parse_due_date};
-pub use ids::{ApiKeyId, AttemptId, CampaignId, ContactId, InstanceId, QueueId, TemplateId, TenantId};
+pub use ids::{
+    ApiKeyId, AttemptId, CampaignId, ContactId, EvidenceId, InstanceId, QueueId, TemplateId, TenantId, WebhookEventId,
+};
 pub use language::Language;
 pub use message_type::{MessageType, UnknownMessageType};
 pub use money::{Money, MoneyError};
@@ -36,6 +39,7 @@ pub use pacing::Pacing;
 pub use phone::{PhoneError, PhoneKind, PhoneNumber};
 pub use reference::{Reference, ReferenceError};
 pub use retry::RetrySchedule;
+pub use settlement::{LookSchedule, LookScheduleError, Unfound, resends};
 pub use share::{Waiting, shares};
 pub use status::{ContactStatus, ControlAction, QueueStatus, StateConflict, UnknownStatus};
 pub use template::{MessageTemplate, RenderError, TemplateError, TemplateProblem, Variations, VariationsError};

@@ -73,6 +73,19 @@ impl PhoneNumber {
         self.e164.trim_start_matches('+')
     }
 
+    /// The digits under which WhatsApp may know the number: a Brazilian mobile may be registered without its ninth digit,
+    /// and Evolution API takes it off by a rule of its own.
+    pub fn whatsapp_digits(&self) -> Vec<String> {
+        let mut all = vec![self.digits().to_owned()];
+        if let Some((area, subscriber)) = self.brazilian() {
+            match subscriber.strip_prefix('9').filter(|rest| rest.len() == 8) {
+                Some(rest) => all.push(format!("55{area}{rest}")),
+                None => all.push(format!("55{area}9{subscriber}")),
+            }
+        }
+        all
+    }
+
     /// Mobile, landline or foreign.
     pub fn kind(&self) -> PhoneKind {
         match self.brazilian() {

@@ -1,19 +1,20 @@
 //! The short reference that stands in a message ("Ref. 7K3F9Q"): a person can quote it, and the reconciler finds by it
 //! whether an attempt of unknown outcome left.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::stable_hash::stable_hash;
-use crate::{ContactId, Language};
+use crate::{Language, TenantId};
 
 /// Crockford's base 32: no I, L, O or U, so that nothing is misread over the phone.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LENGTH: u32 = 6;
 const BITS: u32 = 5 * LENGTH;
 
-/// Six characters, 30 bits. Two contacts may share one by chance (one in a thousand million), so it is looked for
-/// together with the recipient's number.
+/// Six characters, 30 bits: a tenant's messages have different ones for its first thousand million messages, and then they
+/// come again in the same order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference {
     bits: u32,
@@ -25,9 +26,35 @@ impl Reference {
         Self { bits: u32::try_from(bits & ((1 << BITS) - 1)).unwrap_or_default() }
     }
 
-    /// The reference of a contact: always the same one.
-    pub fn for_contact(contact: ContactId) -> Self {
-        Self::from_bits(stable_hash("reference", &[contact.0.as_bytes()]))
+    /// The reference of a tenant's `n`th message. Different `n` below 2^30 have different references, in an order that
+    /// does not show how many messages a tenant sends.
+    pub fn nth(tenant: TenantId, n: u64) -> Self {
+        const MASK: u64 = (1 << BITS) - 1;
+        // Each step can be undone within 30 bits (adding, multiplying by an odd number, folding the upper bits into the
+        // lower ones), so two numbers never meet.
+        let mut bits = n.wrapping_add(stable_hash("reference", &[tenant.0.as_bytes()])) & MASK;
+        for (factor, fold) in [(0x2545_F491, 15), (0x1B87_3593, 13), (0x2C1B_3C6D, 17)] {
+            bits = bits.wrapping_mul(factor) & MASK;
+            bits ^= bits >> fold;
+        }
+        Self::from_bits(bits)
+    }
+
+    /// Whether a text carries it.
+    pub fn stands_in(self, text: &str) -> bool {
+        text.contains(&self.to_string())
+    }
+
+    /// All that could be references in a text, wherever a template put them: every six characters of the alphabet in a
+    /// row. Most of them are none; whoever asks looks them up.
+    pub fn candidates(text: &str) -> BTreeSet<Self> {
+        let windows = text.as_bytes().windows(LENGTH as usize);
+        windows.filter(|window| window.iter().all(|byte| ALPHABET.contains(byte))).filter_map(Self::of_bytes).collect()
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let bits = bytes.iter().try_fold(0, |bits, byte| Some(bits << 5 | digit(*byte)?))?;
+        Some(Self { bits })
     }
 
     /// Reads six characters in either case; `O` is read as `0`, `I` and `L` as `1`.
@@ -38,8 +65,7 @@ impl Reference {
         if text.len() != LENGTH as usize {
             return Err(ReferenceError);
         }
-        let bits = text.bytes().try_fold(0, |bits, byte| Some(bits << 5 | digit(byte)?));
-        bits.map(|bits| Self { bits }).ok_or(ReferenceError)
+        Self::of_bytes(text.as_bytes()).ok_or(ReferenceError)
     }
 }
 
@@ -109,13 +135,38 @@ mod tests {
         }
     }
 
+    fn tenant(n: u128) -> TenantId {
+        TenantId(Uuid::from_u128(n))
+    }
+
     #[test]
-    fn a_contact_keeps_its_reference_over_releases() {
-        let contact = ContactId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001));
-        assert_eq!(Reference::for_contact(contact).to_string(), "Z6DP52");
+    fn a_message_keeps_its_reference_over_releases() {
+        assert_eq!(Reference::nth(tenant(7), 0).to_string(), "A5PJ78");
+    }
+
+    #[test]
+    fn no_two_of_a_million_messages_share_a_reference() {
+        let references: std::collections::HashSet<_> = (0..1 << 20).map(|n| Reference::nth(tenant(7), n)).collect();
+        assert_eq!(references.len(), 1 << 20);
+        assert_ne!(Reference::nth(tenant(7), 0), Reference::nth(tenant(8), 0));
+    }
+
+    #[test]
+    fn a_reference_is_found_wherever_a_template_put_it() {
+        let reference = Reference::parse("7K3F9Q").unwrap();
+        for text in ["Ref. 7K3F9Q", "7K3F9Q", "(REF7K3F9Q)", "Olá, 7K3F9Q\nação"] {
+            assert!(reference.stands_in(text) && Reference::candidates(text).contains(&reference), "{text}");
+        }
+        assert!(Reference::candidates("ref. 7k3f9q, ÇÃO, 7K3F9").is_empty());
     }
 
     proptest! {
+        #[test]
+        fn different_messages_have_different_references(tenant_bits: u128, a in 0_u64..1 << 30, b in 0_u64..1 << 30) {
+            let (a_s, b_s) = (Reference::nth(tenant(tenant_bits), a), Reference::nth(tenant(tenant_bits), b));
+            prop_assert_eq!(a == b, a_s == b_s);
+        }
+
         #[test]
         fn every_reference_reads_back(bits: u64) {
             let reference = Reference::from_bits(bits);

@@ -16,7 +16,7 @@ use handlebars::{
     Context, Handlebars, RenderContext, RenderErrorReason, Renderable, StringOutput, Template, no_escape,
 };
 
-use crate::Variables;
+use crate::{Reference, Variables};
 
 pub use error::{TemplateError, TemplateProblem};
 pub use render_error::RenderError;
@@ -74,11 +74,23 @@ impl MessageTemplate {
         if message.trim().is_empty() {
             return Err(RenderError::Blank);
         }
-        // Bytes are never fewer than characters, and quicker to count.
-        if message.len() > MAX_CHARACTERS && message.chars().count() > MAX_CHARACTERS {
-            return Err(RenderError::TooLong);
+        fitting(message)
+    }
+
+    /// The message as it is sent: its reference stands where the template prints it, and is the last line where it does
+    /// not, because an attempt of unknown outcome can be found by it alone.
+    ///
+    /// # Errors
+    /// As [`MessageTemplate::render`].
+    pub fn message(&self, variables: &Variables, reference: Reference) -> Result<String, RenderError> {
+        let mut message = self.render(variables)?;
+        if reference.stands_in(&message) {
+            return Ok(message);
         }
-        Ok(message)
+        message.truncate(message.trim_end().len());
+        message.push_str("\n\nRef. ");
+        message.push_str(&reference.to_string());
+        fitting(message)
     }
 
     /// The text as it was written.
@@ -101,6 +113,14 @@ impl fmt::Debug for MessageTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MessageTemplate").field("variables", &self.variables).finish_non_exhaustive()
     }
+}
+
+fn fitting(message: String) -> Result<String, RenderError> {
+    // Bytes are never fewer than characters, and quicker to count.
+    if message.len() > MAX_CHARACTERS && message.chars().count() > MAX_CHARACTERS {
+        return Err(RenderError::TooLong);
+    }
+    Ok(message)
 }
 
 fn render(compiled: &Template, context: &Context) -> Result<String, RenderError> {

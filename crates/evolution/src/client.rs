@@ -6,9 +6,12 @@ use std::time::Duration;
 use regua_domain::PhoneNumber;
 use reqwest::{Client, RequestBuilder, Response, redirect, retry};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::address::InstanceAddress;
+use crate::history::{Found, MOST_PAGES, Search, read_page};
 use crate::outcome::{Outcome, Reply, outcome};
+use crate::reason::Reason;
 use crate::state::{ConnectionState, connection_state};
 
 /// Link previews are off: with a URL in the text (a payment page) Evolution would fetch it for up to 3 s before each
@@ -101,6 +104,45 @@ impl EvolutionClient {
     pub async fn connection_state(&self, instance: &InstanceAddress) -> ConnectionState {
         let request = self.http.get(instance.url("instance", "connectionState")).timeout(self.settings.check_timeout);
         connection_state(&exchange(request, instance).await)
+    }
+
+    /// Looks for a message among those that the instance sent. The look ends with the first row that proves it.
+    pub async fn find_sent(&self, instance: &InstanceAddress, search: &Search) -> Found {
+        let jids = search.jids();
+        for jid in &jids {
+            for page in 1..=MOST_PAGES {
+                let request = self
+                    .http
+                    .post(instance.url("chat", "findMessages"))
+                    .json(&search.query(jid, page))
+                    .timeout(self.settings.check_timeout);
+                let (found, has_more) = read_page(search, &jids, page, &exchange(request, instance).await);
+                if found != Found::Nothing {
+                    return found;
+                }
+                if !has_more {
+                    break;
+                }
+            }
+        }
+        Found::Nothing
+    }
+
+    /// Has the instance post its webhooks about sent messages to `url`, with one header of ours; every other event is
+    /// turned off.
+    ///
+    /// # Errors
+    /// [`Reason`] where Evolution did not take it.
+    pub async fn set_webhook(&self, instance: &InstanceAddress, url: &str, header: (&str, &str)) -> Result<(), Reason> {
+        let body = json!({"webhook": {
+            "enabled": true, "url": url, "byEvents": false, "base64": false, "headers": {header.0: header.1},
+            "events": ["SEND_MESSAGE", "MESSAGES_UPDATE"],
+        }});
+        let request = self.http.post(instance.url("webhook", "set")).json(&body).timeout(self.settings.check_timeout);
+        match exchange(request, instance).await {
+            Reply::Answered { status: 201, .. } => Ok(()),
+            other => Err(outcome(&other).reason().unwrap_or(Reason::Unrecognised)),
+        }
     }
 }
 

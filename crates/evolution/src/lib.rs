@@ -4,12 +4,15 @@
 
 mod address;
 mod client;
+mod history;
 mod outcome;
 mod reason;
 mod state;
+pub mod webhook;
 
 pub use address::{InstanceAddress, InvalidAddress, Token};
 pub use client::{ClientError, ClientSettings, EvolutionClient, LINK_PREVIEW, MAX_RESPONSE_BYTES};
+pub use history::{Found, Search};
 pub use outcome::{Outcome, Reply, outcome};
 pub use reason::Reason;
 pub use state::{ConnectionState, connection_state};

@@ -106,6 +106,13 @@ impl Reason {
         }
     }
 
+    /// Whether a kept reason ([`Reason::as_str`]) is that of an answer which Evolution gives after the message has left, as
+    /// far as anybody can tell: its own database failed, and it is written to after the send alone. It proves nothing, but
+    /// such a message must not be sent again by itself.
+    pub fn probably_left(kept: &str) -> bool {
+        kept == Self::GatewayDatabase.as_str()
+    }
+
     /// Whether the next send through this instance would most likely end the same way, so that its state is worth a
     /// look before anything else is sent.
     pub const fn suggests_instance_down(self) -> bool {

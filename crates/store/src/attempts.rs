@@ -1,8 +1,12 @@
 //! Table `attempts`: one row for each try, written before the try.
 
+mod sought;
+
 use chrono::{DateTime, Utc};
 use regua_domain::{AttemptId, ContactId, InstanceId, TenantId};
 use sqlx::{Error, PgConnection};
+
+pub use sought::{Candidate, Sought, carrying, look_again, stop_looking, take_due};
 
 /// One try, for people.
 #[derive(Clone, Debug)]
@@ -17,6 +21,14 @@ pub struct Attempt {
     pub outcome: Option<String>,
     /// The gateway's reason.
     pub reason: Option<String>,
+    /// The message's id at WhatsApp.
+    pub message_id: Option<String>,
+    /// Looks at the gateway's history that could see and saw nothing.
+    pub looks: i16,
+    /// When it is looked for next.
+    pub next_look_at: Option<DateTime<Utc>>,
+    /// What decided an unknown outcome, or why nobody looks any more.
+    pub settled_by: Option<String>,
 }
 
 /// A try to be written down.
@@ -76,7 +88,8 @@ pub async fn open(
 pub async fn of_contact(conn: &mut PgConnection, tenant: TenantId, contact: ContactId) -> Result<Vec<Attempt>, Error> {
     sqlx::query_as!(
         Attempt,
-        "select number, started_at, finished_at, outcome, reason from attempts
+        "select number, started_at, finished_at, outcome, reason, message_id, looks, next_look_at, settled_by
+         from attempts
          where tenant_id = $1 and contact_id = $2 order by number",
         tenant.0,
         contact.0

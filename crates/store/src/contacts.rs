@@ -5,18 +5,24 @@
 //! `status`, so that marks and outcomes are HOT updates.
 
 mod abandoned;
+mod delivery;
 mod intake;
+mod learn;
 mod listing;
 mod send;
+mod verdicts;
 
 use chrono::{DateTime, Utc};
 use regua_domain::{ContactId, QueueId, TenantId};
 use sqlx::{Error, PgConnection};
 
 pub use abandoned::settle_abandoned;
+pub use delivery::{Delivery, note_delivery};
 pub use intake::{NewContacts, insert};
-pub use listing::{Contact, list};
+pub use learn::{Finding, Learnt, learn};
+pub use listing::{Contact, Name, get, list};
 pub use send::{Finish, Finished, MarkFacts, finish, mark_facts, mark_sending, skip};
+pub use verdicts::{Locked, Unconfirmed, give_up, lock_unconfirmed, resend};
 
 use crate::queues::CountChange;
 

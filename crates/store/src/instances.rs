@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use regua_domain::{InstanceId, MessageType, QueueId, TenantId};
 use sqlx::{Error, PgConnection};
 
-pub use operated::{Down, down, set_address};
+pub use operated::{Down, down, set_address, set_webhook_secret, webhook_secret};
 
 /// One number, with what is needed to send through it.
 #[derive(Clone)]

@@ -10,6 +10,7 @@ pub mod calendars;
 pub mod campaigns;
 pub mod contacts;
 pub mod dead_letters;
+pub mod evidence;
 pub mod holidays;
 pub mod instances;
 pub mod lanes;
@@ -21,5 +22,6 @@ pub mod templates;
 pub mod tenant_configs;
 pub mod tenants;
 pub mod type_defaults;
+pub mod webhook_events;
 
 pub use pool::{MIGRATOR, PATIENCE, PoolSettings, is_unavailable, ping, pool, within};

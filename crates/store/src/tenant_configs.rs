@@ -1,6 +1,6 @@
 //! Table `tenant_configs`: throttle, hours and limits of a tenant.
 
-use regua_domain::TenantId;
+use regua_domain::{MessageType, TenantId};
 use sqlx::{Error, PgConnection};
 
 /// One tenant's row.
@@ -22,6 +22,8 @@ pub struct TenantConfig {
     pub daily_cap: Option<i32>,
     /// Tries of one contact that certainly did not leave.
     pub max_attempts: i16,
+    /// Types of which a contact is sent once more when nobody can say whether its message left.
+    pub resend_unconfirmed: Vec<MessageType>,
 }
 
 /// A tenant's configuration; none when there is no such tenant.
@@ -29,16 +31,31 @@ pub struct TenantConfig {
 /// # Errors
 /// The database's.
 pub async fn get(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<TenantConfig>, Error> {
-    sqlx::query_as!(
-        TenantConfig,
+    let row = sqlx::query!(
         r#"select t.status = 'active' as "active!", c.time_zone, c.keeps_hours, c.national_holidays,
-                  c.messages_per_minute, c.jitter_percent, c.daily_cap, c.max_attempts
+                  c.messages_per_minute, c.jitter_percent, c.daily_cap, c.max_attempts,
+                  c.resend_unconfirmed
            from tenant_configs c join tenants t using (tenant_id)
            where c.tenant_id = $1"#,
         tenant.0
     )
     .fetch_optional(conn)
-    .await
+    .await?;
+    row.map(|row| {
+        let resend = row.resend_unconfirmed.iter().map(|name| name.parse());
+        Ok(TenantConfig {
+            active: row.active,
+            time_zone: row.time_zone,
+            keeps_hours: row.keeps_hours,
+            national_holidays: row.national_holidays,
+            messages_per_minute: row.messages_per_minute,
+            jitter_percent: row.jitter_percent,
+            daily_cap: row.daily_cap,
+            max_attempts: row.max_attempts,
+            resend_unconfirmed: resend.collect::<Result<_, _>>().map_err(|error| Error::Decode(Box::new(error)))?,
+        })
+    })
+    .transpose()
 }
 
 /// Replaces a tenant's configuration (not whether it is active).
@@ -49,7 +66,7 @@ pub async fn put(conn: &mut PgConnection, tenant: TenantId, config: &TenantConfi
     sqlx::query!(
         "update tenant_configs
          set time_zone = $2, keeps_hours = $3, national_holidays = $4, messages_per_minute = $5, jitter_percent = $6,
-             daily_cap = $7, max_attempts = $8
+             daily_cap = $7, max_attempts = $8, resend_unconfirmed = $9
          where tenant_id = $1",
         tenant.0,
         config.time_zone,
@@ -58,7 +75,8 @@ pub async fn put(conn: &mut PgConnection, tenant: TenantId, config: &TenantConfi
         config.messages_per_minute,
         config.jitter_percent,
         config.daily_cap,
-        config.max_attempts
+        config.max_attempts,
+        &config.resend_unconfirmed.iter().map(|message_type| message_type.as_str().to_owned()).collect::<Vec<_>>()
     )
     .execute(conn)
     .await?;

@@ -58,3 +58,22 @@ pub async fn by_slug(conn: &mut PgConnection, slug: &str) -> Result<Option<Tenan
 pub async fn name(conn: &mut PgConnection, tenant: TenantId) -> Result<String, Error> {
     Ok(sqlx::query!("select name from tenants where tenant_id = $1", tenant.0).fetch_one(conn).await?.name)
 }
+
+/// Takes the references of the tenant's next `count` messages; answers the number of the first of them.
+///
+/// It must be committed by itself before the messages are stored: a block that is not used is only a gap, but a row that
+/// stays locked while a batch is written would let a tenant's batches in one by one.
+///
+/// # Errors
+/// The database's.
+pub async fn take_references(conn: &mut PgConnection, tenant: TenantId, count: i64) -> Result<i64, Error> {
+    let row = sqlx::query!(
+        r#"update tenants set references_used = references_used + $2 where tenant_id = $1
+           returning references_used - $2 as "first!""#,
+        tenant.0,
+        count
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(row.first)
+}

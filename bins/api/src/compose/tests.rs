@@ -11,7 +11,9 @@ fn recipe(sources: &[&str], schema: Option<Value>) -> Recipe {
         batch_id: "b-1".to_owned(),
         variations: Variations::parse(sources.iter().map(|&source| source.to_owned()).collect()).unwrap(),
         schema: schema.map(|schema| VariablesSchema::parse(&schema).unwrap()),
+        tenant: TenantId(uuid::Uuid::from_u128(7)),
         company: "Acme".to_owned(),
+        first_reference: 0,
         today: "2026-11-23".parse().unwrap(),
         now: "2026-11-23T13:00:00Z".parse().unwrap(),
     }

@@ -112,6 +112,10 @@ problems! {
         ApiKeyMissing, ApiKeyInvalid, ApiKeyInactive, ApiKeyExpired, IpNotAllowed, ValidationFailed, RateLimited,
         Internal, Unavailable,
     ];
+    /// Of a webhook.
+    WebhookProblems = [
+        MalformedJson, WebhookSecretInvalid, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Internal, Unavailable,
+    ];
     /// Of an operator's action.
     ControlProblems = [
         MalformedJson, ApiKeyMissing, ApiKeyInvalid, ApiKeyInactive, ApiKeyExpired, IpNotAllowed, NotFound, BodyTimeout,

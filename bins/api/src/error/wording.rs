@@ -25,6 +25,7 @@ impl Code {
             Self::ApiKeyInactive => ("Chave de API inativa", "API key inactive"),
             Self::ApiKeyExpired => ("Chave de API expirada", "API key expired"),
             Self::QuotaExceeded => ("Limite do plano atingido", "Quota exceeded"),
+            Self::WebhookSecretInvalid => ("Segredo do webhook inválido", "Webhook secret invalid"),
             Self::IpNotAllowed => ("Endereço IP não autorizado", "IP address not allowed"),
             Self::TemplateTypeNotAllowed => ("Tipo de mensagem não autorizado", "Message type not allowed"),
             Self::NotFound => ("Não encontrado", "Not found"),
@@ -62,6 +63,10 @@ impl Code {
                 ("A validade da chave terminou. Peça uma nova.", "The key has expired. Ask for a new one.")
             }
             Self::QuotaExceeded => ("O limite do plano foi atingido.", "The plan's limit is reached."),
+            Self::WebhookSecretInvalid => (
+                "O segredo enviado em X-Regua-Webhook-Secret não é o deste número. Configure de novo com `regua instance webhook`.",
+                "The secret in X-Regua-Webhook-Secret is not this number's. Set it up again with `regua instance webhook`.",
+            ),
             Self::IpNotAllowed => (
                 "Esta chave não pode ser usada a partir do endereço de onde veio a requisição.",
                 "This key may not be used from the address that the request came from.",

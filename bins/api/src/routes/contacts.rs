@@ -26,17 +26,23 @@ pub(super) fn router() -> OpenApiRouter<Context> {
 
 /// What became of one contact.
 #[derive(Debug, Serialize, ToSchema)]
-struct ContactStatus {
+pub(super) struct ContactStatus {
+    /// Ours, for `GET /contact/{contact}`.
+    contact_id: uuid::Uuid,
     /// The caller's id.
     external_id: Option<String>,
     /// In E.164.
     phone: String,
     #[schema(schema_with = contact_status_schema)]
     status: String,
+    /// The short reference in its message; it names the contact as its id does.
+    reference: String,
     /// Which of the template's wordings was used, from 1.
     variation: i16,
     /// Tries so far.
     attempts: i16,
+    /// Of them, those that were made because nobody could say whether an earlier one left.
+    resends: i16,
     /// The rule or the gateway's reason behind the last change.
     reason: Option<String>,
     /// The message's id at WhatsApp.
@@ -52,11 +58,14 @@ struct ContactStatus {
 impl From<Contact> for ContactStatus {
     fn from(contact: Contact) -> Self {
         Self {
+            contact_id: contact.contact_id.0,
             external_id: contact.external_id,
             phone: contact.phone,
             status: contact.status,
+            reference: contact.reference,
             variation: contact.variation,
             attempts: contact.attempts,
+            resends: contact.resends,
             reason: contact.reason,
             message_id: contact.message_id,
             sent_at: contact.sent_at,

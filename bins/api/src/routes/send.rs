@@ -93,7 +93,12 @@ async fn send(
     {
         return Ok(replayed);
     }
-    let (plan, recipe) = Plan::load(&mut conn, &caller, &batch, message_type, now).await?;
+    let (plan, mut recipe) = Plan::load(&mut conn, &caller, &batch, message_type, now).await?;
+    if !batch.dry_run {
+        let count = i64::try_from(batch.contacts.len()).map_err(Problem::internal)?;
+        let first = tenants::take_references(&mut conn, caller.tenant_id, count).await?;
+        recipe.first_reference = u64::try_from(first).map_err(Problem::internal)?;
+    }
     drop(conn);
 
     let sent = std::mem::take(&mut batch.contacts);
@@ -148,7 +153,9 @@ impl Plan {
                 .map(VariablesSchema::parse)
                 .transpose()
                 .map_err(Problem::internal)?,
+            tenant,
             company,
+            first_reference: 0,
             today: hours.calendar.today(hours.first_from(due_at).unwrap_or(due_at)),
             now,
         };

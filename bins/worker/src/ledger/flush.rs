@@ -1,6 +1,6 @@
 //! One transaction of the ledger. Locks are taken in the order that holds everywhere: lanes, queues, contacts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use regua_domain::{
@@ -8,7 +8,8 @@ use regua_domain::{
     QueueStatus, TenantId, decide,
 };
 use regua_store::attempts::{self, NewAttempt};
-use regua_store::contacts::{self, MarkFacts};
+use regua_store::contacts::{self, Finding, MarkFacts};
+use regua_store::evidence::Source;
 use regua_store::lanes::{self, LockedLane};
 use regua_store::queues::{self, CountChange, LockedQueue};
 use sqlx::{PgConnection, PgPool};
@@ -81,15 +82,38 @@ async fn write_outcomes(
 ) -> Result<(), sqlx::Error> {
     let outcomes: Vec<_> = finishes.iter().map(|finish| outcome_row(finish, queues)).collect();
     let finished = contacts::finish(conn, &outcomes, now).await?;
-    if finished.len() < finishes.len() {
-        let void = finishes.len() - finished.len();
-        tracing::warn!(void, "outcomes came after their lane was taken over and changed nothing");
-    }
-    for contact in finished {
+    for contact in &finished {
         let change = counts.entry((contact.tenant_id, contact.queue_id)).or_default();
         change.sending -= 1;
-        *count_of(change, contact.status) += 1;
+        *change.of(contact.status) += 1;
     }
+    let written: HashSet<_> = finished.iter().map(|contact| contact.attempt_id).collect();
+    for outcome in outcomes.iter().filter(|outcome| !written.contains(&outcome.attempt_id)) {
+        learn_late(conn, outcome, now).await?;
+    }
+    Ok(())
+}
+
+/// The attempt was closed by whoever took the lane over, and only we know what became of it. Our answer cannot overwrite
+/// what its new owner wrote, but it is evidence like any other.
+async fn learn_late(
+    conn: &mut PgConnection,
+    outcome: &contacts::Finish,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let finding = match outcome.outcome {
+        "sent" => Finding::Left { message_id: outcome.message_id.clone(), at: now },
+        "unknown" => return Ok(()),
+        certain => Finding::NotLeft {
+            outcome: certain,
+            reason: outcome.reason.clone(),
+            status: outcome.status,
+            due_at: outcome.due_at,
+        },
+    };
+    let (tenant, attempt) = (outcome.tenant_id, outcome.attempt_id);
+    let learnt = contacts::learn(conn, tenant, attempt, Source::LateAnswer, &finding, None, now).await?;
+    tracing::warn!(attempt_id = %attempt, outcome = outcome.outcome, ?learnt, "an outcome came after its lane was taken over");
     Ok(())
 }
 
@@ -110,18 +134,6 @@ fn outcome_row(finish: &Finish, queues: &Queues) -> contacts::Finish {
         message_id: verdict.message_id.clone(),
         status,
         due_at: verdict.due_at.filter(|_| status == ContactStatus::Pending),
-    }
-}
-
-fn count_of(change: &mut CountChange, status: ContactStatus) -> &mut i32 {
-    match status {
-        ContactStatus::Pending => &mut change.pending,
-        ContactStatus::Sending => &mut change.sending,
-        ContactStatus::Sent => &mut change.sent,
-        ContactStatus::Failed => &mut change.failed,
-        ContactStatus::Unconfirmed => &mut change.unconfirmed,
-        ContactStatus::Skipped => &mut change.skipped,
-        ContactStatus::Cancelled => &mut change.cancelled,
     }
 }
 
@@ -209,7 +221,8 @@ fn decision(mark: &Mark, facts: &MarkFacts, queue: &LockedQueue, lane: &LockedLa
     let contact = ContactFacts {
         status: facts.status,
         due_at: facts.due_at,
-        attempts: u16::try_from(facts.attempts).unwrap_or(u16::MAX),
+        // A try that was allowed because nobody knows what became of another is beside the count.
+        attempts: u16::try_from(facts.attempts - facts.resends).unwrap_or(u16::MAX),
     };
     let queue =
         QueueFacts { status: queue.status, message_type: queue.message_type, scheduled_for: queue.scheduled_for };

@@ -149,3 +149,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn whatsapp_may_know_a_brazilian_number_with_and_without_its_ninth_digit() {
+    for (number, expected) in [
+        ("+5531988887777", vec!["5531988887777", "553188887777"]),
+        ("+553188887777", vec!["553188887777", "5531988887777"]),
+        ("+14155550123", vec!["14155550123"]),
+    ] {
+        assert_eq!(PhoneNumber::from_stored(number).unwrap().whatsapp_digits(), expected);
+    }
+}

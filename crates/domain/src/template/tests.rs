@@ -282,3 +282,19 @@ proptest! {
         prop_assert_eq!(rendered(&source, &json!({})), Ok(source));
     }
 }
+
+#[test]
+fn a_message_carries_its_reference_where_the_template_prints_it_or_as_its_last_line() {
+    let reference = Reference::parse("7K3F9Q").unwrap();
+    for (source, expected) in [
+        ("Ref. {{referencia}}: olá", "Ref. 7K3F9Q: olá"),
+        ("Olá {{primeiro_nome}}!\n", "Olá Maria!\n\nRef. 7K3F9Q"),
+        ("{{#if link}}{{referencia}}{{/if}}Olá", "Olá\n\nRef. 7K3F9Q"),
+    ] {
+        let template = MessageTemplate::parse(source).unwrap();
+        assert_eq!(template.message(&variables(&json!({})), reference), Ok(expected.to_owned()), "{source}");
+    }
+    let longest = MessageTemplate::parse(&"a".repeat(MAX_CHARACTERS)).unwrap();
+    assert!(longest.render(&variables(&json!({}))).is_ok());
+    assert_eq!(longest.message(&variables(&json!({})), reference), Err(RenderError::TooLong));
+}

@@ -6,8 +6,8 @@ use sqlx::{Error, PgConnection};
 
 use crate::queues::CountChange;
 
-/// Settles what a lane's former owner left behind: open attempts become unconfirmed (nobody can say whether they left),
-/// and contacts it had claimed may be claimed again. The caller has taken the lane in the same transaction.
+/// Settles what a lane's former owner left behind: open attempts become unconfirmed (nobody can say whether they left;
+/// `sent` where an earlier one has turned out to have left), and contacts it had claimed may be claimed again. The caller has taken the lane in the same transaction.
 ///
 /// Indexes `attempts_open`, `queues_unfinished` and `contacts_of_queue`.
 ///
@@ -22,17 +22,24 @@ pub async fn settle_abandoned(
     lock_queues_of(conn, tenant, instance).await?;
     let rows = sqlx::query!(
         r#"with closed as (
-             update attempts set finished_at = $3, outcome = 'unknown', reason = 'worker_lost'
+             update attempts a
+             set finished_at = $3, outcome = 'unknown', reason = 'worker_lost', next_look_at = $3
              where tenant_id = $1 and instance_id = $2 and finished_at is null
-             returning contact_id, number
+             returning contact_id, number,
+                       exists (select from attempts earlier
+                               where earlier.tenant_id = $1 and earlier.contact_id = a.contact_id
+                                 and earlier.outcome = 'sent') as has_left
          ), moved as (
              update contacts c
-             set status = 'unconfirmed', reason = 'worker_lost', claim_epoch = null, updated_at = $3
+             set status = case when d.has_left then 'sent' else 'unconfirmed' end,
+                 reason = case when not d.has_left then 'worker_lost' end, claim_epoch = null, updated_at = $3
              from closed d
              where c.tenant_id = $1 and c.contact_id = d.contact_id and c.status = 'sending' and c.attempts = d.number
-             returning c.queue_id
+             returning c.queue_id, d.has_left
          )
-         select queue_id as "queue_id!", count(*)::integer as "count!" from moved group by queue_id"#,
+         select queue_id as "queue_id!", count(*) filter (where has_left)::integer as "sent!",
+                count(*) filter (where not has_left)::integer as "unconfirmed!"
+         from moved group by queue_id"#,
         tenant.0,
         instance.0,
         now
@@ -42,7 +49,8 @@ pub async fn settle_abandoned(
     let changes: Vec<_> = rows
         .iter()
         .map(|row| {
-            let change = CountChange { sending: -row.count, unconfirmed: row.count, ..CountChange::default() };
+            let (sent, unconfirmed) = (row.sent, row.unconfirmed);
+            let change = CountChange { sending: -sent - unconfirmed, sent, unconfirmed, ..CountChange::default() };
             (tenant, QueueId(row.queue_id), change)
         })
         .collect();

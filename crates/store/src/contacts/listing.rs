@@ -1,7 +1,7 @@
 //! Contacts as people see them.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{ContactId, ContactStatus, QueueId, TenantId};
+use regua_domain::{ContactId, ContactStatus, QueueId, Reference, TenantId};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
@@ -16,12 +16,16 @@ pub struct Contact {
     pub external_id: Option<String>,
     /// E.164.
     pub phone: String,
+    /// The reference in its message.
+    pub reference: String,
     /// Its state.
     pub status: String,
     /// Wording used, from 1.
     pub variation: i16,
     /// Tries so far.
     pub attempts: i16,
+    /// Of them, those that were made because nobody could say whether an earlier one left.
+    pub resends: i16,
     /// The rule or the gateway's reason behind the last change.
     pub reason: Option<String>,
     /// The message's id at WhatsApp.
@@ -36,6 +40,39 @@ pub struct Contact {
     pub metadata: Value,
 }
 
+/// How a person names one contact.
+#[derive(Clone, Copy, Debug)]
+pub enum Name {
+    /// By its id.
+    Id(ContactId),
+    /// By the reference in its message.
+    Reference(Reference),
+}
+
+/// One contact. Indexes: the primary key, `contacts_by_reference`.
+///
+/// # Errors
+/// The database's.
+pub async fn get(conn: &mut PgConnection, tenant: TenantId, name: Name) -> Result<Option<Contact>, Error> {
+    let (id, reference) = match name {
+        Name::Id(id) => (Some(id.0), None),
+        Name::Reference(reference) => (None, Some(reference.to_string())),
+    };
+    let row = sqlx::query_as!(
+        Row,
+        "select contact_id, position, external_id, phone, reference, status, variation, attempts, resends, reason,
+                message_id, sent_at, delivered_at, read_at, metadata
+         from contacts
+         where tenant_id = $1 and (contact_id = $2 or reference = $3)",
+        tenant.0,
+        id,
+        reference
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(Contact::from))
+}
+
 /// A page of a queue's contacts in the order of the batch. Index `contacts_of_queue`.
 ///
 /// # Errors
@@ -48,9 +85,10 @@ pub async fn list(
     after: Option<i32>,
     limit: i64,
 ) -> Result<Vec<Contact>, Error> {
-    let rows = sqlx::query!(
-        "select contact_id, position, external_id, phone, status, variation, attempts, reason, message_id, sent_at,
-                delivered_at, read_at, metadata
+    let rows = sqlx::query_as!(
+        Row,
+        "select contact_id, position, external_id, phone, reference, status, variation, attempts, resends, reason,
+                message_id, sent_at, delivered_at, read_at, metadata
          from contacts
          where tenant_id = $1 and queue_id = $2 and ($3::text is null or status = $3) and position > $4
          order by position limit $5",
@@ -62,22 +100,45 @@ pub async fn list(
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Contact {
+    Ok(rows.into_iter().map(Contact::from).collect())
+}
+
+struct Row {
+    contact_id: uuid::Uuid,
+    position: i32,
+    external_id: Option<String>,
+    phone: String,
+    reference: String,
+    status: String,
+    variation: i16,
+    attempts: i16,
+    resends: i16,
+    reason: Option<String>,
+    message_id: Option<String>,
+    sent_at: Option<DateTime<Utc>>,
+    delivered_at: Option<DateTime<Utc>>,
+    read_at: Option<DateTime<Utc>>,
+    metadata: Value,
+}
+
+impl From<Row> for Contact {
+    fn from(row: Row) -> Self {
+        Self {
             contact_id: ContactId(row.contact_id),
             position: row.position,
             external_id: row.external_id,
             phone: row.phone,
+            reference: row.reference,
             status: row.status,
             variation: row.variation,
             attempts: row.attempts,
+            resends: row.resends,
             reason: row.reason,
             message_id: row.message_id,
             sent_at: row.sent_at,
             delivered_at: row.delivered_at,
             read_at: row.read_at,
             metadata: row.metadata,
-        })
-        .collect())
+        }
+    }
 }

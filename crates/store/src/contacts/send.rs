@@ -19,6 +19,8 @@ pub struct MarkFacts {
     pub due_at: DateTime<Utc>,
     /// Under which epoch it was claimed.
     pub claim_epoch: Option<i64>,
+    /// Of them, those that were made because nobody could say whether an earlier one left.
+    pub resends: i16,
     /// The attempt that is open, when it is `sending`.
     pub open_attempt: Option<AttemptId>,
 }
@@ -29,7 +31,7 @@ pub struct MarkFacts {
 /// The database's.
 pub async fn mark_facts(conn: &mut PgConnection, contacts: &[(TenantId, ContactId)]) -> Result<Vec<MarkFacts>, Error> {
     let rows = sqlx::query!(
-        r#"select c.tenant_id, c.contact_id, c.status, c.attempts, c.due_at, c.claim_epoch,
+        r#"select c.tenant_id, c.contact_id, c.status, c.attempts, c.resends, c.due_at, c.claim_epoch,
                   a.attempt_id as "open_attempt?"
            from contacts c
            join unnest($1::uuid[], $2::uuid[]) as u (tenant_id, contact_id) using (tenant_id, contact_id)
@@ -47,6 +49,7 @@ pub async fn mark_facts(conn: &mut PgConnection, contacts: &[(TenantId, ContactI
                 contact_id: ContactId(row.contact_id),
                 status: row.status.parse().map_err(|error| Error::Decode(Box::new(error)))?,
                 attempts: row.attempts,
+                resends: row.resends,
                 due_at: row.due_at,
                 claim_epoch: row.claim_epoch,
                 open_attempt: row.open_attempt.map(AttemptId),
@@ -130,14 +133,19 @@ pub struct Finish {
 pub struct Finished {
     /// Whose it is.
     pub tenant_id: TenantId,
+    /// The try.
+    pub attempt_id: AttemptId,
     /// Its queue.
     pub queue_id: QueueId,
     /// Where it went from `sending`.
     pub status: ContactStatus,
 }
 
-/// Writes outcomes down. A try that was closed meanwhile (its lane was taken over) is left as it is: the fence is that
-/// only an open attempt can be finished. The contacts' queues must be locked.
+/// Writes outcomes down, and answers those that were: a try that was closed meanwhile (its lane was taken over) is left as
+/// it is, because only an open attempt can be finished. That is the fence; see [`super::learn`] for what such an answer
+/// is still good for. The contacts' queues must be locked.
+///
+/// A contact of which an earlier try has turned out to have left is `sent`, whatever became of this one.
 ///
 /// # Errors
 /// The database's.
@@ -149,20 +157,26 @@ pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<
                 as u (tenant_id, attempt_id, outcome, reason, message_id, status, due_at)
          ), closed as (
              update attempts a
-             set finished_at = $8, outcome = u.outcome, reason = u.reason, message_id = u.message_id
+             set finished_at = $8, outcome = u.outcome, reason = u.reason, message_id = u.message_id,
+                 next_look_at = case when u.outcome = 'unknown' then $8::timestamptz end
              from u
              where a.tenant_id = u.tenant_id and a.attempt_id = u.attempt_id and a.finished_at is null
-             returning a.tenant_id, a.contact_id, a.number, u.reason, u.message_id, u.status, u.due_at
+             returning a.tenant_id, a.attempt_id, a.contact_id, a.number, u.reason, u.message_id, u.due_at,
+                       case when a.number > 1 and exists (
+                                select from attempts earlier
+                                where earlier.tenant_id = a.tenant_id and earlier.contact_id = a.contact_id
+                                  and earlier.number < a.number and earlier.outcome = 'sent') then 'sent'
+                            else u.status end as status
          )
          update contacts c
          set status = d.status, reason = d.reason, claim_epoch = null, updated_at = $8,
              claimable = d.status = 'pending', due_at = coalesce(d.due_at, c.due_at),
              message_id = coalesce(d.message_id, c.message_id),
-             sent_at = case when d.status = 'sent' then $8 end
+             sent_at = case when d.status = 'sent' then coalesce(c.sent_at, $8::timestamptz) end
          from closed d
          where c.tenant_id = d.tenant_id and c.contact_id = d.contact_id and c.status = 'sending'
            and c.attempts = d.number
-         returning c.tenant_id, c.queue_id, c.status",
+         returning c.tenant_id, d.attempt_id, c.queue_id, c.status",
         &outcomes.iter().map(|outcome| outcome.tenant_id.0).collect::<Vec<_>>(),
         &outcomes.iter().map(|outcome| outcome.attempt_id.0).collect::<Vec<_>>(),
         &outcomes.iter().map(|outcome| outcome.outcome.to_owned()).collect::<Vec<_>>(),
@@ -178,6 +192,7 @@ pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<
         .map(|row| {
             Ok(Finished {
                 tenant_id: TenantId(row.tenant_id),
+                attempt_id: AttemptId(row.attempt_id),
                 queue_id: QueueId(row.queue_id),
                 status: row.status.parse().map_err(|error| Error::Decode(Box::new(error)))?,
             })

@@ -59,3 +59,44 @@ pub async fn down(conn: &mut PgConnection) -> Result<Vec<Down>, Error> {
     .fetch_all(conn)
     .await
 }
+
+/// Sets the secret that the gateway's webhooks about a number must carry, as its SHA-256.
+///
+/// # Errors
+/// The database's.
+pub async fn set_webhook_secret(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    instance: InstanceId,
+    secret_hash: &[u8; 32],
+) -> Result<(), Error> {
+    sqlx::query!(
+        "update instances set webhook_secret_hash = $3 where tenant_id = $1 and instance_id = $2",
+        tenant.0,
+        instance.0,
+        secret_hash
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The hash of the secret that webhooks about a number must carry; none where there is no such number, or where it takes
+/// no webhooks.
+///
+/// # Errors
+/// The database's.
+pub async fn webhook_secret(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    instance: InstanceId,
+) -> Result<Option<Vec<u8>>, Error> {
+    let row = sqlx::query!(
+        "select webhook_secret_hash from instances where tenant_id = $1 and instance_id = $2",
+        tenant.0,
+        instance.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.and_then(|row| row.webhook_secret_hash))
+}

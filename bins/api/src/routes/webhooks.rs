@@ -1,0 +1,93 @@
+//! Webhooks of the gateway about messages that we sent. They are stored and answered; what they mean is periodic's
+//! business. Evolution forgets an event that it is answered 4xx for, so that is said of hopeless ones alone.
+
+use axum::Json;
+use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::http::HeaderMap;
+use regua_domain::{InstanceId, TenantId};
+use regua_evolution::webhook::EVENTS;
+use regua_store::{instances, webhook_events};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::Context;
+use crate::error::{Code, Problem, WebhookProblems};
+use crate::keys;
+use crate::posted::read_json;
+use crate::request::note;
+
+/// The header that carries the number's secret.
+const SECRET_HEADER: &str = "X-Regua-Webhook-Secret";
+
+/// No event about a text is longer.
+const MOST_BYTES: usize = 1 << 20;
+
+pub(super) fn router() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(evolution))
+}
+
+/// An event as Evolution API posts it. Members that are not named are not kept; among them is the instance's token.
+#[derive(Deserialize, ToSchema)]
+struct GatewayEvent {
+    /// Such as `send.message`.
+    event: String,
+    /// What the event is about.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    data: Value,
+}
+
+/// What became of an event.
+#[derive(Serialize, ToSchema)]
+struct EventTaken {
+    /// False: nobody here has a use for events of that kind.
+    stored: bool,
+}
+
+/// Takes an event of the gateway about one of a tenant's numbers.
+#[utoipa::path(
+    post, path = "/webhooks/evolution/{tenant_id}/{instance_id}", operation_id = "evolution_webhook", tag = "webhooks",
+    params(
+        ("tenant_id" = Uuid, Path), ("instance_id" = Uuid, Path),
+        ("X-Regua-Webhook-Secret" = String, Header, description = "As `regua instance webhook` has set it")
+    ),
+    request_body = GatewayEvent,
+    responses((status = 200, description = "Taken", body = EventTaken), WebhookProblems)
+)]
+async fn evolution(State(context): State<Context>, request: Request) -> Result<Json<EventTaken>, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let Ok(Path((tenant, instance))) = Path::<(Uuid, Uuid)>::from_request_parts(&mut parts, &context).await else {
+        return Err(Problem::of(Code::WebhookSecretInvalid));
+    };
+    let (tenant, instance) = (TenantId(tenant), InstanceId(instance));
+    authenticate(&context, tenant, instance, &parts.headers).await?;
+    note("tenant_id", tenant);
+    note("instance_id", instance);
+    let body = read_json(&parts.headers, &mut body.into_data_stream(), &context, MOST_BYTES).await?;
+    let body = body.ok_or_else(|| Problem::of(Code::BodyTooLarge))?;
+    let event: GatewayEvent = serde_json::from_slice(&body).map_err(|_| Problem::of(Code::MalformedJson))?;
+    let stored = EVENTS.contains(&event.event.as_str());
+    if stored {
+        let mut conn = context.pool.acquire().await?;
+        let now = context.clock.now();
+        webhook_events::insert(&mut conn, tenant, instance, &event.event, &event.data, now).await?;
+    }
+    Ok(Json(EventTaken { stored }))
+}
+
+/// The same answer, in the same time, whether the number does not exist, takes no webhooks, or has another secret.
+async fn authenticate(
+    context: &Context,
+    tenant: TenantId,
+    instance: InstanceId,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
+    let sent = headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut conn = context.pool.acquire().await?;
+    let stored = instances::webhook_secret(&mut conn, tenant, instance).await?;
+    if keys::has_hash(sent, stored.as_deref()) { Ok(()) } else { Err(Problem::of(Code::WebhookSecretInvalid)) }
+}

@@ -1,0 +1,161 @@
+//! Attempts of which nobody can say whether they left: each is looked for in the record of the instance it was made through,
+//! a few times over two hours. Found, it was sent. Not found, its contact waits for a person, or is sent once more where
+//! its tenant allows that for its type.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::{StreamExt, stream};
+use regua_broker::{Doorbell, ring};
+use regua_domain::{PhoneNumber, QueueStatus, Reference, Unfound, resends};
+use regua_evolution::{Found, InstanceAddress, Reason, Search, Token};
+use regua_store::attempts::{self, Sought};
+use regua_store::contacts::{self, Finding, Learnt, Locked};
+use regua_store::evidence::{self, Source};
+use regua_store::{PATIENCE, instances, outbox, tenant_configs, within};
+use sqlx::PgConnection;
+
+use crate::Context;
+
+/// Attempts that one round looks for at most, and how many at the same time.
+const BOUND: i64 = 200;
+const AT_ONCE: usize = 8;
+
+/// For how long a replica has what it took; longer than all pages of a look may take.
+const HOLD: Duration = Duration::from_secs(600);
+
+/// By how much the gateway's clock may differ from ours.
+const SKEW: TimeDelta = TimeDelta::minutes(2);
+
+/// Looks for everything that is due.
+pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
+    let now = context.clock.now();
+    let first = context.settings.looks.first();
+    let taking = async { attempts::take_due(&mut *context.pool.acquire().await?, now, first, HOLD, BOUND).await };
+    let sought = within(PATIENCE, taking).await?;
+    let looks = sought.into_iter().map(|sought| async move {
+        let attempt_id = sought.attempt_id;
+        look(context, &sought).await.inspect_err(|error| {
+            tracing::warn!(%attempt_id, error = format!("{error:#}"), "an attempt could not be looked for");
+        })
+    });
+    let settled = stream::iter(looks).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
+    Ok(settled.into_iter().filter(|settled| matches!(settled, Ok(true))).count() as u64)
+}
+
+/// Looks for one attempt; whether that settled it.
+async fn look(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
+    let (tenant, attempt) = (sought.tenant_id, sought.attempt_id);
+    let asking = async { evidence::proof(&mut *context.pool.acquire().await?, tenant, attempt).await };
+    if let Some(proof) = within(PATIENCE, asking).await? {
+        let finding = Finding::Left { message_id: proof.message_id, at: proof.created_at };
+        return learn(context, sought, proof.source, finding).await;
+    }
+    match find(context, sought).await? {
+        Found::Message { message_id, left_at } => {
+            let finding = Finding::Left { message_id: Some(message_id), at: left_at };
+            learn(context, sought, Source::GatewayHistory, finding).await
+        }
+        Found::Nothing => not_found(context, sought).await,
+        Found::Unseen { reason } => {
+            tracing::debug!(attempt_id = %sought.attempt_id, %reason, "the gateway's history could not be seen");
+            look_again(context, sought, sought.looks, context.clock.now() + context.settings.looks.first()).await
+        }
+    }
+}
+
+async fn find(context: &Context, sought: &Sought) -> anyhow::Result<Found> {
+    let (tenant, instance) = (sought.tenant_id, sought.instance_id);
+    let reading = async { instances::get(&mut *context.pool.acquire().await?, tenant, instance).await };
+    let instance = within(PATIENCE, reading).await?.context("the instance is gone")?;
+    let address = Token::parse(&instance.token)
+        .and_then(|token| InstanceAddress::parse(&instance.base_url, &instance.name, token));
+    let Ok(address) = address else { return Ok(Found::Unseen { reason: Reason::GatewayUnreachable }) };
+    let search = Search {
+        number: PhoneNumber::from_stored(&sought.phone)?,
+        reference: Reference::parse(&sought.reference)?,
+        from: sought.started_at - SKEW,
+        to: context.clock.now() + SKEW,
+    };
+    Ok(context.gateway.find_sent(&address, &search).await)
+}
+
+async fn learn(context: &Context, sought: &Sought, source: Source, finding: Finding) -> anyhow::Result<bool> {
+    let (tenant, attempt, now) = (sought.tenant_id, sought.attempt_id, context.clock.now());
+    let learning = async {
+        let mut transaction = context.pool.begin().await?;
+        let learnt = contacts::learn(&mut transaction, tenant, attempt, source, &finding, None, now).await?;
+        transaction.commit().await?;
+        Ok::<_, sqlx::Error>(learnt)
+    };
+    let learnt = within(PATIENCE, learning).await?;
+    note(context, source.as_str(), learnt);
+    tracing::info!(attempt_id = %sought.attempt_id, source = source.as_str(), ?learnt, "an unconfirmed attempt was found");
+    Ok(true)
+}
+
+/// Counts what a proof has settled.
+pub(super) fn note(context: &Context, source: &str, learnt: Learnt) {
+    match learnt {
+        Learnt::Moved { .. } => context.metrics.unconfirmed_settled.with_label_values(&[source]).inc(),
+        Learnt::Doubled => {
+            context.metrics.messages_doubled.inc();
+            tracing::error!(source, "the gateway proves a second message to one contact");
+        }
+        Learnt::Kept | Learnt::NoAttempt => {}
+    }
+}
+
+/// A look that saw nothing: another one later, or none, and then the tenant's rule.
+async fn not_found(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
+    let looks = sought.looks.saturating_add(1);
+    if let Some(after) = context.settings.looks.due_after(usize::try_from(looks)?) {
+        return look_again(context, sought, looks, sought.finished_at + after).await;
+    }
+    let deciding = async {
+        let mut transaction = context.pool.begin().await?;
+        let decided = decide(&mut transaction, sought, context.clock.now()).await?;
+        transaction.commit().await?;
+        anyhow::Ok(decided)
+    };
+    let decided = within(PATIENCE, deciding).await?;
+    context.rang.notify_one();
+    context.metrics.unconfirmed_settled.with_label_values(&[decided]).inc();
+    tracing::info!(attempt_id = %sought.attempt_id, contact_id = %sought.contact_id, decided, "an attempt was nowhere to be found");
+    Ok(true)
+}
+
+async fn look_again(context: &Context, sought: &Sought, looks: i16, at: DateTime<Utc>) -> anyhow::Result<bool> {
+    // The first look's own distance is the query's: it is counted from the time that stands in the row.
+    let at = if looks == 0 { at - context.settings.looks.first() } else { at };
+    let (tenant, attempt) = (sought.tenant_id, sought.attempt_id);
+    let noting = async { attempts::look_again(&mut *context.pool.acquire().await?, tenant, attempt, looks, at).await };
+    within(PATIENCE, noting).await?;
+    Ok(false)
+}
+
+/// What becomes of a contact whose message was nowhere to be found: `resent` or `gave_up`.
+async fn decide(conn: &mut PgConnection, sought: &Sought, now: DateTime<Utc>) -> anyhow::Result<&'static str> {
+    let tenant = sought.tenant_id;
+    if let Locked::Unconfirmed(contact) = contacts::lock_unconfirmed(conn, tenant, sought.contact_id).await?
+        && contact.attempt_id == sought.attempt_id
+    {
+        let config = tenant_configs::get(conn, tenant).await?.context("the tenant has no configuration")?;
+        let unfound = Unfound {
+            may_resend: config.resend_unconfirmed.contains(&sought.message_type),
+            resends: u16::try_from(contact.resends)?,
+            probably_left: sought.reason.as_deref().is_some_and(Reason::probably_left),
+            is_cancelled: contact.queue_status == QueueStatus::Cancelled,
+        };
+        if resends(unfound) {
+            contacts::resend(conn, &contact, now).await?;
+            let doorbell = Doorbell { kind: sought.message_type.into(), tenant_id: tenant, queue_id: contact.queue_id };
+            ring(conn, &doorbell, now).await?;
+            outbox::notify(conn).await?;
+            return Ok("resent");
+        }
+    }
+    attempts::stop_looking(conn, tenant, sought.attempt_id, "gave_up").await?;
+    Ok("gave_up")
+}

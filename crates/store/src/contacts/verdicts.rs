@@ -1,0 +1,140 @@
+//! What is decided of an unconfirmed contact that nothing proves anything about: it is sent once more, or it is given up.
+
+use chrono::{DateTime, Utc};
+use regua_domain::{AttemptId, ContactId, ContactStatus, QueueId, QueueStatus, TenantId};
+use sqlx::{Error, PgConnection};
+
+use crate::attempts;
+use crate::evidence::{self, NewEvidence, Source};
+use crate::queues::{self, CountChange};
+
+/// An unconfirmed contact whose queue and row are locked.
+#[derive(Clone, Copy, Debug)]
+pub struct Unconfirmed {
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// The contact.
+    pub contact_id: ContactId,
+    /// Its queue.
+    pub queue_id: QueueId,
+    /// The queue's state.
+    pub queue_status: QueueStatus,
+    /// The attempt of which nobody can say whether it left.
+    pub attempt_id: AttemptId,
+    /// Times that it was sent again already.
+    pub resends: i16,
+}
+
+/// What was found under a contact's id.
+#[derive(Clone, Copy, Debug)]
+pub enum Locked {
+    /// No such contact.
+    Missing,
+    /// It is in this state, and there is nothing to decide.
+    Settled(ContactStatus),
+    /// It waits for a decision.
+    Unconfirmed(Unconfirmed),
+}
+
+/// Locks a contact, after its queue, so that something can be decided of it.
+///
+/// # Errors
+/// The database's.
+pub async fn lock_unconfirmed(conn: &mut PgConnection, tenant: TenantId, contact: ContactId) -> Result<Locked, Error> {
+    let place =
+        sqlx::query!("select queue_id from contacts where tenant_id = $1 and contact_id = $2", tenant.0, contact.0)
+            .fetch_optional(&mut *conn)
+            .await?;
+    let Some(place) = place else { return Ok(Locked::Missing) };
+    let Some(queue) = queues::lock(conn, &[(tenant, QueueId(place.queue_id))]).await?.pop() else {
+        return Ok(Locked::Missing);
+    };
+    let row = sqlx::query!(
+        r#"select c.status, c.resends, a.attempt_id
+           from contacts c join attempts a on a.tenant_id = c.tenant_id and a.contact_id = c.contact_id
+                                          and a.number = c.attempts and a.finished_at is not null
+           where c.tenant_id = $1 and c.contact_id = $2 and c.status = 'unconfirmed'
+           for no key update of c, a"#,
+        tenant.0,
+        contact.0
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else {
+        let row =
+            sqlx::query!("select status from contacts where tenant_id = $1 and contact_id = $2", tenant.0, contact.0)
+                .fetch_one(conn)
+                .await?;
+        return Ok(Locked::Settled(row.status.parse().map_err(|error| Error::Decode(Box::new(error)))?));
+    };
+    Ok(Locked::Unconfirmed(Unconfirmed {
+        tenant_id: tenant,
+        contact_id: contact,
+        queue_id: queue.queue_id,
+        queue_status: queue.status,
+        attempt_id: AttemptId(row.attempt_id),
+        resends: row.resends,
+    }))
+}
+
+/// Lets a locked unconfirmed contact be sent once more; the caller rings for its queue. A queue that was completed goes on.
+///
+/// # Errors
+/// The database's.
+pub async fn resend(conn: &mut PgConnection, contact: &Unconfirmed, now: DateTime<Utc>) -> Result<(), Error> {
+    attempts::stop_looking(conn, contact.tenant_id, contact.attempt_id, "resent").await?;
+    sqlx::query!(
+        "update contacts set status = 'pending', claimable = true, due_at = $3, resends = resends + 1,
+                             reason = 'unconfirmed_resent', updated_at = $3
+         where tenant_id = $1 and contact_id = $2",
+        contact.tenant_id.0,
+        contact.contact_id.0,
+        now
+    )
+    .execute(&mut *conn)
+    .await?;
+    count(conn, contact, ContactStatus::Pending, now).await
+}
+
+/// A person gives a locked unconfirmed contact up: it counts as failed, and is never sent again. A proof that comes later
+/// is still believed.
+///
+/// # Errors
+/// The database's.
+pub async fn give_up(
+    conn: &mut PgConnection,
+    contact: &Unconfirmed,
+    said_by: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let said = NewEvidence {
+        attempt_id: contact.attempt_id,
+        source: Source::Operator,
+        has_left: false,
+        reason: Some("given_up"),
+        message_id: None,
+        said_by: Some(said_by),
+    };
+    evidence::add(conn, contact.tenant_id, &said, now).await?;
+    attempts::stop_looking(conn, contact.tenant_id, contact.attempt_id, "operator").await?;
+    sqlx::query!(
+        "update contacts set status = 'failed', reason = 'given_up', updated_at = $3
+         where tenant_id = $1 and contact_id = $2",
+        contact.tenant_id.0,
+        contact.contact_id.0,
+        now
+    )
+    .execute(&mut *conn)
+    .await?;
+    count(conn, contact, ContactStatus::Failed, now).await
+}
+
+async fn count(
+    conn: &mut PgConnection,
+    contact: &Unconfirmed,
+    status: ContactStatus,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let change = CountChange::moved(ContactStatus::Unconfirmed, status);
+    queues::change_counts(conn, &[(contact.tenant_id, contact.queue_id, change)], now).await
+}

@@ -1,0 +1,113 @@
+//! What the gateway tells by webhook: stored at once, matched later, believed whenever it comes.
+
+use regua_sandbox::StatusTimes;
+use serde_json::Value;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_proves_what_the_gateways_record_does_not_show() {
+    let (fleet, tenant, erp) = fleet().await;
+    fleet.subscribe(&tenant, "matriz").await;
+    fleet.sandbox.set_faults(vec![unknown(0, true), unknown(1, false), blind()]).unwrap();
+    let queue = erp.accepted("notification", &batch("lote-a", 3)).await;
+    // The event may come before the outcome or after it; either way the first look knows.
+    erp.until_that(&queue, "tried", |queue| queue["pending"] == 0 && queue["sending"] == 0).await;
+    fleet.hands.set(fleet.clock.now() + TimeDelta::seconds(16));
+    let found = erp.until_that(&queue, "proven", |queue| queue["sent"] == 2).await;
+    assert_eq!(found["unconfirmed"], 1, "{found:#}");
+    let history = erp.contact(erp.contacts(&queue).await[0]["contact_id"].as_str().unwrap()).await["history"].clone();
+    assert_eq!((&history[0]["outcome"], &history[0]["settled_by"]), (&json!("sent"), &json!("webhook")), "{history:#}");
+    eventually("all events matched", async || fleet.count("select count(*) from webhook_events").await == 0).await;
+    fleet.assert_each_left_once(2);
+    fleet.end_unfinished().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_that_comes_after_the_operator_gave_up_is_believed() {
+    let (fleet, tenant, erp) = fleet().await;
+    let secret = fleet.subscribe(&tenant, "matriz").await;
+    fleet.sandbox.set_faults(vec![unknown(0, false), blind()]).unwrap();
+    let queue = erp.accepted("overdue", &batch("lote-a", 1)).await;
+    erp.until_that(&queue, "unconfirmed", |queue| queue["unconfirmed"] == 1).await;
+    let contact = erp.contacts(&queue).await[0].clone();
+    let id = contact["contact_id"].as_str().unwrap();
+    assert_eq!(erp.verdict(id, "give_up").await.status, StatusCode::OK);
+    assert_eq!(erp.status(&queue).await["status"], "failed");
+
+    let text = format!("Olá. Ref. {}", contact["reference"].as_str().unwrap());
+    let event = |number: &str, id: &str| {
+        let key = json!({"fromMe": true, "id": id, "remoteJid": format!("{number}@s.whatsapp.net")});
+        let data =
+            json!({"key": key, "message": {"conversation": text}, "messageTimestamp": fleet.clock.now().timestamp()});
+        json!({"event": "send.message", "instance": "matriz", "data": data, "apikey": "token-of-acme-matriz"})
+    };
+    let stranger = event("5511900000000", "3EB0FF");
+    let proof = event(&number("lote-a", 0), "3EB001");
+    for event in [&stranger, &proof, &proof] {
+        let answer = post(&fleet.webhook_url(&tenant), &secret, event).await;
+        assert_eq!((answer.0, &answer.1["stored"]), (StatusCode::OK, &json!(true)), "{answer:?}");
+    }
+    let proven = erp.until_that(&queue, "proven", |queue| queue["sent"] == 1).await;
+    assert_eq!((&proven["status"], &proven["failed"]), (&json!("completed"), &json!(0)), "{proven:#}");
+    assert_eq!(erp.contact(id).await["message_id"], "3EB001");
+    assert_eq!(
+        fleet.count("select count(*) from evidence where source = 'webhook'").await,
+        1,
+        "doubled, and kept once"
+    );
+    // It was never in this gateway's ledger: only the books' own sums are held against each other.
+    fleet.end_without_the_ledger().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statuses_move_a_sent_contact_on_whenever_they_come() {
+    let (fleet, tenant, erp) = fleet().await;
+    fleet.subscribe(&tenant, "matriz").await;
+    fleet.sandbox.set_statuses(StatusTimes { delivery_ack_ms: Some(0), read_ms: Some(30) });
+    let queue = erp.accepted("overdue", &batch("lote-a", 20)).await;
+    erp.until(&queue, "completed").await;
+    // A status that overtook its send's outcome waits half a minute for it.
+    let mut seen = Value::Null;
+    eventually("all are read", async || {
+        fleet.hands.set(fleet.clock.now() + TimeDelta::seconds(1));
+        seen = erp.status(&queue).await;
+        seen["read"] == 20 && seen["delivered"] == 20
+    })
+    .await;
+    let contact = &erp.contacts(&queue).await[0];
+    assert!(contact["delivered_at"].is_string() && contact["read_at"].is_string(), "{contact:#}");
+    eventually("all events matched", async || fleet.count("select count(*) from webhook_events").await == 0).await;
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_without_its_numbers_secret_is_refused_and_a_useless_one_is_not_kept() {
+    let (fleet, tenant, _) = fleet().await;
+    let url = fleet.webhook_url(&tenant);
+    let event = json!({"event": "send.message", "data": {}});
+    assert_eq!(post(&url, "", &event).await.0, StatusCode::UNAUTHORIZED, "it takes no webhooks yet");
+    let secret = fleet.subscribe(&tenant, "matriz").await;
+    assert_eq!(post(&url, "wrong", &event).await.0, StatusCode::UNAUTHORIZED);
+    let nobody = url.replace(&tenant.instances[0].to_string(), "019a9f3c-0000-7000-8000-000000000000");
+    let refused = post(&nobody, &secret, &event).await;
+    assert_eq!((refused.0, &refused.1["code"]), (StatusCode::UNAUTHORIZED, &json!("webhook_secret_invalid")));
+    assert_eq!(post(&url, &secret, &json!([])).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(fleet.count("select count(*) from webhook_events").await, 0);
+    for (event, stored) in [
+        (json!({"event": "connection.update", "data": {"state": "open"}}), false),
+        (json!({"event": "send.message"}), true),
+        (json!({"event": "messages.update", "data": {"keyId": 5}}), true),
+    ] {
+        let answer = post(&url, &secret, &event).await;
+        assert_eq!((answer.0, &answer.1["stored"]), (StatusCode::OK, &json!(stored)), "{event}");
+    }
+    eventually("nonsense is forgotten", async || fleet.count("select count(*) from webhook_events").await == 0).await;
+    fleet.end().await;
+}
+
+async fn post(url: &str, secret: &str, event: &Value) -> (StatusCode, Value) {
+    let request = reqwest::Client::new().post(url).header("X-Regua-Webhook-Secret", secret).json(event);
+    let answer = Client::answer(request).await;
+    (answer.status, answer.body)
+}
