@@ -68,7 +68,7 @@ const LEFTOVERS: &[(&str, &str)] = &[
     ("leases", "select count(*) from lanes where leased_by is not null"),
     ("open attempts", "select count(*) from attempts where finished_at is null"),
     ("dead letters", "select count(*) from dead_letters"),
-    ("looks to come", "select count(*) from attempts a where to_jsonb(a) ->> 'next_look_at' is not null"),
+    ("looks to come", "select count(*) from attempts where next_look_at is not null"),
     ("contacts claimed by nobody", "select count(*) from contacts where status = 'pending' and not claimable"),
 ];
 
@@ -76,7 +76,7 @@ const CONTACTS: &str = "
     select t.slug as tenant, m.external_id as batch, coalesce(c.external_id, '') as external_id, c.phone,
            c.queue_id::text as queue_id, i.name as instance, q.type as message_type, c.status,
            q.status as queue_status, c.reason, c.message_id,
-           coalesce(to_jsonb(c) ->> 'resends', '0')::smallint as resends,
+           c.resends,
            (extract(epoch from q.created_at) * 1000)::bigint as queued_at
     from contacts c join queues q using (tenant_id, queue_id) join campaigns m using (tenant_id, campaign_id)
          join instances i on i.tenant_id = q.tenant_id and i.instance_id = q.instance_id
@@ -85,7 +85,7 @@ const CONTACTS: &str = "
 const ATTEMPTS: &str = "
     select c.phone, (extract(epoch from a.started_at) * 1000)::bigint as started_at,
            (extract(epoch from a.finished_at) * 1000)::bigint as finished_at, a.outcome, a.reason,
-           to_jsonb(a) ->> 'settled_by' as settled_by
+           a.settled_by
     from attempts a join contacts c using (tenant_id, contact_id) order by a.number";
 
 impl Evidence {
@@ -111,7 +111,8 @@ const UNSETTLED: &str = "
             where contacts.status in ('pending', 'sending')
               and not (q.status = 'paused_hours' and t.slug = 'fechado' and q.type <> 'notification'))
          + (select count(*) from outbox)
-         + (select count(*) from attempts a where finished_at is null or to_jsonb(a) ->> 'next_look_at' is not null)";
+         + (select count(*) from webhook_events)
+         + (select count(*) from attempts where finished_at is null or next_look_at is not null)";
 
 /// How many there are.
 pub(crate) async fn unsettled(pool: &PgPool) -> Result<i64, sqlx::Error> {

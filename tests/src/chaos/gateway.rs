@@ -1,11 +1,14 @@
-//! The gateway's faults over HTTP. They are kept here, because a gateway that was killed comes back without them.
+//! The gateway's faults and webhooks over HTTP. They are kept here, because a gateway that was killed comes back without
+//! them; the real one has its webhooks in a database.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use regua_evolution::{ClientSettings, EvolutionClient, InstanceAddress, Token};
 use regua_sandbox::{Fault, InstanceState};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 /// Numbers with this end are not on WhatsApp.
 pub(crate) const NOT_ON_WHATSAPP: &str = "997";
@@ -15,6 +18,16 @@ pub(crate) const NOT_ON_WHATSAPP: &str = "997";
 struct Wanted {
     faults: BTreeMap<usize, Fault>,
     states: BTreeMap<String, InstanceState>,
+    webhooks: Vec<Webhook>,
+}
+
+/// Where the events of a number go.
+#[derive(Clone)]
+pub(crate) struct Webhook {
+    pub(crate) instance: String,
+    pub(crate) token: String,
+    pub(crate) url: String,
+    pub(crate) secret: String,
 }
 
 /// The gateway's controls.
@@ -49,14 +62,33 @@ impl Controls {
         self.put(&format!("instances/{instance}/state"), &json!({ "state": state })).await;
     }
 
+    /// Has the events of a number posted, from the gateway's next start on.
+    pub(crate) fn subscribe(&self, webhook: Webhook) {
+        self.wanted.lock().unwrap().webhooks.push(webhook);
+    }
+
     /// Tells a gateway that has just started everything.
     pub(crate) async fn tell_all(&self) {
         self.put("numbers", &json!({ "not_on_whatsapp_suffixes": [NOT_ON_WHATSAPP] })).await;
         self.tell_faults().await;
+        let webhooks = self.wanted.lock().unwrap().webhooks.clone();
+        for webhook in &webhooks {
+            self.tell_webhook(webhook).await;
+        }
         let states = self.wanted.lock().unwrap().states.clone();
         for (instance, state) in states {
             // It is made, connected, when it is first named; until then it has no state to change.
             self.put(&format!("instances/{instance}/state"), &json!({ "state": state })).await;
+        }
+    }
+
+    async fn tell_webhook(&self, webhook: &Webhook) {
+        let client = EvolutionClient::new(ClientSettings::default()).unwrap();
+        let token = Token::parse(&webhook.token).unwrap();
+        let address = InstanceAddress::parse(&self.base, &webhook.instance, token).unwrap();
+        let header = ("X-Regua-Webhook-Secret", webhook.secret.as_str());
+        while client.set_webhook(&address, &webhook.url, header).await.is_err() {
+            sleep(Duration::from_millis(100)).await;
         }
     }
 
@@ -73,7 +105,7 @@ impl Controls {
             if self.http.put(format!("{}/sandbox/{what}", self.base)).json(body).send().await.is_ok() {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            sleep(Duration::from_millis(500)).await;
         }
     }
 }

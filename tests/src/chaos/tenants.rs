@@ -3,8 +3,10 @@
 use chrono::{Datelike, TimeDelta};
 use regua_boot::Clock;
 use regua_store::business_hours::{self, OpenHours};
+use regua_store::instances;
 use sqlx::PgPool;
 
+use super::gateway::Webhook;
 use super::stage::Stage;
 use crate::{Tenant, TenantOptions};
 
@@ -13,6 +15,9 @@ pub(crate) const TENANTS: usize = 4;
 
 /// The last one keeps hours, and they are closed now.
 const CLOSED: usize = TENANTS - 1;
+
+/// This one's gateway tells by webhook what left; of the others it must be asked.
+const TOLD: usize = 0;
 
 /// Numbers of each.
 const NUMBERS_EACH: [usize; TENANTS] = [7, 7, 7, 3];
@@ -66,7 +71,20 @@ pub(crate) async fn create(stage: &Stage, rate: i32) -> Vec<Tenant> {
         tenants.push(Tenant::create(&stage.pool, &stage.gateway_of(tenant), &options, now).await);
     }
     close(&stage.pool, &tenants[CLOSED]).await;
+    subscribe(stage, &tenants[TOLD]).await;
     tenants
+}
+
+/// Each number's events go to one of the APIs.
+async fn subscribe(stage: &Stage, tenant: &Tenant) {
+    let (secret, hash) = regua_api::keys::webhook_secret(&[7; 32]);
+    for (n, (instance, token)) in tenant.instances.iter().zip(&tenant.tokens).enumerate() {
+        let mut conn = stage.pool.acquire().await.unwrap();
+        instances::set_webhook_secret(&mut conn, tenant.id, *instance, &hash).await.unwrap();
+        let url = format!("{}/webhooks/evolution/{}/{instance}", stage.apis[n % stage.apis.len()], tenant.id);
+        let name = name_of(numbers_of(TOLD).nth(n).expect("as many numbers"));
+        stage.controls.subscribe(Webhook { instance: name, token: token.clone(), url, secret: secret.clone() });
+    }
 }
 
 /// Open for an hour on a day that is neither today nor near, whatever the zone.
