@@ -55,7 +55,7 @@ pub(crate) fn batches(seed: u64, messages: usize, over: Duration) -> Vec<Batch> 
                 first,
                 contacts: size.min(messages - first),
                 at: over.mul_f64(n as f64 / count as f64),
-                gives_up_after: (rng.u8(..20) == 0).then(|| Duration::from_millis(rng.u64(1..80))),
+                gives_up_after: (rng.u8(..20) == 0).then(|| Duration::from_millis(rng.u64(1..400))),
                 is_repeated: rng.u8(..10) == 0,
                 control: control(&mut rng),
             }

@@ -17,11 +17,13 @@ pub struct Check {
     pub looked_at: usize,
     /// Those that break it.
     pub broken: Vec<String>,
+    /// What is worth knowing of those that do not.
+    pub notes: Vec<String>,
 }
 
 impl Check {
     pub(crate) fn new(invariant: &'static str, what: &str) -> Self {
-        Self { invariant, what: what.to_owned(), looked_at: 0, broken: Vec::new() }
+        Self { invariant, what: what.to_owned(), looked_at: 0, broken: Vec::new(), notes: Vec::new() }
     }
 
     /// Notes one that was looked at, and what is wrong with it, if anything is.
@@ -80,8 +82,11 @@ impl fmt::Display for Report {
         }
         writeln!(f, "\n{:<10} {:>9} {:>7}  what", "invariant", "looked at", "broken")?;
         for check in &self.checks {
-            let Check { invariant, what, looked_at, broken } = check;
+            let Check { invariant, what, looked_at, broken, notes } = check;
             writeln!(f, "{invariant:<10} {looked_at:>9} {:>7}  {what}", broken.len())?;
+            for note in notes {
+                writeln!(f, "{:>29} {note}", "")?;
+            }
         }
         for check in self.checks.iter().filter(|check| !check.broken.is_empty()) {
             writeln!(f, "\nbroken: {}: {}", check.invariant, check.what)?;
