@@ -9,6 +9,9 @@ use crate::chaos::report::Check;
 /// Over two leases: two passes of periodic, a doorbell and a look at the gateway, in milliseconds.
 const BESIDES: i64 = 5_000;
 
+/// The slowest, told in any case.
+const SHOWN: usize = 5;
+
 /// A number's contacts by the time at which they came, and its sends.
 struct Lane {
     /// When contacts came, and the latest first try of all that came until then.
@@ -47,13 +50,20 @@ pub(super) fn soon(case: &Case) -> Check {
     );
     let mut check = Check::new("recovered", &what);
     check.looked_at = times.len();
+    let tell =
+        |(took, instance, end): &(i64, &str, i64)| format!("{instance}: {took} ms after {}", last_fault(case, *end));
     if p99.is_some_and(|time| time.0 > bound) {
-        let begun = case.injected.first().map_or(0, |injected| injected.began);
-        let slow = times.iter().rev().take_while(|time| time.0 > bound);
-        check.broken =
-            slow.map(|(took, instance, end)| format!("{instance}: {took} ms from {} ms", end - begun)).collect();
+        check.broken = times.iter().rev().take_while(|time| time.0 > bound).map(tell).collect();
     }
+    check.notes = times.iter().rev().filter(|time| time.0 > case.lease).take(SHOWN).map(tell).collect();
     check
+}
+
+/// What ended then, and when that was.
+fn last_fault(case: &Case, end: i64) -> String {
+    let begun = case.injected.first().map_or(0, |injected| injected.began);
+    let last = case.injected.iter().find(|injected| injected.ended == end);
+    format!("{:?} at {} ms", last.map(|injected| &injected.fault), end - begun)
 }
 
 /// The times without any fault, from the end of the one before to the beginning of the next.
