@@ -6,6 +6,7 @@ mod away;
 mod bad_input;
 mod chaos;
 mod control;
+mod crashes;
 mod fence;
 mod killed;
 mod main_path;

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use regua_api::{Api, ApiSettings};
 use regua_boot::{Clock, ManualClock, Metrics};
 use regua_broker::{Broker, BrokerSettings, QueueType};
+use regua_domain::LookSchedule;
 use regua_evolution::{ClientSettings, EvolutionClient, InstanceAddress, Token};
 use regua_periodic::{Periodic, PeriodicSettings};
 use regua_sandbox::{InstanceSettings, Key, Sandbox, Settings};
@@ -40,6 +41,8 @@ pub struct FleetOptions {
     pub send_timeout: Duration,
     /// Whether periodic runs.
     pub periodic: bool,
+    /// When periodic looks for attempts of unknown outcome.
+    pub looks: LookSchedule,
 }
 
 impl Default for FleetOptions {
@@ -53,6 +56,7 @@ impl Default for FleetOptions {
             lease: Duration::from_secs(30),
             send_timeout: Duration::from_secs(5),
             periodic: true,
+            looks: LookSchedule::default(),
         }
     }
 }
@@ -201,7 +205,11 @@ impl Fleet {
             broker: Arc::clone(&self.broker),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
-            settings: PeriodicSettings { every: Duration::from_millis(100), ..PeriodicSettings::default() },
+            settings: PeriodicSettings {
+                every: Duration::from_millis(100),
+                looks: self.options.looks.clone(),
+                ..PeriodicSettings::default()
+            },
         };
         self.programs.push(tokio::spawn(regua_periodic::run(periodic, self.shutdown.clone())));
     }

@@ -44,6 +44,12 @@ impl Process {
         self.child.wait().expect("it ends");
     }
 
+    /// Waits until it has died by itself.
+    pub async fn died(mut self) {
+        crate::eventually("the process to die", async || self.child.try_wait().expect("it can be asked").is_some())
+            .await;
+    }
+
     /// SIGTERM, and waits for its exit status.
     pub fn terminate(mut self) -> std::process::ExitStatus {
         self.signal("-TERM");

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use fail::fail_point;
 use regua_broker::{Broker, Delivery, DoorbellKind};
 use regua_store::{PATIENCE, instances, queues, within};
 use sqlx::PgPool;
@@ -32,6 +33,7 @@ async fn hear(pool: &PgPool, lanes: &Arc<Lanes>, delivery: Delivery) {
     let doorbell = delivery.doorbell;
     match look(pool, lanes, &delivery).await {
         Ok(()) => {
+            fail_point!("ack::before");
             if let Err(error) = delivery.ack().await {
                 tracing::debug!(error = format!("{error:#}"), "a doorbell will be heard again");
             }

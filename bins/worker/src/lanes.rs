@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use fail::fail_point;
 use regua_store::lanes::{Lease, Taken};
 use regua_store::{contacts, lanes};
 use tokio::time::MissedTickBehavior;
@@ -87,7 +88,9 @@ impl Lanes {
             tracing::warn!(tenant_id = %key.tenant, instance_id = %key.instance, epoch = lease.epoch, unconfirmed,
                 "a lane was taken over from a worker that is gone");
         }
+        fail_point!("take::before_commit");
         transaction.commit().await?;
+        fail_point!("take::committed");
         Ok(Some(lease))
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
+use fail::fail_point;
 use regua_store::{PATIENCE, outbox, within};
 use sqlx::PgPool;
 use tokio::sync::Notify;
@@ -66,7 +67,9 @@ pub(crate) async fn pass(pool: &PgPool, publisher: &Publisher) -> anyhow::Result
         if held.is_empty() {
             return Ok(relayed);
         }
+        fail_point!("relay::taken");
         let (confirmed, rest) = session.publish(held).await;
+        fail_point!("relay::published");
         let noting = async {
             let mut conn = pool.acquire().await?;
             outbox::done(&mut conn, &confirmed).await?;

@@ -1,9 +1,16 @@
 //! The programs of the fleet in one binary, so that cargo builds it for the tests that kill processes.
+//!
+//! `REGUA_DIE_AT=post::before:3` lets it die without a word when it comes there for the third time;
+//! `REGUA_FAIL_AT=claim::committed=1*return` is an action of the crate `fail`.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Context;
 use clap::Parser;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    arm()?;
     let mut arguments = std::env::args();
     let _binary = arguments.next();
     match arguments.next().as_deref() {
@@ -13,4 +20,23 @@ async fn main() -> anyhow::Result<()> {
         Some("sandbox") => regua_sandbox::start(&regua_sandbox::config::Config::parse_from(["sandbox"])).await,
         other => anyhow::bail!("no program {other:?}: use api, worker, periodic or sandbox"),
     }
+}
+
+fn arm() -> anyhow::Result<()> {
+    if let Ok(place) = std::env::var("REGUA_DIE_AT") {
+        let (name, times) = place.rsplit_once(':').context("REGUA_DIE_AT=name:times")?;
+        let left = AtomicUsize::new(times.parse()?);
+        fail::cfg_callback(name, move || {
+            // As with `kill -9`: nothing is dropped, flushed or said goodbye to.
+            if left.fetch_sub(1, Ordering::SeqCst) == 1 {
+                std::process::abort();
+            }
+        })
+        .map_err(anyhow::Error::msg)?;
+    }
+    if let Ok(place) = std::env::var("REGUA_FAIL_AT") {
+        let (name, action) = place.split_once('=').context("REGUA_FAIL_AT=name=action")?;
+        fail::cfg(name, action).map_err(anyhow::Error::msg)?;
+    }
+    Ok(())
 }

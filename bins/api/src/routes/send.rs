@@ -7,6 +7,7 @@ mod shape;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use fail::fail_point;
 use regua_broker::{Doorbell, ring};
 use regua_domain::{CampaignId, InstanceId, MessageType, QueueId, TemplateId, VariablesSchema, Variations};
 use regua_store::campaigns::{self, NewCampaign};
@@ -204,7 +205,9 @@ async fn store(
     if plan.due_at <= now {
         ring(&mut transaction, &Doorbell { kind: message_type.into(), tenant_id, queue_id }, now).await?;
     }
+    fail_point!("intake::before_commit");
     transaction.commit().await?;
+    fail_point!("intake::committed");
 
     context.rang.notify_one();
     note("billing_campaign_id", campaign_id);

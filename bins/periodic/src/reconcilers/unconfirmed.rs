@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::{StreamExt, stream};
+use fail::fail_point;
+use futures_util::future::join_all;
 use regua_broker::{Doorbell, ring};
 use regua_domain::{PhoneNumber, QueueStatus, Reference, Unfound, resends};
 use regua_evolution::{Found, InstanceAddress, Reason, Search, Token};
@@ -18,30 +19,43 @@ use sqlx::PgConnection;
 
 use crate::Context;
 
-/// Attempts that one round looks for at most, and how many at the same time.
-const BOUND: i64 = 200;
-const AT_ONCE: usize = 8;
+/// Attempts that are looked for at the same time.
+const AT_ONCE: i64 = 16;
 
-/// For how long a replica has what it took; longer than all pages of a look may take.
-const HOLD: Duration = Duration::from_secs(600);
+/// How long one look may take, all its pages included.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// For how long a replica has what it took; longer than the look and the writing down of what it came to.
+const HOLD: Duration = Duration::from_secs(45);
 
 /// By how much the gateway's clock may differ from ours.
 const SKEW: TimeDelta = TimeDelta::minutes(2);
 
 /// Looks for everything that is due.
 pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
-    let now = context.clock.now();
     let first = context.settings.looks.first();
-    let taking = async { attempts::take_due(&mut *context.pool.acquire().await?, now, first, HOLD, BOUND).await };
-    let sought = within(PATIENCE, taking).await?;
-    let looks = sought.into_iter().map(|sought| async move {
-        let attempt_id = sought.attempt_id;
-        look(context, &sought).await.inspect_err(|error| {
-            tracing::warn!(%attempt_id, error = format!("{error:#}"), "an attempt could not be looked for");
-        })
-    });
-    let settled = stream::iter(looks).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
-    Ok(settled.into_iter().filter(|settled| matches!(settled, Ok(true))).count() as u64)
+    let mut settled = 0;
+    loop {
+        let now = context.clock.now();
+        let taking = async { attempts::take_due(&mut *context.pool.acquire().await?, now, first, HOLD, AT_ONCE).await };
+        let sought = within(PATIENCE, taking).await?;
+        fail_point!("look::taken", |_| Ok(0));
+        let looks = join_all(sought.iter().map(|sought| look_and_tell(context, sought))).await;
+        settled += looks.iter().map(|is_settled| u64::from(*is_settled)).sum::<u64>();
+        if looks.len() < usize::try_from(AT_ONCE)? {
+            return Ok(settled);
+        }
+    }
+}
+
+async fn look_and_tell(context: &Context, sought: &Sought) -> bool {
+    let looked = tokio::time::timeout(LOOK + PATIENCE, look(context, sought)).await;
+    let looked = looked.unwrap_or_else(|_| Err(anyhow::anyhow!("it took too long")));
+    looked.unwrap_or_else(|error| {
+        let error = format!("{error:#}");
+        tracing::warn!(attempt_id = %sought.attempt_id, error, "an attempt could not be looked for");
+        false
+    })
 }
 
 /// Looks for one attempt; whether that settled it.
@@ -78,7 +92,8 @@ async fn find(context: &Context, sought: &Sought) -> anyhow::Result<Found> {
         from: sought.started_at - SKEW,
         to: context.clock.now() + SKEW,
     };
-    Ok(context.gateway.find_sent(&address, &search).await)
+    let finding = context.gateway.find_sent(&address, &search);
+    Ok(tokio::time::timeout(LOOK, finding).await.unwrap_or(Found::Unseen { reason: Reason::NoAnswer }))
 }
 
 async fn learn(context: &Context, sought: &Sought, source: Source, finding: Finding) -> anyhow::Result<bool> {
@@ -86,7 +101,9 @@ async fn learn(context: &Context, sought: &Sought, source: Source, finding: Find
     let learning = async {
         let mut transaction = context.pool.begin().await?;
         let learnt = contacts::learn(&mut transaction, tenant, attempt, source, &finding, None, now).await?;
+        fail_point!("learn::before_commit");
         transaction.commit().await?;
+        fail_point!("learn::committed");
         Ok::<_, sqlx::Error>(learnt)
     };
     let learnt = within(PATIENCE, learning).await?;
@@ -116,7 +133,9 @@ async fn not_found(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
     let deciding = async {
         let mut transaction = context.pool.begin().await?;
         let decided = decide(&mut transaction, sought, context.clock.now()).await?;
+        fail_point!("decide::before_commit");
         transaction.commit().await?;
+        fail_point!("decide::committed");
         anyhow::Ok(decided)
     };
     let decided = within(PATIENCE, deciding).await?;

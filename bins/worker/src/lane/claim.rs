@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use fail::fail_point;
 use regua_domain::{
     ContactFacts, ContactStatus, Decision, InstanceState, LaneFacts, QueueFacts, QueueId, Rule, TenantId, Waiting,
     decide, shares,
@@ -49,7 +50,9 @@ impl Lane {
             queues::start(&mut transaction, tenant, &ids, now).await?;
             self.hand = contacts::claim(&mut transaction, tenant, self.hold.epoch, &ids, &quotas, now).await?.into();
         }
+        fail_point!("claim::before_commit");
         transaction.commit().await?;
+        fail_point!("claim::committed", |_| Err(anyhow::anyhow!("the commit was not answered")));
         self.types = open.iter().map(|queue| (queue.queue_id, queue.message_type)).collect();
         let next_due_at = open.iter().filter_map(|queue| queue.next_due_at).min();
         Ok(self.hand.is_empty().then_some(Stop::Idle { next_due_at }))

@@ -1,6 +1,7 @@
 //! How a lane is let go: its hand and its lease go back together.
 
 use chrono::{DateTime, Utc};
+use fail::fail_point;
 use regua_store::contacts;
 use regua_store::lanes::{self, Released};
 
@@ -43,7 +44,9 @@ impl Lane {
             contacts::give_back(&mut transaction, tenant, epoch, &ids).await?;
         }
         let released = lanes::release(&mut transaction, tenant, instance, epoch, seen_bell).await?;
+        fail_point!("release::before_commit");
         transaction.commit().await?;
+        fail_point!("release::committed");
         self.hand.clear();
         self.stumbled = false;
         Ok(match released {

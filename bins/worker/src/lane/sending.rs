@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fail::fail_point;
 use regua_domain::{AttemptId, MessageType, PhoneNumber, QueueId, TenantId};
 use regua_evolution::InstanceAddress;
 use regua_store::contacts::Claimed;
@@ -35,7 +36,9 @@ impl Sending {
             Ok(_) if !self.hold.is_valid() => not_made(self.context.clock.now()),
             Ok(number) => {
                 let started = Instant::now();
+                fail_point!("post::before");
                 let outcome = self.context.gateway.send_text(&self.address, &number, &self.contact.text).await;
+                fail_point!("post::after");
                 looks_down = outcome.instance_looks_down();
                 let now = self.context.clock.now();
                 let verdict = verdict(&outcome, self.contact.contact_id, self.attempt, &self.rules.retry, now);

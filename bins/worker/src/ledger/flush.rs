@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use fail::fail_point;
 use regua_domain::{
     ContactFacts, ContactId, ContactStatus, Decision, InstanceId, InstanceState, LaneFacts, QueueFacts, QueueId,
     QueueStatus, TenantId, decide,
@@ -46,7 +47,17 @@ pub(super) async fn flush(
     if !changes.is_empty() {
         queues::change_counts(conn, &changes, now).await?;
     }
+    if !marks.is_empty() {
+        fail_point!("mark::before_commit");
+    }
+    if !finishes.is_empty() {
+        fail_point!("finish::before_commit");
+    }
     transaction.commit().await?;
+    if !finishes.is_empty() {
+        fail_point!("finish::committed");
+    }
+    fail_point!("flush::unanswered", |_| Err(sqlx::Error::PoolTimedOut));
     Ok(marked)
 }
 
