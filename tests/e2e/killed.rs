@@ -103,3 +103,28 @@ async fn a_worker_that_was_frozen_sends_nothing_more_of_a_lane_that_was_taken_ov
     drop((frozen, second));
     fleet.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_late_answer_of_a_frozen_worker_settles_what_its_successor_could_not_know() {
+    let (fleet, _, erp) = fleet_without_workers().await;
+    let slow = Fault { latency_ms: 500, times: Some(1), ..Fault::every_send(Effect::None) };
+    fleet.sandbox.set_faults(vec![slow]).unwrap();
+    let frozen = start_worker(&fleet);
+    let queue = erp.accepted("overdue", &batch("lote-a", 5)).await;
+    regua_tests::eventually("the request to arrive", async || {
+        fleet.sandbox.calls().iter().any(|(route, count)| route.contains("sendText") && *count > 0)
+    })
+    .await;
+    frozen.freeze();
+    let second = start_worker(&fleet);
+    let done = erp.until(&queue, "completed").await;
+    assert_eq!((&done["sent"], &done["unconfirmed"]), (&json!(4), &json!(1)), "{done:#}");
+    frozen.thaw();
+    erp.until_that(&queue, "all sent", |queue| queue["sent"] == 5).await;
+    let query = "select count(*) from evidence e join attempts a using (tenant_id, attempt_id)
+                 where e.source = 'late_answer' and e.has_left and a.settled_by = 'late_answer' and a.outcome = 'sent'";
+    assert_eq!(fleet.count(query).await, 1);
+    fleet.assert_each_left_once(5);
+    drop((frozen, second));
+    fleet.end().await;
+}

@@ -93,6 +93,32 @@ fn sql_stands_in_the_store_and_in_the_embedded_broker_only() {
     }
 }
 
+/// No claim without its test: what stands in the right-hand columns of RELIABILITY.md's tables.
+#[test]
+fn every_test_that_a_claim_names_exists() {
+    let mut files = Vec::new();
+    for room in ["crates", "bins", "tests"] {
+        rust_files(&root().join(room), &mut files);
+    }
+    let code: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let text = std::fs::read_to_string(root().join("RELIABILITY.md")).unwrap();
+    let is_test = |name: &&str| {
+        name.contains('_')
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    let claims = text.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let names: Vec<_> = claims
+        .filter_map(|line| line.split(" | ").nth(1))
+        .flat_map(|tests| tests.split('`').skip(1).step_by(2))
+        .filter(is_test)
+        .collect();
+    assert!(names.len() > 40, "only {} names were found", names.len());
+    for name in names {
+        let stands = [format!("fn {name}("), format!("    {name}: \"")].iter().any(|form| code.contains(form));
+        assert!(stands, "RELIABILITY.md names {name}, which is no test");
+    }
+}
+
 #[test]
 fn every_file_that_the_architecture_names_exists() {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();

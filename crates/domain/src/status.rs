@@ -22,7 +22,7 @@ pub enum QueueStatus {
     PausedHours,
     /// The instance does not answer or is not connected; out when a check finds it open again.
     InstanceDown,
-    /// Every contact is final; nothing moves it out.
+    /// Nothing is pending or being sent; out when an unconfirmed contact of it is sent once more.
     Completed,
     /// Stopped for good by an operator; its unsent contacts are `cancelled`.
     Cancelled,
@@ -59,7 +59,7 @@ impl QueueStatus {
         }
     }
 
-    /// Nothing moves a queue out of these.
+    /// Nobody's action moves a queue out of these (a resend of an unconfirmed contact reopens a completed or failed one).
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Cancelled | Self::Failed)
     }
@@ -100,7 +100,7 @@ pub enum ContactStatus {
     Sent,
     /// Refused for good, or the last allowed attempt did not leave.
     Failed,
-    /// Nobody can say whether the attempt left; never sent again blindly.
+    /// Nobody can say whether the attempt left; out by a proof, a person, or the tenant's rule after the last look.
     Unconfirmed,
     /// A rule said that it must not be sent.
     Skipped,
