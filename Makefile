@@ -22,6 +22,11 @@ dev: ## Run every process in one, for development
 test: ## Run all tests (BROKER=embedded: without RabbitMQ)
 	REGUA_TEST_FAST=1 RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} scripts/with-services cargo test --workspace
 
+chaos: ## Kill, freeze and cut everything while messages are sent, and check the promise (CHAOS_MESSAGES, CHAOS_FAULTS, CHAOS_SEED)
+	scripts/prerequisites cc postgresql rabbitmq
+	cargo build -q --release -p regua-tests --bins
+	cargo run -q --release -p regua-tests --bin regua-chaos
+
 lint: ## Formatting, clippy and documentation, warnings as errors
 	scripts/prerequisites cc
 	cargo fmt --all --check
@@ -47,4 +52,4 @@ $(TOOLS)/bin/cargo-%:
 	scripts/prerequisites cc
 	cargo install -q --locked --root $(TOOLS) cargo-$*
 
-.PHONY: help demo dev test lint audit sqlx clean
+.PHONY: help demo dev test chaos lint audit sqlx clean

@@ -4,6 +4,7 @@
 
 mod away;
 mod bad_input;
+mod chaos;
 mod control;
 mod crashes;
 mod fence;

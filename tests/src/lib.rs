@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a harness fails by panicking")]
 
+pub mod chaos;
 mod client;
 mod database;
 mod fleet;

@@ -1,5 +1,7 @@
 //! Real processes, to be killed with -9.
 
+use std::fs::OpenOptions;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A program of the fleet as a process of its own. It is killed when dropped.
@@ -10,10 +12,30 @@ pub struct Process {
 impl Process {
     /// Starts `regua-worker` or `regua-periodic` out of the tests' own binary, which calls the same `start`.
     pub fn start(binary: &str, program: &str, environment: &[(&str, &str)]) -> Self {
+        Self::spawn(Self::command(binary, program, environment).stdout(Stdio::null()))
+    }
+
+    /// As `start`, with all it says added to a file.
+    pub fn start_with_log(binary: &str, program: &str, environment: &[(&str, &str)], log: &Path) -> Self {
+        let log = OpenOptions::new().append(true).create(true).open(log).expect("a log");
+        let also = log.try_clone().expect("the same log");
+        Self::spawn(Self::command(binary, program, environment).stdout(log).stderr(also))
+    }
+
+    fn command(binary: &str, program: &str, environment: &[(&str, &str)]) -> Command {
         let mut command = Command::new(binary);
         command.arg(program).env_remove("AMQP_URL").env("METRICS_PORT", "0").env("LOG_FORMAT", "pretty");
-        command.envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null());
+        command.envs(environment.iter().copied()).stdin(Stdio::null());
+        command
+    }
+
+    fn spawn(command: &mut Command) -> Self {
         Self { child: command.spawn().expect("the program starts") }
+    }
+
+    /// Whether it has not ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
     }
 
     /// `kill -9`, and waits until it is gone.

@@ -185,7 +185,7 @@ async fn output(mut command: Command) -> Output {
 
 /// A port that nobody listens on, below those that the system gives to outgoing connections. It is free now; whoever
 /// starts a server on it must be ready to try another.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let port = 20_000 + u16::try_from(random() % 12_000).unwrap();
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

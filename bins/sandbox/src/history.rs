@@ -3,10 +3,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::DateTime;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// A row of the Message table. Debug is left out on purpose: it holds a number and a text.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct StoredMessage {
     /// The row's own id.
     pub id: String,
@@ -68,6 +69,10 @@ pub(crate) struct History {
 }
 
 impl History {
+    pub(crate) fn of(rows: Vec<StoredMessage>) -> Self {
+        Self { rows: Mutex::new(rows) }
+    }
+
     pub(crate) fn store(&self, row: StoredMessage) {
         self.rows().push(row);
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::clock::now;
-use crate::history::History;
+use crate::history::{History, StoredMessage};
 use crate::ids::Ids;
 use crate::settings::{InstanceSettings, Integration, Key};
 use crate::webhook::Webhook;
@@ -69,7 +69,7 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    pub(crate) fn new(settings: InstanceSettings, ids: &Ids) -> Self {
+    pub(crate) fn new(settings: InstanceSettings, ids: &Ids, stored: Vec<StoredMessage>) -> Self {
         let open = settings.connected || settings.integration == Integration::Evolution;
         let state = if open { InstanceState::Open } else { InstanceState::Close };
         Self {
@@ -78,7 +78,7 @@ impl Instance {
             token: settings.token.unwrap_or_else(|| Key::new(ids.uuid().to_string().to_uppercase())),
             integration: settings.integration,
             number: settings.number,
-            history: History::default(),
+            history: History::of(stored),
             webhook: RwLock::default(),
             link: Mutex::new(Link { state, ever_connected: open, authenticated: open }),
             created_at: now(),

@@ -1,12 +1,16 @@
 //! What really left, in order: the truth that tests and demos compare the fleet's own books with. Append-only.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::history::StoredMessage;
+use crate::journal::Journal;
 
 /// One message that left. This is test data, served whole to whoever asks; it is never logged.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEntry {
     /// 1 for the first message that left; grows by one and is never reused, not even after the ledger was cleared.
     pub sequence: u64,
@@ -58,24 +62,37 @@ pub(crate) struct Ledger {
 struct Pages {
     last: u64,
     entries: Vec<Arc<LedgerEntry>>,
+    journal: Option<Journal>,
 }
 
 impl Ledger {
-    pub(crate) fn append(&self, departure: Departure) {
+    /// With what an earlier process wrote into the journal, and the rows it stored, by instance.
+    pub(crate) fn kept_in(path: &Path) -> anyhow::Result<(Self, HashMap<String, Vec<StoredMessage>>)> {
+        let (journal, departed) = Journal::open(path)?;
+        let mut pages = Pages { journal: Some(journal), ..Pages::default() };
+        let mut rows: HashMap<_, Vec<_>> = HashMap::new();
+        for departed in departed {
+            if let Some(row) = departed.row {
+                rows.entry(departed.entry.instance.clone()).or_default().push(row);
+            }
+            pages.last = departed.entry.sequence;
+            pages.entries.push(Arc::new(departed.entry));
+        }
+        Ok((Self { pages: Mutex::new(pages) }, rows))
+    }
+
+    /// Writes down what leaves, with the row that is stored of it, if one is.
+    pub(crate) fn append(&self, departure: Departure, row: Option<&StoredMessage>) {
         let Departure { instance, number, remote_jid, text, message_id, received_at, left_at } = departure;
         let mut pages = self.pages();
         pages.last += 1;
         let sequence = pages.last;
-        pages.entries.push(Arc::new(LedgerEntry {
-            sequence,
-            instance,
-            number,
-            remote_jid,
-            text,
-            message_id,
-            received_at,
-            left_at,
-        }));
+        let entry = LedgerEntry { sequence, instance, number, remote_jid, text, message_id, received_at, left_at };
+        // In the order of the sequence, and before anybody can hear of it.
+        if let Some(Err(error)) = pages.journal.as_mut().map(|journal| journal.write(&entry, row)) {
+            tracing::error!(%error, sequence, "the journal lacks a message that left");
+        }
+        pages.entries.push(Arc::new(entry));
     }
 
     /// At most `limit` entries after the sequence `after`, oldest first.
@@ -121,14 +138,14 @@ mod tests {
     fn pages_follow_each_other_by_sequence() {
         let ledger = Ledger::default();
         for number in ["1", "2", "3", "4", "5"] {
-            ledger.append(departure(number, "a"));
+            ledger.append(departure(number, "a"), None);
         }
         let sequences = |after, limit| ledger.page(after, limit).iter().map(|entry| entry.sequence).collect::<Vec<_>>();
         assert_eq!(sequences(0, 2), [1, 2]);
         assert_eq!(sequences(2, 2), [3, 4]);
         assert_eq!(sequences(5, 2), Vec::<u64>::new());
         ledger.clear();
-        ledger.append(departure("6", "a"));
+        ledger.append(departure("6", "a"), None);
         assert_eq!(sequences(0, 10), [6]);
     }
 
@@ -136,7 +153,7 @@ mod tests {
     fn the_same_text_to_the_same_number_is_a_duplicate() {
         let ledger = Ledger::default();
         for (number, text) in [("1", "a"), ("1", "a"), ("1", "b"), ("2", "a")] {
-            ledger.append(departure(number, text));
+            ledger.append(departure(number, text), None);
         }
         assert_eq!(ledger.summary(), LedgerSummary { count: 4, distinct: 3, duplicates: 1 });
     }

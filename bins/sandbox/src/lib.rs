@@ -1,6 +1,6 @@
 //! A stand-in for Evolution API 2.3.7, for demos, tests and benchmarks: it answers as the real server was seen to
 //! answer, keeps a ledger of what really left, and fails on demand. It has no WhatsApp, no database and no memory
-//! beyond its process.
+//! beyond its process, unless it is given a journal.
 //!
 //! # What can be changed while it runs
 //!
@@ -16,6 +16,13 @@
 //! | `GET /sandbox/ledger/summary` | `{"count":2,"distinct":1,"duplicates":1}` |
 //! | `DELETE /sandbox/ledger` | forgets what left |
 //! | `GET /sandbox/calls` | requests so far, by route |
+//!
+//! # The journal
+//!
+//! With `SANDBOX_JOURNAL` (or [`Settings::journal`]) every message that left is written to that file before its answer,
+//! one line of JSON with its ledger entry and its stored row. A sandbox that starts with the file has the same ledger,
+//! and findMessages sees the same rows, whatever killed the one before it. Faults, states and numbers that were set, and
+//! what `DELETE /sandbox/ledger` did, are not in it: they are as new.
 //!
 //! # Faults
 //!
@@ -50,11 +57,13 @@
 
 mod answer;
 mod clock;
+pub mod config;
 mod connection;
 mod faults;
 mod history;
 mod ids;
 mod instance;
+mod journal;
 mod ledger;
 mod numbers;
 mod routes;
@@ -64,8 +73,12 @@ mod sending;
 mod settings;
 mod webhook;
 
+use std::io::IsTerminal;
+use std::net::Ipv4Addr;
+
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::{CuttableListener, Scissors};
@@ -77,6 +90,29 @@ pub use ledger::{LedgerEntry, LedgerSummary};
 pub use numbers::Numbers;
 pub use sandbox::Sandbox;
 pub use settings::{InstanceSettings, Integration, Key, Settings, StatusTimes, WebhookSettings};
+
+/// The whole process: reads its settings, listens on the loopback, and answers until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// When its port or its journal cannot be had.
+pub async fn start(config: &config::Config) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stdout().is_terminal()).init();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port)).await;
+    let listener = listener.with_context(|| format!("SANDBOX_PORT: cannot listen on port {}", config.port))?;
+    tracing::info!(address = %listener.local_addr()?, "the sandbox is listening");
+    let shutdown = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;
+    let ending = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        ending.cancel();
+    });
+    run(listener, config.settings(), shutdown).await
+}
 
 /// Answers on `listener` until `shutdown` is cancelled and what is under way has ended.
 ///

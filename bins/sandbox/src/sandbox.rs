@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -42,6 +42,8 @@ struct Inner {
     ids: Ids,
     instances: RwLock<HashMap<String, Arc<Instance>>>,
     ledger: Ledger,
+    /// Rows of an earlier process, by instance, until the instance is there again.
+    earlier: Mutex<HashMap<String, Vec<StoredMessage>>>,
     faults: FaultBook,
     directory: Directory,
     statuses: RwLock<StatusTimes>,
@@ -56,7 +58,7 @@ impl Sandbox {
     /// Makes a sandbox with its first instances. It answers once [`Sandbox::serve`] runs.
     ///
     /// # Errors
-    /// When the client for webhooks cannot be built.
+    /// When the client for webhooks cannot be built, or the journal cannot be read.
     pub fn new(settings: Settings) -> anyhow::Result<Self> {
         // An error only says that the process has chosen its provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -66,13 +68,16 @@ impl Sandbox {
             .no_proxy()
             .build()
             .context("the client for webhooks could not be built")?;
+        let kept = settings.journal.as_deref().map(Ledger::kept_in).transpose()?;
+        let (ledger, earlier) = kept.unwrap_or_default();
         let seed = settings.seed.unwrap_or_else(|| now().timestamp_micros().unsigned_abs());
         let sandbox = Self(Arc::new(Inner {
             server_url: settings.server_url.clone().map(OnceLock::from).unwrap_or_default(),
             statuses: RwLock::new(settings.statuses),
             ids: Ids::seeded(seed),
             instances: RwLock::default(),
-            ledger: Ledger::default(),
+            ledger,
+            earlier: Mutex::new(earlier),
             faults: FaultBook::default(),
             directory: Directory::default(),
             calls: RwLock::default(),
@@ -149,7 +154,9 @@ impl Sandbox {
         if instances.contains_key(&settings.name) {
             return false;
         }
-        let instance = Instance::new(settings, &self.0.ids);
+        let mut earlier = self.0.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = earlier.remove(&settings.name).unwrap_or_default();
+        let instance = Instance::new(settings, &self.0.ids, stored);
         instances.insert(instance.name.clone(), Arc::new(instance));
         true
     }

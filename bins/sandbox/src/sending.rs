@@ -137,7 +137,7 @@ fn leave(sandbox: &Sandbox, order: &Order, remote_jid: String, database: Databas
     let now = sandbox.now();
     let row = row_of(sandbox, order, remote_jid, now.timestamp());
     let (ledger, _, _) = sandbox.books();
-    ledger.append(Departure {
+    let departure = Departure {
         instance: order.instance.name.clone(),
         number: order.number.clone(),
         remote_jid: row.remote_jid.clone(),
@@ -145,7 +145,8 @@ fn leave(sandbox: &Sandbox, order: &Order, remote_jid: String, database: Databas
         message_id: row.key_id.clone(),
         received_at: order.received_at,
         left_at: now.timestamp_millis(),
-    });
+    };
+    ledger.append(departure, (database == Database::Works).then_some(&row));
     let body = sent_body(&row, &order.instance);
     // The EVOLUTION channel posts its event before the INSERT, Baileys after it.
     if database == Database::Works || order.instance.integration == Integration::Evolution {

@@ -1,6 +1,7 @@
 //! What can be chosen about a sandbox before it starts. What can be changed while it runs is in `control`.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A key as it stands in the `apikey` header. Debug shows nothing of it.
@@ -138,6 +139,8 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// Fixes every id. Without it ids differ from run to run.
     pub seed: Option<u64>,
+    /// The file that keeps what left; none: memory alone does.
+    pub journal: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -154,6 +157,7 @@ impl Default for Settings {
             statuses: StatusTimes::default(),
             shutdown_grace: Duration::from_secs(5),
             seed: None,
+            journal: None,
         }
     }
 }

@@ -17,7 +17,8 @@ async fn main() -> anyhow::Result<()> {
         Some("api") => regua_api::start(regua_api::config::Config::parse_from(["api"])).await,
         Some("worker") => regua_worker::start(regua_worker::config::Config::parse_from(["worker"])).await,
         Some("periodic") => regua_periodic::start(regua_periodic::config::Config::parse_from(["periodic"])).await,
-        other => anyhow::bail!("no program {other:?}: use api, worker or periodic"),
+        Some("sandbox") => regua_sandbox::start(&regua_sandbox::config::Config::parse_from(["sandbox"])).await,
+        other => anyhow::bail!("no program {other:?}: use api, worker, periodic or sandbox"),
     }
 }
 

@@ -1,0 +1,145 @@
+//! What a run left behind, read once: the rows of the database and the gateway's journal. What it proves is in `checks`.
+
+#![expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use regua_store::queues;
+use serde::Deserialize;
+use sqlx::{FromRow, PgPool};
+
+/// A contact with what hangs on it.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct Contact {
+    /// The tenant's slug.
+    pub(crate) tenant: String,
+    /// The batch's id.
+    pub(crate) batch: String,
+    pub(crate) external_id: String,
+    pub(crate) phone: String,
+    pub(crate) queue_id: String,
+    pub(crate) instance: String,
+    pub(crate) message_type: String,
+    pub(crate) status: String,
+    pub(crate) queue_status: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) message_id: Option<String>,
+    pub(crate) resends: i16,
+    /// When its queue was made, in milliseconds since 1970.
+    pub(crate) queued_at: i64,
+}
+
+/// A try.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct Attempt {
+    pub(crate) phone: String,
+    pub(crate) started_at: i64,
+    pub(crate) finished_at: Option<i64>,
+    pub(crate) outcome: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) settled_by: Option<String>,
+}
+
+/// A message that left.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) instance: String,
+    pub(crate) message_id: String,
+    pub(crate) left_at: i64,
+    /// The gateway's database has its row.
+    pub(crate) is_stored: bool,
+}
+
+/// All of it.
+pub(crate) struct Evidence {
+    pub(crate) contacts: Vec<Contact>,
+    /// By phone, in their order.
+    pub(crate) attempts: HashMap<String, Vec<Attempt>>,
+    /// By phone, in their order.
+    pub(crate) sent: HashMap<String, Vec<Sent>>,
+    /// What must be nought at the end, each with its count.
+    pub(crate) leftovers: Vec<(&'static str, i64)>,
+}
+
+/// Rows that nothing may be left of.
+const LEFTOVERS: &[(&str, &str)] = &[
+    ("doorbells in the outbox", "select count(*) from outbox"),
+    ("leases", "select count(*) from lanes where leased_by is not null"),
+    ("open attempts", "select count(*) from attempts where finished_at is null"),
+    ("dead letters", "select count(*) from dead_letters"),
+    ("looks to come", "select count(*) from attempts where next_look_at is not null"),
+    ("contacts claimed by nobody", "select count(*) from contacts where status = 'pending' and not claimable"),
+];
+
+const CONTACTS: &str = "
+    select t.slug as tenant, m.external_id as batch, coalesce(c.external_id, '') as external_id, c.phone,
+           c.queue_id::text as queue_id, i.name as instance, q.type as message_type, c.status,
+           q.status as queue_status, c.reason, c.message_id,
+           c.resends,
+           (extract(epoch from q.created_at) * 1000)::bigint as queued_at
+    from contacts c join queues q using (tenant_id, queue_id) join campaigns m using (tenant_id, campaign_id)
+         join instances i on i.tenant_id = q.tenant_id and i.instance_id = q.instance_id
+         join tenants t on t.tenant_id = c.tenant_id";
+
+const ATTEMPTS: &str = "
+    select c.phone, (extract(epoch from a.started_at) * 1000)::bigint as started_at,
+           (extract(epoch from a.finished_at) * 1000)::bigint as finished_at, a.outcome, a.reason,
+           a.settled_by
+    from attempts a join contacts c using (tenant_id, contact_id) order by a.number";
+
+impl Evidence {
+    pub(crate) async fn gather(pool: &PgPool, journal: &Path) -> Self {
+        let contacts = sqlx::query_as(CONTACTS).fetch_all(pool).await.unwrap();
+        let mut attempts: HashMap<String, Vec<Attempt>> = HashMap::new();
+        for attempt in sqlx::query_as::<_, Attempt>(ATTEMPTS).fetch_all(pool).await.unwrap() {
+            attempts.entry(attempt.phone.clone()).or_default().push(attempt);
+        }
+        let mut leftovers = Vec::new();
+        for (what, query) in LEFTOVERS {
+            leftovers.push((*what, sqlx::query_scalar(*query).fetch_one(pool).await.unwrap()));
+        }
+        let miscounted = queues::miscounted(&mut pool.acquire().await.unwrap(), 1_000).await.unwrap();
+        leftovers.push(("queues with wrong counts", i64::try_from(miscounted.len()).unwrap()));
+        Self { contacts, attempts, sent: read(journal), leftovers }
+    }
+}
+
+/// Rows that are about to go: contacts under way, except those that wait for an hour that does not come in this run.
+const UNSETTLED: &str = "
+    select (select count(*) from contacts join queues q using (tenant_id, queue_id) join tenants t using (tenant_id)
+            where contacts.status in ('pending', 'sending')
+              and not (q.status = 'paused_hours' and t.slug = 'fechado' and q.type <> 'notification'))
+         + (select count(*) from outbox)
+         + (select count(*) from webhook_events)
+         + (select count(*) from attempts where finished_at is null or next_look_at is not null)";
+
+/// How many there are.
+pub(crate) async fn unsettled(pool: &PgPool) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(UNSETTLED).fetch_one(pool).await
+}
+
+#[derive(Deserialize)]
+struct Line {
+    entry: Entry,
+    row: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    instance: String,
+    number: String,
+    message_id: String,
+    left_at: i64,
+}
+
+fn read(journal: &Path) -> HashMap<String, Vec<Sent>> {
+    let mut sent: HashMap<String, Vec<Sent>> = HashMap::new();
+    for line in std::fs::read_to_string(journal).unwrap_or_default().lines() {
+        let Line { entry, row } = serde_json::from_str(line).unwrap();
+        let Entry { instance, number, message_id, left_at } = entry;
+        let sent = sent.entry(format!("+{number}")).or_default();
+        sent.push(Sent { instance, message_id, left_at, is_stored: row.is_some() });
+    }
+    sent
+}
