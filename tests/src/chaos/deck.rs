@@ -12,6 +12,8 @@ use super::schedule::{APIS, Cut, Fault, Link, PERIODICS, Program, Scene, WORKERS
 pub enum Card {
     /// `kill -9` of a program.
     Kill(fn(&mut Rng) -> Program),
+    /// A program dies by itself at one of these places.
+    Die(fn(&mut Rng) -> Program, &'static [&'static str]),
     /// SIGSTOP of a program.
     Freeze(fn(&mut Rng) -> Program),
     /// A fault of PostgreSQL or RabbitMQ, and whether it lasts.
@@ -38,6 +40,11 @@ fn worker(rng: &mut Rng) -> Program {
 
 fn periodic(rng: &mut Rng) -> Program {
     Program::Periodic(rng.usize(..PERIODICS))
+}
+
+/// Whoever publishes doorbells.
+fn relay(rng: &mut Rng) -> Program {
+    if rng.bool() { api(rng) } else { periodic(rng) }
 }
 
 fn gateway(_: &mut Rng) -> Program {
@@ -75,6 +82,15 @@ pub const CARDS: &[Card] = &[
     Card::Kill(api),
     Card::Kill(periodic),
     Card::Kill(gateway),
+    Card::Die(worker, &["mark::before_commit"]),
+    Card::Die(worker, &["post::before"]),
+    Card::Die(worker, &["post::after"]),
+    Card::Die(worker, &["finish::before_commit", "finish::committed"]),
+    Card::Die(worker, &["take::committed", "claim::committed", "release::before_commit", "release::committed"]),
+    Card::Die(api, &["intake::before_commit"]),
+    Card::Die(api, &["intake::committed"]),
+    Card::Die(relay, &["relay::taken", "relay::published"]),
+    Card::Die(periodic, &["look::taken", "learn::before_commit", "learn::committed"]),
     Card::Freeze(worker),
     Card::Freeze(worker),
     Card::Freeze(api),
@@ -127,6 +143,12 @@ pub const CARDS: &[Card] = &[
 pub(super) fn play(card: Card, rng: &mut Rng, scene: Scene) -> (Fault, Duration) {
     let fault = match card {
         Card::Kill(program) => Fault::Kill(program(rng)),
+        Card::Die(program, places) => {
+            let (program, place) = (program(rng), places[rng.usize(..places.len())]);
+            // A worker comes to most of its places many times a second, the others seldom.
+            let times = if matches!(program, Program::Worker(_)) { rng.u32(1..40) } else { 1 };
+            return (Fault::Die(program, place, times), seconds(rng, 4.0, 8.0));
+        }
         Card::Freeze(program) => Fault::Freeze(program(rng)),
         Card::Server(fault, lasts) => return (fault(), if lasts { seconds(rng, 0.3, 4.0) } else { Duration::ZERO }),
         Card::Cut(link, Cut::Reset) => return (Fault::Cut(link(rng, scene), Cut::Reset), Duration::ZERO),

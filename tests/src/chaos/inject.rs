@@ -54,6 +54,12 @@ async fn one(stage: Arc<Stage>, id: usize, planned: Planned, begun: Instant, tur
             sleep(lasts).await;
             stage.start(*program).await;
         }
+        Fault::Die(program, place, times) => {
+            stage.kill(*program).await;
+            stage.start_doomed(*program, &format!("{place}:{times}")).await;
+            stage.died(*program, lasts).await;
+            stage.start(*program).await;
+        }
         Fault::Freeze(program) => {
             stage.freeze(*program, true).await;
             sleep(lasts).await;

@@ -84,6 +84,8 @@ pub enum Cut {
 pub enum Fault {
     /// `kill -9`, and started again at the end.
     Kill(Program),
+    /// Ended, and started so that it dies by itself when it comes to a place for so many times; started again at the end.
+    Die(Program, &'static str, u32),
     /// SIGSTOP, and SIGCONT at the end.
     Freeze(Program),
     /// `kill -9` of PostgreSQL.
@@ -127,6 +129,7 @@ impl Fault {
         let plain = |program: &Program| program.to_string().split('-').next().unwrap_or_default().to_owned();
         match self {
             Self::Kill(program) => format!("kill {}", plain(program)),
+            Self::Die(program, place, _) => format!("{} dies at {place}", plain(program)),
             Self::Freeze(program) => format!("freeze {}", plain(program)),
             Self::Cut(link, cut) => {
                 let way = match link {
@@ -149,7 +152,7 @@ impl Fault {
     /// What cannot suffer two faults at once.
     pub fn concerns(&self) -> String {
         match self {
-            Self::Kill(program) | Self::Freeze(program) => program.to_string(),
+            Self::Kill(program) | Self::Die(program, ..) | Self::Freeze(program) => program.to_string(),
             Self::KillDatabase | Self::StopDatabase | Self::FreezeDatabase | Self::CutConnections => "database".into(),
             Self::KillBroker | Self::WipeBroker | Self::FreezeBroker => "broker".into(),
             Self::Cut(link, _) => format!("{link:?}"),

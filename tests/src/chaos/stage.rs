@@ -9,6 +9,7 @@ use std::time::Duration;
 use regua_store::{MIGRATOR, PoolSettings};
 use sqlx::PgPool;
 use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
 
 use super::gateway::Controls;
 use super::schedule::{APIS, Link, Program};
@@ -139,8 +140,18 @@ impl Stage {
 
     /// Starts a program that does not run.
     pub(crate) async fn start(&self, program: Program) {
+        self.start_with(program, None).await;
+    }
+
+    /// Starts a program that dies at a place.
+    pub(crate) async fn start_doomed(&self, program: Program, place: &str) {
+        self.start_with(program, Some(("REGUA_DIE_AT", place))).await;
+    }
+
+    async fn start_with(&self, program: Program, doom: Option<(&str, &str)>) {
         let slot = &self.slots[&program];
-        let environment: Vec<_> = slot.environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let environment = slot.environment.iter().map(|(name, value)| (*name, value.as_str()));
+        let environment: Vec<_> = environment.chain(doom).collect();
         let name = match program {
             Program::Api(_) => "api",
             Program::Worker(_) => "worker",
@@ -153,6 +164,20 @@ impl Stage {
         if program == Program::Gateway {
             self.controls.tell_all().await;
         }
+    }
+
+    /// Waits until a program has died; one that is not dead after so long is killed.
+    pub(crate) async fn died(&self, program: Program, patience: Duration) {
+        let begun = Instant::now();
+        while begun.elapsed() < patience {
+            let mut process = self.slots[&program].process.lock().await;
+            if !process.as_mut().is_some_and(Process::is_running) {
+                break;
+            }
+            drop(process);
+            sleep(Duration::from_millis(50)).await;
+        }
+        self.kill(program).await;
     }
 
     /// `kill -9`.
