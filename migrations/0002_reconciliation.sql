@@ -65,3 +65,4 @@ create table webhook_events (
     foreign key (tenant_id, instance_id) references instances (tenant_id, instance_id) on delete cascade
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 create index webhook_events_to_match on webhook_events (next_match_at);
+create index webhook_events_of_instance on webhook_events (tenant_id, instance_id) where event = 'send.message';

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use regua_domain::{AttemptId, ContactId, ContactStatus, InstanceId, QueueId, TenantId};
 use regua_store::attempts::{self, NewAttempt};
-use regua_store::contacts::{self, Finish};
+use regua_store::contacts::{self, Finding, Finish, Learnt};
+use regua_store::evidence::Source;
 use regua_store::lanes::{self, Lease, Released, Taken};
+use regua_store::queues::CountChange;
 use regua_tests::{Fleet, FleetOptions, TenantOptions, batch};
 use sqlx::PgConnection;
 
@@ -78,8 +80,7 @@ async fn mark(conn: &mut PgConnection, attempt: &NewAttempt, now: chrono::DateTi
     let row = [(attempt.tenant_id, attempt.contact_id, attempt.lease_epoch, attempt.number)];
     assert_eq!(contacts::mark_sending(conn, &row, now).await.unwrap(), 1);
     attempts::open(conn, "first", std::slice::from_ref(attempt), now).await.unwrap();
-    let sending =
-        regua_store::queues::CountChange { pending: -1, sending: 1, ..regua_store::queues::CountChange::default() };
+    let sending = CountChange { pending: -1, sending: 1, ..CountChange::default() };
     let queue = "select queue_id from contacts where contact_id = $1";
     #[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
     let queue: uuid::Uuid = sqlx::query_scalar(queue).bind(attempt.contact_id.0).fetch_one(&mut *conn).await.unwrap();
@@ -121,4 +122,49 @@ async fn a_session_that_stands_still_in_a_transaction_does_not_keep_its_lane() {
     lanes::release(&mut conn, lane.0, lane.1, second.epoch, None).await.unwrap();
     drop((frozen, conn));
     fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_that_overtakes_an_answer_to_the_contrary_is_believed() {
+    let options = FleetOptions { workers: 0, ..FleetOptions::default() };
+    let (fleet, tenant, erp) = Fleet::with(options, TenantOptions::default()).await;
+    let queue = erp.accepted("overdue", &batch("lote-a", 1)).await;
+    let lane = (tenant.id, tenant.instances[0]);
+    let now = fleet.clock.now();
+    let mut conn = fleet.database.pool.acquire().await.unwrap();
+    let lease = take(&mut conn, lane, "first", LEASE).await;
+    let queue_id = QueueId(queue.parse().unwrap());
+    let claimed = contacts::claim(&mut conn, tenant.id, lease.epoch, &[queue_id], &[1], now).await.unwrap();
+    let attempt = NewAttempt {
+        tenant_id: tenant.id,
+        attempt_id: AttemptId::new(now),
+        contact_id: claimed[0].contact_id,
+        instance_id: lane.1,
+        number: 1,
+        reference: claimed[0].reference.clone(),
+        lease_epoch: lease.epoch,
+    };
+    mark(&mut conn, &attempt, now).await;
+    let left = Finding::Left { message_id: Some("3EB01".to_owned()), at: now };
+    let learnt =
+        contacts::learn(&mut conn, tenant.id, attempt.attempt_id, Source::Webhook, &left, None, now).await.unwrap();
+    assert_eq!(learnt, Learnt::Kept, "its worker is still at it");
+    let answer = Finish {
+        tenant_id: tenant.id,
+        attempt_id: attempt.attempt_id,
+        outcome: "not_sent",
+        reason: Some("gateway_error".to_owned()),
+        message_id: None,
+        status: ContactStatus::Pending,
+        due_at: Some(now),
+    };
+    let finished = contacts::finish(&mut conn, &[answer], now).await.unwrap();
+    assert_eq!(finished[0].status, ContactStatus::Unconfirmed, "it would be sent again");
+    let change = CountChange::moved(ContactStatus::Sending, ContactStatus::Unconfirmed);
+    regua_store::queues::change_counts(&mut conn, &[(tenant.id, queue_id, change)], now).await.unwrap();
+    lanes::release(&mut conn, lane.0, lane.1, lease.epoch, None).await.unwrap();
+    drop(conn);
+    fleet.hands.set(now + chrono::TimeDelta::seconds(16));
+    erp.until_that(&queue, "proven", |queue| queue["sent"] == 1).await;
+    fleet.end_without_the_ledger().await;
 }

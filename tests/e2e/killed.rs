@@ -128,3 +128,36 @@ async fn the_late_answer_of_a_frozen_worker_settles_what_its_successor_could_not
     drop((frozen, second));
     fleet.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_answer_that_says_it_probably_left_keeps_it_from_being_sent_again() {
+    let (fleet, _, erp) = fleet_without_workers().await;
+    let slow = Fault { latency_ms: 500, times: Some(1), ..Fault::every_send(Effect::Database400) };
+    fleet.sandbox.set_faults(vec![slow]).unwrap();
+    let frozen = start_worker(&fleet);
+    let queue = erp.accepted("notification", &batch("lote-a", 3)).await;
+    regua_tests::eventually("the request to arrive", async || {
+        fleet.sandbox.calls().iter().any(|(route, count)| route.contains("sendText") && *count > 0)
+    })
+    .await;
+    frozen.freeze();
+    let second = start_worker(&fleet);
+    erp.until(&queue, "completed").await;
+    frozen.thaw();
+    let noted = "select count(*) from contacts where status = 'unconfirmed' and reason = 'gateway_database'";
+    regua_tests::eventually("its reason to be noted", async || fleet.count(noted).await == 1).await;
+    for _ in 0..5 {
+        fleet.hands.set(fleet.clock.now() + chrono::TimeDelta::hours(3));
+        let looked = fleet.count("select coalesce(sum(looks), 0)::bigint from attempts").await;
+        regua_tests::eventually("a look", async || {
+            let waiting = fleet.count("select count(*) from attempts where next_look_at is not null").await;
+            waiting == 0 || fleet.count("select coalesce(sum(looks), 0)::bigint from attempts").await > looked
+        })
+        .await;
+    }
+    assert_eq!(fleet.count("select count(*) from attempts where settled_by = 'gave_up'").await, 1);
+    assert_eq!(fleet.count("select count(*) from contacts where resends > 0").await, 0);
+    fleet.assert_each_left_once(3);
+    drop((frozen, second));
+    fleet.end().await;
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use regua_domain::MessageType;
-use regua_sandbox::{Effect, Fault, FaultOn};
+use regua_sandbox::{Effect, Fault, FaultOn, InstanceState};
 use regua_tests::{Client, Fleet, FleetOptions, Tenant, TenantOptions, batch, eventually, number};
 use reqwest::StatusCode;
 use serde_json::json;
@@ -32,9 +32,11 @@ fn blind() -> Fault {
 
 /// Moves the clock past one look after the other, each when the one before is done, until nobody looks any more.
 async fn look_to_the_end(fleet: &Fleet) {
-    let begun = fleet.clock.now();
+    let mut before = 0;
     for (looks, seconds) in (1..).zip(LOOKS) {
-        fleet.hands.set(begun + TimeDelta::seconds(seconds + 1));
+        // Each look comes at its distance from the one before.
+        fleet.hands.set(fleet.clock.now() + TimeDelta::seconds(seconds - before + 1));
+        before = seconds;
         eventually("a look", async || {
             fleet.count("select coalesce(min(looks), 99)::bigint from attempts where next_look_at is not null").await
                 >= looks
@@ -239,6 +241,44 @@ async fn nothing_is_sent_again_through_a_cancelled_queue() {
     assert_eq!(erp.contact(&contact).await["status"], "unconfirmed");
     assert!(fleet.sandbox.ledger().is_empty());
     fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_whose_second_try_is_cancelled_is_unconfirmed_and_not_cancelled() {
+    let (fleet, _, erp) = fleet().await;
+    fleet.sandbox.set_faults(vec![unknown(0, true), blind()]).unwrap();
+    let queue = erp.accepted("overdue", &batch("lote-a", 1)).await;
+    erp.until_that(&queue, "unconfirmed", |queue| queue["unconfirmed"] == 1).await;
+    assert!(fleet.sandbox.set_state("matriz", InstanceState::Close));
+    let contact = erp.contacts(&queue).await[0]["contact_id"].as_str().unwrap().to_owned();
+    assert_eq!(erp.verdict(&contact, "resend").await.status, StatusCode::OK);
+    erp.until(&queue, "instance_down").await;
+    assert_eq!(erp.control(&queue, "cancel").await.status, StatusCode::OK);
+    let status = erp.status(&queue).await;
+    assert_eq!((&status["cancelled"], &status["unconfirmed"]), (&json!(0), &json!(1)), "it did leave: {status:#}");
+    fleet.end_unfinished().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looks_that_come_late_keep_their_distance() {
+    let (fleet, _, erp) = fleet().await;
+    fleet.sandbox.set_faults(vec![unknown(0, false)]).unwrap();
+    let queue = erp.accepted("notification", &batch("lote-a", 1)).await;
+    erp.until_that(&queue, "unconfirmed", |queue| queue["unconfirmed"] == 1).await;
+    // Nobody could look for three hours; the gateway may still be at it.
+    fleet.hands.set(fleet.clock.now() + TimeDelta::hours(3));
+    eventually("the first look", async || fleet.count("select count(*) from attempts where looks = 1").await == 1)
+        .await;
+    let next =
+        erp.contact(erp.contacts(&queue).await[0]["contact_id"].as_str().unwrap()).await["history"][0]["next_look_at"]
+            .clone();
+    let next: chrono::DateTime<chrono::Utc> = next.as_str().unwrap().parse().unwrap();
+    let distance = next - fleet.clock.now();
+    assert!(
+        (TimeDelta::seconds(30)..TimeDelta::seconds(46)).contains(&distance),
+        "45 s after the first, not {distance}"
+    );
+    fleet.end_unfinished().await;
 }
 
 /// The text of every message carries its contact's reference, also where the template does not print it.

@@ -120,7 +120,9 @@ async fn unattended_lanes(conn: &mut PgConnection, context: &Context) -> anyhow:
 async fn instance_recovery(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
     let due = instances::take_due_checks(conn, now, now + context.settings.recheck_after, BOUND).await?;
-    ring(conn, of_kind(DoorbellKind::CheckRecovery, due), now).await
+    let woken = queues::wake_of_open(conn, BOUND).await?;
+    let doorbells = woken.iter().map(|woken| bell(DoorbellKind::Resume, woken));
+    ring(conn, of_kind(DoorbellKind::CheckRecovery, due).chain(doorbells), now).await
 }
 
 /// Queues with nothing left to do. The last outcome completes its queue; this is for what a crash left between.

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::release::LetGo;
-use self::sending::Sending;
+use self::sending::{Landed, Sending};
 use crate::WorkerSettings;
 use crate::health::{self, Health};
 use crate::lanes::Hold;
@@ -79,7 +79,7 @@ pub(crate) struct Lane {
     /// Claimed and not yet marked.
     hand: VecDeque<Claimed>,
     types: HashMap<QueueId, MessageType>,
-    on_their_way: JoinSet<bool>,
+    on_their_way: JoinSet<Landed>,
     turn: u64,
     /// The database failed in the middle of something: what is claimed or open under our epoch may be more than we know.
     stumbled: bool,
@@ -193,8 +193,12 @@ impl Lane {
             Health::Open => {
                 if rules.instance.state != "open" {
                     let (pool, key, now) = (&self.context.pool, self.key, self.context.clock.now());
-                    let noting =
-                        async { instances::is_open(&mut *pool.acquire().await?, key.tenant, key.instance, now).await };
+                    // Together: a number that is open while its queues still wait for it is looked at by nobody.
+                    let noting = async {
+                        let mut transaction = pool.begin().await?;
+                        instances::is_open(&mut transaction, key.tenant, key.instance, now).await?;
+                        transaction.commit().await
+                    };
                     within(PATIENCE, noting).await?;
                     self.rules = None;
                 }
@@ -213,7 +217,8 @@ impl Lane {
             // The mark may stand although its answer was lost. Nothing was sent, and only we know it.
             let verdict = not_made(self.context.clock.now());
             let Mark { tenant, queue, attempt, .. } = mark;
-            self.context.ledger.finish(Finish { tenant, queue, attempt, verdict }).await;
+            let finished = self.context.ledger.finish(Finish { tenant, queue, attempt, verdict }).await;
+            self.stumbled |= finished.is_err();
         }
         match ended {
             Ok(Sent::Done) => Ok(None),
@@ -241,12 +246,18 @@ impl Lane {
                 Ok(ready) => ready,
                 Err(stop) => return Ok(Sent::Stopped(stop)),
             };
-            let mut mark = asked.take().unwrap_or_else(|| self.mark_of(contact, &rules));
+            let repeated = asked.take();
+            let mut mark = repeated.clone().unwrap_or_else(|| self.mark_of(contact, &rules));
             mark.rules = Arc::new(rules.tenant.clone());
-            match self.context.ledger.mark(mark.clone()).await {
-                Ok(Marked::Send { next_send_at }) => {
+            let marked = self.context.ledger.mark(mark.clone()).await;
+            if !matches!(marked, Ok(Marked::Send { .. })) {
+                // The first one may stand, and nothing is sent for it now.
+                *asked = repeated;
+            }
+            match marked {
+                Ok(Marked::Send { next_send_at, tries }) => {
                     self.next_send_at = Some(next_send_at);
-                    self.dispatch(contact, &mark, rules, address).await;
+                    self.dispatch(contact, &mark, tries, rules, address).await;
                     return Ok(Sent::Done);
                 }
                 Ok(Marked::Hold { at, rule: Rule::Pacing }) => self.next_send_at = at,
@@ -303,7 +314,14 @@ impl Lane {
     }
 
     /// Lets a marked contact go out, beside others where the number may send several at once.
-    async fn dispatch(&mut self, contact: &Claimed, mark: &Mark, rules: Arc<LaneRules>, address: InstanceAddress) {
+    async fn dispatch(
+        &mut self,
+        contact: &Claimed,
+        mark: &Mark,
+        tries: u16,
+        rules: Arc<LaneRules>,
+        address: InstanceAddress,
+    ) {
         let is_alone = rules.concurrency == 1;
         let sending = Sending {
             context: Arc::clone(&self.context),
@@ -311,7 +329,7 @@ impl Lane {
             address,
             message_type: self.types.get(&contact.queue_id).copied().unwrap_or(MessageType::Notification),
             finish: (mark.tenant, mark.queue, mark.attempt),
-            attempt: u16::try_from(mark.number).unwrap_or(u16::MAX),
+            attempt: tries,
             rules,
             contact: contact.clone(),
         };
@@ -322,10 +340,12 @@ impl Lane {
     }
 
     async fn land_one(&mut self) {
-        if let Some(Ok(looks_down)) = self.on_their_way.join_next().await
-            && looks_down
-        {
-            self.seen_open = None;
+        let Some(landed) = self.on_their_way.join_next().await else { return };
+        match landed {
+            Ok(Landed { looks_down: true, is_written: true }) => self.seen_open = None,
+            Ok(Landed { is_written: true, .. }) => {}
+            // Its attempt is open, and nobody else will close it before the lane is let go.
+            Ok(_) | Err(_) => self.stumbled = true,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use fail::fail_point;
 use regua_store::lanes::{Lease, Taken};
-use regua_store::{contacts, lanes};
+use regua_store::{attempts, contacts, lanes};
 use tokio::time::MissedTickBehavior;
 
 use crate::lane::{self, Context, Key, Lane};
@@ -82,7 +82,8 @@ impl Lanes {
                 return Ok(None);
             }
         };
-        if lease.was_abandoned {
+        // An attempt that is open in a lane that nobody holds is one whose outcome could not be written down.
+        if lease.was_abandoned || attempts::is_any_open(&mut transaction, key.tenant, key.instance).await? {
             let unconfirmed =
                 contacts::settle_abandoned(&mut transaction, key.tenant, key.instance, clock.now()).await?;
             tracing::warn!(tenant_id = %key.tenant, instance_id = %key.instance, epoch = lease.epoch, unconfirmed,

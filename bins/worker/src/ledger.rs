@@ -41,8 +41,9 @@ pub(crate) struct Mark {
 /// What became of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Marked {
-    /// It is written down: send, once. The lane may send again at this time.
-    Send { next_send_at: DateTime<Utc> },
+    /// It is written down: send, once. The lane may send again at this time. It is the contact's try of this number, as far
+    /// as tries count.
+    Send { next_send_at: DateTime<Utc>, tries: u16 },
     /// Not now.
     Hold { at: Option<DateTime<Utc>>, rule: Rule },
     /// Never: it has a final state now, or had one before.
@@ -64,9 +65,13 @@ pub(crate) struct Finish {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MarkFailed;
 
+/// The database refuses the outcome, and will go on refusing it: its attempt stays open until the lane is settled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FinishRefused;
+
 enum Entry {
     Mark(Mark, oneshot::Sender<Result<Marked, MarkFailed>>),
-    Finish(Finish, oneshot::Sender<()>),
+    Finish(Finish, oneshot::Sender<Result<(), FinishRefused>>),
 }
 
 /// The way to the ledger's task.
@@ -90,12 +95,11 @@ impl Ledger {
     }
 
     /// Returns when the outcome is durable, however long the database is away.
-    pub(crate) async fn finish(&self, finish: Finish) {
+    pub(crate) async fn finish(&self, finish: Finish) -> Result<(), FinishRefused> {
         let (answer, answered) = oneshot::channel();
-        if self.entries.send(Entry::Finish(finish, answer)).await.is_ok() {
-            // An error means that the process is ending with the database away; the next owner settles the attempt.
-            let _ended = answered.await;
-        }
+        self.entries.send(Entry::Finish(finish, answer)).await.map_err(|_| FinishRefused)?;
+        // No answer means that the process is ending with the database away; the next owner settles the attempt.
+        answered.await.unwrap_or(Err(FinishRefused))
     }
 }
 
@@ -117,11 +121,12 @@ async fn keep(mut inbox: mpsc::Receiver<Entry>, pool: PgPool, clock: Clock, work
 #[derive(Default)]
 struct Group {
     marks: Vec<(Mark, oneshot::Sender<Result<Marked, MarkFailed>>)>,
-    finishes: Vec<(Finish, oneshot::Sender<()>)>,
+    finishes: Vec<(Finish, oneshot::Sender<Result<(), FinishRefused>>)>,
 }
 
 impl Group {
-    /// Marks fail with the database; outcomes are tried until they are written, because nobody else knows them.
+    /// Marks fail with the database; outcomes are tried until they are written, because nobody else knows them, or until
+    /// the database says that it will never take them.
     async fn commit(mut self, pool: &PgPool, clock: &Clock, worker: &str) {
         let mut pause = Duration::from_millis(50);
         loop {
@@ -133,6 +138,10 @@ impl Group {
                 Err(error) if self.len() > 1 && !regua_store::is_unavailable(&error) => {
                     tracing::error!(%error, entries = self.len(), "a group was refused; its entries are tried singly");
                     return Box::pin(self.commit_singly(pool, clock, worker)).await;
+                }
+                Err(error) if !regua_store::is_unavailable(&error) => {
+                    tracing::error!(%error, "an entry was refused for good");
+                    return self.refuse();
                 }
                 Err(error) => tracing::warn!(%error, entries = self.len(), "the ledger could not write"),
             }
@@ -150,15 +159,19 @@ impl Group {
     /// So that one entry that the database refuses does not take the others with it.
     async fn commit_singly(self, pool: &PgPool, clock: &Clock, worker: &str) {
         for finish in self.finishes {
-            let attempt_id = finish.0.attempt;
-            let group = Self { marks: Vec::new(), finishes: vec![finish] };
-            let bound = Duration::from_secs(30);
-            if tokio::time::timeout(bound, group.commit(pool, clock, worker)).await.is_err() {
-                tracing::error!(%attempt_id, "an outcome was refused for good; its attempt stays open");
-            }
+            Self { marks: Vec::new(), finishes: vec![finish] }.commit(pool, clock, worker).await;
         }
         for mark in self.marks {
             Self { marks: vec![mark], finishes: Vec::new() }.commit(pool, clock, worker).await;
+        }
+    }
+
+    fn refuse(self) {
+        for (_, answer) in self.marks {
+            let _gone = answer.send(Err(MarkFailed));
+        }
+        for (_, answer) in self.finishes {
+            let _gone = answer.send(Err(FinishRefused));
         }
     }
 
@@ -172,7 +185,7 @@ impl Group {
             let _gone = answer.send(Ok(marked));
         }
         for (_, answer) in self.finishes {
-            let _gone = answer.send(());
+            let _gone = answer.send(Ok(()));
         }
     }
 }

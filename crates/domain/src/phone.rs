@@ -74,13 +74,22 @@ impl PhoneNumber {
     }
 
     /// The digits under which WhatsApp may know the number: a Brazilian mobile may be registered without its ninth digit,
-    /// and Evolution API takes it off by a rule of its own.
+    /// a Mexican one with a 1 and an Argentine one with a 9 after the country code, and Evolution API changes them by rules
+    /// of its own.
     pub fn whatsapp_digits(&self) -> Vec<String> {
         let mut all = vec![self.digits().to_owned()];
         if let Some((area, subscriber)) = self.brazilian() {
             match subscriber.strip_prefix('9').filter(|rest| rest.len() == 8) {
                 Some(rest) => all.push(format!("55{area}{rest}")),
                 None => all.push(format!("55{area}9{subscriber}")),
+            }
+        }
+        for (country, digit) in [("52", '1'), ("54", '9')] {
+            if let Some(national) = self.digits().strip_prefix(country) {
+                match national.strip_prefix(digit).filter(|rest| rest.len() == 10) {
+                    Some(rest) => all.push(format!("{country}{rest}")),
+                    None => all.push(format!("{country}{digit}{national}")),
+                }
             }
         }
         all

@@ -11,9 +11,12 @@ use chrono::TimeDelta;
 pub struct LookSchedule(Vec<TimeDelta>);
 
 impl LookSchedule {
-    /// When the look with this number (from 0) is due, counted from the attempt's end; none after the last.
-    pub fn due_after(&self, looks: usize) -> Option<TimeDelta> {
-        self.0.get(looks).copied()
+    /// When the look with this number (from 0) is due, counted from the attempt's end, and its distance from the one before;
+    /// none after the last.
+    pub fn due_after(&self, looks: usize) -> Option<(TimeDelta, TimeDelta)> {
+        let due = self.0.get(looks).copied()?;
+        let before = looks.checked_sub(1).and_then(|before| self.0.get(before).copied()).unwrap_or_default();
+        Some((due, due - before))
     }
 
     /// The first look.
@@ -84,7 +87,7 @@ mod tests {
         let schedule = LookSchedule::default();
         assert_eq!(schedule.to_string().parse(), Ok(schedule.clone()));
         assert_eq!(schedule.first(), TimeDelta::seconds(15));
-        assert_eq!(schedule.due_after(4), Some(TimeDelta::hours(2)));
+        assert_eq!(schedule.due_after(4), Some((TimeDelta::hours(2), TimeDelta::minutes(90))));
         assert_eq!(schedule.due_after(5), None);
         for wrong in ["", "a", "5,5", "60,15", "-1", "1000000"] {
             assert_eq!(wrong.parse::<LookSchedule>(), Err(LookScheduleError), "{wrong}");

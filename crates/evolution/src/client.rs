@@ -123,6 +123,9 @@ impl EvolutionClient {
                 if !has_more {
                     break;
                 }
+                if page == MOST_PAGES {
+                    return Found::Unseen { reason: Reason::Unrecognised };
+                }
             }
         }
         Found::Nothing

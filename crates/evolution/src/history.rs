@@ -14,12 +14,14 @@ const PAGE: usize = 100;
 pub(crate) const MOST_PAGES: usize = 10;
 
 /// What is looked for: a message of ours to one number, with one reference, within a time.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Search {
     /// Whom it went to.
     pub number: PhoneNumber,
     /// In its text.
     pub reference: Reference,
+    /// Its text: to quote a reference is not to send its message.
+    pub text: String,
     /// Not before.
     pub from: DateTime<Utc>,
     /// Not after.
@@ -72,15 +74,27 @@ impl Search {
         // The row's time is cut to the second.
         let in_time = left_at.timestamp() >= self.from.timestamp() && left_at <= self.to;
         let is_ours = key["fromMe"] == true && (is_to("remoteJid") || is_to("remoteJidAlt")) && in_time;
-        let carries = text_of(&row["message"]).is_some_and(|text| self.reference.stands_in(text));
-        let message_id = key["id"].as_str().filter(|id| !id.is_empty())?.to_owned();
+        let carries = text_of(&row["message"])
+            .is_some_and(|text| self.reference.stands_in(text) && is_same_text(text, &self.text));
+        let message_id = key["id"].as_str().filter(|id| is_id(id))?.to_owned();
         (is_ours && carries).then_some(Found::Message { message_id, left_at })
     }
+}
+
+/// Nothing that a database would choke on.
+pub(crate) fn is_id(id: &str) -> bool {
+    !id.is_empty() && !id.chars().any(char::is_control)
 }
 
 /// The text of a message, however it was sent: with a link in it, Baileys makes it an extended one.
 pub(crate) fn text_of(message: &Value) -> Option<&str> {
     message["conversation"].as_str().or_else(|| message["extendedTextMessage"]["text"].as_str())
+}
+
+/// Whether two texts are the same but for white space, which may be changed on the way.
+pub fn is_same_text(left: &str, right: &str) -> bool {
+    let solid = |text: &'_ str| text.chars().filter(|character| !character.is_whitespace()).collect::<String>();
+    solid(left) == solid(right)
 }
 
 /// What one page says, and whether there is another.
@@ -91,8 +105,12 @@ pub(crate) fn read_page(search: &Search, jids: &[String], page: usize, reply: &R
     let messages = &body["messages"];
     let Some(records) = messages["records"].as_array() else { return unseen(Reason::Unrecognised) };
     let found = records.iter().find_map(|row| search.takes(row, jids)).unwrap_or(Found::Nothing);
-    let pages = messages["pages"].as_u64().and_then(|pages| usize::try_from(pages).ok()).unwrap_or(0);
-    (found, page < pages)
+    let pages = messages["pages"].as_u64().and_then(|pages| usize::try_from(pages).ok());
+    match (&found, pages) {
+        // How much there is to read is not known, so nobody can say that all of it was read.
+        (Found::Nothing, None) => unseen(Reason::Unrecognised),
+        (_, pages) => (found, pages.is_some_and(|pages| page < pages)),
+    }
 }
 
 /// The errors of the guards are the same on every route.
@@ -108,6 +126,7 @@ mod tests {
         Search {
             number: PhoneNumber::parse("+5531988887777").unwrap(),
             reference: Reference::parse("7K3F9Q").unwrap(),
+            text: "Olá. Ref. 7K3F9Q".to_owned(),
             from: "2026-11-21T12:00:00Z".parse().unwrap(),
             to: "2026-11-21T13:00:00Z".parse().unwrap(),
         }
@@ -140,13 +159,14 @@ mod tests {
             row["key"]["remoteJidAlt"] = json!("553188887777@s.whatsapp.net");
         });
         assert_eq!(read(&[by_lid]), proof);
-        let extended = row(|row| row["message"] = json!({"extendedTextMessage": {"text": "7K3F9Q"}}));
+        let extended = row(|row| row["message"] = json!({"extendedTextMessage": {"text": "Olá.\nRef.  7K3F9Q"}}));
         assert_eq!(read(&[extended]), proof);
     }
 
     #[test]
     fn what_evolution_returns_in_spite_of_the_filters_is_no_proof() {
-        let strangers: [fn(&mut Value); 6] = [
+        let strangers: [fn(&mut Value); 7] = [
+            |row| row["message"] = json!({"conversation": "Sobre a Ref. 7K3F9Q: já pagou?"}),
             |row| row["key"]["fromMe"] = json!(false),
             |row| row["key"]["remoteJid"] = json!("5511999990000@s.whatsapp.net"),
             |row| row["message"] = json!({"conversation": "Ref. 7K3F9R"}),
@@ -165,6 +185,8 @@ mod tests {
         let unseen = |reply: &Reply| read_page(&search(), &search().jids(), 1, reply).0;
         let down = Reply::Answered { status: 401, body: b"{}".to_vec() };
         assert_eq!(unseen(&down), Found::Unseen { reason: Reason::Unauthorized });
+        let endless = Reply::Answered { status: 200, body: br#"{"messages": {"records": []}}"#.to_vec() };
+        assert_eq!(unseen(&endless), Found::Unseen { reason: Reason::Unrecognised });
         let odd = Reply::Answered { status: 200, body: b"[]".to_vec() };
         assert_eq!(unseen(&odd), Found::Unseen { reason: Reason::Unrecognised });
         assert_eq!(unseen(&Reply::Lost), Found::Unseen { reason: Reason::NoAnswer });

@@ -12,7 +12,7 @@ pub mod webhook;
 
 pub use address::{InstanceAddress, InvalidAddress, Token};
 pub use client::{ClientError, ClientSettings, EvolutionClient, LINK_PREVIEW, MAX_RESPONSE_BYTES};
-pub use history::{Found, Search};
+pub use history::{Found, Search, is_same_text};
 pub use outcome::{Outcome, Reply, outcome};
 pub use reason::Reason;
 pub use state::{ConnectionState, connection_state};

@@ -106,7 +106,7 @@ fn answered(status: u16, body: &Value) -> Outcome {
 fn created(body: &Value) -> Outcome {
     let key = &body["key"];
     match key["id"].as_str() {
-        Some(id) if !id.is_empty() => Outcome::Sent {
+        Some(id) if !id.is_empty() && !id.chars().any(char::is_control) => Outcome::Sent {
             message_id: id.to_owned(),
             remote_jid: key["remoteJid"].as_str().unwrap_or_default().to_owned(),
         },

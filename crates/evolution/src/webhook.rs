@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::history::text_of;
+use crate::history::{is_id, text_of};
 
 /// The events that are stored at all. Of the others (a reconnecting number sends thousands of `connection.update` in a
 /// minute) none says anything of a message.
@@ -42,11 +42,26 @@ pub struct Message {
 }
 
 impl Message {
-    /// The digits of the recipient's number; none where it is known by a LID.
-    pub fn digits(&self) -> Option<&str> {
+    /// Whom it went to.
+    pub fn recipient(&self) -> Recipient<'_> {
+        if self.remote_jid.ends_with("@lid") {
+            return Recipient::Lid;
+        }
         let digits = self.remote_jid.strip_suffix("@s.whatsapp.net").unwrap_or(&self.remote_jid);
-        digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(digits)
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number { Recipient::Number(digits) } else { Recipient::Other }
     }
+}
+
+/// What a jid says of a recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipient<'a> {
+    /// A telephone number, digits only.
+    Number(&'a str),
+    /// A person whose number WhatsApp hides.
+    Lid,
+    /// A group, a list, or what is none.
+    Other,
 }
 
 /// A status of a message of ours, as far as it says something.
@@ -69,7 +84,7 @@ pub fn told(event: &str, data: &Value) -> Told {
             message(&data["key"]["id"], &data["key"]["remoteJid"], data).map_or(Told::Nothing, Told::Left)
         }
         "messages.update" if data["fromMe"] == true => {
-            let Some(message_id) = data["keyId"].as_str().filter(|id| !id.is_empty()) else { return Told::Nothing };
+            let Some(message_id) = data["keyId"].as_str().filter(|id| is_id(id)) else { return Told::Nothing };
             let status = match data["status"].as_str() {
                 Some("DELIVERY_ACK") => MessageStatus::Delivered,
                 Some("READ" | "PLAYED") => MessageStatus::Read,
@@ -85,7 +100,7 @@ pub fn told(event: &str, data: &Value) -> Told {
 
 fn message(id: &Value, jid: &Value, data: &Value) -> Option<Message> {
     Some(Message {
-        message_id: id.as_str().filter(|id| !id.is_empty())?.to_owned(),
+        message_id: id.as_str().filter(|id| is_id(id))?.to_owned(),
         remote_jid: jid.as_str()?.to_owned(),
         text: text_of(&data["message"])?.to_owned(),
         left_at: data["messageTimestamp"].as_i64().and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
@@ -107,8 +122,26 @@ mod tests {
             "messageTimestamp": 1_795_229_804, "source": "unknown", "instanceId": "aed3",
         });
         let Told::Left(message) = told("send.message", &data) else { panic!("it tells of a message") };
-        assert_eq!((message.message_id.as_str(), message.digits()), ("9caf17c0", Some("5511988887777")));
+        assert_eq!(
+            (message.message_id.as_str(), message.recipient()),
+            ("9caf17c0", Recipient::Number("5511988887777"))
+        );
         assert_eq!(message.left_at.map(|at| at.timestamp()), Some(1_795_229_804));
+    }
+
+    #[test]
+    fn a_group_is_no_recipient() {
+        for (jid, expected) in [
+            ("120363041234567890@g.us", Recipient::Other),
+            ("status@broadcast", Recipient::Other),
+            ("", Recipient::Other),
+            ("99887766@lid", Recipient::Lid),
+            ("5511988887777", Recipient::Number("5511988887777")),
+        ] {
+            let (message_id, remote_jid) = ("3EB01".to_owned(), jid.to_owned());
+            let message = Message { message_id, remote_jid, text: String::new(), left_at: None };
+            assert_eq!(message.recipient(), expected, "{jid}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use regua_domain::{AttemptId, ContactId, InstanceId, TenantId};
 use sqlx::{Error, PgConnection};
 
-pub use sought::{Candidate, Sought, carrying, look_again, stop_looking, take_due};
+pub use sought::{Candidate, Sought, carrying, give_up, look_again, note_reason, stop_looking, take_due};
 
 /// One try, for people.
 #[derive(Clone, Debug)]
@@ -79,6 +79,22 @@ pub async fn open(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Whether an attempt through a number is open. Index `attempts_open`.
+///
+/// # Errors
+/// The database's.
+pub async fn is_any_open(conn: &mut PgConnection, tenant: TenantId, instance: InstanceId) -> Result<bool, Error> {
+    let row = sqlx::query!(
+        r#"select exists (select from attempts where tenant_id = $1 and instance_id = $2 and finished_at is null)
+           as "exists!""#,
+        tenant.0,
+        instance.0
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(row.exists)
 }
 
 /// All tries of a contact, first first. Index `attempts_of_contact`.

@@ -124,7 +124,8 @@ pub async fn give_back(
     Ok(())
 }
 
-/// Cancels every unsent contact of a locked queue and counts them; what is on its way stays so.
+/// Cancels every unsent contact of a locked queue and counts them; what is on its way stays so. One that was to be sent once
+/// more, and of which nobody can say whether its earlier try left, is unconfirmed again.
 ///
 /// # Errors
 /// The database's.
@@ -134,18 +135,27 @@ pub async fn cancel_unsent(
     queue: QueueId,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let cancelled = sqlx::query!(
-        "update contacts set status = 'cancelled', claimable = false, claim_epoch = null, reason = 'queue_cancelled',
-                             updated_at = $3
-         where tenant_id = $1 and queue_id = $2 and status = 'pending'",
+    let counts = sqlx::query!(
+        r#"with moved as (
+             update contacts c
+             set status = case when c.resends > 0 and exists (
+                                   select from attempts a where a.tenant_id = c.tenant_id
+                                     and a.contact_id = c.contact_id and a.outcome = 'unknown') then 'unconfirmed'
+                               else 'cancelled' end,
+                 claimable = false, claim_epoch = null, reason = 'queue_cancelled', updated_at = $3
+             where tenant_id = $1 and queue_id = $2 and status = 'pending'
+             returning status
+         )
+         select count(*) filter (where status = 'cancelled')::integer as "cancelled!",
+                count(*) filter (where status = 'unconfirmed')::integer as "unconfirmed!"
+         from moved"#,
         tenant.0,
         queue.0,
         now
     )
-    .execute(&mut *conn)
-    .await?
-    .rows_affected();
-    let count = i32::try_from(cancelled).unwrap_or(i32::MAX);
-    let change = CountChange { pending: -count, cancelled: count, ..CountChange::default() };
+    .fetch_one(&mut *conn)
+    .await?;
+    let (cancelled, unconfirmed) = (counts.cancelled, counts.unconfirmed);
+    let change = CountChange { pending: -cancelled - unconfirmed, cancelled, unconfirmed, ..CountChange::default() };
     crate::queues::change_counts(conn, &[(tenant, queue, change)], now).await
 }

@@ -194,9 +194,14 @@ pub async fn is_open(
     .execute(&mut *conn)
     .await?;
     let rows = sqlx::query!(
-        "update queues set status = 'pending', reason = null
-         where tenant_id = $1 and instance_id = $2 and status = 'instance_down'
-         returning queue_id",
+        "with ordered as materialized (
+             select queue_id from queues
+             where tenant_id = $1 and instance_id = $2 and status = 'instance_down'
+             order by queue_id for no key update
+         )
+         update queues q set status = 'pending', reason = null
+         from ordered o where q.tenant_id = $1 and q.queue_id = o.queue_id and q.status = 'instance_down'
+         returning q.queue_id",
         tenant.0,
         instance.0
     )
@@ -231,8 +236,14 @@ pub async fn is_down(
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
-        "update queues set status = 'instance_down', reason = $3
-         where tenant_id = $1 and instance_id = $2 and status in ('pending', 'running')",
+        "with ordered as materialized (
+             select queue_id from queues
+             where tenant_id = $1 and instance_id = $2 and status in ('pending', 'running')
+             order by queue_id for no key update
+         )
+         update queues q set status = 'instance_down', reason = $3
+         from ordered o
+         where q.tenant_id = $1 and q.queue_id = o.queue_id and q.status in ('pending', 'running')",
         tenant.0,
         instance.0,
         reason

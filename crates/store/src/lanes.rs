@@ -51,6 +51,34 @@ pub async fn take(
     worker: &str,
     lease: Duration,
 ) -> Result<Taken, Error> {
+    loop {
+        if let Some(lease) = take_free(conn, tenant, instance, worker, lease).await? {
+            return Ok(Taken::Ours(lease));
+        }
+        let rung = sqlx::query!(
+            r#"update lanes set bell = bell + 1 where tenant_id = $1 and instance_id = $2
+               returning leased_by is not null and lease_expires_at >= now() as "is_held!""#,
+            tenant.0,
+            instance.0
+        )
+        .fetch_optional(&mut *conn)
+        .await?;
+        match rung {
+            None => return Ok(Taken::Missing),
+            Some(rung) if rung.is_held => return Ok(Taken::Held),
+            // It was let go between the two looks; its row is ours until the transaction ends, so the next one takes it.
+            Some(_) => {}
+        }
+    }
+}
+
+async fn take_free(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    instance: InstanceId,
+    worker: &str,
+    lease: Duration,
+) -> Result<Option<Lease>, Error> {
     let lease = PgInterval::try_from(lease).map_err(Error::Encode)?;
     let ours = sqlx::query!(
         r#"with before as materialized (
@@ -69,27 +97,16 @@ pub async fn take(
         worker,
         lease
     )
-    .fetch_optional(&mut *conn)
+    .fetch_optional(conn)
     .await?;
-    if let Some(row) = ours {
-        return Ok(Taken::Ours(Lease {
-            epoch: row.lease_epoch,
-            bell: row.bell,
-            next_send_at: row.next_send_at,
-            sent_on: row.sent_on,
-            sent_that_day: row.sent_that_day,
-            was_abandoned: row.was_abandoned,
-        }));
-    }
-    let rung = sqlx::query!(
-        "update lanes set bell = bell + 1 where tenant_id = $1 and instance_id = $2",
-        tenant.0,
-        instance.0
-    )
-    .execute(conn)
-    .await?
-    .rows_affected();
-    Ok(if rung == 0 { Taken::Missing } else { Taken::Held })
+    Ok(ours.map(|row| Lease {
+        epoch: row.lease_epoch,
+        bell: row.bell,
+        next_send_at: row.next_send_at,
+        sent_on: row.sent_on,
+        sent_that_day: row.sent_that_day,
+        was_abandoned: row.was_abandoned,
+    }))
 }
 
 /// A lane whose lease was prolonged, with its epoch.

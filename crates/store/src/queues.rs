@@ -12,7 +12,7 @@ use sqlx::{Error, PgConnection};
 pub use counts::{CountChange, change_counts};
 pub use listing::{Page, Queue, get, list};
 pub use recount::{miscounted, recount};
-pub use wake::{Woken, wake_at_hour, wake_scheduled};
+pub use wake::{Woken, wake_at_hour, wake_of_open, wake_scheduled};
 
 /// A queue whose row is locked until the transaction ends.
 #[derive(Clone, Debug)]

@@ -94,6 +94,43 @@ pub async fn take_due(
     Ok(events)
 }
 
+/// Whether webhooks about messages that left through a number wait to be matched. Index `webhook_events_of_instance`.
+///
+/// # Errors
+/// The database's.
+pub async fn has_unread(conn: &mut PgConnection, tenant: TenantId, instance: InstanceId) -> Result<bool, Error> {
+    let row = sqlx::query!(
+        r#"select exists (select from webhook_events
+                          where tenant_id = $1 and instance_id = $2 and event = 'send.message') as "exists!""#,
+        tenant.0,
+        instance.0
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(row.exists)
+}
+
+/// Has a webhook that is early looked at again at `at`.
+///
+/// # Errors
+/// The database's.
+pub async fn postpone(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    id: WebhookEventId,
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "update webhook_events set next_match_at = $3 where tenant_id = $1 and webhook_event_id = $2",
+        tenant.0,
+        id.0,
+        at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Forgets a webhook that has been matched, or that nothing will ever match.
 ///
 /// # Errors

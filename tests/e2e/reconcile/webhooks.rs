@@ -35,16 +35,19 @@ async fn a_proof_that_comes_after_the_operator_gave_up_is_believed() {
     assert_eq!(erp.verdict(id, "give_up").await.status, StatusCode::OK);
     assert_eq!(erp.status(&queue).await["status"], "failed");
 
-    let text = format!("Olá. Ref. {}", contact["reference"].as_str().unwrap());
-    let event = |number: &str, id: &str| {
-        let key = json!({"fromMe": true, "id": id, "remoteJid": format!("{number}@s.whatsapp.net")});
+    let reference = contact["reference"].as_str().unwrap();
+    let text = format!("Olá Maria, sua fatura espera por você. Ref. {reference}");
+    let event = |number: &str, id: &str, text: &str| {
+        let key = json!({"fromMe": true, "id": id, "remoteJid": if number.contains('@') { number.to_owned() } else { format!("{number}@s.whatsapp.net") }});
         let data =
             json!({"key": key, "message": {"conversation": text}, "messageTimestamp": fleet.clock.now().timestamp()});
         json!({"event": "send.message", "instance": "matriz", "data": data, "apikey": "token-of-acme-matriz"})
     };
-    let stranger = event("5511900000000", "3EB0FF");
-    let proof = event(&number("lote-a", 0), "3EB001");
-    for event in [&stranger, &proof, &proof] {
+    let stranger = event("5511900000000", "3EB0FF", &text);
+    let group = event("120363041234567890@g.us", "3EB0FE", &text);
+    let quoted = event(&number("lote-a", 0), "3EB0FD", &format!("Sobre a Ref. {reference}: podemos ajudar?"));
+    let proof = event(&number("lote-a", 0), "3EB001", &text);
+    for event in [&stranger, &group, &quoted, &proof, &proof] {
         let answer = post(&fleet.webhook_url(&tenant), &secret, event).await;
         assert_eq!((answer.0, &answer.1["stored"]), (StatusCode::OK, &json!(true)), "{answer:?}");
     }
@@ -92,7 +95,9 @@ async fn a_webhook_without_its_numbers_secret_is_refused_and_a_useless_one_is_no
     let nobody = url.replace(&tenant.instances[0].to_string(), "019a9f3c-0000-7000-8000-000000000000");
     let refused = post(&nobody, &secret, &event).await;
     assert_eq!((refused.0, &refused.1["code"]), (StatusCode::UNAUTHORIZED, &json!("webhook_secret_invalid")));
-    assert_eq!(post(&url, &secret, &json!([])).await.0, StatusCode::BAD_REQUEST);
+    for malformed in [json!([]), json!({"event": "send.message", "data": {"x": "\u{0}"}})] {
+        assert_eq!(post(&url, &secret, &malformed).await.0, StatusCode::BAD_REQUEST);
+    }
     assert_eq!(fleet.count("select count(*) from webhook_events").await, 0);
     for (event, stored) in [
         (json!({"event": "connection.update", "data": {"state": "open"}}), false),

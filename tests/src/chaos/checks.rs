@@ -151,7 +151,11 @@ impl Case<'_> {
     fn unconfirmed_cannot_be_known(&self) -> Check {
         let mut check = Check::new("true", "unconfirmed: nobody can know, and the gateway's history never showed it");
         for contact in self.evidence.contacts.iter().filter(|contact| contact.status == "unconfirmed") {
-            let has_reason = contact.reason.as_deref().is_some_and(|reason| UNKNOWABLE.contains(&reason));
+            let attempts = self.evidence.attempts.get(&contact.phone).map_or(&[][..], Vec::as_slice);
+            let has_reason = attempts.iter().any(|attempt| {
+                let is_known = |reason: &str| UNKNOWABLE.contains(&reason);
+                attempt.outcome.as_deref() == Some("unknown") && attempt.reason.as_deref().is_some_and(is_known)
+            });
             let was_seen = self.sent(&contact.phone).iter().any(|sent| !self.could_not_be_seen(contact, sent));
             check.look((!has_reason || was_seen).then(|| self.describe(contact)));
         }

@@ -69,7 +69,10 @@ async fn evolution(State(context): State<Context>, request: Request) -> Result<J
     note("instance_id", instance);
     let body = read_json(&parts.headers, &mut body.into_data_stream(), &context, MOST_BYTES).await?;
     let body = body.ok_or_else(|| Problem::of(Code::BodyTooLarge))?;
-    let event: GatewayEvent = serde_json::from_slice(&body).map_err(|_| Problem::of(Code::MalformedJson))?;
+    // PostgreSQL's JSON has no NUL, and no message of ours has one.
+    let has_nul = body.windows(6).any(|window| window == br"\u0000");
+    let event = serde_json::from_slice::<GatewayEvent>(&body).ok().filter(|_| !has_nul);
+    let event = event.ok_or_else(|| Problem::of(Code::MalformedJson))?;
     let stored = EVENTS.contains(&event.event.as_str());
     if stored {
         let mut conn = context.pool.acquire().await?;

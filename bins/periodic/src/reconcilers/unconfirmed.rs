@@ -14,7 +14,7 @@ use regua_evolution::{Found, InstanceAddress, Reason, Search, Token};
 use regua_store::attempts::{self, Sought};
 use regua_store::contacts::{self, Finding, Learnt, Locked};
 use regua_store::evidence::{self, Source};
-use regua_store::{PATIENCE, instances, outbox, tenant_configs, within};
+use regua_store::{PATIENCE, instances, outbox, tenant_configs, webhook_events, within};
 use sqlx::PgConnection;
 
 use crate::Context;
@@ -28,8 +28,8 @@ const LOOK: Duration = Duration::from_secs(20);
 /// For how long a replica has what it took; longer than the look and the writing down of what it came to.
 const HOLD: Duration = Duration::from_secs(45);
 
-/// By how much the gateway's clock may differ from ours.
-const SKEW: TimeDelta = TimeDelta::minutes(2);
+/// By how much the gateway's clock may differ from ours. The reference is the message's own, so a wide window costs nothing.
+const SKEW: TimeDelta = TimeDelta::hours(24);
 
 /// Looks for everything that is due.
 pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
@@ -89,6 +89,7 @@ async fn find(context: &Context, sought: &Sought) -> anyhow::Result<Found> {
     let search = Search {
         number: PhoneNumber::from_stored(&sought.phone)?,
         reference: Reference::parse(&sought.reference)?,
+        text: sought.text.clone(),
         from: sought.started_at - SKEW,
         to: context.clock.now() + SKEW,
     };
@@ -127,8 +128,13 @@ pub(super) fn note(context: &Context, source: &str, learnt: Learnt) {
 /// A look that saw nothing: another one later, or none, and then the tenant's rule.
 async fn not_found(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
     let looks = sought.looks.saturating_add(1);
-    if let Some(after) = context.settings.looks.due_after(usize::try_from(looks)?) {
-        return look_again(context, sought, looks, sought.finished_at + after).await;
+    let now = context.clock.now();
+    if let Some((after, since_last)) = context.settings.looks.due_after(usize::try_from(looks)?) {
+        // Late looks keep their distance: what is still at it when the first one comes must have time to show.
+        return look_again(context, sought, looks, (sought.finished_at + after).max(now + since_last)).await;
+    }
+    if context.settle_first(sought).await? {
+        return look_again(context, sought, sought.looks, now + context.settings.looks.first()).await;
     }
     let deciding = async {
         let mut transaction = context.pool.begin().await?;
@@ -143,6 +149,15 @@ async fn not_found(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
     context.metrics.unconfirmed_settled.with_label_values(&[decided]).inc();
     tracing::info!(attempt_id = %sought.attempt_id, contact_id = %sought.contact_id, decided, "an attempt was nowhere to be found");
     Ok(true)
+}
+
+impl Context {
+    /// Whether webhooks about what left through the number wait to be matched: one of them may be the proof.
+    async fn settle_first(&self, sought: &Sought) -> anyhow::Result<bool> {
+        let (tenant, instance) = (sought.tenant_id, sought.instance_id);
+        let asking = async { webhook_events::has_unread(&mut *self.pool.acquire().await?, tenant, instance).await };
+        Ok(within(PATIENCE, asking).await?)
+    }
 }
 
 async fn look_again(context: &Context, sought: &Sought, looks: i16, at: DateTime<Utc>) -> anyhow::Result<bool> {
@@ -164,7 +179,7 @@ async fn decide(conn: &mut PgConnection, sought: &Sought, now: DateTime<Utc>) ->
         let unfound = Unfound {
             may_resend: config.resend_unconfirmed.contains(&sought.message_type),
             resends: u16::try_from(contact.resends)?,
-            probably_left: sought.reason.as_deref().is_some_and(Reason::probably_left),
+            probably_left: contact.reason.as_deref().is_some_and(Reason::probably_left),
             is_cancelled: contact.queue_status == QueueStatus::Cancelled,
         };
         if resends(unfound) {
@@ -175,6 +190,6 @@ async fn decide(conn: &mut PgConnection, sought: &Sought, now: DateTime<Utc>) ->
             return Ok("resent");
         }
     }
-    attempts::stop_looking(conn, tenant, sought.attempt_id, "gave_up").await?;
+    attempts::give_up(conn, tenant, sought.attempt_id).await?;
     Ok("gave_up")
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use regua_domain::{PhoneNumber, Reference};
-use regua_evolution::webhook::{Message, MessageStatus, Told, told};
+use regua_evolution::is_same_text;
+use regua_evolution::webhook::{Message, MessageStatus, Recipient, Told, told};
 use regua_store::attempts::{self, Candidate};
 use regua_store::contacts::{self, Delivery, Finding};
 use regua_store::evidence::Source;
@@ -41,11 +42,17 @@ pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
 }
 
 async fn settle(context: &Context, event: &WebhookEvent) -> anyhow::Result<bool> {
-    let is_old = event.received_at + WAITS < context.clock.now();
+    let now = context.clock.now();
+    let age = now - event.received_at;
     let mut transaction = context.pool.begin().await?;
-    let is_done = is_done(&mut transaction, context, event).await? || is_old;
+    let is_done = age > WAITS || is_done(&mut transaction, context, event).await?;
     if is_done {
         webhook_events::delete(&mut transaction, event.tenant_id, event.id).await?;
+    } else {
+        // The longer it has waited in vain, the longer until the next look, so that those that never match (what is typed
+        // on the phone has statuses, too) do not stand in the others' way.
+        let next = now + (age / 2).clamp(TimeDelta::seconds(30), TimeDelta::hours(1));
+        webhook_events::postpone(&mut transaction, event.tenant_id, event.id, next).await?;
     }
     transaction.commit().await?;
     Ok(is_done)
@@ -74,7 +81,7 @@ async fn is_done(conn: &mut PgConnection, context: &Context, event: &WebhookEven
     }
 }
 
-/// A message that carries the reference of a contact, and went to that contact's number, is that contact's.
+/// A message that is a contact's proves that it left.
 async fn prove(
     conn: &mut PgConnection,
     context: &Context,
@@ -86,7 +93,7 @@ async fn prove(
     let left_at = message.left_at.unwrap_or(event.received_at);
     let (tenant, instance) = (event.tenant_id, event.instance_id);
     let candidates = attempts::carrying(conn, tenant, instance, &references, &message.message_id, left_at).await?;
-    let Some(attempt) = candidates.into_iter().find(|candidate| is_to(candidate, message)) else { return Ok(()) };
+    let Some(attempt) = candidates.into_iter().find(|candidate| is_of(candidate, message)) else { return Ok(()) };
     let finding = Finding::Left { message_id: Some(message.message_id.clone()), at: left_at };
     let now = context.clock.now();
     let learnt = contacts::learn(conn, tenant, attempt.attempt_id, Source::Webhook, &finding, None, now).await?;
@@ -94,9 +101,14 @@ async fn prove(
     Ok(())
 }
 
-/// A LID tells no number, and then the reference alone must do.
-fn is_to(candidate: &Candidate, message: &Message) -> bool {
-    let Some(digits) = message.digits() else { return true };
-    PhoneNumber::from_stored(&candidate.phone)
-        .is_ok_and(|number| number.whatsapp_digits().iter().any(|known| known == digits))
+/// It went to that contact's number (a LID tells none), and is the text that was made for it: to quote a reference is not to
+/// send its message.
+fn is_of(candidate: &Candidate, message: &Message) -> bool {
+    let is_to = match message.recipient() {
+        Recipient::Lid => true,
+        Recipient::Other => false,
+        Recipient::Number(digits) => PhoneNumber::from_stored(&candidate.phone)
+            .is_ok_and(|number| number.whatsapp_digits().iter().any(|known| known == digits)),
+    };
+    is_to && is_same_text(&message.text, &candidate.text)
 }

@@ -28,6 +28,9 @@ impl Lane {
         }
         let (tenant, instance) = (self.key.tenant, self.key.instance);
         let mut runnable = queues::runnable(&mut transaction, tenant, instance, now, i64::from(batch)).await?;
+        // In the order that holds everywhere; what follows changes some of them in another.
+        let locked: Vec<_> = runnable.iter().map(|queue| (tenant, queue.queue_id)).collect();
+        queues::lock(&mut transaction, &locked).await?;
         let mut open = Vec::with_capacity(runnable.len());
         for queue in runnable.drain(..) {
             match self.hold_of(&queue, rules, now) {

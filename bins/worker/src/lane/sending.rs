@@ -26,9 +26,17 @@ pub(super) struct Sending {
     pub(super) contact: Claimed,
 }
 
+/// How a send ended.
+pub(super) struct Landed {
+    /// The number is worth a look before the next send.
+    pub(super) looks_down: bool,
+    /// Its outcome stands.
+    pub(super) is_written: bool,
+}
+
 impl Sending {
-    /// Sends once and has the outcome written down; whether the number looks down.
-    pub(super) async fn run(self) -> bool {
+    /// Sends once and has the outcome written down.
+    pub(super) async fn run(self) -> Landed {
         let (tenant, queue, attempt) = self.finish;
         let mut looks_down = false;
         let verdict = match PhoneNumber::from_stored(&self.contact.phone) {
@@ -46,8 +54,8 @@ impl Sending {
                 verdict
             }
         };
-        self.context.ledger.finish(Finish { tenant, queue, attempt, verdict }).await;
-        looks_down
+        let finished = self.context.ledger.finish(Finish { tenant, queue, attempt, verdict }).await;
+        Landed { looks_down, is_written: finished.is_ok() }
     }
 
     fn observe(&self, took: Duration, verdict: &Verdict) {

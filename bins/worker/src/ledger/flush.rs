@@ -114,7 +114,12 @@ async fn learn_late(
 ) -> Result<(), sqlx::Error> {
     let finding = match outcome.outcome {
         "sent" => Finding::Left { message_id: outcome.message_id.clone(), at: now },
-        "unknown" => return Ok(()),
+        "unknown" => {
+            // It knows no more than its successor, but perhaps why: an answer that probably came after the message left
+            // must not be forgotten.
+            let reason = outcome.reason.as_deref();
+            return attempts::note_reason(conn, outcome.tenant_id, outcome.attempt_id, reason, now).await;
+        }
         certain => Finding::NotLeft {
             outcome: certain,
             reason: outcome.reason.clone(),
@@ -177,8 +182,7 @@ impl<'a> Judge<'a> {
             return Marked::LaneLost;
         };
         if facts.open_attempt == Some(mark.attempt) {
-            // Committed before, and the answer was lost on the way.
-            return Marked::Send { next_send_at: lane.next_send_at.unwrap_or(self.now) };
+            return repeated(mark, facts, queue, lane, self.now);
         }
         if facts.status == ContactStatus::Pending && facts.claim_epoch != Some(mark.epoch) {
             return Marked::LaneLost;
@@ -187,7 +191,7 @@ impl<'a> Judge<'a> {
             Decision::Send => {
                 let next_send_at = advance(lane, mark, self.now);
                 self.sends.push(mark);
-                Marked::Send { next_send_at }
+                Marked::Send { next_send_at, tries: tries(facts) + 1 }
             }
             Decision::HoldUntil { at, rule } => Marked::Hold { at, rule },
             Decision::Skip { rule } => {
@@ -218,23 +222,37 @@ impl<'a> Judge<'a> {
             change.sending += 1;
         }
         if !self.skips.is_empty() {
-            for key in contacts::skip(conn, &self.skips, self.now).await? {
-                let change = counts.entry(key).or_default();
+            for (tenant, queue, status) in contacts::skip(conn, &self.skips, self.now).await? {
+                let change = counts.entry((tenant, queue)).or_default();
                 change.pending -= 1;
-                change.skipped += 1;
+                *change.of(status) += 1;
             }
         }
         Ok(())
     }
 }
 
+/// A mark that was committed before, its answer lost on the way. Its slot is its own already; whether it may still be sent
+/// is asked again, because a pause may have been answered since.
+fn repeated(mark: &Mark, facts: &MarkFacts, queue: &LockedQueue, lane: &LockedLane, now: DateTime<Utc>) -> Marked {
+    let facts =
+        MarkFacts { status: ContactStatus::Pending, attempts: facts.attempts - 1, due_at: now, ..facts.clone() };
+    let free = LockedLane { next_send_at: None, sent_that_day: 0, ..lane.clone() };
+    match decision(mark, &facts, queue, &free, now) {
+        Decision::Send => Marked::Send { next_send_at: lane.next_send_at.unwrap_or(now), tries: tries(&facts) + 1 },
+        Decision::HoldUntil { at, rule } => Marked::Hold { at, rule },
+        Decision::Skip { rule } => Marked::Skip { rule },
+    }
+}
+
+/// Tries that count: one that was allowed because nobody knows what became of another is beside the count, and one that
+/// was written down and not made is none.
+fn tries(facts: &MarkFacts) -> u16 {
+    u16::try_from(facts.attempts - facts.resends - facts.unmade).unwrap_or_default()
+}
+
 fn decision(mark: &Mark, facts: &MarkFacts, queue: &LockedQueue, lane: &LockedLane, now: DateTime<Utc>) -> Decision {
-    let contact = ContactFacts {
-        status: facts.status,
-        due_at: facts.due_at,
-        // A try that was allowed because nobody knows what became of another is beside the count.
-        attempts: u16::try_from(facts.attempts - facts.resends).unwrap_or(u16::MAX),
-    };
+    let contact = ContactFacts { status: facts.status, due_at: facts.due_at, attempts: tries(facts) };
     let queue =
         QueueFacts { status: queue.status, message_type: queue.message_type, scheduled_for: queue.scheduled_for };
     let today = mark.rules.calendar.today(now);

@@ -156,6 +156,8 @@ fn whatsapp_may_know_a_brazilian_number_with_and_without_its_ninth_digit() {
         ("+5531988887777", vec!["5531988887777", "553188887777"]),
         ("+553188887777", vec!["553188887777", "5531988887777"]),
         ("+14155550123", vec!["14155550123"]),
+        ("+525512345678", vec!["525512345678", "5215512345678"]),
+        ("+5491123456789", vec!["5491123456789", "541123456789"]),
     ] {
         assert_eq!(PhoneNumber::from_stored(number).unwrap().whatsapp_digits(), expected);
     }

@@ -24,12 +24,12 @@ pub struct Sought {
     pub phone: String,
     /// In the text.
     pub reference: String,
+    /// What it was sent.
+    pub text: String,
     /// When it was written down.
     pub started_at: DateTime<Utc>,
     /// When its outcome was found to be unknown.
     pub finished_at: DateTime<Utc>,
-    /// Why it is unknown.
-    pub reason: Option<String>,
     /// Looks that saw nothing.
     pub looks: i16,
 }
@@ -60,8 +60,8 @@ pub async fn take_due(
              where a.tenant_id = d.tenant_id and a.attempt_id = d.attempt_id
              returning a.*
          )
-         select a.tenant_id, a.attempt_id, a.contact_id, a.instance_id, q.type as message_type, c.phone, a.reference,
-                a.started_at, a.finished_at as "finished_at!", a.reason, a.looks
+         select a.tenant_id, a.attempt_id, a.contact_id, a.instance_id, q.type as message_type, c.phone, c.text, a.reference,
+                a.started_at, a.finished_at as "finished_at!", a.looks
          from taken a join contacts c using (tenant_id, contact_id) join queues q using (tenant_id, queue_id)
          order by a.finished_at"#,
         now,
@@ -81,9 +81,9 @@ pub async fn take_due(
                 message_type: row.message_type.parse().map_err(|error| Error::Decode(Box::new(error)))?,
                 phone: row.phone,
                 reference: row.reference,
+                text: row.text,
                 started_at: row.started_at,
                 finished_at: row.finished_at,
-                reason: row.reason,
                 looks: row.looks,
             })
         })
@@ -109,6 +109,51 @@ pub async fn look_again(
         attempt.0,
         looks,
         at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes why an attempt is unknown that had been closed because its worker was lost; its contact shows it too.
+///
+/// # Errors
+/// The database's.
+pub async fn note_reason(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    attempt: AttemptId,
+    reason: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "with noted as (
+             update attempts set reason = $3
+             where tenant_id = $1 and attempt_id = $2 and outcome = 'unknown' and settled_by is null
+             returning contact_id, number
+         )
+         update contacts c set reason = $3, updated_at = $4 from noted n
+         where c.tenant_id = $1 and c.contact_id = n.contact_id and c.status = 'unconfirmed' and c.attempts = n.number",
+        tenant.0,
+        attempt.0,
+        reason,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The last look is over, and nothing was found or decided meanwhile.
+///
+/// # Errors
+/// The database's.
+pub async fn give_up(conn: &mut PgConnection, tenant: TenantId, attempt: AttemptId) -> Result<(), Error> {
+    sqlx::query!(
+        "update attempts set settled_by = 'gave_up', next_look_at = null
+         where tenant_id = $1 and attempt_id = $2 and next_look_at is not null",
+        tenant.0,
+        attempt.0
     )
     .execute(conn)
     .await?;
@@ -143,10 +188,13 @@ pub struct Candidate {
     pub attempt_id: AttemptId,
     /// Its contact's number, E.164.
     pub phone: String,
+    /// What it was sent.
+    pub text: String,
 }
 
 /// Attempts through one number whose text carries one of these references, the likeliest first: the one that has the
-/// message's id, then those whose outcome is not known, then the latest that began before the message left. Index
+/// message's id, then those whose outcome is not known, then the latest that began before the message left (whose time is
+/// cut to the second). Index
 /// `contacts_by_reference`.
 ///
 /// # Errors
@@ -160,11 +208,11 @@ pub async fn carrying(
     left_at: DateTime<Utc>,
 ) -> Result<Vec<Candidate>, Error> {
     let rows = sqlx::query!(
-        "select a.attempt_id, c.phone
+        "select a.attempt_id, c.phone, c.text
          from contacts c join attempts a on a.tenant_id = c.tenant_id and a.contact_id = c.contact_id
          where c.tenant_id = $1 and c.reference = any($3) and a.instance_id = $2
          order by a.message_id is not distinct from $4 desc, (a.outcome is null or a.outcome = 'unknown') desc,
-                  a.started_at <= $5 desc, a.number desc
+                  a.started_at <= $5::timestamptz + interval '1 second' desc, a.number desc
          limit 20",
         tenant.0,
         instance.0,
@@ -174,5 +222,8 @@ pub async fn carrying(
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| Candidate { attempt_id: AttemptId(row.attempt_id), phone: row.phone }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| Candidate { attempt_id: AttemptId(row.attempt_id), phone: row.phone, text: row.text })
+        .collect())
 }

@@ -56,10 +56,18 @@ pub async fn settle_abandoned(
         .collect();
     crate::queues::change_counts(&mut *conn, &changes, now).await?;
     sqlx::query!(
-        "update contacts c set claimable = true, claim_epoch = null
-         from queues q
-         where q.tenant_id = $1 and q.instance_id = $2 and q.status not in ('completed', 'cancelled', 'failed')
-           and c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.status = 'pending' and not c.claimable",
+        "with claimed as materialized (
+             select c.contact_id
+             from queues q cross join lateral (
+                 select contact_id from contacts
+                 where tenant_id = q.tenant_id and queue_id = q.queue_id and status = 'pending' and not claimable
+                 offset 0
+             ) c
+             where q.tenant_id = $1 and q.instance_id = $2 and q.status not in ('completed', 'cancelled', 'failed')
+               and q.pending > 0
+         )
+         update contacts c set claimable = true, claim_epoch = null
+         from claimed d where c.tenant_id = $1 and c.contact_id = d.contact_id",
         tenant.0,
         instance.0
     )

@@ -17,7 +17,7 @@ pub enum Delivery {
     Refused,
 }
 
-/// Notes a status of the message with this id; false where nothing of that id is written down (yet). Statuses only move
+/// Notes a status of the message with this id; false where nothing of that id is written down as sent (yet). Statuses only move
 /// forward, and may come twice. Index `attempts_by_message_id`.
 ///
 /// # Errors
@@ -39,7 +39,7 @@ pub async fn note_delivery(
     .await?;
     let Some(place) = place else { return Ok(false) };
     queues::lock(conn, &[(tenant, QueueId(place.queue_id))]).await?;
-    sqlx::query!(
+    let noted = sqlx::query!(
         "with before as materialized (
              select delivered_at, read_at from contacts
              where tenant_id = $1 and contact_id = $2 and status = 'sent' for no key update
@@ -64,5 +64,5 @@ pub async fn note_delivery(
     )
     .execute(conn)
     .await?;
-    Ok(true)
+    Ok(noted.rows_affected() > 0)
 }

@@ -21,6 +21,8 @@ pub struct MarkFacts {
     pub claim_epoch: Option<i64>,
     /// Of them, those that were made because nobody could say whether an earlier one left.
     pub resends: i16,
+    /// Of them, those that were written down and then not made.
+    pub unmade: i16,
     /// The attempt that is open, when it is `sending`.
     pub open_attempt: Option<AttemptId>,
 }
@@ -32,6 +34,10 @@ pub struct MarkFacts {
 pub async fn mark_facts(conn: &mut PgConnection, contacts: &[(TenantId, ContactId)]) -> Result<Vec<MarkFacts>, Error> {
     let rows = sqlx::query!(
         r#"select c.tenant_id, c.contact_id, c.status, c.attempts, c.resends, c.due_at, c.claim_epoch,
+                  case when c.attempts = 0 then 0::smallint
+                       else (select count(*)::smallint from attempts m
+                             where m.tenant_id = c.tenant_id and m.contact_id = c.contact_id and m.reason = 'lease_lost')
+                  end as "unmade!",
                   a.attempt_id as "open_attempt?"
            from contacts c
            join unnest($1::uuid[], $2::uuid[]) as u (tenant_id, contact_id) using (tenant_id, contact_id)
@@ -50,6 +56,7 @@ pub async fn mark_facts(conn: &mut PgConnection, contacts: &[(TenantId, ContactI
                 status: row.status.parse().map_err(|error| Error::Decode(Box::new(error)))?,
                 attempts: row.attempts,
                 resends: row.resends,
+                unmade: row.unmade,
                 due_at: row.due_at,
                 claim_epoch: row.claim_epoch,
                 open_attempt: row.open_attempt.map(AttemptId),
@@ -83,7 +90,8 @@ pub async fn mark_sending(
     Ok(done.rows_affected())
 }
 
-/// Skips claimed contacts for good, with the rule that said so; answers the queues they belong to, one entry a contact.
+/// Skips claimed contacts for good, with the rule that said so; answers the queues they belong to, one entry a contact. One
+/// of which nobody can say whether an earlier try left is unconfirmed instead.
 ///
 /// # Errors
 /// The database's.
@@ -91,13 +99,18 @@ pub async fn skip(
     conn: &mut PgConnection,
     skips: &[(TenantId, ContactId, i64, String)],
     now: DateTime<Utc>,
-) -> Result<Vec<(TenantId, QueueId)>, Error> {
+) -> Result<Vec<(TenantId, QueueId, ContactStatus)>, Error> {
     let rows = sqlx::query!(
-        "update contacts c set status = 'skipped', reason = u.rule, claim_epoch = null, updated_at = $5
+        "update contacts c
+         set status = case when c.resends > 0 and exists (
+                               select from attempts a where a.tenant_id = c.tenant_id and a.contact_id = c.contact_id
+                                 and a.outcome = 'unknown') then 'unconfirmed'
+                           else 'skipped' end,
+             reason = u.rule, claim_epoch = null, updated_at = $5
          from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[]) as u (tenant_id, contact_id, epoch, rule)
          where c.tenant_id = u.tenant_id and c.contact_id = u.contact_id and c.status = 'pending'
            and c.claim_epoch = u.epoch
-         returning c.tenant_id, c.queue_id",
+         returning c.tenant_id, c.queue_id, c.status",
         &skips.iter().map(|skip| skip.0.0).collect::<Vec<_>>(),
         &skips.iter().map(|skip| skip.1.0).collect::<Vec<_>>(),
         &skips.iter().map(|skip| skip.2).collect::<Vec<_>>(),
@@ -106,7 +119,12 @@ pub async fn skip(
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), QueueId(row.queue_id))).collect())
+    rows.into_iter()
+        .map(|row| {
+            let status = row.status.parse().map_err(|error| Error::Decode(Box::new(error)))?;
+            Ok((TenantId(row.tenant_id), QueueId(row.queue_id), status))
+        })
+        .collect()
 }
 
 /// What one try came to, and what becomes of its contact.
@@ -145,35 +163,52 @@ pub struct Finished {
 /// it is, because only an open attempt can be finished. That is the fence; see [`super::learn`] for what such an answer
 /// is still good for. The contacts' queues must be locked.
 ///
-/// A contact of which an earlier try has turned out to have left is `sent`, whatever became of this one.
+/// A contact of which an earlier try has turned out to have left is `sent`, whatever became of this one; one of which
+/// nobody can say whether an earlier try left is not `failed` or `cancelled`. A try of which a webhook proved that it left
+/// before its own answer said that it did not is unknown, and the first look believes the proof.
 ///
 /// # Errors
 /// The database's.
 pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<Utc>) -> Result<Vec<Finished>, Error> {
     let rows = sqlx::query!(
         "with u as materialized (
-             select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
-                                  $7::timestamptz[])
-                as u (tenant_id, attempt_id, outcome, reason, message_id, status, due_at)
+             select u.tenant_id, u.attempt_id, u.reason, u.message_id, u.due_at,
+                    case when proven then 'unknown' else u.outcome end as outcome,
+                    case when proven then 'unconfirmed' else u.status end as status
+             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
+                  as u (tenant_id, attempt_id, outcome, reason, message_id, status, due_at)
+             cross join lateral (
+                 select u.outcome in ('not_sent', 'refused')
+                        and exists (select from evidence e where e.tenant_id = u.tenant_id
+                                      and e.attempt_id = u.attempt_id and e.has_left) as proven
+             ) p
          ), closed as (
              update attempts a
              set finished_at = $8, outcome = u.outcome, reason = u.reason, message_id = u.message_id,
                  next_look_at = case when u.outcome = 'unknown' then $8::timestamptz end
              from u
              where a.tenant_id = u.tenant_id and a.attempt_id = u.attempt_id and a.finished_at is null
-             returning a.tenant_id, a.attempt_id, a.contact_id, a.number, u.reason, u.message_id, u.due_at,
-                       case when a.number > 1 and exists (
-                                select from attempts earlier
-                                where earlier.tenant_id = a.tenant_id and earlier.contact_id = a.contact_id
-                                  and earlier.number < a.number and earlier.outcome = 'sent') then 'sent'
-                            else u.status end as status
+             returning a.tenant_id, a.attempt_id, a.contact_id, a.number, u.reason, u.message_id, u.due_at, u.status
+         ), judged as (
+             select d.tenant_id, d.attempt_id, d.contact_id, d.number, d.reason, d.message_id, d.due_at,
+                    case when d.number = 1 or d.status = 'sent' then d.status
+                         when earlier.sent then 'sent'
+                         when earlier.unknown and d.status in ('failed', 'cancelled') then 'unconfirmed'
+                         else d.status end as status
+             from closed d
+             cross join lateral (
+                 select coalesce(bool_or(e.outcome = 'sent'), false) as sent,
+                        coalesce(bool_or(e.outcome = 'unknown'), false) as unknown
+                 from attempts e
+                 where d.number > 1 and e.tenant_id = d.tenant_id and e.contact_id = d.contact_id and e.number < d.number
+             ) earlier
          )
          update contacts c
          set status = d.status, reason = d.reason, claim_epoch = null, updated_at = $8,
              claimable = d.status = 'pending', due_at = coalesce(d.due_at, c.due_at),
              message_id = coalesce(d.message_id, c.message_id),
              sent_at = case when d.status = 'sent' then coalesce(c.sent_at, $8::timestamptz) end
-         from closed d
+         from judged d
          where c.tenant_id = d.tenant_id and c.contact_id = d.contact_id and c.status = 'sending'
            and c.attempts = d.number
          returning c.tenant_id, d.attempt_id, c.queue_id, c.status",

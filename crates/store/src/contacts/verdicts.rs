@@ -9,7 +9,7 @@ use crate::evidence::{self, NewEvidence, Source};
 use crate::queues::{self, CountChange};
 
 /// An unconfirmed contact whose queue and row are locked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Unconfirmed {
     /// Whose it is.
     pub tenant_id: TenantId,
@@ -21,12 +21,14 @@ pub struct Unconfirmed {
     pub queue_status: QueueStatus,
     /// The attempt of which nobody can say whether it left.
     pub attempt_id: AttemptId,
+    /// Why nobody can say.
+    pub reason: Option<String>,
     /// Times that it was sent again already.
     pub resends: i16,
 }
 
 /// What was found under a contact's id.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Locked {
     /// No such contact.
     Missing,
@@ -50,7 +52,7 @@ pub async fn lock_unconfirmed(conn: &mut PgConnection, tenant: TenantId, contact
         return Ok(Locked::Missing);
     };
     let row = sqlx::query!(
-        r#"select c.status, c.resends, a.attempt_id
+        r#"select c.resends, a.attempt_id, a.reason
            from contacts c join attempts a on a.tenant_id = c.tenant_id and a.contact_id = c.contact_id
                                           and a.number = c.attempts and a.finished_at is not null
            where c.tenant_id = $1 and c.contact_id = $2 and c.status = 'unconfirmed'
@@ -73,6 +75,7 @@ pub async fn lock_unconfirmed(conn: &mut PgConnection, tenant: TenantId, contact
         queue_id: queue.queue_id,
         queue_status: queue.status,
         attempt_id: AttemptId(row.attempt_id),
+        reason: row.reason,
         resends: row.resends,
     }))
 }

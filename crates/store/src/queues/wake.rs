@@ -57,6 +57,27 @@ pub async fn wake_at_hour(conn: &mut PgConnection, now: DateTime<Utc>, limit: i6
     rows.into_iter().map(|row| woken(row.tenant_id, row.queue_id, &row.message_type)).collect()
 }
 
+/// Lets queues go on that wait for a number which is open: something broke off between the two. Index `queues_unfinished`.
+///
+/// # Errors
+/// The database's.
+pub async fn wake_of_open(conn: &mut PgConnection, limit: i64) -> Result<Vec<Woken>, Error> {
+    let rows = sqlx::query!(
+        "with stuck as materialized (
+             select q.tenant_id, q.queue_id from queues q join instances i using (tenant_id, instance_id)
+             where q.status = 'instance_down' and i.state = 'open'
+             limit $1 for no key update of q skip locked
+         )
+         update queues q set status = 'pending', reason = null from stuck s
+         where q.tenant_id = s.tenant_id and q.queue_id = s.queue_id and q.status = 'instance_down'
+         returning q.tenant_id, q.queue_id, q.type as message_type",
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| woken(row.tenant_id, row.queue_id, &row.message_type)).collect()
+}
+
 fn woken(tenant: uuid::Uuid, queue: uuid::Uuid, message_type: &str) -> Result<Woken, Error> {
     Ok(Woken {
         tenant_id: TenantId(tenant),
