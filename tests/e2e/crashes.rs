@@ -25,20 +25,7 @@ async fn fleet() -> (Fleet, Tenant, Client) {
 
 /// A program that dies, or fails, at a place.
 fn doomed(fleet: &Fleet, program: &str, doom: (&str, &str), more: &[(&str, &str)]) -> Process {
-    let amqp_url = std::env::var("AMQP_URL").unwrap_or_default();
-    let mut environment = vec![
-        ("DATABASE_URL", fleet.database.url.as_str()),
-        ("AMQP_NAMESPACE", fleet.namespace.as_str()),
-        ("WORKER_LEASE_SECONDS", "2"),
-        ("UNCONFIRMED_LOOKS_SECONDS", "1,2"),
-        ("RUST_LOG", "error"),
-        doom,
-    ];
-    environment.extend_from_slice(more);
-    if !amqp_url.is_empty() {
-        environment.push(("AMQP_URL", amqp_url.as_str()));
-    }
-    Process::start(BINARY, program, &environment)
+    Process::of(fleet, BINARY, program, &[&[doom], more].concat())
 }
 
 /// What must hold whatever died: the gateway's record could be seen, so what left is sent, and nothing left twice. At most

@@ -20,17 +20,7 @@ fn system_now() -> chrono::DateTime<chrono::Utc> {
 }
 
 fn start_worker(fleet: &Fleet) -> Process {
-    let amqp_url = std::env::var("AMQP_URL").unwrap_or_default();
-    let mut environment = vec![
-        ("DATABASE_URL", fleet.database.url.as_str()),
-        ("AMQP_NAMESPACE", fleet.namespace.as_str()),
-        ("WORKER_LEASE_SECONDS", "2"),
-        ("RUST_LOG", "error"),
-    ];
-    if !amqp_url.is_empty() {
-        environment.push(("AMQP_URL", amqp_url.as_str()));
-    }
-    Process::start(BINARY, "worker", &environment)
+    Process::of(fleet, BINARY, "worker", &[])
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,12 +4,31 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use crate::Fleet;
+
 /// A program of the fleet as a process of its own. It is killed when dropped.
 pub struct Process {
     child: Child,
 }
 
 impl Process {
+    /// Starts a program of this fleet, with two seconds of lease; with its database, its broker, and more.
+    pub fn of(fleet: &Fleet, binary: &str, program: &str, more: &[(&str, &str)]) -> Self {
+        let amqp_url = std::env::var("AMQP_URL").unwrap_or_default();
+        let mut environment = vec![
+            ("DATABASE_URL", fleet.database.url.as_str()),
+            ("AMQP_NAMESPACE", fleet.namespace.as_str()),
+            ("WORKER_LEASE_SECONDS", "2"),
+            ("UNCONFIRMED_LOOKS_SECONDS", "1,2"),
+            ("RUST_LOG", "error"),
+        ];
+        environment.extend_from_slice(more);
+        if !amqp_url.is_empty() {
+            environment.push(("AMQP_URL", amqp_url.as_str()));
+        }
+        Self::start(binary, program, &environment)
+    }
+
     /// Starts `regua-worker` or `regua-periodic` out of the tests' own binary, which calls the same `start`.
     pub fn start(binary: &str, program: &str, environment: &[(&str, &str)]) -> Self {
         Self::spawn(Self::command(binary, program, environment).stdout(Stdio::null()))
