@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
@@ -117,6 +118,18 @@ fn every_test_that_a_claim_names_exists() {
     for name in names {
         let stands = [format!("fn {name}("), format!("    {name}: \"")].iter().any(|form| code.contains(form));
         assert!(stands, "RELIABILITY.md names {name}, which is no test");
+    }
+}
+
+/// What `scripts/mutations` takes out can still be taken out.
+#[test]
+fn every_mutation_fits_the_tree() {
+    let patches: Vec<_> =
+        std::fs::read_dir(root().join("tests/mutations")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(patches.len(), 3);
+    for patch in patches {
+        let fits = Command::new("git").args(["apply", "--check"]).arg(&patch).current_dir(root()).status().unwrap();
+        assert!(fits.success(), "{} does not fit any more: make it anew", patch.display());
     }
 }
 
