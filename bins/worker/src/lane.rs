@@ -2,6 +2,7 @@
 //! whether the number is connected, has the attempt written down, sends once, and has the outcome written down.
 
 mod claim;
+pub mod protocol;
 mod release;
 mod sending;
 

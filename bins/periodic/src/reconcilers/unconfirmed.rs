@@ -30,11 +30,7 @@ const SKEW: TimeDelta = TimeDelta::minutes(2);
 
 /// Looks for everything that is due.
 pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
-    let now = context.clock.now();
-    let first = context.settings.looks.first();
-    let taking = async { attempts::take_due(&mut *context.pool.acquire().await?, now, first, HOLD, BOUND).await };
-    let sought = within(PATIENCE, taking).await?;
-    let looks = sought.into_iter().map(|sought| async move {
+    let looks = take(context).await?.into_iter().map(|sought| async move {
         let attempt_id = sought.attempt_id;
         look(context, &sought).await.inspect_err(|error| {
             tracing::warn!(%attempt_id, error = format!("{error:#}"), "an attempt could not be looked for");
@@ -44,15 +40,33 @@ pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
     Ok(settled.into_iter().filter(|settled| matches!(settled, Ok(true))).count() as u64)
 }
 
+pub(super) async fn take(context: &Context) -> Result<Vec<Sought>, sqlx::Error> {
+    let (now, first) = (context.clock.now(), context.settings.looks.first());
+    within(PATIENCE, async { attempts::take_due(&mut *context.pool.acquire().await?, now, first, HOLD, BOUND).await })
+        .await
+}
+
 /// Looks for one attempt; whether that settled it.
 async fn look(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
+    if prove(context, sought).await? {
+        return Ok(true);
+    }
+    let found = find(context, sought).await?;
+    settle(context, sought, found).await
+}
+
+/// Whether a proof was kept while the attempt was still open, which settles it.
+pub(super) async fn prove(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
     let (tenant, attempt) = (sought.tenant_id, sought.attempt_id);
     let asking = async { evidence::proof(&mut *context.pool.acquire().await?, tenant, attempt).await };
-    if let Some(proof) = within(PATIENCE, asking).await? {
-        let finding = Finding::Left { message_id: proof.message_id, at: proof.created_at };
-        return learn(context, sought, proof.source, finding).await;
-    }
-    match find(context, sought).await? {
+    let Some(proof) = within(PATIENCE, asking).await? else { return Ok(false) };
+    let finding = Finding::Left { message_id: proof.message_id, at: proof.created_at };
+    learn(context, sought, proof.source, finding).await
+}
+
+/// What follows from a look.
+pub(super) async fn settle(context: &Context, sought: &Sought, found: Found) -> anyhow::Result<bool> {
+    match found {
         Found::Message { message_id, left_at } => {
             let finding = Finding::Left { message_id: Some(message_id), at: left_at };
             learn(context, sought, Source::GatewayHistory, finding).await
