@@ -152,7 +152,7 @@ async fn look_again(context: &Context, sought: &Sought, looks: i16, at: DateTime
 /// What becomes of a contact whose message was nowhere to be found: `resent` or `gave_up`.
 async fn decide(conn: &mut PgConnection, sought: &Sought, now: DateTime<Utc>) -> anyhow::Result<&'static str> {
     let tenant = sought.tenant_id;
-    if let Locked::Unconfirmed(contact) = contacts::lock_unconfirmed(conn, tenant, sought.contact_id).await?
+    if let Locked::Unconfirmed(contact) = contacts::lock_unconfirmed(conn, tenant, sought.contact_id, now).await?
         && contact.attempt_id == sought.attempt_id
     {
         let config = tenant_configs::get(conn, tenant).await?.context("the tenant has no configuration")?;
