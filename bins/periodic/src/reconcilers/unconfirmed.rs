@@ -133,7 +133,7 @@ async fn not_found(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
         transaction.commit().await?;
         anyhow::Ok(decided)
     };
-    let decided = within(PATIENCE, deciding).await?;
+    let Some(decided) = within(PATIENCE, deciding).await? else { return Ok(false) };
     context.rang.notify_one();
     context.metrics.unconfirmed_settled.with_label_values(&[decided]).inc();
     tracing::info!(attempt_id = %sought.attempt_id, contact_id = %sought.contact_id, decided, "an attempt was nowhere to be found");
@@ -149,8 +149,9 @@ async fn look_again(context: &Context, sought: &Sought, looks: i16, at: DateTime
     Ok(false)
 }
 
-/// What becomes of a contact whose message was nowhere to be found: `resent` or `gave_up`.
-async fn decide(conn: &mut PgConnection, sought: &Sought, now: DateTime<Utc>) -> anyhow::Result<&'static str> {
+/// What becomes of a contact whose message was nowhere to be found: `resent` or `gave_up`; none when something else has
+/// settled it meanwhile.
+async fn decide(conn: &mut PgConnection, sought: &Sought, now: DateTime<Utc>) -> anyhow::Result<Option<&'static str>> {
     let tenant = sought.tenant_id;
     if let Locked::Unconfirmed(contact) = contacts::lock_unconfirmed(conn, tenant, sought.contact_id, now).await?
         && contact.attempt_id == sought.attempt_id
@@ -167,9 +168,9 @@ async fn decide(conn: &mut PgConnection, sought: &Sought, now: DateTime<Utc>) ->
             let doorbell = Doorbell { kind: sought.message_type.into(), tenant_id: tenant, queue_id: contact.queue_id };
             ring(conn, &doorbell, now).await?;
             outbox::notify(conn).await?;
-            return Ok("resent");
+            return Ok(Some("resent"));
         }
     }
-    attempts::stop_looking(conn, tenant, sought.attempt_id, "gave_up").await?;
-    Ok("gave_up")
+    let is_ours = attempts::give_up_looking(conn, tenant, sought.attempt_id).await?;
+    Ok(is_ours.then_some("gave_up"))
 }
