@@ -145,7 +145,9 @@ pub struct Finished {
 /// it is, because only an open attempt can be finished. That is the fence; see [`super::learn`] for what such an answer
 /// is still good for. The contacts' queues must be locked.
 ///
-/// A contact of which an earlier try has turned out to have left is `sent`, whatever became of this one.
+/// A contact of which an earlier try has turned out to have left is `sent`, whatever became of this one. So is one whose
+/// message the gateway proved while this try was on its way, and this one certainly did not leave: both carry the same
+/// reference, so the proof was kept here, and it is an earlier one's.
 ///
 /// # Errors
 /// The database's.
@@ -161,15 +163,22 @@ pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<
                  next_look_at = case when u.outcome = 'unknown' then $8::timestamptz end
              from u
              where a.tenant_id = u.tenant_id and a.attempt_id = u.attempt_id and a.finished_at is null
-             returning a.tenant_id, a.attempt_id, a.contact_id, a.number, u.reason, u.message_id, u.due_at,
+             returning a.tenant_id, a.attempt_id, a.contact_id, a.number, u.reason, u.due_at,
+                       coalesce(u.message_id, case when u.outcome in ('not_sent', 'refused') then (
+                                select e.message_id from evidence e
+                                where e.tenant_id = a.tenant_id and e.attempt_id = a.attempt_id and e.has_left
+                                order by e.message_id limit 1) end) as message_id,
                        case when a.number > 1 and exists (
                                 select from attempts earlier
                                 where earlier.tenant_id = a.tenant_id and earlier.contact_id = a.contact_id
                                   and earlier.number < a.number and earlier.outcome = 'sent') then 'sent'
+                            when u.outcome in ('not_sent', 'refused') and exists (
+                                select from evidence e
+                                where e.tenant_id = a.tenant_id and e.attempt_id = a.attempt_id and e.has_left) then 'sent'
                             else u.status end as status
          )
          update contacts c
-         set status = d.status, reason = d.reason, claim_epoch = null, updated_at = $8,
+         set status = d.status, reason = case when d.status <> 'sent' then d.reason end, claim_epoch = null, updated_at = $8,
              claimable = d.status = 'pending', due_at = coalesce(d.due_at, c.due_at),
              message_id = coalesce(d.message_id, c.message_id),
              sent_at = case when d.status = 'sent' then coalesce(c.sent_at, $8::timestamptz) end
