@@ -242,6 +242,7 @@ impl Lane {
                 Ok(ready) => ready,
                 Err(stop) => return Ok(Sent::Stopped(stop)),
             };
+            let is_repeated = asked.is_some();
             let mut mark = asked.take().unwrap_or_else(|| self.mark_of(contact, &rules));
             mark.rules = Arc::new(rules.tenant.clone());
             match self.context.ledger.mark(mark.clone()).await {
@@ -253,7 +254,11 @@ impl Lane {
                 Ok(Marked::Hold { at, rule: Rule::Pacing }) => self.next_send_at = at,
                 Ok(Marked::Hold { at, rule }) => return Ok(Sent::Held { at, rule }),
                 Ok(Marked::Skip { .. }) => return Ok(Sent::Done),
-                Ok(Marked::LaneLost) => return Ok(Sent::Stopped(Stop::Lost)),
+                Ok(Marked::LaneLost) => {
+                    // It may have been committed the first time, and have been closed as lost by the lane's next owner.
+                    *asked = is_repeated.then_some(mark);
+                    return Ok(Sent::Stopped(Stop::Lost));
+                }
                 Err(MarkFailed) => {
                     *asked = Some(mark);
                     tokio::time::sleep(Duration::from_millis(200)).await;
