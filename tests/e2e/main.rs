@@ -8,6 +8,7 @@ mod control;
 mod fence;
 mod killed;
 mod main_path;
+mod model;
 mod openapi;
 mod plan;
 mod reconcile;
