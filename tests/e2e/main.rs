@@ -10,6 +10,7 @@ mod crashes;
 mod fence;
 mod killed;
 mod main_path;
+mod model;
 mod openapi;
 mod plan;
 mod reconcile;

@@ -5,6 +5,9 @@
 pub mod config;
 mod reconcilers;
 
+#[doc(hidden)]
+pub use reconcilers::protocol;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! The reconcilers, and what they have in common: a bound, and either one transaction under an advisory lock, or (those that
 //! ask the gateway, which must never happen inside a transaction) rows that are taken for a while.
 
+pub mod protocol;
 mod unconfirmed;
 mod webhooks;
 

@@ -3,6 +3,7 @@
 
 mod claim;
 mod marking;
+pub mod protocol;
 mod release;
 mod sending;
 

@@ -21,7 +21,7 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
-    fn new(epoch: i64, valid_until: Instant) -> Self {
+    pub(crate) fn new(epoch: i64, valid_until: Instant) -> Self {
         Self { epoch, valid_until: Mutex::new(valid_until) }
     }
 
@@ -30,7 +30,7 @@ impl Hold {
         Instant::now() < *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, valid_until: Instant) {
+    pub(crate) fn set(&self, valid_until: Instant) {
         *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner) = valid_until;
     }
 }
@@ -47,6 +47,10 @@ impl Lanes {
     }
 
     pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Context> {
         &self.context
     }
 
@@ -71,7 +75,7 @@ impl Lanes {
     }
 
     /// Takes the lane and settles what its former owner left behind, in one transaction.
-    async fn take(&self, key: Key) -> Result<Option<Lease>, sqlx::Error> {
+    pub(crate) async fn take(&self, key: Key) -> Result<Option<Lease>, sqlx::Error> {
         let Context { pool, settings, clock, .. } = &*self.context;
         let mut transaction = pool.begin().await?;
         let taken = lanes::take(&mut transaction, key.tenant, key.instance, &settings.name, settings.lease).await?;

@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 
 use crate::verdict::Verdict;
 
+pub(crate) use flush::flush;
+
 /// Most entries of one commit.
 const GROUP: usize = 256;
 
@@ -132,7 +134,7 @@ impl Group {
         loop {
             let marks: Vec<_> = self.marks.iter().map(|(mark, _)| mark).collect();
             let finishes: Vec<_> = self.finishes.iter().map(|(finish, _)| finish).collect();
-            let flushing = flush::flush(pool, worker, &marks, &finishes, clock.now());
+            let flushing = flush(pool, worker, &marks, &finishes, clock.now());
             match regua_store::within(regua_store::PATIENCE, flushing).await {
                 Ok(marked) => return self.answer(marked),
                 Err(error) if self.len() > 1 && !regua_store::is_unavailable(&error) => {

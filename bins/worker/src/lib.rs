@@ -10,6 +10,9 @@ mod ledger;
 mod rules;
 mod verdict;
 
+#[doc(hidden)]
+pub use lane::protocol;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use regua_domain::{AttemptId, ContactId, InstanceId, TenantId};
 use sqlx::{Error, PgConnection};
 
-pub use sought::{Candidate, Sought, carrying, give_up, look_again, note_reason, stop_looking, take_due};
+pub use sought::{Candidate, Sought, carrying, give_up_looking, look_again, note_reason, stop_looking, take_due};
 
 /// One try, for people.
 #[derive(Clone, Debug)]

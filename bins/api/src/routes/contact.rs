@@ -133,9 +133,13 @@ async fn verdict(
     let mut transaction = context.pool.begin().await?;
     let conn = &mut *transaction;
     let contact = contacts::get(conn, caller.tenant_id, name).await?.ok_or_else(|| Problem::of(Code::NotFound))?;
-    match contacts::lock_unconfirmed(conn, caller.tenant_id, contact.contact_id).await? {
+    match contacts::lock_unconfirmed(conn, caller.tenant_id, contact.contact_id, now).await? {
         Locked::Unconfirmed(contact) => verdict.carry_out(conn, &contact, &said_by, &caller, now).await?,
-        Locked::Settled(status) => return Err(not_unconfirmed(status, caller.language)),
+        Locked::Settled(status) => {
+            // Perhaps by a proof that was kept, and was believed only now.
+            transaction.commit().await?;
+            return Err(not_unconfirmed(status, caller.language));
+        }
         Locked::Missing => return Err(Problem::of(Code::NotFound)),
     }
     let answer = history(conn, &caller, name).await?;

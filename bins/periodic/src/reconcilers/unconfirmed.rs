@@ -33,12 +33,9 @@ const SKEW: TimeDelta = TimeDelta::hours(24);
 
 /// Looks for everything that is due.
 pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
-    let first = context.settings.looks.first();
     let mut settled = 0;
     loop {
-        let now = context.clock.now();
-        let taking = async { attempts::take_due(&mut *context.pool.acquire().await?, now, first, HOLD, AT_ONCE).await };
-        let sought = within(PATIENCE, taking).await?;
+        let sought = take(context).await?;
         fail_point!("look::taken", |_| Ok(0));
         let looks = join_all(sought.iter().map(|sought| look_and_tell(context, sought))).await;
         settled += looks.iter().map(|is_settled| u64::from(*is_settled)).sum::<u64>();
@@ -58,15 +55,33 @@ async fn look_and_tell(context: &Context, sought: &Sought) -> bool {
     })
 }
 
+pub(super) async fn take(context: &Context) -> Result<Vec<Sought>, sqlx::Error> {
+    let (now, first) = (context.clock.now(), context.settings.looks.first());
+    within(PATIENCE, async { attempts::take_due(&mut *context.pool.acquire().await?, now, first, HOLD, AT_ONCE).await })
+        .await
+}
+
 /// Looks for one attempt; whether that settled it.
 async fn look(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
+    if prove(context, sought).await? {
+        return Ok(true);
+    }
+    let found = find(context, sought).await?;
+    settle(context, sought, found).await
+}
+
+/// Whether a proof was kept while the attempt was still open, which settles it.
+pub(super) async fn prove(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
     let (tenant, attempt) = (sought.tenant_id, sought.attempt_id);
     let asking = async { evidence::proof(&mut *context.pool.acquire().await?, tenant, attempt).await };
-    if let Some(proof) = within(PATIENCE, asking).await? {
-        let finding = Finding::Left { message_id: proof.message_id, at: proof.created_at };
-        return learn(context, sought, proof.source, finding).await;
-    }
-    match find(context, sought).await? {
+    let Some(proof) = within(PATIENCE, asking).await? else { return Ok(false) };
+    let finding = Finding::Left { message_id: proof.message_id, at: proof.created_at };
+    learn(context, sought, proof.source, finding).await
+}
+
+/// What follows from a look.
+pub(super) async fn settle(context: &Context, sought: &Sought, found: Found) -> anyhow::Result<bool> {
+    match found {
         Found::Message { message_id, left_at } => {
             let finding = Finding::Left { message_id: Some(message_id), at: left_at };
             learn(context, sought, Source::GatewayHistory, finding).await
@@ -144,7 +159,7 @@ async fn not_found(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
         fail_point!("decide::committed");
         anyhow::Ok(decided)
     };
-    let decided = within(PATIENCE, deciding).await?;
+    let Some(decided) = within(PATIENCE, deciding).await? else { return Ok(false) };
     context.rang.notify_one();
     context.metrics.unconfirmed_settled.with_label_values(&[decided]).inc();
     tracing::info!(attempt_id = %sought.attempt_id, contact_id = %sought.contact_id, decided, "an attempt was nowhere to be found");
@@ -169,10 +184,11 @@ async fn look_again(context: &Context, sought: &Sought, looks: i16, at: DateTime
     Ok(false)
 }
 
-/// What becomes of a contact whose message was nowhere to be found: `resent` or `gave_up`.
-async fn decide(conn: &mut PgConnection, sought: &Sought, now: DateTime<Utc>) -> anyhow::Result<&'static str> {
+/// What becomes of a contact whose message was nowhere to be found: `resent` or `gave_up`; none when something else has
+/// settled it meanwhile.
+async fn decide(conn: &mut PgConnection, sought: &Sought, now: DateTime<Utc>) -> anyhow::Result<Option<&'static str>> {
     let tenant = sought.tenant_id;
-    if let Locked::Unconfirmed(contact) = contacts::lock_unconfirmed(conn, tenant, sought.contact_id).await?
+    if let Locked::Unconfirmed(contact) = contacts::lock_unconfirmed(conn, tenant, sought.contact_id, now).await?
         && contact.attempt_id == sought.attempt_id
     {
         let config = tenant_configs::get(conn, tenant).await?.context("the tenant has no configuration")?;
@@ -187,9 +203,9 @@ async fn decide(conn: &mut PgConnection, sought: &Sought, now: DateTime<Utc>) ->
             let doorbell = Doorbell { kind: sought.message_type.into(), tenant_id: tenant, queue_id: contact.queue_id };
             ring(conn, &doorbell, now).await?;
             outbox::notify(conn).await?;
-            return Ok("resent");
+            return Ok(Some("resent"));
         }
     }
-    attempts::give_up(conn, tenant, sought.attempt_id).await?;
-    Ok("gave_up")
+    let is_ours = attempts::give_up_looking(conn, tenant, sought.attempt_id).await?;
+    Ok(is_ours.then_some("gave_up"))
 }

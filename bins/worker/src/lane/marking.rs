@@ -89,7 +89,7 @@ impl Lane {
         }
     }
 
-    fn mark_of(&self, contact: &Claimed, rules: &LaneRules) -> Mark {
+    pub(super) fn mark_of(&self, contact: &Claimed, rules: &LaneRules) -> Mark {
         Mark {
             tenant: self.key.tenant,
             instance: self.key.instance,

@@ -21,7 +21,7 @@ type Counts = BTreeMap<(TenantId, QueueId), CountChange>;
 type Queues = HashMap<(TenantId, QueueId), LockedQueue>;
 
 /// Writes outcomes and marks; answers what became of each mark, in their order.
-pub(super) async fn flush(
+pub(crate) async fn flush(
     pool: &PgPool,
     worker: &str,
     marks: &[&Mark],

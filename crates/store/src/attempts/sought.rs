@@ -144,23 +144,7 @@ pub async fn note_reason(
     Ok(())
 }
 
-/// The last look is over, and nothing was found or decided meanwhile.
-///
-/// # Errors
-/// The database's.
-pub async fn give_up(conn: &mut PgConnection, tenant: TenantId, attempt: AttemptId) -> Result<(), Error> {
-    sqlx::query!(
-        "update attempts set settled_by = 'gave_up', next_look_at = null
-         where tenant_id = $1 and attempt_id = $2 and next_look_at is not null",
-        tenant.0,
-        attempt.0
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Nobody looks for an attempt any more: because of what was decided of its contact, or because nothing can be.
+/// Nobody looks for an attempt any more, because of what was decided of its contact.
 ///
 /// # Errors
 /// The database's.
@@ -179,6 +163,23 @@ pub async fn stop_looking(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The last look saw nothing, and nothing can be decided of it; false when something else has settled it since that look
+/// was begun, which then stands.
+///
+/// # Errors
+/// The database's.
+pub async fn give_up_looking(conn: &mut PgConnection, tenant: TenantId, attempt: AttemptId) -> Result<bool, Error> {
+    let done = sqlx::query!(
+        "update attempts set settled_by = 'gave_up', next_look_at = null
+         where tenant_id = $1 and attempt_id = $2 and next_look_at is not null",
+        tenant.0,
+        attempt.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// An attempt that a message of the gateway may be about.

@@ -93,6 +93,10 @@ pub async fn learn(
             if facts.outcome.as_deref() != Some("unknown") || facts.was_resent {
                 return Ok(Learnt::Kept);
             }
+            if evidence::proof(conn, tenant, attempt).await?.is_some() {
+                // The contact has its message, if only an earlier attempt's: the next look finds that proof.
+                return Ok(Learnt::Kept);
+            }
             close(conn, tenant, attempt, source, outcome, reason.as_deref(), None).await?;
             not_left(conn, tenant, &facts, reason.as_deref(), *status, *due_at, now).await
         }

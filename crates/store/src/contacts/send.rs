@@ -204,7 +204,7 @@ pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<
              ) earlier
          )
          update contacts c
-         set status = d.status, reason = d.reason, claim_epoch = null, updated_at = $8,
+         set status = d.status, reason = case when d.status <> 'sent' then d.reason end, claim_epoch = null, updated_at = $8,
              claimable = d.status = 'pending', due_at = coalesce(d.due_at, c.due_at),
              message_id = coalesce(d.message_id, c.message_id),
              sent_at = case when d.status = 'sent' then coalesce(c.sent_at, $8::timestamptz) end

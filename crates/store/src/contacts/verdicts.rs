@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use regua_domain::{AttemptId, ContactId, ContactStatus, QueueId, QueueStatus, TenantId};
 use sqlx::{Error, PgConnection};
 
+use super::{Finding, learn};
 use crate::attempts;
 use crate::evidence::{self, NewEvidence, Source};
 use crate::queues::{self, CountChange};
@@ -40,9 +41,17 @@ pub enum Locked {
 
 /// Locks a contact, after its queue, so that something can be decided of it.
 ///
+/// A proof that came while its attempt was still open was only kept, and waits for the first look. Whoever decides before
+/// that must not decide against it: the proof is believed here, and there is nothing to decide any more.
+///
 /// # Errors
 /// The database's.
-pub async fn lock_unconfirmed(conn: &mut PgConnection, tenant: TenantId, contact: ContactId) -> Result<Locked, Error> {
+pub async fn lock_unconfirmed(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    contact: ContactId,
+    now: DateTime<Utc>,
+) -> Result<Locked, Error> {
     let place =
         sqlx::query!("select queue_id from contacts where tenant_id = $1 and contact_id = $2", tenant.0, contact.0)
             .fetch_optional(&mut *conn)
@@ -69,12 +78,18 @@ pub async fn lock_unconfirmed(conn: &mut PgConnection, tenant: TenantId, contact
                 .await?;
         return Ok(Locked::Settled(row.status.parse().map_err(|error| Error::Decode(Box::new(error)))?));
     };
+    let attempt_id = AttemptId(row.attempt_id);
+    if let Some(proof) = evidence::proof(conn, tenant, attempt_id).await? {
+        let finding = Finding::Left { message_id: proof.message_id, at: proof.created_at };
+        learn(conn, tenant, attempt_id, proof.source, &finding, None, now).await?;
+        return Ok(Locked::Settled(ContactStatus::Sent));
+    }
     Ok(Locked::Unconfirmed(Unconfirmed {
         tenant_id: tenant,
         contact_id: contact,
         queue_id: queue.queue_id,
         queue_status: queue.status,
-        attempt_id: AttemptId(row.attempt_id),
+        attempt_id,
         reason: row.reason,
         resends: row.resends,
     }))

@@ -1,0 +1,98 @@
+//! The gateway in memory: what left, what is held up on its way, and what its history shows.
+
+use anyhow::ensure;
+use chrono::{DateTime, TimeDelta, Utc};
+use regua_domain::AttemptId;
+use regua_evolution::{Found, Outcome, Reason};
+use regua_store::attempts::Sought;
+
+use super::plan::{Script, Sight};
+
+/// By how much the look's window is wider than the attempt.
+const SKEW: TimeDelta = TimeDelta::minutes(2);
+
+/// A message that left.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) id: String,
+    pub(super) attempt: AttemptId,
+    pub(super) reference: String,
+    pub(super) left_at: DateTime<Utc>,
+}
+
+/// The gateway.
+pub(super) struct Gateway {
+    pub(super) ledger: Vec<Message>,
+    held_up: Vec<(AttemptId, String)>,
+    pub(super) sight: Sight,
+}
+
+impl Gateway {
+    pub(super) const fn new() -> Self {
+        Self { ledger: Vec::new(), held_up: Vec::new(), sight: Sight::All }
+    }
+
+    /// One request, once.
+    pub(super) fn post(
+        &mut self,
+        attempt: AttemptId,
+        reference: &str,
+        script: Script,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<Outcome> {
+        let is_known = self.ledger.iter().map(|message| message.attempt).any(|known| known == attempt)
+            || self.held_up.iter().any(|(known, _)| *known == attempt);
+        ensure!(!is_known, "one attempt was posted twice");
+        let reason = Reason::NoAnswer;
+        Ok(match script {
+            Script::Sent => {
+                let message_id = self.leave(attempt, reference, now);
+                Outcome::Sent { message_id, remote_jid: String::new() }
+            }
+            Script::SentAnswerLost => {
+                self.leave(attempt, reference, now);
+                Outcome::Unknown { reason }
+            }
+            Script::SentNotStored => {
+                self.leave(attempt, reference, now);
+                Outcome::Unknown { reason: Reason::GatewayDatabase }
+            }
+            Script::HeldUp => {
+                self.held_up.push((attempt, reference.to_owned()));
+                Outcome::Unknown { reason }
+            }
+            Script::Lost => Outcome::Unknown { reason },
+            Script::NotSent => Outcome::NotSent { reason: Reason::ConnectionClosed, retry: true },
+            Script::Refused => Outcome::Refused { reason: Reason::NumberNotOnWhatsapp },
+        })
+    }
+
+    /// All that was held up leaves.
+    pub(super) fn leave_all(&mut self, now: DateTime<Utc>) {
+        for (attempt, reference) in std::mem::take(&mut self.held_up) {
+            self.leave(attempt, &reference, now);
+        }
+    }
+
+    fn leave(&mut self, attempt: AttemptId, reference: &str, now: DateTime<Utc>) -> String {
+        let id = format!("3EB0{:04}", self.ledger.len());
+        self.ledger.push(Message { id: id.clone(), attempt, reference: reference.to_owned(), left_at: now });
+        id
+    }
+
+    /// What a look sees now.
+    pub(super) fn find(&self, sought: &Sought) -> Found {
+        let of_it =
+            |message: &&Message| message.reference == sought.reference && message.left_at >= sought.started_at - SKEW;
+        match (self.sight, self.ledger.iter().find(of_it)) {
+            (Sight::NoAnswer, _) => Found::Unseen { reason: Reason::NoAnswer },
+            (Sight::All, Some(message)) => Found::Message { message_id: message.id.clone(), left_at: message.left_at },
+            _ => Found::Nothing,
+        }
+    }
+
+    /// The messages that a contact got.
+    pub(super) fn of<'a>(&'a self, reference: &'a str) -> impl Iterator<Item = &'a Message> {
+        self.ledger.iter().filter(move |message| message.reference == reference)
+    }
+}

@@ -1,0 +1,157 @@
+//! What all cases of one test share: a database with a tenant and two numbers, emptied between two cases.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use regua_boot::{Clock, ManualClock, Metrics};
+use regua_domain::{ApiKeyId, CampaignId, InstanceId, MessageType, QueueId, Reference, TemplateId};
+use regua_evolution::{ClientSettings, EvolutionClient};
+use regua_store::campaigns::{self, NewCampaign};
+use regua_store::contacts::{self, NewContacts};
+use regua_store::instances;
+use regua_tests::{Database, Tenant, TenantOptions};
+use serde_json::json;
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use uuid::Uuid;
+
+use super::plan::Plan;
+
+/// The types of the two queues: one that is never sent again without a person, and one that is sent once more.
+pub(super) const TYPES: [MessageType; 2] = [MessageType::Overdue, MessageType::Notification];
+
+/// One contact.
+#[derive(Clone, Debug)]
+pub(super) struct Person {
+    pub(super) id: Uuid,
+    pub(super) queue: usize,
+    pub(super) reference: String,
+    pub(super) phone: String,
+}
+
+/// The stage.
+pub(super) struct Stage {
+    pub(super) pool: PgPool,
+    pub(super) tenant: Tenant,
+    pub(super) hands: ManualClock,
+    pub(super) clock: Clock,
+    pub(super) metrics: Metrics,
+    pub(super) client: EvolutionClient,
+    template: TemplateId,
+    key: ApiKeyId,
+}
+
+pub(super) fn start() -> DateTime<Utc> {
+    "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
+impl Stage {
+    pub(super) async fn set() -> Self {
+        regua_boot::init_tls();
+        let database = Database::fresh().await;
+        let instances = vec!["matriz".to_owned(), "filial".to_owned()];
+        let options = TenantOptions { instances, max_attempts: 3, ..TenantOptions::default() };
+        let tenant = Tenant::create(&database.pool, "http://127.0.0.1:1", &options, start()).await;
+        // The harness's pool asks every connection how it is, twice; here that would be most of the time.
+        let pool = PgPoolOptions::new().max_connections(2).test_before_acquire(false);
+        let pool = pool.acquire_timeout(Duration::from_secs(20)).connect_lazy(&database.url).unwrap();
+        let (hands, clock) = ManualClock::starting_at(start());
+        let client = EvolutionClient::new(ClientSettings::default()).unwrap();
+        let template = TemplateId(id_of(&pool, "select template_id from templates limit 1").await);
+        let key = ApiKeyId(id_of(&pool, "select api_key_id from api_keys limit 1").await);
+        Self { pool, tenant, hands, clock, metrics: Metrics::new().unwrap(), client, template, key }
+    }
+
+    /// Puts away the last case, and takes this one's batches in; answers its people.
+    pub(super) async fn prepare(&self, plan: &Plan) -> Vec<Person> {
+        for statement in [
+            "delete from webhook_events",
+            "delete from outbox",
+            "delete from campaigns",
+            "update lanes set leased_by = null, lease_expires_at = null, next_send_at = null, sent_on = null",
+        ] {
+            self.run(statement).await;
+        }
+        self.hands.set(start());
+        let mut transaction = self.pool.begin().await.unwrap();
+        for instance in &self.tenant.instances {
+            let (rate, concurrency) = (Some(60_000), plan.concurrency);
+            instances::set_pace(&mut transaction, self.tenant.id, *instance, rate, None, concurrency).await.unwrap();
+        }
+        let mut people = Vec::new();
+        for queue in 0..TYPES.len() {
+            let new: Vec<_> = (0..plan.contacts[queue]).map(|n| self.person(queue, n)).collect();
+            self.post(&mut transaction, plan, queue, &new).await;
+            people.extend(new);
+        }
+        transaction.commit().await.unwrap();
+        people
+    }
+
+    fn person(&self, queue: usize, n: usize) -> Person {
+        let number = queue * 10 + n + 1;
+        Person {
+            id: Uuid::from_u128(number as u128),
+            queue,
+            reference: Reference::nth(self.tenant.id, number as u64).to_string(),
+            phone: format!("+55119{number:08}"),
+        }
+    }
+
+    async fn post(&self, conn: &mut sqlx::PgConnection, plan: &Plan, queue: usize, people: &[Person]) {
+        let nothing = json!([]);
+        let new = NewCampaign {
+            tenant_id: self.tenant.id,
+            campaign_id: CampaignId(Uuid::from_u128(queue as u128 + 1)),
+            queue_id: queue_id(queue),
+            external_id: TYPES[queue].as_str(),
+            name: "",
+            message_type: TYPES[queue],
+            template_id: self.template,
+            instance_id: self.lane(plan, queue),
+            api_key_id: self.key,
+            body_hash: &[0; 32],
+            rejected: &nothing,
+            warnings: &nothing,
+            metadata: &json!({}),
+            scheduled_for: None,
+            total: i32::try_from(people.len()).unwrap(),
+        };
+        assert!(campaigns::create(conn, &new, start()).await.unwrap());
+        let each = |of: fn(&Person) -> String| people.iter().map(of).collect::<Vec<_>>();
+        let rows = NewContacts {
+            ids: people.iter().map(|person| person.id).collect(),
+            positions: (0..new.total).collect(),
+            external_ids: vec![None; people.len()],
+            names: each(|_| "Maria".to_owned()),
+            phones: each(|person| person.phone.clone()),
+            due_dates: vec![None; people.len()],
+            amounts: vec![None; people.len()],
+            variables: each(|_| "{}".to_owned()),
+            metadata: each(|_| "{}".to_owned()),
+            variations: vec![1; people.len()],
+            references: each(|person| person.reference.clone()),
+            texts: each(|person| format!("Ref. {}", person.reference)),
+        };
+        contacts::insert(conn, self.tenant.id, new.queue_id, &rows, start(), start()).await.unwrap();
+    }
+
+    /// The number of a queue.
+    pub(super) fn lane(&self, plan: &Plan, queue: usize) -> InstanceId {
+        self.tenant.instances[queue % plan.lanes]
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
+    pub(super) async fn run(&self, statement: &'static str) {
+        sqlx::query(statement).execute(&self.pool).await.unwrap();
+    }
+}
+
+pub(super) const fn queue_id(queue: usize) -> QueueId {
+    QueueId(Uuid::from_u128(queue as u128 + 1))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
+async fn id_of(pool: &PgPool, query: &'static str) -> Uuid {
+    sqlx::query_scalar(query).fetch_one(pool).await.unwrap()
+}
