@@ -256,7 +256,12 @@ async fn a_contact_whose_second_try_is_cancelled_is_unconfirmed_and_not_cancelle
     assert_eq!(erp.control(&queue, "cancel").await.status, StatusCode::OK);
     let status = erp.status(&queue).await;
     assert_eq!((&status["cancelled"], &status["unconfirmed"]), (&json!(0), &json!(1)), "it did leave: {status:#}");
-    fleet.end_unfinished().await;
+    // It is looked for again, and the gateway's record can be seen now.
+    fleet.sandbox.set_faults(Vec::new()).unwrap();
+    fleet.hands.set(fleet.clock.now() + TimeDelta::seconds(16));
+    erp.until_that(&queue, "found", |queue| queue["sent"] == 1).await;
+    fleet.assert_each_left_once(1);
+    fleet.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

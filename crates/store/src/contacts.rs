@@ -125,7 +125,7 @@ pub async fn give_back(
 }
 
 /// Cancels every unsent contact of a locked queue and counts them; what is on its way stays so. One that was to be sent once
-/// more, and of which nobody can say whether its earlier try left, is unconfirmed again.
+/// more, and of which nobody can say whether its earlier try left, is unconfirmed again, and that try is looked for.
 ///
 /// # Errors
 /// The database's.
@@ -144,7 +144,12 @@ pub async fn cancel_unsent(
                                else 'cancelled' end,
                  claimable = false, claim_epoch = null, reason = 'queue_cancelled', updated_at = $3
              where tenant_id = $1 and queue_id = $2 and status = 'pending'
-             returning status
+             returning c.contact_id, c.status
+         ), sought as (
+             update attempts a set next_look_at = $3, looks = 0
+             from moved m
+             where m.status = 'unconfirmed' and a.tenant_id = $1 and a.contact_id = m.contact_id
+               and a.outcome = 'unknown'
          )
          select count(*) filter (where status = 'cancelled')::integer as "cancelled!",
                 count(*) filter (where status = 'unconfirmed')::integer as "unconfirmed!"

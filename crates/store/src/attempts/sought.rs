@@ -144,7 +144,7 @@ pub async fn note_reason(
     Ok(())
 }
 
-/// Nobody looks for an attempt any more, because of what was decided of its contact.
+/// Nobody looks for an attempt any more, because of what was decided of its contact. That it was sent again is not forgotten.
 ///
 /// # Errors
 /// The database's.
@@ -155,7 +155,9 @@ pub async fn stop_looking(
     settled_by: &str,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "update attempts set settled_by = $3, next_look_at = null where tenant_id = $1 and attempt_id = $2",
+        "update attempts
+         set settled_by = case when settled_by = 'resent' then settled_by else $3 end, next_look_at = null
+         where tenant_id = $1 and attempt_id = $2",
         tenant.0,
         attempt.0,
         settled_by
@@ -166,13 +168,13 @@ pub async fn stop_looking(
 }
 
 /// The last look saw nothing, and nothing can be decided of it; false when something else has settled it since that look
-/// was begun, which then stands.
+/// was begun, which then stands. One that is looked for a second time, after its contact was sent again, keeps that trace.
 ///
 /// # Errors
 /// The database's.
 pub async fn give_up_looking(conn: &mut PgConnection, tenant: TenantId, attempt: AttemptId) -> Result<bool, Error> {
     let done = sqlx::query!(
-        "update attempts set settled_by = 'gave_up', next_look_at = null
+        "update attempts set settled_by = coalesce(settled_by, 'gave_up'), next_look_at = null
          where tenant_id = $1 and attempt_id = $2 and next_look_at is not null",
         tenant.0,
         attempt.0

@@ -91,7 +91,7 @@ pub async fn mark_sending(
 }
 
 /// Skips claimed contacts for good, with the rule that said so; answers the queues they belong to, one entry a contact. One
-/// of which nobody can say whether an earlier try left is unconfirmed instead.
+/// of which nobody can say whether an earlier try left is unconfirmed instead, and that try is looked for again.
 ///
 /// # Errors
 /// The database's.
@@ -101,7 +101,12 @@ pub async fn skip(
     now: DateTime<Utc>,
 ) -> Result<Vec<(TenantId, QueueId, ContactStatus)>, Error> {
     let rows = sqlx::query!(
-        "update contacts c
+        "with sought as (
+             update attempts a set next_look_at = $5, looks = 0
+             from unnest($1::uuid[], $2::uuid[]) as u (tenant_id, contact_id)
+             where a.tenant_id = u.tenant_id and a.contact_id = u.contact_id and a.outcome = 'unknown'
+         )
+         update contacts c
          set status = case when c.resends > 0 and exists (
                                select from attempts a where a.tenant_id = c.tenant_id and a.contact_id = c.contact_id
                                  and a.outcome = 'unknown') then 'unconfirmed'
@@ -164,7 +169,7 @@ pub struct Finished {
 /// is still good for. The contacts' queues must be locked.
 ///
 /// A contact of which an earlier try has turned out to have left is `sent`, whatever became of this one; one of which
-/// nobody can say whether an earlier try left is not `failed` or `cancelled`. A try of which a webhook proved that it left
+/// nobody can say whether an earlier try left is not `failed` or `cancelled`, and that one is looked for again. A try of which a webhook proved that it left
 /// before its own answer said that it did not is unknown, and the first look believes the proof.
 ///
 /// # Errors
@@ -194,7 +199,8 @@ pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<
                     case when d.number = 1 or d.status = 'sent' then d.status
                          when earlier.sent then 'sent'
                          when earlier.unknown and d.status in ('failed', 'cancelled') then 'unconfirmed'
-                         else d.status end as status
+                         else d.status end as status,
+                    earlier.unknown and d.status in ('failed', 'cancelled') as is_earlier_sought
              from closed d
              cross join lateral (
                  select coalesce(bool_or(e.outcome = 'sent'), false) as sent,
@@ -202,6 +208,11 @@ pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<
                  from attempts e
                  where d.number > 1 and e.tenant_id = d.tenant_id and e.contact_id = d.contact_id and e.number < d.number
              ) earlier
+         ), sought as (
+             update attempts e set next_look_at = $8, looks = 0
+             from judged d
+             where d.is_earlier_sought and e.tenant_id = d.tenant_id and e.contact_id = d.contact_id
+               and e.number < d.number and e.outcome = 'unknown'
          )
          update contacts c
          set status = d.status, reason = case when d.status <> 'sent' then d.reason end, claim_epoch = null, updated_at = $8,
