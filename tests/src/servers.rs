@@ -136,9 +136,9 @@ impl Room {
         self.ended(name).await;
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended; a PostgreSQL that is asked to stop writes all it has to a busy disk first.
     async fn ended(&mut self, name: &str) {
-        for _ in 0..1500 {
+        for _ in 0..6000 {
             if !self.is_running(name) {
                 self.running.retain(|(running, _)| *running != name);
                 let _there_was_none = std::fs::remove_file(self.note(name));

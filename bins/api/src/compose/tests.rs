@@ -31,8 +31,9 @@ fn sent(contacts: &Value) -> Vec<Option<Value>> {
 fn the_days_late_are_those_of_the_day_on_which_it_goes() {
     let mut late = contact("a");
     late["due_date"] = "2026-11-10".into();
-    let composed = compose(&recipe(&["{{primeiro_nome}}: {{dias_atraso}}, {{empresa}}"], None), vec![Some(late)]);
-    assert_eq!(composed.contacts.texts, ["Maria: 13, Acme"]);
+    let recipe = recipe(&["{{referencia}} {{primeiro_nome}}: {{dias_atraso}}, {{empresa}}"], None);
+    let composed = compose(&recipe, vec![Some(late)]);
+    assert_eq!(composed.contacts.texts, ["A5PJ78 Maria: 13, Acme"]);
     assert_eq!(composed.contacts.names, ["MARIA DA SILVA"]);
 }
 

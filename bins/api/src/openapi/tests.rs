@@ -24,15 +24,18 @@ fn names(names: &str) -> BTreeSet<String> {
 fn the_document_has_the_contracts_paths_and_members() {
     let paths: Vec<_> = document()["paths"].as_object().unwrap().keys().cloned().collect();
     let contract = [
-        "queue/{queue_id}/contacts",
-        "queue/{queue_id}/control",
-        "queue/{queue_id}/status",
-        "queues",
-        "send/notification",
-        "send/overdue",
-        "send/upcoming",
+        "/api/v1/billing/contact/{contact}",
+        "/api/v1/billing/contact/{contact}/verdict",
+        "/api/v1/billing/queue/{queue_id}/contacts",
+        "/api/v1/billing/queue/{queue_id}/control",
+        "/api/v1/billing/queue/{queue_id}/status",
+        "/api/v1/billing/queues",
+        "/api/v1/billing/send/notification",
+        "/api/v1/billing/send/overdue",
+        "/api/v1/billing/send/upcoming",
+        "/webhooks/evolution/{tenant_id}/{instance_id}",
     ];
-    assert_eq!(paths, contract.map(|path| format!("/api/v1/billing/{path}")));
+    assert_eq!(paths, contract);
     assert_eq!(
         members("SendAccepted"),
         names("campaign_id,queue_id,type,status,accepted,rejected,warnings,status_url,replayed")
@@ -44,7 +47,10 @@ fn the_document_has_the_contracts_paths_and_members() {
          started_at,finished_at"));
     assert_eq!(
         members("ContactStatus"),
-        names("external_id,phone,status,variation,attempts,reason,message_id,sent_at,delivered_at,read_at,metadata")
+        names(
+            "contact_id,external_id,phone,status,reference,variation,attempts,resends,reason,message_id,sent_at,
+             delivered_at,read_at,metadata"
+        )
     );
     assert_eq!(members("Problem"), names("type,title,status,code,detail,errors,request_id"));
 }
@@ -58,6 +64,7 @@ fn every_error_code_of_the_contract_is_described_and_ids_are_unique() {
         "api_key_invalid",
         "api_key_inactive",
         "api_key_expired",
+        "webhook_secret_invalid",
         "quota_exceeded",
         "ip_not_allowed",
         "template_type_not_allowed",
@@ -77,7 +84,7 @@ fn every_error_code_of_the_contract_is_described_and_ids_are_unique() {
     }
     let ids: Vec<_> = document.split("\"operationId\":\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len());
-    assert_eq!(ids.len(), 7);
+    assert_eq!(ids.len(), 10);
 }
 
 #[test]
