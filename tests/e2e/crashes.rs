@@ -32,10 +32,7 @@ fn doomed(fleet: &Fleet, program: &str, doom: (&str, &str), more: &[(&str, &str)
 /// `lost` were written down and never posted; they wait for a person.
 async fn assert_true_in_the_end(fleet: Fleet, erp: &Client, queue: &str, lost: u64) {
     erp.until(queue, "completed").await;
-    eventually("the lane is free", async || {
-        fleet.count("select count(*) from lanes where leased_by is not null").await == 0
-    })
-    .await;
+    fleet.until_lanes_are_free().await;
     eventually("nobody looks any more", async || {
         fleet.count("select count(*) from attempts where next_look_at is not null").await == 0
     })
@@ -169,10 +166,7 @@ async fn the_relay_dies_at(place: &str) {
     let done = erp.until(&queue, "completed").await;
     assert_eq!(done["sent"], CONTACTS, "{done:#}");
     eventually("the doorbell is gone", async || fleet.count("select count(*) from outbox").await == 0).await;
-    eventually("the lane is free", async || {
-        fleet.count("select count(*) from lanes where leased_by is not null").await == 0
-    })
-    .await;
+    fleet.until_lanes_are_free().await;
     fleet.assert_each_left_once(CONTACTS);
     fleet.start_periodic();
     fleet.end().await;

@@ -69,6 +69,7 @@ async fn a_send_that_the_dead_worker_had_on_its_way_is_unconfirmed_and_not_repea
     // Evolution sends what it was asked to, whether the caller lives or not.
     regua_tests::eventually("the first message to leave", async || fleet.sandbox.ledger().len() == 5).await;
     fleet.assert_each_left_once(5);
+    fleet.until_lanes_are_free().await;
     drop(second);
     fleet.end_unfinished().await;
 }
@@ -90,6 +91,7 @@ async fn a_worker_that_was_frozen_sends_nothing_more_of_a_lane_that_was_taken_ov
     assert!(fleet.sent_by_number().values().all(|count| *count == 1), "somebody got it twice");
     assert_eq!(fleet.count("select count(distinct worker) from attempts").await, 2);
     assert_eq!(fleet.count("select count(distinct lease_epoch) from attempts").await, 2, "owner was {owner}");
+    fleet.until_lanes_are_free().await;
     drop((frozen, second));
     fleet.end().await;
 }
@@ -115,6 +117,7 @@ async fn the_late_answer_of_a_frozen_worker_settles_what_its_successor_could_not
                  where e.source = 'late_answer' and e.has_left and a.settled_by = 'late_answer' and a.outcome = 'sent'";
     assert_eq!(fleet.count(query).await, 1);
     fleet.assert_each_left_once(5);
+    fleet.until_lanes_are_free().await;
     drop((frozen, second));
     fleet.end().await;
 }
@@ -148,6 +151,7 @@ async fn a_late_answer_that_says_it_probably_left_keeps_it_from_being_sent_again
     assert_eq!(fleet.count("select count(*) from attempts where settled_by = 'gave_up'").await, 1);
     assert_eq!(fleet.count("select count(*) from contacts where resends > 0").await, 0);
     fleet.assert_each_left_once(3);
+    fleet.until_lanes_are_free().await;
     drop((frozen, second));
     fleet.end().await;
 }

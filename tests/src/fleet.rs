@@ -328,6 +328,14 @@ impl Fleet {
         }
     }
 
+    /// Waits until every lane was let go: a worker that is killed before would leave its lease behind.
+    pub async fn until_lanes_are_free(&self) {
+        crate::eventually("every lane to be let go", async || {
+            self.count("select count(*) from lanes where leased_by is not null").await == 0
+        })
+        .await;
+    }
+
     /// The one number that a query answers.
     pub async fn count(&self, query: &'static str) -> i64 {
         self.try_count(query).await.expect("the database answers")

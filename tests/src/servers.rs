@@ -136,7 +136,8 @@ impl Room {
         self.ended(name).await;
     }
 
-    /// Waits until it has ended; a PostgreSQL that is asked to stop writes all it has to a busy disk first.
+    /// Waits until it has ended. A PostgreSQL that is asked to stop waits for whoever has just connected to say something,
+    /// which somebody behind a network that loses everything never does: up to its authentication_timeout, a minute.
     async fn ended(&mut self, name: &str) {
         for _ in 0..6000 {
             if !self.is_running(name) {
