@@ -30,6 +30,8 @@ fn nothing_suffers_two_faults_at_once_and_every_kind_comes() {
 fn the_promise_holds_while_everything_is_killed_frozen_and_cut() {
     let mut chaos = Command::new(env!("CARGO_BIN_EXE_regua-chaos"));
     chaos.env("CHAOS_MESSAGES", "1500").env("CHAOS_FAULTS", "12").env("CHAOS_SEED", "2026");
+    // Other tests run beside it.
+    chaos.env("CHAOS_SHARED_MACHINE", "true");
     let ended = chaos.output().unwrap();
     let told = String::from_utf8_lossy(&ended.stdout);
     assert!(ended.status.success(), "{told}\n{}", String::from_utf8_lossy(&ended.stderr));

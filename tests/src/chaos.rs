@@ -46,6 +46,8 @@ pub struct Options {
     pub binary: PathBuf,
     /// Where everything of the run is kept while it lasts.
     pub folder: PathBuf,
+    /// Other work runs on this machine, so that how long something takes is told and not judged.
+    pub is_shared: bool,
 }
 
 impl Options {
@@ -148,7 +150,15 @@ async fn finish(stage: &Stage) -> Check {
 fn judge(options: &Options, erp: &Erp, evidence: &Evidence, injected: &[Injected]) -> Report {
     let (posted, orders) = (erp.posted.lock().unwrap(), erp.orders.lock().unwrap());
     let lease = i64::try_from(LEASE_SECONDS * 1_000).unwrap();
-    let case = Case { evidence, posted: &posted, orders: &orders, injected, rate: options.rate(), lease };
+    let case = Case {
+        evidence,
+        posted: &posted,
+        orders: &orders,
+        injected,
+        rate: options.rate(),
+        lease,
+        is_shared: options.is_shared,
+    };
     let mut report = Report { seed: options.seed, messages: options.messages, ..Report::default() };
     report.checks = checks::all(&case);
     report.counts = checks::counts(&case);

@@ -22,6 +22,9 @@ struct Arguments {
     /// The seed of a run to be repeated; another every time unless given
     #[arg(long, env = "CHAOS_SEED")]
     seed: Option<u64>,
+    /// Other work runs on this machine: how long recovery takes is told, and not judged
+    #[arg(long, env = "CHAOS_SHARED_MACHINE", default_value_t = false, action = clap::ArgAction::Set)]
+    shared_machine: bool,
     /// File to which the report is added as a line of JSON
     #[arg(long, env = "CHAOS_REPORT")]
     report: Option<PathBuf>,
@@ -40,6 +43,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         seed: arguments.seed.unwrap_or_else(|| now.timestamp_millis().unsigned_abs()),
         binary: std::env::current_exe()?.with_file_name("regua-test-process"),
         folder,
+        is_shared: arguments.shared_machine,
     };
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;
     let mut out = std::io::stdout();

@@ -39,6 +39,8 @@ pub(crate) struct Case<'a> {
     pub(crate) rate: usize,
     /// A lane's lease, in milliseconds.
     pub(crate) lease: i64,
+    /// Times are told and not judged.
+    pub(crate) is_shared: bool,
 }
 
 /// All checks.
