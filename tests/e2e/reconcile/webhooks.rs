@@ -64,6 +64,22 @@ async fn a_proof_that_comes_after_the_operator_gave_up_is_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_proof_that_waited_for_days_is_read_before_it_is_thrown_away() {
+    let options = FleetOptions { periodic: false, send_timeout: Duration::from_secs(1), ..FleetOptions::default() };
+    let (mut fleet, tenant, erp) = Fleet::with(options, TenantOptions::default()).await;
+    fleet.subscribe(&tenant, "matriz").await;
+    fleet.sandbox.set_faults(vec![unknown(0, true), blind()]).unwrap();
+    let queue = erp.accepted("notification", &batch("lote-a", 1)).await;
+    erp.until_that(&queue, "unconfirmed", |queue| queue["unconfirmed"] == 1).await;
+    eventually("its webhook", async || fleet.count("select count(*) from webhook_events").await == 1).await;
+    fleet.hands.set(fleet.clock.now() + TimeDelta::days(3));
+    fleet.start_periodic();
+    erp.until_that(&queue, "proven", |queue| queue["sent"] == 1).await;
+    fleet.assert_each_left_once(1);
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn statuses_move_a_sent_contact_on_whenever_they_come() {
     let (fleet, tenant, erp) = fleet().await;
     fleet.subscribe(&tenant, "matriz").await;

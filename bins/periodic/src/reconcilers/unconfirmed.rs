@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_secs(20);
 /// For how long a replica has what it took; longer than the look and the writing down of what it came to.
 const HOLD: Duration = Duration::from_secs(45);
 
-/// By how much the gateway's clock may differ from ours. The reference is the message's own, so a wide window costs nothing.
+/// By how much the gateway's clock may differ from ours. The text is the message's own, so a wide window finds no other.
 const SKEW: TimeDelta = TimeDelta::hours(24);
 
 /// Looks for everything that is due.

@@ -45,7 +45,8 @@ async fn settle(context: &Context, event: &WebhookEvent) -> anyhow::Result<bool>
     let now = context.clock.now();
     let age = now - event.received_at;
     let mut transaction = context.pool.begin().await?;
-    let is_done = age > WAITS || is_done(&mut transaction, context, event).await?;
+    // An old one is looked at once, too: it may have waited for us, and not for what it is about.
+    let is_done = is_done(&mut transaction, context, event).await? || age > WAITS;
     if is_done {
         webhook_events::delete(&mut transaction, event.tenant_id, event.id).await?;
     } else {
