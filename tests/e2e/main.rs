@@ -16,5 +16,6 @@ mod plan;
 mod reconcile;
 mod scenarios;
 mod servers;
+mod sharing;
 mod stress;
 mod structure;

@@ -64,6 +64,8 @@ enum Stop {
     Down { state: &'static str, reason: String },
     /// The lease is gone, or no longer certain.
     Lost,
+    /// Another worker is to have the lane.
+    Given,
     /// The process is ending.
     Shutdown,
 }
@@ -169,7 +171,10 @@ impl Lane {
         if self.context.shutdown.is_cancelled() {
             return Some(Stop::Shutdown);
         }
-        (!self.hold.is_valid()).then_some(Stop::Lost)
+        if !self.hold.is_valid() {
+            return Some(Stop::Lost);
+        }
+        self.hold.leaving.is_cancelled().then_some(Stop::Given)
     }
 
     async fn rules(&mut self) -> anyhow::Result<Arc<LaneRules>> {
@@ -214,6 +219,7 @@ impl Lane {
         if let Some(at) = self.next_send_at {
             tokio::select! {
                 () = self.context.clock.sleep_until(at) => {}
+                () = self.hold.leaving.cancelled() => {}
                 () = self.context.shutdown.cancelled() => {}
             }
         }

@@ -9,6 +9,7 @@ use fail::fail_point;
 use regua_store::lanes::{Lease, Taken};
 use regua_store::{attempts, contacts, lanes};
 use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
 use crate::lane::{self, Context, Key, Lane};
 
@@ -17,12 +18,16 @@ use crate::lane::{self, Context, Key, Lane};
 #[derive(Debug)]
 pub(crate) struct Hold {
     pub(crate) epoch: i64,
+    since: Instant,
+    /// Cancelled when the lane is to go to another worker.
+    pub(crate) leaving: CancellationToken,
     valid_until: Mutex<Instant>,
 }
 
 impl Hold {
     pub(crate) fn new(epoch: i64, valid_until: Instant) -> Self {
-        Self { epoch, valid_until: Mutex::new(valid_until) }
+        let leaving = CancellationToken::new();
+        Self { epoch, since: Instant::now(), leaving, valid_until: Mutex::new(valid_until) }
     }
 
     /// Whether the lane is certainly still ours.
@@ -59,19 +64,26 @@ impl Lanes {
     pub(crate) async fn ring(self: &Arc<Self>, key: Key) -> anyhow::Result<()> {
         let asked_at = Instant::now();
         let taking = regua_store::within(regua_store::PATIENCE, self.take(key));
-        let Some(lease) = taking.await? else { return Ok(()) };
+        if let Some(lease) = taking.await? {
+            self.serve(key, &lease, asked_at);
+        }
+        Ok(())
+    }
+
+    /// Lets a lane run that was taken by what was asked at `asked_at`.
+    pub(crate) fn serve(self: &Arc<Self>, key: Key, lease: &Lease, asked_at: Instant) {
         let hold = Arc::new(Hold::new(lease.epoch, asked_at + self.trusted()));
         self.with_held(|held| held.insert(key, Arc::clone(&hold)));
         let served = Served { lanes: Arc::clone(self), key, epoch: lease.epoch };
+        let lane = Lane::new(Arc::clone(&self.context), key, hold, lease);
         self.context.tasks.spawn(async move {
             let lanes = Arc::clone(&served.lanes);
-            let next_due_at = Lane::new(Arc::clone(&lanes.context), key, hold, &lease).run().await;
+            let next_due_at = lane.run().await;
             drop(served);
             if let Some(at) = next_due_at {
                 lanes.ring_at(key, at);
             }
         });
-        Ok(())
     }
 
     /// Takes the lane and settles what its former owner left behind, in one transaction.
@@ -117,6 +129,30 @@ impl Lanes {
                 tracing::warn!(error = format!("{error:#}"), instance_id = %key.instance, "a lane could not be taken");
             }
         });
+    }
+
+    /// Lanes that this process holds.
+    pub(crate) fn count(&self) -> usize {
+        self.with_held(|held| held.len())
+    }
+
+    /// Lanes that this process holds and has not asked to leave.
+    pub(crate) fn count_staying(&self) -> usize {
+        self.with_held(|held| held.values().filter(|hold| !hold.leaving.is_cancelled()).count())
+    }
+
+    /// Asks so many lanes to end what is on its way and be somebody else's; how many were asked. Those that have been here
+    /// longest go, so that a lane that has just come stays.
+    pub(crate) fn ask_to_leave(&self, number: usize) -> usize {
+        if number == 0 {
+            return 0;
+        }
+        let mut staying: Vec<_> =
+            self.with_held(|held| held.values().filter(|hold| !hold.leaving.is_cancelled()).cloned().collect());
+        staying.sort_unstable_by_key(|hold| hold.since);
+        staying.truncate(number);
+        staying.iter().for_each(|hold| hold.leaving.cancel());
+        staying.len()
     }
 
     /// Prolongs all leases with one statement, every third of a lease.

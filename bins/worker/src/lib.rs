@@ -1,5 +1,6 @@
 //! `regua-worker`: hears doorbells, holds lanes, and sends. `consume` takes a lane, `lane` claims, decides, marks, sends
-//! and finishes, and `ledger` commits the marks and outcomes of all lanes together.
+//! and finishes, `ledger` commits the marks and outcomes of all lanes together, and `sharing` divides the lanes among the
+//! workers.
 
 pub mod config;
 mod consume;
@@ -8,6 +9,7 @@ mod lane;
 mod lanes;
 mod ledger;
 mod rules;
+mod sharing;
 mod verdict;
 
 #[doc(hidden)]
@@ -117,6 +119,7 @@ pub async fn run(worker: Worker, shutdown: CancellationToken) -> anyhow::Result<
         tasks: tasks.clone(),
     });
     let heartbeat = tokio::spawn(Arc::clone(&lanes).heartbeat());
+    tasks.spawn(sharing::run(Arc::clone(&lanes)));
     tracing::info!(worker = settings.name, broker = broker.name(), "worker is up");
 
     consume::run(broker.as_ref(), &pool, &lanes, &tasks, &shutdown).await;

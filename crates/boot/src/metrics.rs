@@ -23,6 +23,10 @@ pub struct Metrics {
     pub outbox_waiting: IntGauge,
     /// Lanes lost to another worker, or to time.
     pub leases_lost: IntCounter,
+    /// Lanes let go because this worker held more than its share.
+    pub lanes_given: IntCounter,
+    /// Lanes taken that another worker had let go.
+    pub lanes_taken_over: IntCounter,
     /// Attempts of unknown outcome that were decided, by what did: `gateway_history`, `webhook`, `resent`, `gave_up`.
     pub unconfirmed_settled: IntCounterVec,
     /// Contacts of which the gateway proved a second message.
@@ -57,6 +61,11 @@ impl Metrics {
             lanes_held: IntGauge::new("regua_lanes_held", "Lanes that this worker holds")?,
             outbox_waiting: IntGauge::new("regua_outbox_waiting", "Doorbells that wait to be published")?,
             leases_lost: IntCounter::new("regua_leases_lost_total", "Lanes lost to another worker, or to time")?,
+            lanes_given: IntCounter::new("regua_lanes_given_total", "Lanes let go for workers that held fewer")?,
+            lanes_taken_over: IntCounter::new(
+                "regua_lanes_taken_over_total",
+                "Lanes taken that another worker had let go",
+            )?,
             unconfirmed_settled: IntCounterVec::new(
                 Opts::new(
                     "regua_unconfirmed_settled_total",
@@ -83,6 +92,8 @@ impl Metrics {
         self.registry.register(Box::new(self.outbox_waiting.clone()))?;
         self.registry.register(Box::new(self.unconfirmed_settled.clone()))?;
         self.registry.register(Box::new(self.messages_doubled.clone()))?;
+        self.registry.register(Box::new(self.lanes_given.clone()))?;
+        self.registry.register(Box::new(self.lanes_taken_over.clone()))?;
         self.registry.register(Box::new(self.leases_lost.clone()))
     }
 

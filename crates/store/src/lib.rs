@@ -23,5 +23,6 @@ pub mod tenant_configs;
 pub mod tenants;
 pub mod type_defaults;
 pub mod webhook_events;
+pub mod workers;
 
 pub use pool::{MIGRATOR, PATIENCE, PoolSettings, is_unavailable, ping, pool, within};

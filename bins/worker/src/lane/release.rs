@@ -25,6 +25,9 @@ impl Lane {
         }
         let mut next_due_at = None;
         let mut seen_bell = None;
+        let is_given = matches!(stop, Stop::Given);
+        // There may be more to do, and somebody else is to do it.
+        let is_offered = matches!(stop, Stop::Given | Stop::Shutdown);
         match stop {
             Stop::Idle { next_due_at: next } => {
                 next_due_at = next;
@@ -35,7 +38,7 @@ impl Lane {
                 health::note_down(&self.key, &self.context, &mut transaction, state, &reason).await?;
             }
             Stop::Lost => tracing::warn!("the lane is not certainly ours any more; nothing more is sent"),
-            Stop::Shutdown => {}
+            Stop::Given | Stop::Shutdown => {}
         }
         if self.stumbled {
             contacts::settle_abandoned(&mut transaction, tenant, instance, self.context.clock.now()).await?;
@@ -43,12 +46,19 @@ impl Lane {
             let ids: Vec<_> = self.hand.iter().map(|contact| contact.contact_id).collect();
             contacts::give_back(&mut transaction, tenant, epoch, &ids).await?;
         }
-        let released = lanes::release(&mut transaction, tenant, instance, epoch, seen_bell).await?;
+        let released = if is_offered {
+            lanes::offer(&mut transaction, tenant, instance, epoch).await?
+        } else {
+            lanes::release(&mut transaction, tenant, instance, epoch, seen_bell).await?
+        };
         fail_point!("release::before_commit");
         transaction.commit().await?;
         fail_point!("release::committed");
         self.hand.clear();
         self.stumbled = false;
+        if is_given {
+            self.context.metrics.lanes_given.inc();
+        }
         Ok(match released {
             Released::Rung(bell) => {
                 self.bell = bell;
