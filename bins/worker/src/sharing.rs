@@ -1,6 +1,6 @@
 //! Sharing: the workers that live divide the lanes among them evenly. Each counts at its heartbeat and works out its share
 //! for itself, so nobody decides for the others. Whoever holds clearly more than its share lets the excess go, a group at
-//! a time, and whoever holds less takes what was let go.
+//! a time, and whoever holds less takes what was let go, or what a dead worker left.
 //!
 //! Nothing is lost on the way: a lane that was let go is free, says so in its row, and carries there when its number may
 //! send again. Where nobody takes it in time, whoever looks first does; after that it is one of periodic's.
@@ -21,6 +21,12 @@ const GLANCE: Duration = Duration::from_millis(500);
 
 /// Lanes that are let go, or taken, at one glance.
 const GROUP: usize = 200;
+
+/// Lanes of a dead worker that are taken over at one glance: there is something to settle in each.
+const LOST_GROUP: usize = 50;
+
+/// For so long a lane that somebody was told of is left to them.
+const TOLD_PAUSE: Duration = Duration::from_secs(1);
 
 /// After so long without a taker an offered lane is anybody's.
 const UNWANTED_AFTER: Duration = Duration::from_secs(3);
@@ -57,6 +63,8 @@ struct Sharing {
     is_alone: bool,
     /// Lanes that this worker should hold.
     share: usize,
+    /// Lanes whose lease ran out, as far as was seen.
+    lost: usize,
     /// Lanes that are to be let go until the next beat.
     excess: usize,
     /// Nobody took what was let go: until then nothing more is.
@@ -67,13 +75,13 @@ impl Sharing {
     fn new(lanes: Arc<Lanes>) -> Self {
         let beat = lanes.context().settings.lease / 3;
         let now = Instant::now();
-        Self { lanes, beat, next_beat: now, is_alone: true, share: 0, excess: 0, keeps_until: now }
+        Self { lanes, beat, next_beat: now, is_alone: true, share: 0, lost: 0, excess: 0, keeps_until: now }
     }
 
     /// One look, and a heartbeat when it is time. A worker that is alone looks at its heartbeats only.
     async fn glance(&mut self) -> Result<(), sqlx::Error> {
         let is_beat = Instant::now() >= self.next_beat;
-        if self.is_alone && !is_beat {
+        if self.is_alone && self.lost == 0 && !is_beat {
             return Ok(());
         }
         let (is_any_offered, is_any_unwanted) = self.look(is_beat).await?;
@@ -89,7 +97,7 @@ impl Sharing {
             // Whoever ought to take them cannot: they would come back again and again.
             self.keeps_until = Instant::now() + self.lanes.context().settings.lease;
         }
-        Ok(())
+        self.take_over().await
     }
 
     /// Whether anything is offered, and whether it has been for too long. The share is worked out anew at every heartbeat,
@@ -105,6 +113,7 @@ impl Sharing {
             let survey = workers::survey(&mut conn).await?;
             self.share = fair::share(&settings.name, &survey);
             self.is_alone = survey.workers.len() < 2;
+            self.lost = survey.expired;
         }
         if is_beat {
             self.excess = fair::excess(self.lanes.count_staying(), self.share);
@@ -144,6 +153,27 @@ impl Sharing {
             tracing::info!(lanes = count, held = self.lanes.count(), share = self.share, "offered lanes were taken");
         }
         Ok(count)
+    }
+
+    /// Takes lanes over that a dead worker held, up to the share. Periodic rings for them too, but a doorbell may be heard by
+    /// one that stands still.
+    async fn take_over(&mut self) -> Result<(), sqlx::Error> {
+        let limit = self.share.saturating_sub(self.lanes.count()).min(self.lost).min(LOST_GROUP);
+        if limit == 0 {
+            return Ok(());
+        }
+        let pool = &self.lanes.context().pool;
+        let found = lanes::find_expired(&mut *pool.acquire().await?, TOLD_PAUSE, limit).await?;
+        self.lost = if found.is_empty() { 0 } else { self.lost - found.len() };
+        for (tenant, instance) in found {
+            let lanes = Arc::clone(&self.lanes);
+            self.lanes.context().tasks.spawn(async move {
+                if let Err(error) = lanes.ring(Key { tenant, instance }).await {
+                    tracing::warn!(error = format!("{error:#}"), instance_id = %instance, "a lane could not be taken");
+                }
+            });
+        }
+        Ok(())
     }
 
     async fn leave(&self) -> Result<(), sqlx::Error> {

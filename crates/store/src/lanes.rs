@@ -13,7 +13,7 @@ use sqlx::postgres::types::PgInterval;
 use sqlx::{Error, PgConnection};
 
 pub use overrun::count_expired;
-pub use shared::{offer, offers, take_offered};
+pub use shared::{find_expired, offer, offers, take_offered};
 pub use unattended::{expired, unattended};
 
 /// A lane that is ours until the lease runs out.

@@ -16,6 +16,8 @@ pub struct Survey {
     pub workers: Vec<(String, usize)>,
     /// Lanes that were let go for somebody else, and that nobody has taken yet.
     pub offered: usize,
+    /// Lanes whose lease ran out, and that nobody has taken over yet.
+    pub expired: usize,
 }
 
 /// Says that this worker lives, for so long; removes some of those that do not.
@@ -60,15 +62,16 @@ pub async fn remove(conn: &mut PgConnection, name: &str) -> Result<(), Error> {
 /// The database's.
 pub async fn survey(conn: &mut PgConnection) -> Result<Survey, Error> {
     let rows = sqlx::query!(
-        r#"select w.name, (select count(*) from lanes l where l.leased_by = w.name) as "lanes!",
-                  (select count(*) from lanes where offered_at is not null) as "offered!"
+        r#"select w.name,
+                  (select count(*) from lanes l where l.leased_by = w.name and l.lease_expires_at >= now()) as "lanes!",
+                  (select count(*) from lanes where offered_at is not null) as "offered!",
+                  (select count(*) from lanes where leased_by is not null and lease_expires_at < now()) as "expired!"
            from workers w where w.expires_at >= now()"#
     )
     .fetch_all(conn)
     .await?;
-    let offered = rows.first().map_or(0, |row| row.offered);
-    Ok(Survey {
-        workers: rows.into_iter().map(|row| (row.name, usize::try_from(row.lanes).unwrap_or(0))).collect(),
-        offered: usize::try_from(offered).unwrap_or(0),
-    })
+    let number = |count| usize::try_from(count).unwrap_or(0);
+    let (offered, expired) = rows.first().map_or((0, 0), |row| (number(row.offered), number(row.expired)));
+    let workers = rows.into_iter().map(|row| (row.name, number(row.lanes))).collect();
+    Ok(Survey { workers, offered, expired })
 }

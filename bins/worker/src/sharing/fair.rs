@@ -8,7 +8,7 @@ use regua_store::workers::Survey;
 /// lanes as possible change hands.
 pub(super) fn share(name: &str, survey: &Survey) -> usize {
     let workers = &survey.workers;
-    let total = workers.iter().map(|(_, lanes)| lanes).sum::<usize>() + survey.offered;
+    let total = workers.iter().map(|(_, lanes)| lanes).sum::<usize>() + survey.offered + survey.expired;
     let live = workers.len().max(1);
     let mine = workers.iter().find(|(other, _)| other == name).map_or(0, |(_, lanes)| *lanes);
     let rank = |name: &str, lanes: usize| (Reverse(lanes), name.to_owned());
@@ -29,7 +29,7 @@ mod tests {
 
     fn survey(lanes: &[usize], offered: usize) -> Survey {
         let workers = lanes.iter().enumerate().map(|(n, lanes)| (format!("worker-{n}"), *lanes)).collect();
-        Survey { workers, offered }
+        Survey { workers, offered, expired: 0 }
     }
 
     fn shares(lanes: &[usize], offered: usize) -> Vec<usize> {
@@ -60,6 +60,12 @@ mod tests {
     fn a_worker_that_is_not_counted_yet_has_a_share_all_the_same() {
         assert_eq!(share("new", &Survey::default()), 0);
         assert_eq!(share("new", &survey(&[4, 4], 0)), 4);
+    }
+
+    #[test]
+    fn what_a_dead_worker_held_is_everybodys() {
+        let lost = Survey { expired: 20, ..survey(&[20, 20], 0) };
+        assert_eq!((share("worker-0", &lost), share("worker-1", &lost)), (30, 30));
     }
 
     #[test]

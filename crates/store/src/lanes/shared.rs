@@ -1,4 +1,5 @@
-//! Lanes that go from one worker to another although both live: offered by the one, taken in groups by the other.
+//! Lanes that go from one worker to another without a doorbell: offered by the one, or lost by it, and taken in groups by
+//! the other.
 
 use std::time::Duration;
 
@@ -84,20 +85,18 @@ pub async fn take_offered(
     )
     .fetch_all(&mut *conn)
     .await?;
-    let mut taken: Vec<_> = rows
-        .into_iter()
-        .map(|row| {
-            let lease = Lease {
-                epoch: row.lease_epoch,
-                bell: row.bell,
-                next_send_at: row.next_send_at,
-                sent_on: row.sent_on,
-                sent_that_day: row.sent_that_day,
-                was_abandoned: false,
-            };
-            (TenantId(row.tenant_id), InstanceId(row.instance_id), lease)
-        })
-        .collect();
+    let taken = rows.into_iter().map(|row| {
+        let lease = Lease {
+            epoch: row.lease_epoch,
+            bell: row.bell,
+            next_send_at: row.next_send_at,
+            sent_on: row.sent_on,
+            sent_that_day: row.sent_that_day,
+            was_abandoned: false,
+        };
+        (TenantId(row.tenant_id), InstanceId(row.instance_id), lease)
+    });
+    let mut taken: Vec<_> = taken.collect();
     let unsettled = with_open_attempts(conn, &taken).await?;
     for (tenant, instance, lease) in &mut taken {
         lease.was_abandoned = unsettled.contains(&(*tenant, *instance));
@@ -118,6 +117,35 @@ async fn with_open_attempts(
                          where a.tenant_id = u.tenant_id and a.instance_id = u.instance_id and a.finished_at is null)"#,
         &lanes.iter().map(|lane| lane.0.0).collect::<Vec<_>>(),
         &lanes.iter().map(|lane| lane.1.0).collect::<Vec<_>>()
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), InstanceId(row.instance_id))).collect())
+}
+
+/// Up to `limit` lanes whose lease ran out and that nobody else was told of since `pause`: for the caller to take, each with
+/// what has to be settled in it. Index `lanes_by_owner`.
+///
+/// # Errors
+/// The database's.
+pub async fn find_expired(
+    conn: &mut PgConnection,
+    pause: Duration,
+    limit: usize,
+) -> Result<Vec<(TenantId, InstanceId)>, Error> {
+    let pause = PgInterval::try_from(pause).map_err(Error::Encode)?;
+    let rows = sqlx::query!(
+        "with expired as materialized (
+             select tenant_id, instance_id from lanes
+             where leased_by is not null and lease_expires_at < now() and (rung_at is null or rung_at < now() - $1::interval)
+             limit $2
+             for no key update skip locked
+         )
+         update lanes l set rung_at = now()
+         from expired e where l.tenant_id = e.tenant_id and l.instance_id = e.instance_id
+         returning l.tenant_id, l.instance_id",
+        pause,
+        i64::try_from(limit).unwrap_or(i64::MAX)
     )
     .fetch_all(conn)
     .await?;
