@@ -20,7 +20,8 @@ struct Stage {
     fleet: Fleet,
     erps: Vec<Client>,
     instances: Vec<String>,
-    _programs: Vec<Process>,
+    periodic: Option<Process>,
+    _apis: Vec<Process>,
 }
 
 impl Stage {
@@ -30,14 +31,24 @@ impl Stage {
         let instances: Vec<_> = (0..numbers).map(|n| format!("filial-{n}")).collect();
         let tenant = TenantOptions { rate: RATE, instances: instances.clone(), ..TenantOptions::default() };
         let (fleet, tenant, _) = Fleet::with(options, tenant).await;
-        let mut programs = vec![Process::of(&fleet, BINARY, "periodic", &[])];
-        let mut erps = Vec::new();
+        let (mut apis, mut erps) = (Vec::new(), Vec::new());
         for _ in 0..2 {
             let (program, erp) = start_api(&fleet, &tenant).await;
-            programs.push(program);
+            apis.push(program);
             erps.push(erp);
         }
-        Self { fleet, erps, instances, _programs: programs }
+        let mut stage = Self { fleet, erps, instances, periodic: None, _apis: apis };
+        stage.start_periodic();
+        stage
+    }
+
+    fn start_periodic(&mut self) {
+        self.periodic = Some(Process::of(&self.fleet, BINARY, "periodic", &[]));
+    }
+
+    /// So that the workers have to help themselves.
+    fn kill_periodic(&mut self) {
+        self.periodic.take().map(Process::kill);
     }
 
     fn start_worker(&self) -> Process {
@@ -196,14 +207,16 @@ async fn lanes_are_even_after_a_burst_of_doorbells() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_stood_still_gets_its_share_again() {
     const CONTACTS: usize = 35;
-    let stage = Stage::with_numbers(24).await;
+    let mut stage = Stage::with_numbers(24).await;
     let workers = [stage.start_worker(), stage.start_worker(), stage.start_worker()];
     let queues = stage.post(CONTACTS).await;
     stage.until_even(3, "the start").await;
+    stage.kill_periodic();
     workers[0].freeze();
     stage.until_even(2, "one stands still").await;
     workers[0].thaw();
     stage.until_even(3, "it woke").await;
+    stage.start_periodic();
     stage.until_completed(&queues).await;
     stage.fleet.until_lanes_are_free().await;
     drop(workers);
@@ -214,7 +227,8 @@ async fn a_worker_that_stood_still_gets_its_share_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_takes_comes_back() {
     const CONTACTS: usize = 15;
-    let stage = Stage::with_numbers(10).await;
+    let mut stage = Stage::with_numbers(10).await;
+    stage.kill_periodic();
     let ghost =
         "insert into workers (name, expires_at) values ('ghost', now() + interval '1 hour') returning 1::bigint";
     stage.fleet.count(ghost).await;
@@ -223,6 +237,7 @@ async fn what_nobody_takes_comes_back() {
     let offered = "select count(*) from lanes where offered_at is not null";
     eventually("half of the lanes to be offered", async || stage.fleet.count(offered).await >= 5).await;
     stage.until_even(1, "half was offered to nobody").await;
+    stage.start_periodic();
     stage.until_completed(&queues).await;
     assert!(worker.terminate().success());
     stage.end(CONTACTS).await;
