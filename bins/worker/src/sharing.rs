@@ -10,6 +10,7 @@ mod fair;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fail::fail_point;
 use regua_store::{PATIENCE, contacts, lanes, within, workers};
 use tokio::time::MissedTickBehavior;
 
@@ -61,6 +62,8 @@ struct Sharing {
     beat: Duration,
     next_beat: Instant,
     is_alone: bool,
+    /// Nobody else is there, and nothing waits: the next look is the next heartbeat's.
+    is_quiet: bool,
     /// Lanes that this worker should hold.
     share: usize,
     /// Lanes whose lease ran out, as far as was seen.
@@ -75,16 +78,27 @@ impl Sharing {
     fn new(lanes: Arc<Lanes>) -> Self {
         let beat = lanes.context().settings.lease / 3;
         let now = Instant::now();
-        Self { lanes, beat, next_beat: now, is_alone: true, share: 0, lost: 0, excess: 0, keeps_until: now }
+        Self {
+            lanes,
+            beat,
+            next_beat: now,
+            is_alone: true,
+            is_quiet: true,
+            share: 0,
+            lost: 0,
+            excess: 0,
+            keeps_until: now,
+        }
     }
 
     /// One look, and a heartbeat when it is time. A worker that is alone looks at its heartbeats only.
     async fn glance(&mut self) -> Result<(), sqlx::Error> {
         let is_beat = Instant::now() >= self.next_beat;
-        if self.is_alone && self.lost == 0 && !is_beat {
+        if self.is_quiet && !is_beat {
             return Ok(());
         }
         let (is_any_offered, is_any_unwanted) = self.look(is_beat).await?;
+        self.is_quiet = self.is_alone && !is_any_offered && self.lost == 0;
         if is_beat {
             // A little early counts, or every other look would be one too late.
             self.next_beat = Instant::now() + self.beat - self.beat / 8;
@@ -141,9 +155,12 @@ impl Sharing {
         let mut transaction = pool.begin().await?;
         let taken = lanes::take_offered(&mut transaction, &settings.name, settings.lease, offered_for, limit).await?;
         for (tenant, instance, _) in taken.iter().filter(|(.., lease)| lease.was_abandoned) {
-            contacts::settle_abandoned(&mut transaction, *tenant, *instance, clock.now()).await?;
+            let unconfirmed = contacts::settle_abandoned(&mut transaction, *tenant, *instance, clock.now()).await?;
+            tracing::warn!(tenant_id = %tenant, instance_id = %instance, unconfirmed, "an offered lane had to be settled");
         }
+        fail_point!("take_offered::before_commit");
         transaction.commit().await?;
+        fail_point!("take_offered::committed");
         let count = taken.len();
         for (tenant, instance, lease) in taken {
             self.lanes.serve(Key { tenant, instance }, &lease, asked_at);

@@ -136,6 +136,8 @@ impl Turn<'_, '_> {
     async fn main(&mut self, working: &mut Working) -> anyhow::Result<bool> {
         match std::mem::replace(&mut working.main, Main::Ready) {
             Main::Ready if self.sees_its_end(working) => working.main = Main::LettingGo(Ending::LOST),
+            // It holds more than its share; fate says when.
+            Main::Ready if self.choice % 16 == 6 => working.main = Main::LettingGo(Ending::GIVEN),
             Main::Ready => match working.session.draw() {
                 None => self.claim(working).await?,
                 Some(contact) => {

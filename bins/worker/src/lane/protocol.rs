@@ -64,6 +64,8 @@ pub struct Ending(Stop);
 impl Ending {
     /// The lease is gone, or no longer certain.
     pub const LOST: Self = Self(Stop::Lost);
+    /// Another worker is to have the lane.
+    pub const GIVEN: Self = Self(Stop::Given);
 }
 
 /// A mark that was asked for, or is about to be.
