@@ -134,12 +134,12 @@ async fn an_offered_lane_is_free_and_waits_for_a_taker() {
         panic!("a free lane cannot be taken")
     };
     assert_eq!(lanes::offer(&mut conn, tenant, instance, first.epoch - 1).await.unwrap(), Released::Lost);
-    assert_eq!(lanes::offers(&mut conn, Duration::ZERO).await.unwrap(), (false, false));
+    assert_eq!(lanes::offers(&mut conn, Duration::ZERO).await.unwrap(), (0, false));
     // Somebody rang; whoever takes it will look.
     assert!(matches!(lanes::take(&mut conn, tenant, instance, "second", LEASE).await.unwrap(), Taken::Held));
     assert_eq!(lanes::offer(&mut conn, tenant, instance, first.epoch).await.unwrap(), Released::Free);
     assert_eq!(lanes::offer(&mut conn, tenant, instance, first.epoch).await.unwrap(), Released::Lost);
-    assert_eq!(lanes::offers(&mut conn, LEASE).await.unwrap(), (true, false));
+    assert_eq!(lanes::offers(&mut conn, LEASE).await.unwrap(), (1, false));
 
     // Periodic leaves it to the workers for a moment, and those that have enough leave it to the others.
     let unattended = lanes::unattended(&mut conn, fleet.clock.now(), LEASE, 10).await.unwrap();
@@ -158,7 +158,7 @@ async fn an_offered_lane_is_free_and_waits_for_a_taker() {
     // By a doorbell, too; then it is no offer any more.
     lanes::offer(&mut conn, tenant, instance, second.epoch).await.unwrap();
     assert!(matches!(lanes::take(&mut conn, tenant, instance, "third", LEASE).await.unwrap(), Taken::Ours(_)));
-    assert_eq!(lanes::offers(&mut conn, Duration::ZERO).await.unwrap(), (false, false));
+    assert_eq!(lanes::offers(&mut conn, Duration::ZERO).await.unwrap(), (0, false));
     drop(conn);
     fleet.end_unfinished().await;
 }

@@ -97,15 +97,15 @@ impl Sharing {
         if self.is_quiet && !is_beat {
             return Ok(());
         }
-        let (is_any_offered, is_any_unwanted) = self.look(is_beat).await?;
-        self.is_quiet = self.is_alone && !is_any_offered && self.lost == 0;
+        let (offered, is_any_unwanted) = self.look(is_beat).await?;
+        self.is_quiet = self.is_alone && offered == 0 && self.lost == 0;
         if is_beat {
             // A little early counts, or every other look would be one too late.
             self.next_beat = Instant::now() + self.beat - self.beat / 8;
         }
-        self.let_go();
-        let missing = self.share.saturating_sub(self.lanes.count());
-        if is_any_offered && missing > 0 {
+        self.let_go(offered);
+        let missing = self.missing();
+        if offered > 0 && missing > 0 {
             self.take(missing.min(GROUP), Duration::ZERO).await?;
         } else if is_any_unwanted && self.take(GROUP, UNWANTED_AFTER).await? > 0 {
             // Whoever ought to take them cannot: they would come back again and again.
@@ -114,16 +114,16 @@ impl Sharing {
         self.take_over().await
     }
 
-    /// Whether anything is offered, and whether it has been for too long. The share is worked out anew at every heartbeat,
+    /// How much is offered, and whether any of it has been for too long. The share is worked out anew at every heartbeat,
     /// and while lanes change hands, because others do the same with newer counts.
-    async fn look(&mut self, is_beat: bool) -> Result<(bool, bool), sqlx::Error> {
+    async fn look(&mut self, is_beat: bool) -> Result<(usize, bool), sqlx::Error> {
         let Context { pool, settings, .. } = self.lanes.context();
         let mut conn = pool.acquire().await?;
         if is_beat {
             workers::beat(&mut conn, &settings.name, settings.lease).await?;
         }
         let offers = lanes::offers(&mut conn, UNWANTED_AFTER).await?;
-        if is_beat || offers.0 {
+        if is_beat || offers.0 > 0 {
             let survey = workers::survey(&mut conn).await?;
             self.share = fair::share(&settings.name, &survey);
             self.is_alone = survey.workers.len() < 2;
@@ -135,10 +135,18 @@ impl Sharing {
         Ok(offers)
     }
 
-    /// Asks the next group of lanes to end what is on its way and go.
-    fn let_go(&mut self) {
+    /// Lanes that this worker holds too few.
+    fn missing(&self) -> usize {
+        self.share.saturating_sub(self.lanes.count_staying())
+    }
+
+    /// Asks the next group of lanes to end what is on its way and go; not while others are still busy with the last one.
+    fn let_go(&mut self, offered: usize) {
         if Instant::now() < self.keeps_until {
             self.excess = 0;
+        }
+        if offered >= GROUP {
+            return;
         }
         let still = self.lanes.count_staying().saturating_sub(self.share);
         let asked = self.lanes.ask_to_leave(self.excess.min(still).min(GROUP));
@@ -175,7 +183,7 @@ impl Sharing {
     /// Takes lanes over that a dead worker held, up to the share. Periodic rings for them too, but a doorbell may be heard by
     /// one that stands still.
     async fn take_over(&mut self) -> Result<(), sqlx::Error> {
-        let limit = self.share.saturating_sub(self.lanes.count()).min(self.lost).min(LOST_GROUP);
+        let limit = self.missing().min(self.lost).min(LOST_GROUP);
         if limit == 0 {
             return Ok(());
         }

@@ -35,20 +35,20 @@ pub async fn offer(
     Ok(if freed > 0 { Released::Free } else { Released::Lost })
 }
 
-/// Whether any lane is offered, and whether one has been for longer than `patience`.
+/// How many lanes are offered, and whether one has been for longer than `patience`. Index `lanes_offered`.
 ///
 /// # Errors
 /// The database's.
-pub async fn offers(conn: &mut PgConnection, patience: Duration) -> Result<(bool, bool), Error> {
+pub async fn offers(conn: &mut PgConnection, patience: Duration) -> Result<(usize, bool), Error> {
     let patience = PgInterval::try_from(patience).map_err(Error::Encode)?;
     let row = sqlx::query!(
-        r#"select o.first is not null as "any!", coalesce(o.first < now() - $1::interval, false) as "unwanted!"
-           from (select min(offered_at) as first from lanes where offered_at is not null) o"#,
+        r#"select count(*) as "offered!", coalesce(min(offered_at) < now() - $1::interval, false) as "unwanted!"
+           from lanes where offered_at is not null"#,
         patience
     )
     .fetch_one(conn)
     .await?;
-    Ok((row.any, row.unwanted))
+    Ok((usize::try_from(row.offered).unwrap_or(0), row.unwanted))
 }
 
 /// Takes up to `limit` lanes that have been offered for `patience`, the oldest offers first. Index `lanes_offered`.
