@@ -27,7 +27,7 @@ impl Lane {
         let mut seen_bell = None;
         let is_given = matches!(stop, Stop::Given);
         // There may be more to do, and somebody else is to do it.
-        let is_offered = matches!(stop, Stop::Given | Stop::Shutdown);
+        let is_offered = matches!(stop, Stop::Given | Stop::Lost | Stop::Shutdown);
         match stop {
             Stop::Idle { next_due_at: next } => {
                 next_due_at = next;
