@@ -162,3 +162,23 @@ async fn an_offered_lane_is_free_and_waits_for_a_taker() {
     drop(conn);
     fleet.end_unfinished().await;
 }
+
+/// A lease begins when its transaction does. Where that waited for the row for longer than a lease, it is over already.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_was_taken_too_late_is_not_left_alone() {
+    let options =
+        FleetOptions { workers: 1, periodic: false, lease: Duration::from_secs(2), ..FleetOptions::default() };
+    let (fleet, tenant, erp) = Fleet::with(options, TenantOptions::default()).await;
+    let mut frozen = fleet.database.pool.begin().await.unwrap();
+    let lease = Duration::from_secs(60);
+    let taken = lanes::take(&mut frozen, tenant.id, tenant.instances[0], "frozen", lease).await.unwrap();
+    assert!(matches!(taken, Taken::Ours(_)));
+    let queue = erp.accepted("overdue", &batch("lote-a", 3)).await;
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database()
+                     and wait_event_type = 'Lock' and xact_start < now() - interval '2500 milliseconds'";
+    eventually("the worker to have waited for a lease", async || fleet.count(waiting).await > 0).await;
+    drop(frozen);
+    erp.until(&queue, "completed").await;
+    fleet.assert_each_left_once(3);
+    fleet.end().await;
+}
