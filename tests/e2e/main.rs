@@ -14,6 +14,7 @@ mod model;
 mod openapi;
 mod plan;
 mod reconcile;
+mod scale;
 mod scenarios;
 mod servers;
 mod stress;

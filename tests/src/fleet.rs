@@ -27,6 +27,8 @@ use crate::{Client, Database, Tenant, TenantOptions};
 pub struct FleetOptions {
     /// RabbitMQ; none: the embedded broker. `AMQP_URL` unless the test says otherwise.
     pub amqp_url: Option<String>,
+    /// How RabbitMQ keeps the queues.
+    pub queue_type: QueueType,
     /// Workers in this process.
     pub workers: usize,
     /// What the clock shows at the start.
@@ -49,6 +51,7 @@ impl Default for FleetOptions {
     fn default() -> Self {
         Self {
             amqp_url: std::env::var("AMQP_URL").ok().filter(|url| !url.is_empty()),
+            queue_type: QueueType::default(),
             workers: 1,
             now: monday_ten_o_clock(),
             proxied_database: None,
@@ -128,7 +131,7 @@ impl Fleet {
             acquire_timeout: Duration::from_secs(3),
         })
         .unwrap();
-        let broker = broker(options.amqp_url.clone(), &namespace, &pool);
+        let broker = broker(&options, &namespace, &pool);
         let mut fleet = Self {
             database,
             sandbox,
@@ -361,11 +364,11 @@ async fn serve_sandbox(sandbox: &Sandbox, shutdown: &CancellationToken) -> (Stri
     (address, tokio::spawn(async move { sandbox.serve(listener, shutdown).await }))
 }
 
-fn broker(amqp_url: Option<String>, namespace: &str, pool: &PgPool) -> Arc<dyn Broker> {
+fn broker(options: &FleetOptions, namespace: &str, pool: &PgPool) -> Arc<dyn Broker> {
     let settings = BrokerSettings {
-        amqp_url,
+        amqp_urls: options.amqp_url.as_deref().map(|url| url.parse().unwrap()),
         namespace: namespace.to_owned(),
-        queue_type: QueueType::Classic,
+        queue_type: options.queue_type,
         prefetch: 64,
         connection_name: "regua-tests".to_owned(),
     };

@@ -14,7 +14,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 pub use postgres::Postgres;
-pub use rabbitmq::Rabbit;
+pub use rabbitmq::{Rabbit, RabbitCluster};
 
 use crate::database::random;
 

@@ -24,7 +24,7 @@ fn api() -> Api {
     })
     .unwrap();
     let settings = BrokerSettings {
-        amqp_url: None,
+        amqp_urls: None,
         namespace: "test".to_owned(),
         queue_type: QueueType::Classic,
         prefetch: 1,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use regua_broker::{Broker, BrokerSettings, QueueType};
 use regua_store::PoolSettings;
 use sqlx::PgPool;
@@ -41,8 +42,9 @@ impl Services {
         .map_err(|_| {
             anyhow::anyhow!("DATABASE_URL cannot be read: write postgres://user:password@host:port/database")
         })?;
+        let amqp_url = broker.amqp_url.as_deref().filter(|url| !url.is_empty());
         let settings = BrokerSettings {
-            amqp_url: broker.amqp_url.clone().filter(|url| !url.is_empty()),
+            amqp_urls: amqp_url.map(str::parse).transpose().context("AMQP_URL")?,
             namespace: broker.amqp_namespace.clone(),
             queue_type: if broker.amqp_queue_type == "quorum" { QueueType::Quorum } else { QueueType::Classic },
             prefetch: PREFETCH,

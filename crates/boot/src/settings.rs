@@ -45,7 +45,8 @@ impl std::fmt::Debug for DatabaseArguments {
 /// The broker.
 #[derive(Args, Clone)]
 pub struct BrokerArguments {
-    /// RabbitMQ, as amqp://user:password@host:port/vhost; absent: the embedded broker inside PostgreSQL
+    /// RabbitMQ, as amqp://user:password@host:port/vhost, a cluster's nodes with commas between them; absent: the embedded
+    /// broker inside PostgreSQL
     #[arg(long, env = "AMQP_URL", hide_env_values = true)]
     pub amqp_url: Option<String>,
     /// Exchange, and prefix of the queues, in RabbitMQ
