@@ -12,7 +12,7 @@ use regua_domain::LookSchedule;
 use regua_evolution::{ClientSettings, EvolutionClient, InstanceAddress, Token};
 use regua_periodic::{Periodic, PeriodicSettings};
 use regua_sandbox::{InstanceSettings, Key, Sandbox, Settings};
-use regua_store::{PoolSettings, instances, queues};
+use regua_store::{PoolMode, PoolSettings, instances, queues};
 use regua_worker::{Worker, WorkerSettings};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -35,6 +35,8 @@ pub struct FleetOptions {
     pub now: DateTime<Utc>,
     /// Where the programs find PostgreSQL's server, when it is not where the test finds it: the URL of a proxy.
     pub proxied_database: Option<String>,
+    /// What stands between the programs and PostgreSQL.
+    pub pool_mode: PoolMode,
     /// The URL of a database without a schema, on a server of the test's own; none: a fresh one on the common server.
     pub database: Option<String>,
     /// A lane's lease.
@@ -55,6 +57,7 @@ impl Default for FleetOptions {
             workers: 1,
             now: monday_ten_o_clock(),
             proxied_database: None,
+            pool_mode: PoolMode::default(),
             database: None,
             lease: Duration::from_secs(30),
             send_timeout: Duration::from_secs(5),
@@ -124,13 +127,8 @@ impl Fleet {
         let gateways = clock.clone();
         sandbox.set_clock(move || gateways.now());
         let namespace = format!("t{}", Uuid::from_u128(crate::database::random()).simple());
-        let pool = regua_store::pool(&PoolSettings {
-            database_url: database.url_through(options.proxied_database.as_deref()),
-            application_name: "regua-fleet",
-            max_connections: 24,
-            acquire_timeout: Duration::from_secs(3),
-        })
-        .unwrap();
+        let url = database.url_through(options.proxied_database.as_deref());
+        let pool = open_pool(&url, options.pool_mode, "regua-fleet");
         let broker = broker(&options, &namespace, &pool);
         let mut fleet = Self {
             database,
@@ -373,4 +371,15 @@ fn broker(options: &FleetOptions, namespace: &str, pool: &PgPool) -> Arc<dyn Bro
         connection_name: "regua-tests".to_owned(),
     };
     regua_broker::connect(&settings, pool.clone())
+}
+
+fn open_pool(url: &str, pool_mode: PoolMode, application_name: &'static str) -> PgPool {
+    regua_store::pool(&PoolSettings {
+        database_url: url.to_owned(),
+        application_name,
+        pool_mode,
+        max_connections: 24,
+        acquire_timeout: Duration::from_secs(3),
+    })
+    .unwrap()
 }

@@ -19,6 +19,7 @@ fn api() -> Api {
     let pool = regua_store::pool(&PoolSettings {
         database_url: "postgres://nobody@127.0.0.1:1/none".to_owned(),
         application_name: "test",
+        pool_mode: regua_store::PoolMode::default(),
         max_connections: 1,
         acquire_timeout: Duration::from_millis(50),
     })

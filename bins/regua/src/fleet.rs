@@ -73,7 +73,7 @@ impl Fleet {
         let log = LogArguments { format: arguments.log_format, filter: arguments.log.clone() };
         regua_boot::start_logging(&log);
         database::refuse_other_machines(&arguments.database, arguments.yes, command)?;
-        for migration in database::migrate(&arguments.database, PATIENCE).await? {
+        for migration in database::migrate(&arguments.database, None, PATIENCE).await? {
             output::remark(format_args!("applied migration {:04} {}", migration.version, migration.description));
         }
         let services = Services::open("regua", &arguments.database, &arguments.broker)?;

@@ -48,7 +48,9 @@ impl FromStr for AmqpUrls {
 
 /// One of the addresses cannot be read. It is not quoted, because it may hold a password.
 #[derive(Debug, thiserror::Error)]
-#[error("address {number} cannot be read: write amqp://user:password@host:port/vhost, several with commas between them")]
+#[error(
+    "address {number} cannot be read: write amqp://user:password@host:port/vhost, several with commas between them"
+)]
 pub struct UnreadableAmqpUrl {
     /// Which one, from 1.
     pub number: usize,

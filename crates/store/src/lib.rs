@@ -24,4 +24,4 @@ pub mod tenants;
 pub mod type_defaults;
 pub mod webhook_events;
 
-pub use pool::{MIGRATOR, PATIENCE, PoolSettings, is_unavailable, ping, pool, within};
+pub use pool::{MIGRATOR, PATIENCE, PoolMode, PoolSettings, is_unavailable, ping, pool, within};

@@ -189,10 +189,8 @@ async fn a_client_whose_node_is_gone_goes_to_another() {
             second.set(Line::Open);
             first.set(mishap);
             world.ring(&doorbells[1..]).await;
-            eventually("the outbox is published", async || {
-                broker.relay().await.is_ok() && world.waiting().await == 0
-            })
-            .await;
+            eventually("the outbox is published", async || broker.relay().await.is_ok() && world.waiting().await == 0)
+                .await;
             hear_and_ack(&mut deliveries, doorbells[1]).await;
             stop.cancel();
         }
