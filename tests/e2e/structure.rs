@@ -94,6 +94,22 @@ fn sql_stands_in_the_store_and_in_the_embedded_broker_only() {
     }
 }
 
+/// Behind a pooler in transaction mode the next statement may come to another session: each stands in a transaction.
+#[test]
+fn every_piece_of_work_is_a_transaction() {
+    let mut files = Vec::new();
+    for room in ["crates/store/src", "crates/broker/src", "crates/boot", "bins"] {
+        rust_files(&root().join(room), &mut files);
+    }
+    // The first is refused behind such a pooler, and the second asks only whether a connection can be had.
+    let needs_none = ["crates/broker/src/embedded.rs", "bins/regua/src/doctor.rs"];
+    for file in files.iter().filter(|file| !needs_none.iter().any(|one| file.ends_with(one))) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let is_direct = text.contains("pool.acquire()") || text.contains("PgListener");
+        assert!(!is_direct, "{} works with a connection outside of a transaction", file.display());
+    }
+}
+
 /// No claim without its test: what stands in the right-hand columns of RELIABILITY.md's tables.
 #[test]
 fn every_test_that_a_claim_names_exists() {

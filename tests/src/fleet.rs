@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use regua_api::{Api, ApiSettings};
+use regua_api::{Api, ApiSettings, ReplicaSettings};
 use regua_boot::{Clock, ManualClock, Metrics};
 use regua_broker::{Broker, BrokerSettings, QueueType};
 use regua_domain::LookSchedule;
@@ -37,6 +37,8 @@ pub struct FleetOptions {
     pub proxied_database: Option<String>,
     /// What stands between the programs and PostgreSQL.
     pub pool_mode: PoolMode,
+    /// Where the API reads listings, and by how much that may be behind.
+    pub replica: Option<(String, Duration)>,
     /// The URL of a database without a schema, on a server of the test's own; none: a fresh one on the common server.
     pub database: Option<String>,
     /// A lane's lease.
@@ -58,6 +60,7 @@ impl Default for FleetOptions {
             now: monday_ten_o_clock(),
             proxied_database: None,
             pool_mode: PoolMode::default(),
+            replica: None,
             database: None,
             lease: Duration::from_secs(30),
             send_timeout: Duration::from_secs(5),
@@ -187,8 +190,13 @@ impl Fleet {
     async fn start_api(&mut self) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.api = format!("http://{}", listener.local_addr().unwrap());
+        let replica = self.options.replica.as_ref().map(|(url, max_lag)| ReplicaSettings {
+            pool: open_pool(url, self.options.pool_mode, "regua-listings"),
+            max_lag: *max_lag,
+        });
         let api = Api {
             pool: self.pool.clone(),
+            replica,
             broker: Arc::clone(&self.broker),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
