@@ -19,3 +19,4 @@ mod scenarios;
 mod servers;
 mod stress;
 mod structure;
+mod tenancy;
