@@ -110,7 +110,8 @@ fn every_piece_of_work_is_a_transaction() {
     }
 }
 
-/// No claim without its test: what stands in the right-hand columns of RELIABILITY.md's tables.
+/// No claim without its test: what stands in the right-hand columns of RELIABILITY.md's tables, and in the paragraphs
+/// `Test:` of docs/scale.md.
 #[test]
 fn every_test_that_a_claim_names_exists() {
     let mut files = Vec::new();
@@ -125,15 +126,18 @@ fn every_test_that_a_claim_names_exists() {
     };
     let (_, text) = text.split_once("## Claims and tests").expect("the claims");
     let claims = text.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let scale = std::fs::read_to_string(root().join("docs/scale.md")).unwrap();
+    let paragraphs = scale.split("\n\n").filter(|text| text.starts_with("Test: ") || text.starts_with("Tests: "));
     let names: Vec<_> = claims
         .filter_map(|line| line.split(" | ").nth(1))
+        .chain(paragraphs)
         .flat_map(|tests| tests.split('`').skip(1).step_by(2))
         .filter(is_test)
         .collect();
     assert!(names.len() > 40, "only {} names were found", names.len());
     for name in names {
         let stands = [format!("fn {name}("), format!("    {name}: \"")].iter().any(|form| code.contains(form));
-        assert!(stands, "RELIABILITY.md names {name}, which is no test");
+        assert!(stands, "RELIABILITY.md or docs/scale.md names {name}, which is no test");
     }
 }
 
