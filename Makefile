@@ -20,6 +20,7 @@ dev: ## Run every process in one, for development
 	scripts/with-services cargo run -q -p regua -- dev
 
 test: ## Run all tests (BROKER=embedded: without RabbitMQ)
+	scripts/prerequisites pgbouncer
 	REGUA_TEST_FAST=1 RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} scripts/with-services cargo test --workspace
 
 chaos: ## Kill, freeze and cut everything while messages are sent, and check the promise (CHAOS_MESSAGES, CHAOS_FAULTS, CHAOS_SEED)

@@ -94,7 +94,25 @@ fn sql_stands_in_the_store_and_in_the_embedded_broker_only() {
     }
 }
 
-/// No claim without its test: what stands in the right-hand columns of RELIABILITY.md's tables.
+/// Behind a pooler in transaction mode the next statement may come to another session: each stands in a transaction.
+#[test]
+fn every_piece_of_work_is_a_transaction() {
+    let mut files = Vec::new();
+    for room in ["crates/store/src", "crates/broker/src", "crates/boot", "bins"] {
+        rust_files(&root().join(room), &mut files);
+    }
+    // The first is refused behind such a pooler, the second asks only whether a connection can be had, and the third is
+    // where connections come from.
+    let needs_none = ["crates/broker/src/embedded.rs", "bins/regua/src/doctor.rs", "crates/store/src/pool.rs"];
+    for file in files.iter().filter(|file| !needs_none.iter().any(|one| file.ends_with(one))) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let is_direct = text.contains("pool.acquire()") || text.contains("PgListener");
+        assert!(!is_direct, "{} works with a connection outside of a transaction", file.display());
+    }
+}
+
+/// No claim without its test: what stands in the right-hand columns of RELIABILITY.md's tables, and in the paragraphs
+/// `Test:` of docs/scale.md.
 #[test]
 fn every_test_that_a_claim_names_exists() {
     let mut files = Vec::new();
@@ -109,15 +127,18 @@ fn every_test_that_a_claim_names_exists() {
     };
     let (_, text) = text.split_once("## Claims and tests").expect("the claims");
     let claims = text.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let scale = std::fs::read_to_string(root().join("docs/scale.md")).unwrap();
+    let paragraphs = scale.split("\n\n").filter(|text| text.starts_with("Test: ") || text.starts_with("Tests: "));
     let names: Vec<_> = claims
         .filter_map(|line| line.split(" | ").nth(1))
+        .chain(paragraphs)
         .flat_map(|tests| tests.split('`').skip(1).step_by(2))
         .filter(is_test)
         .collect();
     assert!(names.len() > 40, "only {} names were found", names.len());
     for name in names {
         let stands = [format!("fn {name}("), format!("    {name}: \"")].iter().any(|form| code.contains(form));
-        assert!(stands, "RELIABILITY.md names {name}, which is no test");
+        assert!(stands, "RELIABILITY.md or docs/scale.md names {name}, which is no test");
     }
 }
 

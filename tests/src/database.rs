@@ -53,6 +53,7 @@ fn pool(url: &str) -> PgPool {
     regua_store::pool(&PoolSettings {
         database_url: url.to_owned(),
         application_name: "regua-tests",
+        pool_mode: regua_store::PoolMode::default(),
         max_connections: 24,
         acquire_timeout: Duration::from_secs(10),
     })

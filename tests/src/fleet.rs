@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use regua_api::{Api, ApiSettings};
+use regua_api::{Api, ApiSettings, ReplicaSettings};
 use regua_boot::{Clock, ManualClock, Metrics};
 use regua_broker::{Broker, BrokerSettings, QueueType};
 use regua_domain::LookSchedule;
 use regua_evolution::{ClientSettings, EvolutionClient, InstanceAddress, Token};
 use regua_periodic::{Periodic, PeriodicSettings};
 use regua_sandbox::{InstanceSettings, Key, Sandbox, Settings};
-use regua_store::{PoolSettings, instances, queues};
+use regua_store::{PoolMode, PoolSettings, instances, queues};
 use regua_worker::{Worker, WorkerSettings};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -27,12 +27,18 @@ use crate::{Client, Database, Tenant, TenantOptions};
 pub struct FleetOptions {
     /// RabbitMQ; none: the embedded broker. `AMQP_URL` unless the test says otherwise.
     pub amqp_url: Option<String>,
+    /// How RabbitMQ keeps the queues.
+    pub queue_type: QueueType,
     /// Workers in this process.
     pub workers: usize,
     /// What the clock shows at the start.
     pub now: DateTime<Utc>,
     /// Where the programs find PostgreSQL's server, when it is not where the test finds it: the URL of a proxy.
     pub proxied_database: Option<String>,
+    /// What stands between the programs and PostgreSQL.
+    pub pool_mode: PoolMode,
+    /// Where the API reads listings, and by how much that may be behind.
+    pub replica: Option<(String, Duration)>,
     /// The URL of a database without a schema, on a server of the test's own; none: a fresh one on the common server.
     pub database: Option<String>,
     /// A lane's lease.
@@ -49,9 +55,12 @@ impl Default for FleetOptions {
     fn default() -> Self {
         Self {
             amqp_url: std::env::var("AMQP_URL").ok().filter(|url| !url.is_empty()),
+            queue_type: QueueType::default(),
             workers: 1,
             now: monday_ten_o_clock(),
             proxied_database: None,
+            pool_mode: PoolMode::default(),
+            replica: None,
             database: None,
             lease: Duration::from_secs(30),
             send_timeout: Duration::from_secs(5),
@@ -121,14 +130,9 @@ impl Fleet {
         let gateways = clock.clone();
         sandbox.set_clock(move || gateways.now());
         let namespace = format!("t{}", Uuid::from_u128(crate::database::random()).simple());
-        let pool = regua_store::pool(&PoolSettings {
-            database_url: database.url_through(options.proxied_database.as_deref()),
-            application_name: "regua-fleet",
-            max_connections: 24,
-            acquire_timeout: Duration::from_secs(3),
-        })
-        .unwrap();
-        let broker = broker(options.amqp_url.clone(), &namespace, &pool);
+        let url = database.url_through(options.proxied_database.as_deref());
+        let pool = open_pool(&url, options.pool_mode, "regua-fleet");
+        let broker = broker(&options, &namespace, &pool);
         let mut fleet = Self {
             database,
             sandbox,
@@ -186,8 +190,13 @@ impl Fleet {
     async fn start_api(&mut self) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.api = format!("http://{}", listener.local_addr().unwrap());
+        let replica = self.options.replica.as_ref().map(|(url, max_lag)| ReplicaSettings {
+            pool: open_pool(url, self.options.pool_mode, "regua-listings"),
+            max_lag: *max_lag,
+        });
         let api = Api {
             pool: self.pool.clone(),
+            replica,
             broker: Arc::clone(&self.broker),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
@@ -361,13 +370,24 @@ async fn serve_sandbox(sandbox: &Sandbox, shutdown: &CancellationToken) -> (Stri
     (address, tokio::spawn(async move { sandbox.serve(listener, shutdown).await }))
 }
 
-fn broker(amqp_url: Option<String>, namespace: &str, pool: &PgPool) -> Arc<dyn Broker> {
+fn broker(options: &FleetOptions, namespace: &str, pool: &PgPool) -> Arc<dyn Broker> {
     let settings = BrokerSettings {
-        amqp_url,
+        amqp_urls: options.amqp_url.as_deref().map(|url| url.parse().unwrap()),
         namespace: namespace.to_owned(),
-        queue_type: QueueType::Classic,
+        queue_type: options.queue_type,
         prefetch: 64,
         connection_name: "regua-tests".to_owned(),
     };
     regua_broker::connect(&settings, pool.clone())
+}
+
+fn open_pool(url: &str, pool_mode: PoolMode, application_name: &'static str) -> PgPool {
+    regua_store::pool(&PoolSettings {
+        database_url: url.to_owned(),
+        application_name,
+        pool_mode,
+        max_connections: 24,
+        acquire_timeout: Duration::from_secs(3),
+    })
+    .unwrap()
 }

@@ -17,5 +17,5 @@ pub use database::Database;
 pub use fleet::{Fleet, FleetOptions, monday_ten_o_clock};
 pub use process::Process;
 pub use proxy::Proxy;
-pub use servers::{Postgres, Rabbit};
+pub use servers::{PgBouncer, Postgres, Rabbit, RabbitCluster};
 pub use tenant::{Tenant, TenantOptions, batch, contact, number};

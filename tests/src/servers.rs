@@ -1,6 +1,7 @@
 //! Servers of a test's own, to be killed, frozen, cut off and started again. What is the same for both is here: a folder,
 //! processes in it, and a guard that ends and removes everything, also when the test itself is killed.
 
+mod pgbouncer;
 mod postgres;
 mod rabbitmq;
 
@@ -13,8 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
-pub use rabbitmq::Rabbit;
+pub use rabbitmq::{Rabbit, RabbitCluster};
 
 use crate::database::random;
 

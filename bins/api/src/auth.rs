@@ -54,13 +54,14 @@ impl FromRequestParts<Context> for Caller {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
 
         let now = context.clock.now();
-        let mut conn = context.pool.acquire().await?;
-        let found = api_keys::by_prefix(&mut conn, parsed.lookup_prefix).await?;
+        let mut transaction = context.pool.begin().await?;
+        let found = api_keys::by_prefix(&mut transaction, parsed.lookup_prefix).await?;
         let is_right = parsed.has_hash(found.as_ref().map(|key| key.secret_hash.as_slice()));
         let key = found.filter(|_| is_right).ok_or_else(|| Problem::of(Code::ApiKeyInvalid))?;
         note("tenant_id", key.tenant_id);
         check(&key, peer, now).map_err(Problem::of)?;
-        api_keys::used(&mut conn, key.tenant_id, key.api_key_id, now).await?;
+        api_keys::used(&mut transaction, key.tenant_id, key.api_key_id, now).await?;
+        transaction.commit().await?;
 
         let ApiKey { tenant_id, api_key_id, allowed_types, .. } = key;
         Ok(Self { tenant_id, api_key_id, language: language(&parts.headers), allowed_types })

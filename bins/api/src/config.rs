@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Args, Parser};
 use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
 
-use crate::ApiSettings;
+use crate::{ApiSettings, ReplicaSettings};
 
 /// Takes batches of contacts, and tells and controls what becomes of them.
 #[derive(Debug, Parser)]
@@ -21,6 +21,9 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub log: LogArguments,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub replica: ReplicaArguments,
     /// Address to listen at
     #[arg(long, env = "BIND_ADDRESS", default_value = "0.0.0.0")]
     pub bind_address: IpAddr,
@@ -38,7 +41,41 @@ pub struct Config {
     pub shutdown_grace_seconds: u64,
 }
 
+/// A replica for listings.
+#[derive(Args)]
+pub struct ReplicaArguments {
+    /// A replica of the database, from which listings are read; absent: the database itself
+    #[arg(long, env = "DATABASE_REPLICA_URL", hide_env_values = true)]
+    pub database_replica_url: Option<String>,
+    /// Seconds by which the replica may be behind before listings are read from the database itself
+    #[arg(long, env = "DATABASE_REPLICA_MAX_LAG_SECONDS", default_value_t = 10)]
+    pub database_replica_max_lag_seconds: u64,
+}
+
+impl std::fmt::Debug for ReplicaArguments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplicaArguments")
+            .field("is_set", &self.database_replica_url.is_some())
+            .field("database_replica_max_lag_seconds", &self.database_replica_max_lag_seconds)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Config {
+    /// The replica, where one is set.
+    ///
+    /// # Errors
+    /// When its address cannot be read.
+    pub fn replica(&self) -> anyhow::Result<Option<ReplicaSettings>> {
+        let url = self.replica.database_replica_url.as_deref().filter(|url| !url.is_empty());
+        let max_lag = Duration::from_secs(self.replica.database_replica_max_lag_seconds);
+        url.map(|url| {
+            let pool = regua_boot::open_pool("regua-api", "DATABASE_REPLICA_URL", url, &self.database)?;
+            Ok(ReplicaSettings { pool, max_lag })
+        })
+        .transpose()
+    }
+
     /// The API's settings.
     pub fn settings(&self) -> ApiSettings {
         ApiSettings {

@@ -8,6 +8,7 @@ pub mod config;
 mod error;
 mod form;
 pub mod keys;
+mod listings;
 mod openapi;
 mod posted;
 mod request;
@@ -33,11 +34,16 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::config::Config;
+use crate::listings::Listings;
+
+pub use crate::listings::ReplicaSettings;
 
 /// What the API works with.
 pub struct Api {
     /// PostgreSQL.
     pub pool: PgPool,
+    /// Where listings are read; none: in the same place.
+    pub replica: Option<ReplicaSettings>,
     /// Where doorbells go.
     pub broker: Arc<dyn Broker>,
     /// The time of the business.
@@ -82,6 +88,7 @@ impl Default for ApiSettings {
 #[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) pool: PgPool,
+    pub(crate) listings: Listings,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) settings: Arc<ApiSettings>,
@@ -99,9 +106,11 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     let shutdown = regua_boot::on_signal()?;
     let metrics = Metrics::new()?;
     let Services { pool, broker } = Services::open("regua-api", &config.database, &config.broker)?;
+    let replica = config.replica()?;
     let address = SocketAddr::new(config.bind_address, config.port);
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address} (PORT)"))?;
-    run(Api { pool, broker, clock: Clock::system(), metrics, settings: config.settings() }, listener, shutdown).await
+    let (clock, settings) = (Clock::system(), config.settings());
+    run(Api { pool, replica, broker, clock, metrics, settings }, listener, shutdown).await
 }
 
 /// Serves, and runs the relay, until `shutdown`; requests under way are finished.
@@ -115,7 +124,9 @@ pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -
     let (broker, every) = (Arc::clone(&api.broker), api.settings.relay_every);
     let relay = tokio::spawn(regua_broker::run_relay(broker, Arc::clone(&rang), every, served.clone()));
     let (broker, grace) = (api.broker.name(), api.settings.shutdown_grace);
-    let service = router(api, rang)?.into_make_service_with_connect_info::<SocketAddr>();
+    let listings = Listings::new(api.pool.clone(), api.replica.clone(), api.metrics.clone());
+    let watch = tokio::spawn(listings.clone().watch(served.clone()));
+    let service = router(api, listings, rang)?.into_make_service_with_connect_info::<SocketAddr>();
     tracing::info!(address = %listener.local_addr()?, broker, "the API is up");
 
     let listener = listener.tap_io(|connection| {
@@ -137,13 +148,15 @@ pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -
     };
     served.cancel();
     relay.await?;
+    watch.await?;
     Ok(ended?)
 }
 
 /// All routes with what stands around them.
-fn router(api: Api, rang: Arc<Notify>) -> anyhow::Result<Router> {
-    let Api { pool, broker, clock, metrics, settings } = api;
-    let context = Context { pool: pool.clone(), clock, metrics: metrics.clone(), settings: Arc::new(settings), rang };
+fn router(api: Api, listings: Listings, rang: Arc<Notify>) -> anyhow::Result<Router> {
+    let Api { pool, broker, clock, metrics, settings, .. } = api;
+    let (registry, settings) = (metrics.clone(), Arc::new(settings));
+    let context = Context { pool: pool.clone(), listings, clock, metrics: registry, settings, rang };
     let probes = Services { pool, broker }.probes();
     let (routes, document) = document().split_for_parts();
     let routes = routes

@@ -19,12 +19,13 @@ fn api() -> Api {
     let pool = regua_store::pool(&PoolSettings {
         database_url: "postgres://nobody@127.0.0.1:1/none".to_owned(),
         application_name: "test",
+        pool_mode: regua_store::PoolMode::default(),
         max_connections: 1,
         acquire_timeout: Duration::from_millis(50),
     })
     .unwrap();
     let settings = BrokerSettings {
-        amqp_url: None,
+        amqp_urls: None,
         namespace: "test".to_owned(),
         queue_type: QueueType::Classic,
         prefetch: 1,
@@ -32,11 +33,13 @@ fn api() -> Api {
     };
     let broker = regua_broker::connect(&settings, pool.clone());
     let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
-    Api { pool, broker, clock, metrics, settings: ApiSettings::default() }
+    Api { pool, replica: None, broker, clock, metrics, settings: ApiSettings::default() }
 }
 
 async fn call(method: &str, path: &str, headers: &[(&str, &str)]) -> (Response<()>, Value) {
-    ask(router(api(), Arc::new(Notify::new())).unwrap(), method, path, headers).await
+    let api = api();
+    let listings = Listings::new(api.pool.clone(), None, api.metrics.clone());
+    ask(router(api, listings, Arc::new(Notify::new())).unwrap(), method, path, headers).await
 }
 
 async fn ask(routes: Router, method: &str, path: &str, headers: &[(&str, &str)]) -> (Response<()>, Value) {
@@ -84,7 +87,9 @@ async fn without_a_database_a_caller_is_asked_to_come_again() {
 fn around(routes: Router) -> Router {
     let Api { pool, clock, metrics, .. } = api();
     let settings = ApiSettings { request_timeout: Duration::from_millis(20), ..ApiSettings::default() };
-    surrounded(routes, Context { pool, clock, metrics, settings: Arc::new(settings), rang: Arc::new(Notify::new()) })
+    let listings = Listings::new(pool.clone(), None, metrics.clone());
+    let (settings, rang) = (Arc::new(settings), Arc::new(Notify::new()));
+    surrounded(routes, Context { pool, listings, clock, metrics, settings, rang })
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use regua_boot::DatabaseArguments;
 use regua_domain::TenantId;
-use regua_store::{MIGRATOR, PoolSettings, tenants};
+use regua_store::{MIGRATOR, PoolMode, PoolSettings, tenants};
 use sqlx::migrate::{Migrate, MigrateError, Migration};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
@@ -23,16 +23,19 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const NO_TABLE: &str = "42P01";
 const NO_COLUMN: &str = "42703";
 const NO_DATABASE: &str = "3D000";
+const STATEMENT_IS_THERE: &str = "42P05";
+const NO_STATEMENT: &str = "26000";
 
 /// The database of a command that needs one.
 pub(crate) fn open(arguments: &DatabaseArguments) -> anyhow::Result<PgPool> {
     let settings = PoolSettings {
         database_url: arguments.database_url.clone(),
         application_name: "regua",
+        pool_mode: arguments.pool_mode(),
         max_connections: 2,
         acquire_timeout: ACQUIRE_TIMEOUT,
     };
-    regua_store::pool(&settings).map_err(|_| unreadable())
+    regua_store::pool(&settings).map_err(|_| unreadable("DATABASE_URL"))
 }
 
 /// The tenant of this slug.
@@ -53,12 +56,19 @@ pub(crate) fn is_on_this_machine(arguments: &DatabaseArguments) -> anyhow::Resul
 
 /// Waits up to `patience` for the database and applies what it lacks; answers what that was.
 ///
-/// The connection has none of the pool's time limits, for a migration may take long.
+/// The connection has none of the pool's time limits, for a migration may take long. It must not go through a pooler in
+/// transaction mode: the lock that keeps two migrations apart belongs to a session.
 pub(crate) async fn migrate(
     arguments: &DatabaseArguments,
+    direct_url: Option<&str>,
     patience: Duration,
 ) -> anyhow::Result<Vec<&'static Migration>> {
-    let mut conn = wait(&parse(arguments)?, patience).await?;
+    let options = match direct_url.filter(|url| !url.is_empty()) {
+        Some(url) => options("DATABASE_DIRECT_URL", url)?,
+        None if arguments.pool_mode() == PoolMode::Session => parse(arguments)?,
+        None => bail!("migrating needs PostgreSQL without the pooler: set DATABASE_DIRECT_URL"),
+    };
+    let mut conn = wait(&options, patience).await?;
     let before = applied(&mut conn).await?;
     MIGRATOR.run(&mut conn).await.map_err(explain_migration)?;
     let after = applied(&mut conn).await?;
@@ -102,13 +112,17 @@ async fn wait(options: &PgConnectOptions, patience: Duration) -> anyhow::Result<
 }
 
 fn parse(arguments: &DatabaseArguments) -> anyhow::Result<PgConnectOptions> {
-    let options: PgConnectOptions = arguments.database_url.parse().map_err(|_| unreadable())?;
+    options("DATABASE_URL", &arguments.database_url)
+}
+
+fn options(variable: &str, url: &str) -> anyhow::Result<PgConnectOptions> {
+    let options: PgConnectOptions = url.parse().map_err(|_| unreadable(variable))?;
     Ok(options.application_name("regua"))
 }
 
 /// Without the cause, which may quote the address and with it the password.
-fn unreadable() -> anyhow::Error {
-    anyhow::anyhow!("DATABASE_URL cannot be read: write postgres://user:password@host:port/database")
+fn unreadable(variable: &str) -> anyhow::Error {
+    anyhow::anyhow!("{variable} cannot be read: write postgres://user:password@host:port/database")
 }
 
 fn explain_migration(error: MigrateError) -> anyhow::Error {
@@ -141,6 +155,14 @@ pub(crate) fn explain(error: &anyhow::Error) -> Option<String> {
         _ if code.starts_with("28") || code == NO_DATABASE => {
             format!("the database refuses: {said}; check user, password and database in DATABASE_URL")
         }
+        STATEMENT_IS_THERE | NO_STATEMENT => format!(
+            "a pooler in transaction mode stands before PostgreSQL, and it needs server_reset_query and \
+             server_reset_query_always (docs/scale.md): {said}"
+        ),
+        _ if said.contains("unsupported startup parameter") => format!(
+            "a pooler stands before PostgreSQL: set DATABASE_POOL_MODE=transaction (docs/scale.md), or connect without \
+             it: {said}"
+        ),
         _ if regua_store::is_unavailable(cause) => {
             format!("the database does not answer: {said}; check DATABASE_URL, and that PostgreSQL runs there")
         }
@@ -168,7 +190,11 @@ mod tests {
     use super::*;
 
     fn at(url: &str) -> DatabaseArguments {
-        DatabaseArguments { database_url: url.to_owned(), database_max_connections: 2 }
+        DatabaseArguments {
+            database_url: url.to_owned(),
+            database_max_connections: 2,
+            database_pool_mode: "session".to_owned(),
+        }
     }
 
     #[test]

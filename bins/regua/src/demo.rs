@@ -91,7 +91,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ending> {
 async fn fresh_key(pool: &PgPool, tenant: TenantId) -> anyhow::Result<String> {
     let expires_at = Some(Clock::system().now() + KEY_LIFE);
     let grant = Grant { tenant, name: "demo", types: &[MessageType::Overdue], networks: &[], expires_at };
-    api_key::create(&mut *pool.acquire().await?, &grant).await
+    let mut transaction = pool.begin().await?;
+    let key = api_key::create(&mut transaction, &grant).await?;
+    transaction.commit().await?;
+    Ok(key)
 }
 
 /// Real life: some numbers are not on WhatsApp, and now and then the gateway stumbles before it has sent.

@@ -30,9 +30,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ending> {
     let (fleet, mut programs) = Fleet::open("dev", &arguments.fleet, Some(arguments.port), SANDBOX_PORT).await?;
     let pool = &fleet.services.pool;
     let tenant = example_tenant::ensure(pool, &fleet.gateway, Pace { rate: RATE, concurrency: 1 }).await?;
-    let mut conn = pool.acquire().await?;
-    api_key::ensure_development_key(&mut conn, tenant).await?;
-    drop(conn);
+    let mut transaction = pool.begin().await?;
+    api_key::ensure_development_key(&mut transaction, tenant).await?;
+    transaction.commit().await?;
     fleet.start_senders(&mut programs)?;
     print_addresses(&fleet, DEVELOPMENT_KEY)?;
     print_first_send(&fleet)?;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 use regua_boot::{BrokerArguments, DatabaseArguments, Services};
+use regua_store::PoolMode;
 use serde::Serialize;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use tokio::time::{Instant, sleep};
 
 use crate::arguments::{Ending, Form};
@@ -69,7 +70,7 @@ impl Finding {
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let services = Services::open("regua-doctor", &arguments.database, &arguments.broker)?;
     let mut findings = match services.pool.acquire().await {
-        Ok(mut conn) => look(&mut conn, arguments).await,
+        Ok(_) => look(&services.pool, arguments).await,
         Err(error) => vec![Finding::fail("database", explained(&error.into()))],
     };
     findings.push(broker(&services).await);
@@ -90,23 +91,38 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
 }
 
 /// The database's findings. Without all tables the rest cannot be looked at.
-async fn look(conn: &mut PgConnection, arguments: &Arguments) -> Vec<Finding> {
+async fn look(pool: &PgPool, arguments: &Arguments) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut note = |check, found: anyhow::Result<Vec<Finding>>| {
         findings.extend(found.unwrap_or_else(|error| vec![Finding::fail(check, explained(&error))]));
     };
-    note("server", checks::server(conn).await);
-    let schema = checks::schema(conn).await;
+    note("server", alone(pool, checks::server).await);
+    if arguments.database.pool_mode() == PoolMode::Transaction {
+        note("pooler", alone(pool, checks::pooler).await);
+    }
+    let schema = alone(pool, checks::schema).await;
     let has_tables = schema.as_ref().is_ok_and(|found| found.iter().all(|one| one.health != Health::Fail));
     note("schema", schema);
     if has_tables {
-        note("counts", checks::counts(conn, arguments.repair).await);
-        note("outbox", checks::outbox(conn).await);
-        note("dead letters", checks::dead_letters(conn, arguments.broker.amqp_url.is_some()).await);
-        note("leases", checks::leases(conn).await);
-        note("instances", checks::instances(conn).await);
+        let is_rabbitmq = arguments.broker.amqp_url.is_some();
+        note("counts", alone(pool, async |conn| checks::counts(conn, arguments.repair).await).await);
+        note("outbox", alone(pool, checks::outbox).await);
+        note("dead letters", alone(pool, async |conn| checks::dead_letters(conn, is_rabbitmq).await).await);
+        note("leases", alone(pool, checks::leases).await);
+        note("instances", alone(pool, checks::instances).await);
     }
     findings
+}
+
+/// Each check in a transaction of its own: after an error in it nothing more could be looked at.
+async fn alone(
+    pool: &PgPool,
+    check: impl AsyncFnOnce(&mut PgConnection) -> anyhow::Result<Vec<Finding>>,
+) -> anyhow::Result<Vec<Finding>> {
+    let mut transaction = pool.begin().await?;
+    let found = check(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(found)
 }
 
 /// RabbitMQ is connected in the background, so it is asked until it has had its time.

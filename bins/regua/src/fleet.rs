@@ -73,7 +73,7 @@ impl Fleet {
         let log = LogArguments { format: arguments.log_format, filter: arguments.log.clone() };
         regua_boot::start_logging(&log);
         database::refuse_other_machines(&arguments.database, arguments.yes, command)?;
-        for migration in database::migrate(&arguments.database, PATIENCE).await? {
+        for migration in database::migrate(&arguments.database, None, PATIENCE).await? {
             output::remark(format_args!("applied migration {:04} {}", migration.version, migration.description));
         }
         let services = Services::open("regua", &arguments.database, &arguments.broker)?;
@@ -101,7 +101,8 @@ impl Fleet {
         programs.start("the sandbox", async move { sandbox.serve(sandbox_listener, stop).await });
         let Services { pool, broker } = self.services.clone();
         let settings = ApiSettings { public_url: Some(self.api.clone()), ..ApiSettings::default() };
-        let api = Api { pool, broker, clock: self.clock.clone(), metrics: self.metrics.clone(), settings };
+        let api =
+            Api { pool, replica: None, broker, clock: self.clock.clone(), metrics: self.metrics.clone(), settings };
         programs.start("the API", regua_api::run(api, api_listener, programs.stop.clone()));
         programs
     }

@@ -130,10 +130,11 @@ impl Add {
 impl Of {
     async fn list(&self) -> anyhow::Result<Ending> {
         let pool = database::open(&self.database)?;
-        let mut conn = pool.acquire().await?;
-        let tenant = database::tenant(&mut conn, &self.tenant).await?;
-        let all = instances::list(&mut conn, tenant, None).await?;
-        let defaults = defaults(&mut conn, tenant).await?;
+        let mut transaction = pool.begin().await?;
+        let tenant = database::tenant(&mut transaction, &self.tenant).await?;
+        let all = instances::list(&mut transaction, tenant, None).await?;
+        let defaults = defaults(&mut transaction, tenant).await?;
+        transaction.commit().await?;
         let default_for = |id: InstanceId| -> Vec<_> {
             defaults
                 .iter()
@@ -174,9 +175,9 @@ impl Webhook {
     /// The secret is stored first: should the gateway take it and its answer get lost, its webhooks are taken all the same.
     async fn run(&self) -> anyhow::Result<Ending> {
         let pool = database::open(&self.of.database)?;
-        let mut conn = pool.acquire().await?;
-        let tenant = database::tenant(&mut conn, &self.of.tenant).await?;
-        let all = instances::list(&mut conn, tenant, None).await?;
+        let mut transaction = pool.begin().await?;
+        let tenant = database::tenant(&mut transaction, &self.of.tenant).await?;
+        let all = instances::list(&mut transaction, tenant, None).await?;
         let one = all.into_iter().find(|one| one.name == self.name);
         let one = one.with_context(|| format!("the tenant has no instance {:?}", self.name))?;
         let address = address(&one.base_url, &one.name, &one.token)?;
@@ -184,7 +185,8 @@ impl Webhook {
         let source = rustls::crypto::ring::default_provider().secure_random;
         source.fill(&mut random).map_err(|_| anyhow::anyhow!("the system has no random numbers"))?;
         let (secret, hash) = regua_api::keys::webhook_secret(&random);
-        instances::set_webhook_secret(&mut conn, tenant, one.instance_id, &hash).await?;
+        instances::set_webhook_secret(&mut transaction, tenant, one.instance_id, &hash).await?;
+        transaction.commit().await?;
         let base = self.public_url.trim_end_matches('/');
         let url = format!("{base}/webhooks/evolution/{tenant}/{}", one.instance_id);
         let gateway = EvolutionClient::new(ClientSettings::default())?;
@@ -202,10 +204,10 @@ impl Webhook {
 impl Check {
     async fn run(&self) -> anyhow::Result<Ending> {
         let pool = database::open(&self.of.database)?;
-        let mut conn = pool.acquire().await?;
-        let tenant = database::tenant(&mut conn, &self.of.tenant).await?;
-        let all = instances::list(&mut conn, tenant, None).await?;
-        drop(conn);
+        let mut transaction = pool.begin().await?;
+        let tenant = database::tenant(&mut transaction, &self.of.tenant).await?;
+        let all = instances::list(&mut transaction, tenant, None).await?;
+        transaction.commit().await?;
         let chosen: Vec<_> = all.iter().filter(|one| self.name.as_ref().is_none_or(|name| *name == one.name)).collect();
         if chosen.is_empty() {
             let names: Vec<_> = all.iter().map(|one| one.name.as_str()).collect();

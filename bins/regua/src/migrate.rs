@@ -14,6 +14,9 @@ use crate::{database, output};
 pub(crate) struct Arguments {
     #[command(flatten)]
     database: DatabaseArguments,
+    /// PostgreSQL without the pooler; needed where DATABASE_POOL_MODE is transaction
+    #[arg(long, env = "DATABASE_DIRECT_URL", hide_env_values = true)]
+    database_direct_url: Option<String>,
     /// Seconds to wait for a database that does not answer yet
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     wait: u64,
@@ -21,7 +24,8 @@ pub(crate) struct Arguments {
 
 /// Applies what the database lacks, and says what that was.
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let applied = database::migrate(&arguments.database, Duration::from_secs(arguments.wait)).await?;
+    let (direct_url, patience) = (arguments.database_direct_url.as_deref(), Duration::from_secs(arguments.wait));
+    let applied = database::migrate(&arguments.database, direct_url, patience).await?;
     for migration in &applied {
         output::line(format_args!("applied {:04} {}", migration.version, migration.description))?;
     }

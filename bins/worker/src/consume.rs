@@ -48,8 +48,12 @@ async fn hear(pool: &PgPool, lanes: &Arc<Lanes>, delivery: Delivery) {
 
 async fn look(pool: &PgPool, lanes: &Arc<Lanes>, delivery: &Delivery) -> anyhow::Result<()> {
     let doorbell = delivery.doorbell;
-    let asking =
-        async { queues::instance_of(&mut *pool.acquire().await?, doorbell.tenant_id, doorbell.queue_id).await };
+    let asking = async {
+        let mut transaction = pool.begin().await?;
+        let instance = queues::instance_of(&mut transaction, doorbell.tenant_id, doorbell.queue_id).await?;
+        transaction.commit().await?;
+        Ok::<_, sqlx::Error>(instance)
+    };
     let Some(instance) = within(PATIENCE, asking).await? else {
         tracing::warn!(tenant_id = %doorbell.tenant_id, queue_id = %doorbell.queue_id, "a doorbell for no queue");
         return Ok(());
@@ -64,7 +68,12 @@ async fn look(pool: &PgPool, lanes: &Arc<Lanes>, delivery: &Delivery) -> anyhow:
 /// Looks at a number that was down; its queues may run again when it is connected.
 async fn has_recovered(pool: &PgPool, lanes: &Lanes, key: Key) -> anyhow::Result<bool> {
     let context = lanes.context();
-    let reading = async { instances::get(&mut *pool.acquire().await?, key.tenant, key.instance).await };
+    let reading = async {
+        let mut transaction = pool.begin().await?;
+        let instance = instances::get(&mut transaction, key.tenant, key.instance).await?;
+        transaction.commit().await?;
+        Ok::<_, sqlx::Error>(instance)
+    };
     let Some(instance) = within(PATIENCE, reading).await? else { return Ok(false) };
     let health = health::ask(&context.gateway, &instance).await;
     within(PATIENCE, note(pool, context, key, health)).await

@@ -184,7 +184,12 @@ impl Lane {
             return Ok(Arc::clone(rules));
         }
         let (pool, key) = (&self.context.pool, self.key);
-        let reading = async { rules::load(&mut *pool.acquire().await?, key.tenant, key.instance).await };
+        let reading = async {
+            let mut transaction = pool.begin().await?;
+            let rules = rules::load(&mut transaction, key.tenant, key.instance).await?;
+            transaction.commit().await?;
+            anyhow::Ok(rules)
+        };
         let rules = Arc::new(within(PATIENCE, reading).await?);
         self.rules = Some((Instant::now(), Arc::clone(&rules)));
         Ok(rules)

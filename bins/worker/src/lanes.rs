@@ -169,8 +169,12 @@ impl Lanes {
             }
             let asked_at = Instant::now();
             // One that is not answered must leave time for another.
-            let beating =
-                async { lanes::heartbeat(&mut *pool.acquire().await?, &beats_of(&held), settings.lease).await };
+            let beating = async {
+                let mut transaction = pool.begin().await?;
+                let ours = lanes::heartbeat(&mut transaction, &beats_of(&held), settings.lease).await?;
+                transaction.commit().await?;
+                Ok::<_, sqlx::Error>(ours)
+            };
             match regua_store::within(settings.lease / 3, beating).await {
                 Ok(ours) => self.keep(&held, &ours, asked_at + self.trusted()),
                 Err(error) => tracing::warn!(%error, lanes = held.len(), "a heartbeat failed"),

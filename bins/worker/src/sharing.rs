@@ -118,13 +118,14 @@ impl Sharing {
     /// and while lanes change hands, because others do the same with newer counts.
     async fn look(&mut self, is_beat: bool) -> Result<(usize, bool), sqlx::Error> {
         let Context { pool, settings, .. } = self.lanes.context();
-        let mut conn = pool.acquire().await?;
+        let mut transaction = pool.begin().await?;
+        let conn = &mut *transaction;
         if is_beat {
-            workers::beat(&mut conn, &settings.name, settings.lease).await?;
+            workers::beat(conn, &settings.name, settings.lease).await?;
         }
-        let offers = lanes::offers(&mut conn, UNWANTED_AFTER).await?;
+        let offers = lanes::offers(conn, UNWANTED_AFTER).await?;
         if is_beat || offers.0 > 0 {
-            let survey = workers::survey(&mut conn).await?;
+            let survey = workers::survey(conn).await?;
             self.share = fair::share(&settings.name, &survey);
             self.is_alone = survey.workers.len() < 2;
             self.lost = survey.expired;
@@ -132,6 +133,7 @@ impl Sharing {
         if is_beat {
             self.excess = fair::excess(self.lanes.count_staying(), self.share);
         }
+        transaction.commit().await?;
         Ok(offers)
     }
 
@@ -188,7 +190,9 @@ impl Sharing {
             return Ok(());
         }
         let pool = &self.lanes.context().pool;
-        let found = lanes::find_expired(&mut *pool.acquire().await?, TOLD_PAUSE, limit).await?;
+        let mut transaction = pool.begin().await?;
+        let found = lanes::find_expired(&mut transaction, TOLD_PAUSE, limit).await?;
+        transaction.commit().await?;
         self.lost = if found.is_empty() { 0 } else { self.lost - found.len() };
         for (tenant, instance) in found {
             let lanes = Arc::clone(&self.lanes);
@@ -203,6 +207,8 @@ impl Sharing {
 
     async fn leave(&self) -> Result<(), sqlx::Error> {
         let Context { pool, settings, .. } = self.lanes.context();
-        workers::remove(&mut *pool.acquire().await?, &settings.name).await
+        let mut transaction = pool.begin().await?;
+        workers::remove(&mut transaction, &settings.name).await?;
+        transaction.commit().await
     }
 }

@@ -11,7 +11,7 @@ mod telemetry;
 pub use clock::{Clock, ManualClock};
 pub use health::{Probe, health_routes, serve};
 pub use metrics::Metrics;
-pub use services::Services;
+pub use services::{Services, open_pool};
 pub use settings::{BrokerArguments, DatabaseArguments, LogArguments, TelemetryFormat};
 pub use shutdown::on_signal;
 pub use telemetry::{init_tls, start_logging};

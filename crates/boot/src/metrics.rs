@@ -31,6 +31,10 @@ pub struct Metrics {
     pub unconfirmed_settled: IntCounterVec,
     /// Contacts of which the gateway proved a second message.
     pub messages_doubled: IntCounter,
+    /// Listings, by where they were read: `replica` or `primary`.
+    pub listings: IntCounterVec,
+    /// Milliseconds by which the replica is behind.
+    pub replica_lag: IntGauge,
 }
 
 impl Metrics {
@@ -77,6 +81,11 @@ impl Metrics {
                 "regua_messages_doubled_total",
                 "Contacts of which the gateway proved a second message",
             )?,
+            listings: IntCounterVec::new(
+                Opts::new("regua_listings_total", "Listings, by where they were read"),
+                &["read_from"],
+            )?,
+            replica_lag: IntGauge::new("regua_replica_lag_milliseconds", "By how much the replica is behind")?,
             registry,
         };
         metrics.register()?;
@@ -94,6 +103,8 @@ impl Metrics {
         self.registry.register(Box::new(self.messages_doubled.clone()))?;
         self.registry.register(Box::new(self.lanes_given.clone()))?;
         self.registry.register(Box::new(self.lanes_taken_over.clone()))?;
+        self.registry.register(Box::new(self.listings.clone()))?;
+        self.registry.register(Box::new(self.replica_lag.clone()))?;
         self.registry.register(Box::new(self.leases_lost.clone()))
     }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context, ensure};
 use regua_broker::{Broker, BrokerSettings, QueueType};
-use regua_store::PoolSettings;
+use regua_store::{PoolMode, PoolSettings};
 use sqlx::PgPool;
 
 use crate::Probe;
@@ -31,18 +32,15 @@ impl Services {
     /// # Errors
     /// When an address cannot be read.
     pub fn open(process: &'static str, database: &DatabaseArguments, broker: &BrokerArguments) -> anyhow::Result<Self> {
-        let pool = regua_store::pool(&PoolSettings {
-            database_url: database.database_url.clone(),
-            application_name: process,
-            max_connections: database.database_max_connections,
-            acquire_timeout: ACQUIRE_TIMEOUT,
-        })
-        // The cause may quote the address, and with it the password.
-        .map_err(|_| {
-            anyhow::anyhow!("DATABASE_URL cannot be read: write postgres://user:password@host:port/database")
-        })?;
+        let pool = open_pool(process, "DATABASE_URL", &database.database_url, database)?;
+        let amqp_url = broker.amqp_url.as_deref().filter(|url| !url.is_empty());
+        ensure!(
+            amqp_url.is_some() || database.pool_mode() == PoolMode::Session,
+            "DATABASE_POOL_MODE=transaction needs RabbitMQ: the embedded broker listens to PostgreSQL (LISTEN), which a \
+             pooler in transaction mode does not pass on; set AMQP_URL, or connect without the pooler"
+        );
         let settings = BrokerSettings {
-            amqp_url: broker.amqp_url.clone().filter(|url| !url.is_empty()),
+            amqp_urls: amqp_url.map(str::parse).transpose().context("AMQP_URL")?,
             namespace: broker.amqp_namespace.clone(),
             queue_type: if broker.amqp_queue_type == "quorum" { QueueType::Quorum } else { QueueType::Classic },
             prefetch: PREFETCH,
@@ -57,7 +55,11 @@ impl Services {
         let pool = self.pool.clone();
         let database: Probe = Arc::new(move || {
             let pool = pool.clone();
-            let asking = async move { regua_store::ping(&mut *pool.acquire().await?).await };
+            let asking = async move {
+                let mut transaction = pool.begin().await?;
+                regua_store::ping(&mut transaction).await?;
+                transaction.commit().await
+            };
             Box::pin(async move { Ok(regua_store::within(ACQUIRE_TIMEOUT * 2, asking).await?) })
         });
         let broker = Arc::clone(&self.broker);
@@ -67,4 +69,26 @@ impl Services {
         });
         vec![("database", database), ("broker", doorbells)]
     }
+}
+
+/// A pool of this process; `variable` is what is named when its address cannot be read.
+///
+/// # Errors
+/// When the address cannot be read.
+pub fn open_pool(
+    process: &'static str,
+    variable: &str,
+    url: &str,
+    database: &DatabaseArguments,
+) -> anyhow::Result<PgPool> {
+    let settings = PoolSettings {
+        database_url: url.to_owned(),
+        application_name: process,
+        pool_mode: database.pool_mode(),
+        max_connections: database.database_max_connections,
+        acquire_timeout: ACQUIRE_TIMEOUT,
+    };
+    // The cause may quote the address, and with it the password.
+    regua_store::pool(&settings)
+        .map_err(|_| anyhow::anyhow!("{variable} cannot be read: write postgres://user:password@host:port/database"))
 }

@@ -1,6 +1,7 @@
 //! Arguments that every process has, with their environment variables, for the binaries' own `config.rs` to flatten in.
 
 use clap::{Args, ValueEnum};
+use regua_store::PoolMode;
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -32,12 +33,24 @@ pub struct DatabaseArguments {
     /// Most connections that this process opens
     #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub database_max_connections: u32,
+    /// What stands before PostgreSQL: session (nothing, or a pooler in session mode) or transaction (a pooler in
+    /// transaction mode, set up as docs/scale.md says)
+    #[arg(long, env = "DATABASE_POOL_MODE", default_value = "session", value_parser = ["session", "transaction"])]
+    pub database_pool_mode: String,
+}
+
+impl DatabaseArguments {
+    /// What stands before PostgreSQL.
+    pub fn pool_mode(&self) -> PoolMode {
+        if self.database_pool_mode == "transaction" { PoolMode::Transaction } else { PoolMode::Session }
+    }
 }
 
 impl std::fmt::Debug for DatabaseArguments {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DatabaseArguments")
             .field("database_max_connections", &self.database_max_connections)
+            .field("database_pool_mode", &self.database_pool_mode)
             .finish_non_exhaustive()
     }
 }
@@ -45,7 +58,8 @@ impl std::fmt::Debug for DatabaseArguments {
 /// The broker.
 #[derive(Args, Clone)]
 pub struct BrokerArguments {
-    /// RabbitMQ, as amqp://user:password@host:port/vhost; absent: the embedded broker inside PostgreSQL
+    /// RabbitMQ, as amqp://user:password@host:port/vhost, a cluster's nodes with commas between them; absent: the embedded
+    /// broker inside PostgreSQL
     #[arg(long, env = "AMQP_URL", hide_env_values = true)]
     pub amqp_url: Option<String>,
     /// Exchange, and prefix of the queues, in RabbitMQ

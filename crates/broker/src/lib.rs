@@ -20,7 +20,7 @@ pub use delivery::Delivery;
 pub use doorbell::{Doorbell, DoorbellKind, Unreadable, ring, ring_all};
 pub use rabbit::{RabbitAway, TopologyMismatch};
 pub use relay::run_relay;
-pub use settings::{BrokerSettings, QueueType, UnknownQueueType};
+pub use settings::{AmqpUrls, BrokerSettings, QueueType, UnknownQueueType, UnreadableAmqpUrl};
 
 /// What carries doorbells from whoever rings to whoever looks.
 #[async_trait]
@@ -57,8 +57,8 @@ pub struct Relayed {
 ///
 /// Must be called within a tokio runtime.
 pub fn connect(settings: &BrokerSettings, pool: PgPool) -> Arc<dyn Broker> {
-    match &settings.amqp_url {
-        Some(url) => Arc::new(rabbit::RabbitBroker::connect(url, settings, pool)),
+    match &settings.amqp_urls {
+        Some(urls) => Arc::new(rabbit::RabbitBroker::connect(urls, settings, pool)),
         None => Arc::new(embedded::EmbeddedBroker::new(pool, settings.prefetch)),
     }
 }

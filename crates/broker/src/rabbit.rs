@@ -3,6 +3,7 @@
 
 mod link;
 mod publisher;
+mod server;
 mod subscriber;
 mod topology;
 
@@ -19,9 +20,9 @@ pub(crate) use self::subscriber::Message;
 pub use self::link::RabbitAway;
 pub use self::topology::TopologyMismatch;
 
-use self::link::Server;
+use self::server::Server;
 use self::subscriber::Subscriber;
-use crate::{Broker, BrokerSettings, Delivery, Relayed, relay};
+use crate::{AmqpUrls, Broker, BrokerSettings, Delivery, Relayed, relay};
 
 pub(crate) struct RabbitBroker {
     pool: PgPool,
@@ -33,13 +34,8 @@ pub(crate) struct RabbitBroker {
 }
 
 impl RabbitBroker {
-    pub(crate) fn connect(url: &str, settings: &BrokerSettings, pool: PgPool) -> Self {
-        let server = Arc::new(Server {
-            url: url.to_owned(),
-            connection_name: settings.connection_name.clone(),
-            namespace: settings.namespace.clone(),
-            queue_type: settings.queue_type,
-        });
+    pub(crate) fn connect(urls: &AmqpUrls, settings: &BrokerSettings, pool: PgPool) -> Self {
+        let server = Arc::new(Server::new(urls, settings));
         let stop = CancellationToken::new();
         let publisher = Publisher::start(server.clone(), stop.clone());
         Self { pool, server, publisher, prefetch: settings.prefetch, _stop: stop.drop_guard() }

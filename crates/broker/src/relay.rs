@@ -61,7 +61,12 @@ pub(crate) async fn pass(pool: &PgPool, publisher: &Publisher) -> anyhow::Result
     let mut relayed = Relayed::default();
     for _ in 0..BATCHES {
         let session = publisher.session().await?;
-        let taking = async { outbox::take(&mut *pool.acquire().await?, &routing_keys, limit, HOLD).await };
+        let taking = async {
+            let mut transaction = pool.begin().await?;
+            let held = outbox::take(&mut transaction, &routing_keys, limit, HOLD).await?;
+            transaction.commit().await?;
+            Ok::<_, sqlx::Error>(held)
+        };
         let held = within(PATIENCE, taking).await?;
         let is_last = held.len() < BATCH;
         if held.is_empty() {
@@ -71,9 +76,10 @@ pub(crate) async fn pass(pool: &PgPool, publisher: &Publisher) -> anyhow::Result
         let (confirmed, rest) = session.publish(held).await;
         fail_point!("relay::published");
         let noting = async {
-            let mut conn = pool.acquire().await?;
-            outbox::done(&mut conn, &confirmed).await?;
-            outbox::give_back(&mut conn, &rest).await
+            let mut transaction = pool.begin().await?;
+            outbox::done(&mut transaction, &confirmed).await?;
+            outbox::give_back(&mut transaction, &rest).await?;
+            transaction.commit().await
         };
         within(PATIENCE, noting).await?;
         relayed.published += confirmed.len();

@@ -16,6 +16,21 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection of the pool may take to say that it is alive.
 const ALIVE_WITHIN: Duration = Duration::from_secs(2);
 
+/// Time limits of a session. A process that stands still in the middle of a transaction holds its locks, a lane's among
+/// them, and nobody can take the lane over; none of ours rests for longer than the next statement takes to come.
+const LIMITS: [(&str, &str); 3] =
+    [("idle_in_transaction_session_timeout", "5s"), ("lock_timeout", "30s"), ("statement_timeout", "60s")];
+
+/// For how long a client of ours has its PostgreSQL session: pgbouncer's `pool_mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PoolMode {
+    /// For as long as its connection: nothing stands in between, or a pooler in session mode.
+    #[default]
+    Session,
+    /// For one transaction, and the next one may come to another. docs/scale.md says what the pooler must be told.
+    Transaction,
+}
+
 /// How a process holds its connections.
 #[derive(Clone, Debug)]
 pub struct PoolSettings {
@@ -23,6 +38,8 @@ pub struct PoolSettings {
     pub database_url: String,
     /// What `pg_stat_activity` shows.
     pub application_name: &'static str,
+    /// Whether a session outlives a transaction.
+    pub pool_mode: PoolMode,
     /// Upper bound of open connections.
     pub max_connections: u32,
     /// How long a caller waits for a connection before it is told that the database is away.
@@ -34,17 +51,13 @@ pub struct PoolSettings {
 /// # Errors
 /// When `database_url` cannot be read.
 pub fn pool(settings: &PoolSettings) -> Result<PgPool, sqlx::Error> {
-    let options = settings
-        .database_url
-        .parse::<PgConnectOptions>()?
-        .application_name(settings.application_name)
-        // A process that stands still in the middle of a transaction holds its locks, a lane's among them, and nobody can
-        // take the lane over. None of ours rests for longer than the next statement takes to come.
-        .options([
-            ("idle_in_transaction_session_timeout", "5s"),
-            ("lock_timeout", "30s"),
-            ("statement_timeout", "60s"),
-        ]);
+    let options = settings.database_url.parse::<PgConnectOptions>()?.application_name(settings.application_name);
+    let options = match settings.pool_mode {
+        PoolMode::Session => options.options(LIMITS),
+        // What one transaction has prepared is not there in the next. The pooler refuses to be told settings of the
+        // session, so the limits are among its own.
+        PoolMode::Transaction => options.statement_cache_capacity(0).extra_float_digits(None),
+    };
     Ok(PgPoolOptions::new()
         .max_connections(settings.max_connections)
         .acquire_timeout(settings.acquire_timeout)

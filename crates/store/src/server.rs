@@ -1,4 +1,5 @@
-//! What the PostgreSQL server says of itself: its version, and whether it keeps what it was told.
+//! What the PostgreSQL server says of itself: its version, whether it keeps what it was told, how far its log of changes
+//! reaches, and what a pooler has made of the session.
 
 use sqlx::{Error, PgConnection};
 
@@ -38,4 +39,51 @@ pub async fn about(conn: &mut PgConnection) -> Result<Server, Error> {
         synchronous_commit: row.synchronous_commit != "off",
         full_page_writes: row.full_page_writes,
     })
+}
+
+/// Where the primary's log of changes ends: whatever was committed before stands below.
+///
+/// # Errors
+/// The database's; a replica refuses.
+pub async fn written(conn: &mut PgConnection) -> Result<i64, Error> {
+    let row = sqlx::query!(r#"select (pg_current_wal_lsn() - '0/0')::bigint as "position!""#).fetch_one(conn).await?;
+    Ok(row.position)
+}
+
+/// How far a replica has followed that log; none where the server is no replica.
+///
+/// # Errors
+/// The database's.
+pub async fn replayed(conn: &mut PgConnection) -> Result<Option<i64>, Error> {
+    let row = sqlx::query!(
+        "select case when pg_is_in_recovery() then (pg_last_wal_replay_lsn() - '0/0')::bigint end as position"
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(row.position)
+}
+
+/// What a session has, which a pooler and not this program has set.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Time limits that are off.
+    pub unlimited: Vec<String>,
+    /// Statements that somebody else's transaction has prepared and left behind.
+    pub left_behind: i64,
+}
+
+/// Looks at the session that this transaction has.
+///
+/// # Errors
+/// The database's.
+pub async fn session(conn: &mut PgConnection) -> Result<Session, Error> {
+    let row = sqlx::query!(
+        r#"select array(select name from pg_settings where setting = '0' and name in
+                     ('idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout')) as "unlimited!",
+                  (select count(*) from pg_prepared_statements where statement not like '%left_behind%')
+                     as "left_behind!""#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Session { unlimited: row.unlimited, left_behind: row.left_behind })
 }

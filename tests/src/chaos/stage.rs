@@ -56,6 +56,7 @@ impl Stage {
         let pool = regua_store::pool(&PoolSettings {
             database_url: database.url(),
             application_name: "regua-chaos",
+            pool_mode: regua_store::PoolMode::default(),
             max_connections: 4,
             acquire_timeout: Duration::from_secs(5),
         })

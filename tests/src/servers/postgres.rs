@@ -17,8 +17,8 @@ const SMALL_DISK: &str = "96m";
 
 /// One server, on a port that stays the same. It is killed and removed when dropped.
 pub struct Postgres {
-    room: Room,
-    port: u16,
+    pub(super) room: Room,
+    pub(super) port: u16,
     has_small_disk: bool,
     is_replica: bool,
 }
@@ -152,6 +152,16 @@ impl Postgres {
 
     /// A replica that has every commit before the client hears of it.
     pub async fn replica(&self) -> Self {
+        let replica = self.follower().await;
+        self.execute("postgres", "alter system set synchronous_standby_names = '*'").await;
+        self.execute("postgres", "select pg_reload_conf()").await;
+        let is_synchronous = "select 1 from pg_stat_replication where sync_state = 'sync'";
+        crate::eventually("the replica to be synchronous", async || self.finds(is_synchronous).await).await;
+        replica
+    }
+
+    /// A replica that no commit waits for.
+    pub async fn follower(&self) -> Self {
         let room = Room::new(NAME, None).await.expect("PostgreSQL's programs are installed");
         let mut replica = Self { room, port: 0, has_small_disk: false, is_replica: true };
         replica.room.password.clone_from(&self.room.password);
@@ -162,11 +172,19 @@ impl Postgres {
         backup.arg(format!("--waldir={}", replica.room.path("wal").display()));
         succeed(backup).await;
         replica.start_first().await;
-        self.execute("postgres", "alter system set synchronous_standby_names = '*'").await;
-        self.execute("postgres", "select pg_reload_conf()").await;
-        let is_synchronous = "select 1 from pg_stat_replication where sync_state = 'sync'";
-        crate::eventually("the replica to be synchronous", async || self.finds(is_synchronous).await).await;
         replica
+    }
+
+    /// A replica receives changes, and does not show them.
+    pub async fn pause_replay(&self) {
+        self.execute("postgres", "select pg_wal_replay_pause()").await;
+        let is_paused = "select 1 where pg_get_wal_replay_pause_state() = 'paused'";
+        crate::eventually("the replay to stand still", async || self.finds(is_paused).await).await;
+    }
+
+    /// It shows what it has received.
+    pub async fn resume_replay(&self) {
+        self.execute("postgres", "select pg_wal_replay_resume()").await;
     }
 
     /// The replica becomes a primary.

@@ -100,7 +100,10 @@ async fn show(
     caller: Caller,
     InPath(name): InPath,
 ) -> Result<Json<ContactHistory>, Problem> {
-    history(&mut *context.pool.acquire().await?, &caller, name).await
+    let mut transaction = context.pool.begin().await?;
+    let history = history(&mut transaction, &caller, name).await?;
+    transaction.commit().await?;
+    Ok(history)
 }
 
 /// What a person says of an unconfirmed contact.

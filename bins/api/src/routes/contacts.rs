@@ -4,11 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use chrono::{DateTime, Utc};
-use regua_domain::ContactStatus as Status;
+use regua_domain::{ContactStatus as Status, QueueId, TenantId};
 use regua_store::contacts::{self, Contact};
 use regua_store::queues;
 use serde::Serialize;
 use serde_json::Value;
+use sqlx::PgPool;
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa_axum::router::OpenApiRouter;
@@ -119,14 +120,39 @@ async fn list(
     let limit = parameters.limit();
     parameters.finish()?;
 
-    let mut conn = context.pool.acquire().await?;
-    let instance = queues::instance_of(&mut conn, caller.tenant_id, queue).await?;
-    instance.ok_or_else(|| Problem::of(Code::NotFound))?;
-    let found = contacts::list(&mut conn, caller.tenant_id, queue, status, after, limit + 1).await?;
+    let wanted = Wanted { tenant: caller.tenant_id, queue, status, after, limit: limit + 1 };
+    let found = match context.listings.read(|database| wanted.read(database)).await? {
+        Some(found) => Some(found),
+        // A replica may not know yet what was accepted a moment ago.
+        None => wanted.read(&context.pool).await?,
+    };
+    let found = found.ok_or_else(|| Problem::of(Code::NotFound))?;
     let (found, next_cursor) = page(found, limit, |contact| contact.position.to_string());
     Ok(Json(ContactPage { items: found.into_iter().map(ContactStatus::from).collect(), next_cursor }))
 }
 
 fn contact_status_schema() -> RefOr<Schema> {
     words(Status::ALL.iter().map(|status| status.as_str()))
+}
+
+struct Wanted {
+    tenant: TenantId,
+    queue: QueueId,
+    status: Option<Status>,
+    after: Option<i32>,
+    limit: i64,
+}
+
+impl Wanted {
+    /// None where there is no such queue.
+    async fn read(&self, database: &PgPool) -> Result<Option<Vec<Contact>>, sqlx::Error> {
+        let Self { tenant, queue, status, after, limit } = *self;
+        let mut transaction = database.begin().await?;
+        let found = match queues::instance_of(&mut transaction, tenant, queue).await? {
+            Some(_) => Some(contacts::list(&mut transaction, tenant, queue, status, after, limit).await?),
+            None => None,
+        };
+        transaction.commit().await?;
+        Ok(found)
+    }
 }

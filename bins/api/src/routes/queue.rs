@@ -123,8 +123,10 @@ async fn status(
     caller: Caller,
     InPath(queue): InPath,
 ) -> Result<Json<QueueStatus>, Problem> {
-    let mut conn = context.pool.acquire().await?;
-    shown(&mut conn, &caller, queue, context.clock.now()).await
+    let mut transaction = context.pool.begin().await?;
+    let answer = shown(&mut transaction, &caller, queue, context.clock.now()).await?;
+    transaction.commit().await?;
+    Ok(answer)
 }
 
 /// What an operator asks of a queue.

@@ -3,9 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
-use regua_domain::{MessageType, QueueStatus as Status};
-use regua_store::queues::{self, Page};
+use regua_domain::{MessageType, QueueStatus as Status, TenantId};
+use regua_store::queues::{self, Page, Queue};
 use serde::Serialize;
+use sqlx::PgPool;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -65,11 +66,17 @@ async fn list(State(context): State<Context>, caller: Caller, uri: Uri) -> Resul
     };
     parameters.finish()?;
 
-    let mut conn = context.pool.acquire().await?;
     let one_more = Page { limit: wanted.limit + 1, ..wanted };
-    let found = queues::list(&mut conn, caller.tenant_id, &one_more).await?;
+    let found = context.listings.read(|database| read(database, caller.tenant_id, &one_more)).await?;
     let now = context.clock.now();
     let items = found.into_iter().map(|queue| QueueStatus::of(queue, now)).collect();
     let (items, next_cursor) = page(items, wanted.limit, |queue: &QueueStatus| queue.queue_id.to_string());
     Ok(Json(QueuePage { items, next_cursor }))
+}
+
+async fn read(database: &PgPool, tenant: TenantId, page: &Page) -> Result<Vec<Queue>, sqlx::Error> {
+    let mut transaction = database.begin().await?;
+    let found = queues::list(&mut transaction, tenant, page).await?;
+    transaction.commit().await?;
+    Ok(found)
 }

@@ -88,19 +88,19 @@ async fn send(
     let language = caller.language;
     let mut batch = off_thread(move || Batch::parse(&body, message_type, language, now)).await??;
 
-    let mut conn = context.pool.acquire().await?;
+    let mut transaction = context.pool.begin().await?;
     if !batch.dry_run
-        && let Some(replayed) = replay(context, &mut conn, &caller, &batch).await?
+        && let Some(replayed) = replay(context, &mut transaction, &caller, &batch).await?
     {
         return Ok(replayed);
     }
-    let (plan, mut recipe) = Plan::load(&mut conn, &caller, &batch, message_type, now).await?;
+    let (plan, mut recipe) = Plan::load(&mut transaction, &caller, &batch, message_type, now).await?;
     if !batch.dry_run {
         let count = i64::try_from(batch.contacts.len()).map_err(Problem::internal)?;
-        let first = tenants::take_references(&mut conn, caller.tenant_id, count).await?;
+        let first = tenants::take_references(&mut transaction, caller.tenant_id, count).await?;
         recipe.first_reference = u64::try_from(first).map_err(Problem::internal)?;
     }
-    drop(conn);
+    transaction.commit().await?;
 
     let sent = std::mem::take(&mut batch.contacts);
     let composed = off_thread(move || compose(&recipe, sent)).await?;

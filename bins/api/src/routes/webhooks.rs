@@ -75,9 +75,10 @@ async fn evolution(State(context): State<Context>, request: Request) -> Result<J
     let event = event.ok_or_else(|| Problem::of(Code::MalformedJson))?;
     let stored = EVENTS.contains(&event.event.as_str());
     if stored {
-        let mut conn = context.pool.acquire().await?;
+        let mut transaction = context.pool.begin().await?;
         let now = context.clock.now();
-        webhook_events::insert(&mut conn, tenant, instance, &event.event, &event.data, now).await?;
+        webhook_events::insert(&mut transaction, tenant, instance, &event.event, &event.data, now).await?;
+        transaction.commit().await?;
     }
     Ok(Json(EventTaken { stored }))
 }
@@ -90,7 +91,8 @@ async fn authenticate(
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
     let sent = headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut conn = context.pool.acquire().await?;
-    let stored = instances::webhook_secret(&mut conn, tenant, instance).await?;
+    let mut transaction = context.pool.begin().await?;
+    let stored = instances::webhook_secret(&mut transaction, tenant, instance).await?;
+    transaction.commit().await?;
     if keys::has_hash(sent, stored.as_deref()) { Ok(()) } else { Err(Problem::of(Code::WebhookSecretInvalid)) }
 }

@@ -57,8 +57,13 @@ async fn look_and_tell(context: &Context, sought: &Sought) -> bool {
 
 pub(super) async fn take(context: &Context) -> Result<Vec<Sought>, sqlx::Error> {
     let (now, first) = (context.clock.now(), context.settings.looks.first());
-    within(PATIENCE, async { attempts::take_due(&mut *context.pool.acquire().await?, now, first, HOLD, AT_ONCE).await })
-        .await
+    let taking = async {
+        let mut transaction = context.pool.begin().await?;
+        let taken = attempts::take_due(&mut transaction, now, first, HOLD, AT_ONCE).await?;
+        transaction.commit().await?;
+        Ok(taken)
+    };
+    within(PATIENCE, taking).await
 }
 
 /// Looks for one attempt; whether that settled it.
@@ -73,7 +78,12 @@ async fn look(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
 /// Whether a proof was kept while the attempt was still open, which settles it.
 pub(super) async fn prove(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
     let (tenant, attempt) = (sought.tenant_id, sought.attempt_id);
-    let asking = async { evidence::proof(&mut *context.pool.acquire().await?, tenant, attempt).await };
+    let asking = async {
+        let mut transaction = context.pool.begin().await?;
+        let proof = evidence::proof(&mut transaction, tenant, attempt).await?;
+        transaction.commit().await?;
+        Ok::<_, sqlx::Error>(proof)
+    };
     let Some(proof) = within(PATIENCE, asking).await? else { return Ok(false) };
     let finding = Finding::Left { message_id: proof.message_id, at: proof.created_at };
     learn(context, sought, proof.source, finding).await
@@ -96,7 +106,12 @@ pub(super) async fn settle(context: &Context, sought: &Sought, found: Found) -> 
 
 async fn find(context: &Context, sought: &Sought) -> anyhow::Result<Found> {
     let (tenant, instance) = (sought.tenant_id, sought.instance_id);
-    let reading = async { instances::get(&mut *context.pool.acquire().await?, tenant, instance).await };
+    let reading = async {
+        let mut transaction = context.pool.begin().await?;
+        let instance = instances::get(&mut transaction, tenant, instance).await?;
+        transaction.commit().await?;
+        Ok::<_, sqlx::Error>(instance)
+    };
     let instance = within(PATIENCE, reading).await?.context("the instance is gone")?;
     let address = Token::parse(&instance.token)
         .and_then(|token| InstanceAddress::parse(&instance.base_url, &instance.name, token));
@@ -170,7 +185,12 @@ impl Context {
     /// Whether webhooks about what left through the number wait to be matched: one of them may be the proof.
     async fn settle_first(&self, sought: &Sought) -> anyhow::Result<bool> {
         let (tenant, instance) = (sought.tenant_id, sought.instance_id);
-        let asking = async { webhook_events::has_unread(&mut *self.pool.acquire().await?, tenant, instance).await };
+        let asking = async {
+            let mut transaction = self.pool.begin().await?;
+            let has_unread = webhook_events::has_unread(&mut transaction, tenant, instance).await?;
+            transaction.commit().await?;
+            Ok::<_, sqlx::Error>(has_unread)
+        };
         Ok(within(PATIENCE, asking).await?)
     }
 }
@@ -179,7 +199,11 @@ async fn look_again(context: &Context, sought: &Sought, looks: i16, at: DateTime
     // The first look's own distance is the query's: it is counted from the time that stands in the row.
     let at = if looks == 0 { at - context.settings.looks.first() } else { at };
     let (tenant, attempt) = (sought.tenant_id, sought.attempt_id);
-    let noting = async { attempts::look_again(&mut *context.pool.acquire().await?, tenant, attempt, looks, at).await };
+    let noting = async {
+        let mut transaction = context.pool.begin().await?;
+        attempts::look_again(&mut transaction, tenant, attempt, looks, at).await?;
+        transaction.commit().await
+    };
     within(PATIENCE, noting).await?;
     Ok(false)
 }

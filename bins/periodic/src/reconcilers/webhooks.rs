@@ -29,7 +29,12 @@ const WAITS: TimeDelta = TimeDelta::hours(24);
 /// Matches everything that is due.
 pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
-    let taking = async { webhook_events::take_due(&mut *context.pool.acquire().await?, now, HOLD, BOUND).await };
+    let taking = async {
+        let mut transaction = context.pool.begin().await?;
+        let events = webhook_events::take_due(&mut transaction, now, HOLD, BOUND).await?;
+        transaction.commit().await?;
+        Ok::<_, sqlx::Error>(events)
+    };
     let events = within(PATIENCE, taking).await?;
     let mut matched = 0;
     for event in events {

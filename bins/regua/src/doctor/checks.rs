@@ -48,6 +48,23 @@ pub(super) async fn server(conn: &mut PgConnection) -> Findings {
     Ok(findings)
 }
 
+/// Whether the pooler was told what a pooler in transaction mode must be told.
+pub(super) async fn pooler(conn: &mut PgConnection) -> Findings {
+    let session = server::session(conn).await?;
+    let mut wrong = Vec::new();
+    if !session.unlimited.is_empty() {
+        wrong.push(format!("{} off: set them in connect_query", session.unlimited.join(", ")));
+    }
+    if session.left_behind > 0 {
+        wrong.push("prepared statements outlive their transaction: set server_reset_query and _always".to_owned());
+    }
+    Ok(vec![if wrong.is_empty() {
+        Finding::ok("pooler", "a transaction has its session to itself, with time limits")
+    } else {
+        Finding::fail("pooler", format!("{} (docs/scale.md)", wrong.join("; ")))
+    }])
+}
+
 /// Whether the tables are those of this program.
 pub(super) async fn schema(conn: &mut PgConnection) -> Findings {
     let (pending, unknown) = database::unmigrated(conn).await?;

@@ -1,25 +1,19 @@
-//! What keeps a connection alive: opening it, noticing that it is gone, opening it again. lapin's own recovery is not
-//! used: it never mends a channel error, so a supervisor is needed anyway, and two of them in each other's way are worse
-//! than one.
+//! What keeps a connection alive: noticing that it is gone, and opening it again. lapin's own recovery is not used: it
+//! never mends a channel error and knows no other node, so a supervisor is needed anyway, and two of them in each other's
+//! way are worse than one.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lapin::uri::AMQPUri;
-use lapin::{Connection, ConnectionProperties};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::topology::{self, TopologyMismatch};
-use crate::QueueType;
+use super::server::CONNECT_TIMEOUT;
+use super::topology::TopologyMismatch;
 
-/// Two of them without a sign of life, and the peer counts as dead.
-const HEARTBEAT_SECONDS: u16 = 10;
-/// For TCP, TLS and AMQP's handshake together.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The first pause before connecting again; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause.
@@ -33,31 +27,6 @@ const GOOD_AFTER: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("RabbitMQ is away: {0}")]
 pub struct RabbitAway(pub(super) String);
-
-/// Where RabbitMQ is, and what a fleet calls its own there.
-pub(super) struct Server {
-    pub(super) url: String,
-    pub(super) connection_name: String,
-    pub(super) namespace: String,
-    pub(super) queue_type: QueueType,
-}
-
-impl Server {
-    /// A new connection on which exchanges and queues are declared.
-    pub(super) async fn open(&self, role: &str) -> Result<Connection, Down> {
-        let mut uri: AMQPUri = self.url.parse().map_err(|error| away(format!("AMQP_URL cannot be read: {error}")))?;
-        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-        let name = format!("{} ({role})", self.connection_name);
-        let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let opening = async {
-            let connection = Connection::connect_uri(uri, properties).await?;
-            topology::declare(&connection, &self.namespace, self.queue_type).await?;
-            Ok(connection)
-        };
-        let too_late = |_| away(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()));
-        timeout(CONNECT_TIMEOUT, opening).await.map_err(too_late)?
-    }
-}
 
 /// Why there is no session.
 #[derive(Clone, Debug)]

@@ -12,7 +12,8 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, interval, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::link::{Down, Link, Server, away};
+use super::link::{Down, Link, away};
+use super::server::Server;
 use super::topology;
 
 /// How long a batch may take before its connection is given up. A RabbitMQ that is out of memory or disk takes for ever.

@@ -12,7 +12,8 @@ use lapin::{Acker, Channel, Consumer};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::link::{Down, Link, Server, away};
+use super::link::{Down, Link, away};
+use super::server::Server;
 use crate::delivery::Receipt;
 use crate::{Delivery, Doorbell, DoorbellKind};
 

@@ -50,11 +50,16 @@ pub(super) async fn declare(connection: &Connection, namespace: &str, queue_type
 fn arguments(queue_type: QueueType, dead: &str) -> FieldTable {
     let mut arguments = dead_letter_arguments(queue_type);
     arguments.insert("x-dead-letter-exchange".into(), AMQPValue::LongString(dead.into()));
-    let (limit, value) = match queue_type {
-        QueueType::Classic => ("x-max-priority", MAX_PRIORITY),
-        QueueType::Quorum => ("x-delivery-limit", DELIVERY_LIMIT),
-    };
-    arguments.insert(limit.into(), value.into());
+    if queue_type == QueueType::Classic {
+        arguments.insert("x-max-priority".into(), MAX_PRIORITY.into());
+        return arguments;
+    }
+    arguments.insert("x-delivery-limit".into(), DELIVERY_LIMIT.into());
+    // What cannot be read is removed only when it stands among the dead letters. RabbitMQ insists that such a queue has
+    // no other way to lose a message.
+    for (name, value) in [("x-dead-letter-strategy", "at-least-once"), ("x-overflow", "reject-publish")] {
+        arguments.insert(name.into(), AMQPValue::LongString(value.into()));
+    }
     arguments
 }
 

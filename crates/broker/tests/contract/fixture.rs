@@ -29,16 +29,25 @@ pub(crate) struct World {
     pub(crate) tenant: TenantId,
     pub(crate) amqp_url: Option<String>,
     pub(crate) namespace: String,
+    pub(crate) queue_type: QueueType,
     pub(crate) shutdown: CancellationToken,
 }
 
 pub(crate) async fn run_embedded<F: Future<Output = ()>>(test: impl FnOnce(Arc<World>) -> F) {
-    World::run(None, test).await;
+    World::run(None, QueueType::default(), test).await;
 }
 
 pub(crate) async fn run_rabbitmq<F: Future<Output = ()>>(test: impl FnOnce(Arc<World>) -> F) {
+    run_with(QueueType::Classic, test).await;
+}
+
+pub(crate) async fn run_quorum<F: Future<Output = ()>>(test: impl FnOnce(Arc<World>) -> F) {
+    run_with(QueueType::Quorum, test).await;
+}
+
+async fn run_with<F: Future<Output = ()>>(queue_type: QueueType, test: impl FnOnce(Arc<World>) -> F) {
     match std::env::var("AMQP_URL") {
-        Ok(url) => World::run(Some(url), test).await,
+        Ok(url) => World::run(Some(url), queue_type, test).await,
         Err(_) => LEFT_OUT.call_once(|| {
             // Straight to the terminal: what a passing test prints is not shown.
             let _ = writeln!(stderr(), "RabbitMQ's tests are left out: AMQP_URL is not set");
@@ -47,7 +56,11 @@ pub(crate) async fn run_rabbitmq<F: Future<Output = ()>>(test: impl FnOnce(Arc<W
 }
 
 impl World {
-    async fn run<F: Future<Output = ()>>(amqp_url: Option<String>, test: impl FnOnce(Arc<Self>) -> F) {
+    async fn run<F: Future<Output = ()>>(
+        amqp_url: Option<String>,
+        queue_type: QueueType,
+        test: impl FnOnce(Arc<Self>) -> F,
+    ) {
         let server: PgConnectOptions = std::env::var("DATABASE_URL").expect("DATABASE_URL").parse().unwrap();
         let tenant = TenantId::new(now());
         let name = format!("broker_{}", tenant.0.simple());
@@ -55,7 +68,8 @@ impl World {
         let pool = PgPoolOptions::new().max_connections(10).connect_with(server.clone().database(&name)).await.unwrap();
         regua_store::MIGRATOR.run(&pool).await.unwrap();
         let shutdown = CancellationToken::new();
-        let world = Arc::new(Self { pool, tenant, amqp_url, namespace: name.clone(), shutdown: shutdown.clone() });
+        let (namespace, stop) = (name.clone(), shutdown.clone());
+        let world = Arc::new(Self { pool, tenant, amqp_url, namespace, queue_type, shutdown: stop });
 
         let outcome = AssertUnwindSafe(test(world.clone())).catch_unwind().await;
 
@@ -69,9 +83,9 @@ impl World {
 
     pub(crate) fn settings(&self) -> BrokerSettings {
         BrokerSettings {
-            amqp_url: self.amqp_url.clone(),
+            amqp_urls: self.amqp_url.as_deref().map(|url| url.parse().unwrap()),
             namespace: self.namespace.clone(),
-            queue_type: QueueType::Classic,
+            queue_type: self.queue_type,
             prefetch: 10,
             connection_name: "contract".to_owned(),
         }
@@ -117,7 +131,7 @@ impl World {
         connection.create_channel().await.unwrap()
     }
 
-    async fn remove_queues(&self) {
+    pub(crate) async fn remove_queues(&self) {
         if self.amqp_url.is_none() {
             return;
         }

@@ -1,4 +1,5 @@
-//! What every broker promises, as one suite that runs against both, and what RabbitMQ promises besides.
+//! What every broker promises, as one suite that runs against all (RabbitMQ with both types of queues), and what RabbitMQ
+//! promises besides.
 //!
 //! `DATABASE_URL` names the server on which each test makes a database of its own. Without `AMQP_URL` RabbitMQ's tests
 //! are left out, and say so. `scripts/with-services cargo test -p regua-broker` provides both.
@@ -23,6 +24,13 @@ macro_rules! contract {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $test() {
                 crate::fixture::run_rabbitmq(crate::suite::$test).await;
+            })+
+        }
+
+        mod quorum {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                crate::fixture::run_quorum(crate::suite::$test).await;
             })+
         }
     };

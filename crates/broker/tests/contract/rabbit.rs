@@ -149,25 +149,57 @@ async fn among_many_those_that_no_queue_took_are_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn quorum_queues_carry_doorbells_as_well() {
+async fn queues_of_the_other_type_are_reported_with_the_remedy_until_they_are_deleted() {
     run_rabbitmq(async |world: Arc<World>| {
-        let settings = BrokerSettings { queue_type: QueueType::Quorum, ..world.settings() };
-        let broker = connect(&settings, world.pool.clone());
-        let mut deliveries = broker.consume(world.shutdown.clone()).await;
-        let doorbell = world.doorbell(DoorbellKind::CheckStale);
-        world.ring(&[doorbell]).await;
-        broker.relay().await.unwrap();
+        let types = [QueueType::Classic, QueueType::Quorum];
+        for (there, wanted) in [(types[0], types[1]), (types[1], types[0])] {
+            let of = |queue_type| BrokerSettings { queue_type, ..world.settings() };
+            connect(&of(there), world.pool.clone()).ping().await.unwrap();
 
-        hear(&mut deliveries).await.retry().await;
+            let error = connect(&of(wanted), world.pool.clone()).ping().await.unwrap_err();
 
-        hear_and_ack(&mut deliveries, doorbell).await;
-        assert_eq!(world.waiting().await, 0);
+            let mismatch = error.downcast_ref::<TopologyMismatch>().unwrap_or_else(|| panic!("{error:#}"));
+            assert_eq!(mismatch.name, format!("{}.dead", world.namespace), "the first that is declared");
+            assert!(mismatch.difference.contains("x-queue-type"), "{mismatch}");
+            assert!(mismatch.to_string().contains("AMQP_QUEUE_TYPE"), "{mismatch}");
+            world.remove_queues().await;
+            connect(&of(wanted), world.pool.clone()).ping().await.unwrap();
+            world.remove_queues().await;
+        }
+        connect(&world.settings(), world.pool.clone()).ping().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_node_is_gone_goes_to_another() {
+    run_rabbitmq(async |world: Arc<World>| {
+        for mishap in [Line::Cut, Line::Frozen] {
+            let first = Proxy::new(world.amqp_url.as_deref().unwrap(), Line::Open).await;
+            let second = Proxy::new(world.amqp_url.as_deref().unwrap(), Line::Cut).await;
+            let amqp_urls = Some(format!("{},{}", first.url(), second.url()).parse().unwrap());
+            let broker = connect(&BrokerSettings { amqp_urls, ..world.settings() }, world.pool.clone());
+            let stop = world.shutdown.child_token();
+            let mut deliveries = broker.consume(stop.clone()).await;
+            let doorbells = [DoorbellKind::Overdue, DoorbellKind::Upcoming].map(|kind| world.doorbell(kind));
+            world.ring(&doorbells[..1]).await;
+            broker.relay().await.unwrap();
+            hear_and_ack(&mut deliveries, doorbells[0]).await;
+
+            second.set(Line::Open);
+            first.set(mishap);
+            world.ring(&doorbells[1..]).await;
+            eventually("the outbox is published", async || broker.relay().await.is_ok() && world.waiting().await == 0)
+                .await;
+            hear_and_ack(&mut deliveries, doorbells[1]).await;
+            stop.cancel();
+        }
     })
     .await;
 }
 
 async fn behind_a_proxy(world: &World, line: Line) -> (Proxy, Arc<dyn Broker>) {
     let proxy = Proxy::new(world.amqp_url.as_deref().unwrap(), line).await;
-    let settings = BrokerSettings { amqp_url: Some(proxy.url()), ..world.settings() };
+    let settings = BrokerSettings { amqp_urls: Some(proxy.url().parse().unwrap()), ..world.settings() };
     (proxy, connect(&settings, world.pool.clone()))
 }

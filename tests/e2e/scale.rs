@@ -1,0 +1,5 @@
+//! More than one machine of each: a RabbitMQ cluster, a pooler before PostgreSQL, and a replica for listings.
+
+mod cluster;
+mod pooler;
+mod replica;

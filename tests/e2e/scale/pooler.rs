@@ -1,0 +1,60 @@
+//! pgbouncer in transaction mode between all programs and PostgreSQL.
+
+use std::time::Duration;
+
+use regua_store::PoolMode;
+use regua_tests::{Fleet, FleetOptions, PgBouncer, Postgres, Process, TenantOptions, batch, eventually};
+use serde_json::json;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_regua-test-process");
+
+/// Fewer servers than the programs have connections. Each statement outside of a transaction would fail, because what it
+/// prepared is gone when it is executed.
+const SERVERS: u16 = 8;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_goes_through_pgbouncer_with_a_pause_and_a_killed_worker() {
+    if std::env::var("AMQP_URL").is_err() {
+        println!("AMQP_URL is not set: left out, because the embedded broker needs a session of its own");
+        return;
+    }
+    let Some(postgres) = Postgres::try_start().await else { return };
+    let pgbouncer = PgBouncer::before(&postgres, SERVERS).await;
+    let options = FleetOptions {
+        workers: 0,
+        lease: Duration::from_secs(2),
+        looks: "1,2".parse().unwrap(),
+        // A process of its own has the machine's clock.
+        now: regua_boot::Clock::system().now(),
+        database: Some(postgres.url()),
+        proxied_database: Some(pgbouncer.url()),
+        pool_mode: PoolMode::Transaction,
+        ..FleetOptions::default()
+    };
+    let (mut fleet, _, erp) = Fleet::with(options, TenantOptions { rate: 3000, ..TenantOptions::default() }).await;
+    let through = [("DATABASE_URL", &*pgbouncer.url()), ("DATABASE_POOL_MODE", "transaction")];
+    let worker = Process::of(&fleet, BINARY, "worker", &through);
+    let queue = erp.accepted("notification", &batch("lote-a", 300)).await;
+    erp.until_that(&queue, "under way", |queue| queue["sent"].as_i64() > Some(50)).await;
+
+    assert_eq!(erp.control(&queue, "pause").await.body["status"], "paused");
+    erp.until_that(&queue, "still", |queue| queue["sending"] == 0).await;
+    assert_eq!(erp.control(&queue, "resume").await.body["status"], "pending");
+    erp.until_that(&queue, "under way again", |queue| queue["sent"].as_i64() > Some(100)).await;
+    worker.kill();
+    assert!(erp.status(&queue).await["pending"].as_i64() > Some(0), "it was killed in the middle");
+
+    fleet.start_worker();
+    fleet.start_worker();
+    let servers = "select count(*) from pg_stat_activity where application_name in ('regua-fleet', 'regua-worker')";
+    assert!(fleet.count(servers).await <= i64::from(SERVERS), "all of them share the pooler's connections");
+    erp.until(&queue, "completed").await;
+    // What the dead worker had on its way is looked for, and sent once more if it never left.
+    eventually("everything to be sent", async || {
+        fleet.hands.set(fleet.clock.now() + Duration::from_secs(1));
+        erp.status(&queue).await["sent"] == json!(300)
+    })
+    .await;
+    fleet.assert_each_left_once(300);
+    fleet.end().await;
+}

@@ -1,0 +1,115 @@
+//! The tables can be sharded by tenant: every statement that touches a tenant's table is bound to tenants by a parameter,
+//! or stands here with its reason. Read from `.sqlx`, where the compiler keeps every statement of the tree.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// A piece of a statement that is bound to no tenant, and why it may be so.
+const UNBOUND: [(&str, &str); 22] = [
+    // Periodic looks at all tenants, because nobody tells it whose hour has come. What it finds it touches by tenant_id.
+    ("from queues where status = 'scheduled'", "scheduled_batches: one scan by a partial index, bounded"),
+    ("from queues where status = 'paused_hours'", "resume_at_hour: the same"),
+    ("where leased_by is not null and lease_expires_at < now() and", "stale_leases: the same"),
+    ("with waiting as materialized ( select distinct on", "unattended_lanes: the same"),
+    ("from instances where next_check_at <= $1", "instance_recovery: the same"),
+    ("with stuck as materialized", "instance_recovery: queues whose number is open again"),
+    ("with finished as materialized", "completion: the same"),
+    ("from attempts where next_look_at <= $1", "unconfirmed: attempts that are to be looked for"),
+    ("from webhook_events where next_match_at <= $1", "webhooks: events that are to be matched"),
+    // Workers share the lanes of all tenants. What one takes it touches by tenant_id.
+    ("from workers w where w.expires_at >= now()", "sharing: how many lanes each worker holds"),
+    ("with offered as materialized ( select tenant_id, instance_id from lanes", "sharing: lanes that were let go"),
+    ("from lanes where offered_at is not null", "sharing: how many lanes were let go"),
+    // Every process rings and hears for all tenants.
+    ("from outbox where routing_key = any($1)", "the relay takes what waits, most urgent first"),
+    ("select count(*) as \"count!\" from outbox", "a gauge of periodic, and regua doctor"),
+    ("select tenant_id, status, count(*) as \"count!\" from queues", "a gauge of periodic"),
+    // What comes in says who it is, and not whose.
+    ("from api_keys k join tenants t using (tenant_id) where k.lookup_prefix", "an API key names its tenant"),
+    ("from tenants where slug = $1", "an operator names the tenant"),
+    // regua doctor looks at everything.
+    ("from outbox", "regua doctor: the age of the oldest doorbell"),
+    ("from dead_letters", "regua doctor: how many there are"),
+    (
+        "from lanes where leased_by is not null and lease_expires_at < now() - $1",
+        "regua doctor: lanes nobody took over",
+    ),
+    ("from instances i join tenants t using (tenant_id) where i.state not in", "regua doctor: numbers that are down"),
+    ("from queues q left join (select tenant_id, queue_id, count(*) as total", "regua doctor: counts that are wrong"),
+];
+
+/// Tables of the platform, which say nothing of any tenant. On a sharded PostgreSQL they are reference tables.
+const OF_NO_TENANT: &[&str] = &["workers"];
+
+/// How a statement is bound: to one tenant, or to several that the caller names.
+const BINDINGS: [&str; 3] = ["tenant_id = $", "tenant_id = any($", "unnest($1::uuid[]"];
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Every table of the migrations that is the tenants'.
+fn tables() -> BTreeSet<String> {
+    let folder = std::fs::read_dir(root().join("migrations")).unwrap();
+    let text: String = folder.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let names = text.split("create table ").skip(1);
+    let names = names.map(|rest| rest.split([' ', '(', '\n']).next().unwrap().to_owned());
+    names.filter(|name| !OF_NO_TENANT.contains(&name.as_str())).collect()
+}
+
+/// Every statement, with single spaces.
+fn statements() -> Vec<String> {
+    let folder = std::fs::read_dir(root().join(".sqlx")).unwrap();
+    let read = |file: std::io::Result<std::fs::DirEntry>| {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let described: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let statement = described["query"].as_str().unwrap().to_owned();
+        statement.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    folder.map(read).collect()
+}
+
+fn touches(statement: &str, tables: &BTreeSet<String>) -> bool {
+    let words: Vec<_> = statement.split([' ', '(', ')', ',']).collect();
+    words
+        .windows(2)
+        .any(|pair| ["from", "join", "into", "update", "using"].contains(&pair[0]) && tables.contains(pair[1]))
+}
+
+/// A row that is written says whose it is in its first column.
+fn is_bound(statement: &str) -> bool {
+    let writes = statement.strip_prefix("insert into ").and_then(|rest| rest.split_once(" (tenant_id"));
+    writes.is_some_and(|(table, _)| !table.contains(' ')) || BINDINGS.iter().any(|binding| statement.contains(binding))
+}
+
+#[test]
+fn every_statement_is_bound_to_its_tenants_or_says_why_not() {
+    let (tables, statements) = (tables(), statements());
+    assert!(tables.len() > 15 && statements.len() > 100, "{tables:?}, {} statements", statements.len());
+    let mut used = BTreeSet::new();
+    for statement in statements.iter().filter(|statement| touches(statement, &tables) && !is_bound(statement)) {
+        let allowed = UNBOUND.iter().position(|(piece, _)| statement.contains(piece));
+        let allowed =
+            allowed.unwrap_or_else(|| panic!("this is bound to no tenant, and nobody says why:\n{statement}"));
+        used.insert(allowed);
+    }
+    for (index, (piece, _)) in UNBOUND.iter().enumerate() {
+        assert!(used.contains(&index), "no statement has {piece:?} any more: take it off the list");
+    }
+}
+
+#[test]
+fn every_primary_key_begins_with_the_tenant() {
+    let folder = std::fs::read_dir(root().join("migrations")).unwrap();
+    let text: String = folder.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    for table in text.split("create table ").skip(1) {
+        let name = table.split([' ', '(']).next().unwrap();
+        let body = table.split("\n)").next().unwrap();
+        let keeps = body.lines().any(|line| {
+            let line = line.trim();
+            line.starts_with("primary key (tenant_id")
+                || (line.starts_with("tenant_id ") && line.contains("primary key"))
+        });
+        assert!(keeps || OF_NO_TENANT.contains(&name), "the primary key of {name} does not begin with tenant_id");
+    }
+}
