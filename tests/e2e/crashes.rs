@@ -84,7 +84,7 @@ a_worker_dies! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_whose_commit_is_not_answered_is_given_back_by_the_worker_itself() {
+async fn a_claim_whose_commit_is_not_answered_loses_nothing() {
     let (fleet, _, erp) = fleet().await;
     let worker = doomed(&fleet, "worker", ("REGUA_FAIL_AT", "claim::committed=1*return"), &[]);
     let queue = erp.accepted("overdue", &batch("lote-a", CONTACTS)).await;

@@ -11,10 +11,10 @@ select '00000000-0000-0000-0000-000000000001', ('00000000-0000-0000-0001-' || lp
        'overdue', '00000000-0000-0000-0000-000000000004', '00000000-0000-0000-0000-000000000003',
        '00000000-0000-0000-0000-000000000002', sha256('b'), now()
 from generate_series(1, 10) n;
-insert into queues (tenant_id, queue_id, campaign_id, instance_id, type, priority, status, created_at, total, pending)
-select tenant_id, campaign_id, campaign_id, instance_id, type, 10, 'running', now(), 5000, 5000 from campaigns;
-insert into contacts (tenant_id, contact_id, queue_id, position, name, phone, variation, reference, text, status, claimable, due_at, created_at, updated_at)
+insert into queues (tenant_id, queue_id, campaign_id, instance_id, type, priority, status, created_at, total, pending, next_position)
+select tenant_id, campaign_id, campaign_id, instance_id, type, 10, 'running', now(), 5000, 5000, 4500 from campaigns;
+insert into contacts (tenant_id, contact_id, queue_id, position, name, phone, variation, reference, text, status, requeued, due_at, created_at, updated_at)
 select q.tenant_id, ('00000000-0000-0000-' || right(q.queue_id::text, 4) || '-' || lpad(n::text, 12, '0'))::uuid, q.queue_id, n,
        'Maria', '+5511988887777', 1, right(q.queue_id::text, 4) || n, repeat('x', 200),
-       case when n < 4500 then 'sent' else 'pending' end, n >= 4500, now() - interval '1 hour', now(), now()
+       case when n < 4500 and n % 100 > 0 then 'sent' else 'pending' end, n < 4500 and n % 100 = 0, now() - interval '1 hour', now(), now()
 from queues q cross join generate_series(1, 5000) n;

@@ -195,7 +195,8 @@ async fn hours_that_never_open_are_looked_at_again_the_next_day() {
     let (fleet, tenant, erp) =
         Fleet::with_tenant(TenantOptions { keeps_hours: true, ..TenantOptions::default() }).await;
     let mut conn = fleet.database.pool.acquire().await.unwrap();
-    let hours = business_hours::all(&mut conn, tenant.id).await.unwrap();
+    let hours = business_hours::all(&mut conn, &[tenant.id]).await.unwrap();
+    let hours: Vec<_> = hours.into_iter().map(|(_, open)| open).collect();
     business_hours::replace(&mut conn, tenant.id, &[]).await.unwrap();
     let queue = erp.accepted("overdue", &batch("lote-a", 2)).await;
     let held = erp.until(&queue, "paused_hours").await;

@@ -7,6 +7,7 @@ mod compose;
 pub mod config;
 mod error;
 mod form;
+mod intake;
 pub mod keys;
 mod listings;
 mod openapi;
@@ -36,6 +37,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::config::Config;
 use crate::listings::Listings;
 
+pub use crate::intake::Intake;
 pub use crate::listings::ReplicaSettings;
 
 /// What the API works with.
@@ -94,6 +96,13 @@ pub(crate) struct Context {
     pub(crate) settings: Arc<ApiSettings>,
     /// Wakes the relay after a commit that rang.
     pub(crate) rang: Arc<Notify>,
+}
+
+impl Context {
+    fn of(api: Api, listings: Listings, rang: Arc<Notify>) -> Self {
+        let Api { pool, clock, metrics, settings, .. } = api;
+        Self { pool, listings, clock, metrics, settings: Arc::new(settings), rang }
+    }
 }
 
 /// The whole process: opens what the configuration names, and serves until a signal.

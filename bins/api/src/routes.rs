@@ -4,7 +4,7 @@ mod contact;
 mod contacts;
 mod queue;
 mod queues;
-mod send;
+pub(crate) mod send;
 mod webhooks;
 
 use std::num::ParseIntError;

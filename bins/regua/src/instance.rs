@@ -58,7 +58,7 @@ pub(crate) struct Add {
     #[arg(long, env = "EVOLUTION_API_KEY", hide_env_values = true)]
     token: String,
     /// Messages a minute; absent: the tenant's
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=60_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=6_000_000))]
     rate: Option<i32>,
     /// Messages a day; absent: the tenant's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
@@ -132,7 +132,7 @@ impl Of {
         let pool = database::open(&self.database)?;
         let mut transaction = pool.begin().await?;
         let tenant = database::tenant(&mut transaction, &self.tenant).await?;
-        let all = instances::list(&mut transaction, tenant, None).await?;
+        let all = instances::list(&mut transaction, tenant).await?;
         let defaults = defaults(&mut transaction, tenant).await?;
         transaction.commit().await?;
         let default_for = |id: InstanceId| -> Vec<_> {
@@ -177,7 +177,7 @@ impl Webhook {
         let pool = database::open(&self.of.database)?;
         let mut transaction = pool.begin().await?;
         let tenant = database::tenant(&mut transaction, &self.of.tenant).await?;
-        let all = instances::list(&mut transaction, tenant, None).await?;
+        let all = instances::list(&mut transaction, tenant).await?;
         let one = all.into_iter().find(|one| one.name == self.name);
         let one = one.with_context(|| format!("the tenant has no instance {:?}", self.name))?;
         let address = address(&one.base_url, &one.name, &one.token)?;
@@ -206,7 +206,7 @@ impl Check {
         let pool = database::open(&self.of.database)?;
         let mut transaction = pool.begin().await?;
         let tenant = database::tenant(&mut transaction, &self.of.tenant).await?;
-        let all = instances::list(&mut transaction, tenant, None).await?;
+        let all = instances::list(&mut transaction, tenant).await?;
         transaction.commit().await?;
         let chosen: Vec<_> = all.iter().filter(|one| self.name.as_ref().is_none_or(|name| *name == one.name)).collect();
         if chosen.is_empty() {

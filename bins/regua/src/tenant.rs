@@ -34,7 +34,7 @@ pub(crate) struct Create {
     #[arg(long, value_name = "TZ", default_value = "America/Sao_Paulo")]
     time_zone: Tz,
     /// Messages a minute of every number that has no rate of its own
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(i32).range(1..=60_000))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(i32).range(1..=6_000_000))]
     rate: i32,
     /// Send at every hour of every day
     #[arg(long)]

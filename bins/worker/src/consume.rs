@@ -75,7 +75,7 @@ async fn has_recovered(pool: &PgPool, lanes: &Lanes, key: Key) -> anyhow::Result
         Ok::<_, sqlx::Error>(instance)
     };
     let Some(instance) = within(PATIENCE, reading).await? else { return Ok(false) };
-    let health = health::ask(&context.gateway, &instance).await;
+    let health = context.checks.ask(&context.gateway, &instance).await;
     within(PATIENCE, note(pool, context, key, health)).await
 }
 

@@ -1,8 +1,12 @@
 //! Whether a number can send, as its gateway says, and what is written down when that changes.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use anyhow::Context;
 use regua_evolution::{ConnectionState, EvolutionClient, InstanceAddress, Token};
 use regua_store::instances::{self, Instance};
+use tokio::sync::Semaphore;
 
 /// What the gateway says of a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +17,32 @@ pub(crate) enum Health {
     Down { state: &'static str, reason: String },
 }
 
-/// Asks the gateway, once. A number whose address or token cannot be used is as good as unreachable.
-pub(crate) async fn ask(gateway: &EvolutionClient, instance: &Instance) -> Health {
+/// Questions that one gateway is asked at the same time: thousands of its numbers may begin in the same moment, and each
+/// question would open a connection.
+const AT_ONCE: usize = 32;
+
+/// Asks gateways about their numbers.
+#[derive(Default)]
+pub(crate) struct Checks {
+    /// By address, so that a gateway that does not answer keeps nobody else's numbers waiting.
+    places: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+impl Checks {
+    /// Asks the gateway, once. A number whose address or token cannot be used is as good as unreachable.
+    pub(crate) async fn ask(&self, gateway: &EvolutionClient, instance: &Instance) -> Health {
+        let places = self.places_of(&instance.base_url);
+        let _place = places.acquire().await;
+        ask(gateway, instance).await
+    }
+
+    fn places_of(&self, base_url: &str) -> Arc<Semaphore> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(places.entry(base_url.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
+    }
+}
+
+async fn ask(gateway: &EvolutionClient, instance: &Instance) -> Health {
     let down = |state, reason: &str| Health::Down { state, reason: reason.to_owned() };
     let address = match address(instance) {
         Ok(address) => address,

@@ -2,19 +2,19 @@
 //! whether the number is connected, has the attempt written down, sends once, and has the outcome written down.
 
 mod claim;
-mod marking;
+mod flight;
+mod launch;
 pub mod protocol;
 mod release;
-mod sending;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use regua_boot::{Clock, Metrics};
-use regua_domain::{InstanceId, MessageType, QueueId, TenantId};
-use regua_evolution::{EvolutionClient, InstanceAddress};
+use regua_domain::{ContactId, InstanceId, MessageType, QueueId, TenantId};
+use regua_evolution::EvolutionClient;
 use regua_store::contacts::Claimed;
 use regua_store::lanes::Lease;
 use regua_store::{PATIENCE, instances, within};
@@ -23,13 +23,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::flight::Landed;
 use self::release::LetGo;
-use self::sending::Landed;
 use crate::WorkerSettings;
-use crate::health::{self, Health};
+use crate::clerk::Clerk;
+use crate::health::{Checks, Health};
 use crate::lanes::Hold;
 use crate::ledger::Ledger;
-use crate::rules::{self, LaneRules};
+use crate::rules::{LaneRules, Rulebook};
 
 /// A retry that is due within this time is waited for by the worker itself; a later one is periodic's.
 pub(crate) const NEAR: TimeDelta = TimeDelta::seconds(60);
@@ -43,7 +44,10 @@ pub(crate) struct Context {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) gateway: EvolutionClient,
+    pub(crate) checks: Checks,
     pub(crate) ledger: Ledger,
+    pub(crate) rulebook: Rulebook,
+    pub(crate) clerk: Clerk,
     pub(crate) settings: WorkerSettings,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -83,6 +87,8 @@ pub(crate) struct Lane {
     hand: VecDeque<Claimed>,
     types: HashMap<QueueId, MessageType>,
     on_their_way: JoinSet<Landed>,
+    /// The contacts of those.
+    launched: HashSet<ContactId>,
     turn: u64,
     /// The database failed in the middle of something: what is claimed or open under our epoch may be more than we know.
     stumbled: bool,
@@ -101,6 +107,7 @@ impl Lane {
             hand: VecDeque::new(),
             types: HashMap::new(),
             on_their_way: JoinSet::new(),
+            launched: HashSet::new(),
             turn: 0,
             stumbled: false,
         }
@@ -115,14 +122,15 @@ impl Lane {
                 Err(error) => {
                     self.stumbled = true;
                     tracing::warn!(error = format!("{error:#}"), "a lane stumbled");
-                    if !self.pause_after_error().await {
+                    if !Box::pin(self.pause_after_error()).await {
                         return None;
                     }
                     continue;
                 }
             };
             self.land_all().await;
-            match within(PATIENCE, self.let_go(stop)).await {
+            // What happens rarely is kept out of the task, or each of thousands of lanes would hold the room for it.
+            match Box::pin(within(PATIENCE, self.let_go(stop))).await {
                 Ok(LetGo::Gone { next_due_at }) => return next_due_at,
                 Ok(LetGo::Rung) => {}
                 Err(error) => {
@@ -155,12 +163,16 @@ impl Lane {
                 return Ok(stop);
             }
             if self.hand.is_empty()
-                && let Some(stop) = within(PATIENCE, self.claim(&rules)).await?
+                && let Some(stop) = self.claim(&rules).await?
             {
-                return Ok(stop);
+                if self.on_their_way.is_empty() {
+                    return Ok(stop);
+                }
+                // One that is on its way may come again soon.
+                self.land_all().await;
             }
-            while let Some(contact) = self.hand.pop_front() {
-                if let Some(stop) = self.send(contact).await? {
+            while !self.hand.is_empty() {
+                if let Some(stop) = self.launch().await? {
                     return Ok(stop);
                 }
             }
@@ -183,24 +195,21 @@ impl Lane {
         {
             return Ok(Arc::clone(rules));
         }
-        let (pool, key) = (&self.context.pool, self.key);
-        let reading = async {
-            let mut transaction = pool.begin().await?;
-            let rules = rules::load(&mut transaction, key.tenant, key.instance).await?;
-            transaction.commit().await?;
-            anyhow::Ok(rules)
-        };
-        let rules = Arc::new(within(PATIENCE, reading).await?);
+        let rules = self.context.rulebook.look_up(self.key).await?;
         self.rules = Some((Instant::now(), Arc::clone(&rules)));
         Ok(rules)
     }
 
-    /// Asks the gateway whether the number is connected, unless it said so a few seconds ago.
+    /// Asks the gateway whether the number is connected, unless it said so a few seconds ago or has sent a message since.
     async fn check_health(&mut self, rules: &LaneRules) -> anyhow::Result<Option<Stop>> {
         if self.seen_open.is_some_and(|seen| seen.elapsed() < self.context.settings.health_ttl) {
             return Ok(None);
         }
-        match health::ask(&self.context.gateway, &rules.instance).await {
+        Box::pin(self.ask_health(rules)).await
+    }
+
+    async fn ask_health(&mut self, rules: &LaneRules) -> anyhow::Result<Option<Stop>> {
+        match self.context.checks.ask(&self.context.gateway, &rules.instance).await {
             Health::Open => {
                 if rules.instance.state != "open" {
                     let (pool, key, now) = (&self.context.pool, self.key, self.context.clock.now());
@@ -217,48 +226,6 @@ impl Lane {
                 Ok(None)
             }
             Health::Down { state, reason } => Ok(Some(Stop::Down { state, reason })),
-        }
-    }
-
-    async fn wait_for_slot(&mut self) {
-        if let Some(at) = self.next_send_at {
-            tokio::select! {
-                () = self.context.clock.sleep_until(at) => {}
-                () = self.hold.leaving.cancelled() => {}
-                () = self.context.shutdown.cancelled() => {}
-            }
-        }
-    }
-
-    /// The last look before a mark: the process goes on, the lane is ours, a place is free, and the number is connected.
-    async fn ready(&mut self) -> anyhow::Result<Result<(Arc<LaneRules>, InstanceAddress), Stop>> {
-        let rules = self.rules().await?;
-        while self.on_their_way.len() >= rules.concurrency {
-            self.land_one().await;
-        }
-        if let Some(stop) = self.must_stop() {
-            return Ok(Err(stop));
-        }
-        if let Some(stop) = self.check_health(&rules).await? {
-            return Ok(Err(stop));
-        }
-        let address = health::address(&rules.instance)?;
-        Ok(Ok((rules, address)))
-    }
-
-    async fn land_one(&mut self) {
-        let Some(landed) = self.on_their_way.join_next().await else { return };
-        match landed {
-            Ok(Landed { looks_down: true, is_written: true }) => self.seen_open = None,
-            Ok(Landed { is_written: true, .. }) => {}
-            // Its attempt is open, and nobody else will close it before the lane is let go.
-            Ok(_) | Err(_) => self.stumbled = true,
-        }
-    }
-
-    async fn land_all(&mut self) {
-        while !self.on_their_way.is_empty() {
-            self.land_one().await;
         }
     }
 }

@@ -2,6 +2,7 @@
 //! and finishes, `ledger` commits the marks and outcomes of all lanes together, and `sharing` divides the lanes among the
 //! workers.
 
+mod clerk;
 pub mod config;
 mod consume;
 mod health;
@@ -27,9 +28,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clerk::Clerk;
 use crate::config::Config;
+use crate::health::Checks;
 use crate::lanes::Lanes;
 use crate::ledger::Ledger;
+use crate::rules::Rulebook;
 
 /// What a worker works with.
 pub struct Worker {
@@ -106,14 +110,18 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
 pub async fn run(worker: Worker, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Worker { pool, broker, clock, metrics, gateway, settings } = worker;
     let tasks = TaskTracker::new();
-    let (ledger, ledger_task) = Ledger::start(pool.clone(), clock.clone(), settings.name.clone());
+    let (ledger, mut writers) = Ledger::start(&pool, &clock, &settings.name);
     let grace = settings.shutdown_grace;
+    let clerk = Clerk::start(&pool, &clock);
     let lanes = Lanes::new(lane::Context {
         pool: pool.clone(),
         clock,
         metrics,
         gateway,
+        checks: Checks::default(),
         ledger,
+        rulebook: Rulebook::open(pool.clone()),
+        clerk,
         settings: settings.clone(),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
@@ -131,11 +139,14 @@ pub async fn run(worker: Worker, shutdown: CancellationToken) -> anyhow::Result<
     heartbeat.abort();
     drop(lanes);
     // The ledger ends when the last lane has let go of it, with everything it was told written down.
-    match tokio::time::timeout(Duration::from_secs(5), ledger_task).await {
-        Ok(ended) => ended.context("the ledger failed"),
-        Err(_) => {
-            tracing::warn!("outcomes were left unwritten; their lanes will be taken over");
-            Ok(())
+    let ending = async {
+        while let Some(ended) = writers.join_next().await {
+            ended.context("the ledger failed")?;
         }
-    }
+        Ok(())
+    };
+    tokio::time::timeout(Duration::from_secs(5), ending).await.unwrap_or_else(|_| {
+        tracing::warn!("outcomes were left unwritten; their lanes will be taken over");
+        Ok(())
+    })
 }

@@ -1,39 +1,111 @@
-//! A tenant's rules as the domain reads them, put together from its rows.
+//! Tenants' rules as the domain reads them, put together from their rows: of all lanes that ask at the same time at once.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
-use anyhow::Context;
-use regua_domain::{InstanceId, Pacing, RetrySchedule, TenantId, TenantRules};
+use anyhow::{Context, anyhow};
+use regua_domain::{Pacing, RetrySchedule, TenantId, TenantRules};
+use regua_evolution::InstanceAddress;
 use regua_store::instances::Instance;
-use regua_store::{calendars, instances, tenant_configs};
-use sqlx::PgConnection;
+use regua_store::{PATIENCE, calendars, instances, tenant_configs, within};
+use sqlx::PgPool;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::health;
+use crate::lane::Key;
+
+/// Most lanes whose rules are read at once.
+const GROUP: usize = 1000;
 
 /// All that a lane must know of its tenant and its number.
 #[derive(Clone, Debug)]
 pub(crate) struct LaneRules {
-    pub(crate) tenant: TenantRules,
+    pub(crate) tenant: Arc<TenantRules>,
     pub(crate) instance: Instance,
+    /// Where it is reached; none where what is stored cannot be used.
+    pub(crate) address: Option<InstanceAddress>,
     pub(crate) pacing: Pacing,
     pub(crate) retry: RetrySchedule,
     pub(crate) daily_cap: Option<u32>,
     pub(crate) concurrency: usize,
 }
 
-/// Reads the rules of a lane.
-pub(crate) async fn load(conn: &mut PgConnection, tenant: TenantId, instance: InstanceId) -> anyhow::Result<LaneRules> {
-    let config = tenant_configs::get(conn, tenant).await?.context("the tenant has no configuration")?;
-    let calendar = calendars::of(conn, tenant, &config).await?;
-    let instance = instances::get(conn, tenant, instance).await?.context("the instance is gone")?;
-    let max_attempts = u16::try_from(config.max_attempts)?;
-    Ok(LaneRules {
-        tenant: TenantRules { calendar, max_attempts, active: config.active },
+type Answer = anyhow::Result<Arc<LaneRules>>;
+
+/// The way to the task that reads rules: while it reads some, others' questions gather, so that ten thousand lanes cost
+/// hardly more than one.
+#[derive(Clone)]
+pub(crate) struct Rulebook {
+    questions: mpsc::Sender<(Key, oneshot::Sender<Answer>)>,
+}
+
+impl Rulebook {
+    /// Starts the task, which ends with the last `Rulebook`.
+    pub(crate) fn open(pool: PgPool) -> Self {
+        let (questions, mut asked) = mpsc::channel::<(Key, oneshot::Sender<Answer>)>(GROUP);
+        tokio::spawn(async move {
+            let mut group = Vec::with_capacity(GROUP);
+            while asked.recv_many(&mut group, GROUP).await > 0 {
+                let keys: Vec<_> = group.iter().map(|(key, _)| *key).collect();
+                let read = within(PATIENCE, read(&pool, &keys)).await;
+                for (key, answer) in group.drain(..) {
+                    let rules = match &read {
+                        Ok(rules) => rules.get(&key).cloned().context("the instance is gone"),
+                        Err(error) => Err(anyhow!("{error:#}")),
+                    };
+                    let _gone = answer.send(rules);
+                }
+            }
+        });
+        Self { questions }
+    }
+
+    /// The rules of a lane as they stand now.
+    pub(crate) async fn look_up(&self, key: Key) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        self.questions.send((key, answer)).await.map_err(|_| anyhow!("nobody reads rules any more"))?;
+        answered.await.context("nobody reads rules any more")?
+    }
+}
+
+async fn read(pool: &PgPool, lanes: &[Key]) -> anyhow::Result<HashMap<Key, Arc<LaneRules>>> {
+    let mut transaction = pool.begin().await?;
+    let conn = &mut *transaction;
+    let ids: Vec<_> = lanes.iter().map(|lane| (lane.tenant, lane.instance)).collect();
+    let mut tenants: Vec<_> = lanes.iter().map(|lane| lane.tenant).collect();
+    tenants.sort_unstable();
+    tenants.dedup();
+    let configs = tenant_configs::get_all(conn, &tenants).await?;
+    let mut calendars = calendars::of_all(conn, configs.iter().map(|(tenant, config)| (*tenant, config))).await?;
+    let instances = instances::get_all(conn, &ids).await?;
+    transaction.commit().await?;
+    let mut tenants = HashMap::new();
+    for (tenant, config) in configs {
+        let max_attempts = u16::try_from(config.max_attempts)?;
+        let calendar = calendars.remove(&tenant).context("a tenant without a calendar")?;
+        tenants.insert(tenant, Arc::new(TenantRules { calendar, max_attempts, active: config.active }));
+    }
+    instances.into_iter().map(|(tenant, instance)| rules_of(tenant, instance, &tenants)).collect()
+}
+
+fn rules_of(
+    tenant: TenantId,
+    instance: Instance,
+    tenants: &HashMap<TenantId, Arc<TenantRules>>,
+) -> anyhow::Result<(Key, Arc<LaneRules>)> {
+    let rules = tenants.get(&tenant).context("the tenant has no configuration")?;
+    let lane = LaneRules {
+        tenant: Arc::clone(rules),
         pacing: Pacing {
             per_minute: NonZeroU32::new(u32::try_from(instance.messages_per_minute)?).context("a rate of 0")?,
             jitter_percent: u8::try_from(instance.jitter_percent)?,
         },
-        retry: RetrySchedule::new(max_attempts),
+        retry: RetrySchedule::new(rules.max_attempts),
         daily_cap: instance.daily_cap.map(u32::try_from).transpose()?,
         concurrency: usize::try_from(instance.lane_concurrency)?.max(1),
+        address: health::address(&instance).ok(),
         instance,
-    })
+    };
+    Ok((Key { tenant, instance: lane.instance.instance_id }, Arc::new(lane)))
 }

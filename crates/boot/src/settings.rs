@@ -31,7 +31,7 @@ pub struct DatabaseArguments {
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
     /// Most connections that this process opens
-    #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(8..=1000))]
     pub database_max_connections: u32,
     /// What stands before PostgreSQL: session (nothing, or a pooler in session mode) or transaction (a pooler in
     /// transaction mode, set up as docs/scale.md says)

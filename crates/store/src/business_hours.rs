@@ -14,19 +14,23 @@ pub struct OpenHours {
     pub closes_minute: i16,
 }
 
-/// All open intervals of a tenant.
+/// All open intervals of these tenants.
 ///
 /// # Errors
 /// The database's.
-pub async fn all(conn: &mut PgConnection, tenant: TenantId) -> Result<Vec<OpenHours>, Error> {
-    sqlx::query_as!(
-        OpenHours,
-        "select weekday, opens_minute, closes_minute from business_hours where tenant_id = $1
-         order by weekday, opens_minute",
-        tenant.0
+pub async fn all(conn: &mut PgConnection, tenants: &[TenantId]) -> Result<Vec<(TenantId, OpenHours)>, Error> {
+    let rows = sqlx::query!(
+        "select tenant_id, weekday, opens_minute, closes_minute from business_hours where tenant_id = any($1)
+         order by tenant_id, weekday, opens_minute",
+        &tenants.iter().map(|tenant| tenant.0).collect::<Vec<_>>()
     )
     .fetch_all(conn)
-    .await
+    .await?;
+    let hours = rows.into_iter().map(|row| {
+        let (weekday, opens_minute, closes_minute) = (row.weekday, row.opens_minute, row.closes_minute);
+        (TenantId(row.tenant_id), OpenHours { weekday, opens_minute, closes_minute })
+    });
+    Ok(hours.collect())
 }
 
 /// Replaces all open intervals of a tenant.

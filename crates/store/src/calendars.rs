@@ -1,5 +1,7 @@
 //! A tenant's calendar, put together from `tenant_configs`, `business_hours` and `holidays` as the domain reads it.
 
+use std::collections::HashMap;
+
 use regua_domain::{Calendar, OpenInterval, TenantId};
 use sqlx::{Error, PgConnection};
 
@@ -12,17 +14,43 @@ use crate::tenant_configs::TenantConfig;
 /// # Errors
 /// The database's, and `Decode` for a zone or hours that no program could have written.
 pub async fn of(conn: &mut PgConnection, tenant: TenantId, config: &TenantConfig) -> Result<Calendar, Error> {
-    let time_zone = config.time_zone.parse().map_err(|error| Error::Decode(Box::new(error)))?;
-    if !config.keeps_hours {
-        return Ok(Calendar::always_open(time_zone));
+    let mut calendars = of_all(conn, [(tenant, config)]).await?;
+    calendars.remove(&tenant).ok_or(Error::RowNotFound)
+}
+
+/// The same of many tenants.
+///
+/// # Errors
+/// As [`of`].
+pub async fn of_all(
+    conn: &mut PgConnection,
+    configs: impl IntoIterator<Item = (TenantId, &TenantConfig)>,
+) -> Result<HashMap<TenantId, Calendar>, Error> {
+    let mut calendars = HashMap::new();
+    let mut keep_hours = Vec::new();
+    for (tenant, config) in configs {
+        let time_zone = config.time_zone.parse().map_err(|error| Error::Decode(Box::new(error)))?;
+        let mut calendar = Calendar::always_open(time_zone);
+        if config.keeps_hours {
+            calendar = Calendar { hours: Vec::new(), national_holidays: config.national_holidays, ..calendar };
+            keep_hours.push(tenant);
+        }
+        calendars.insert(tenant, calendar);
     }
-    let hours = business_hours::all(conn, tenant).await?;
-    Ok(Calendar {
-        time_zone,
-        hours: hours.iter().map(open_interval).collect::<Result<_, _>>()?,
-        holidays: holidays::all(conn, tenant).await?.into_iter().collect(),
-        national_holidays: config.national_holidays,
-    })
+    if keep_hours.is_empty() {
+        return Ok(calendars);
+    }
+    for (tenant, hours) in business_hours::all(conn, &keep_hours).await? {
+        if let Some(calendar) = calendars.get_mut(&tenant) {
+            calendar.hours.push(open_interval(&hours)?);
+        }
+    }
+    for (tenant, day) in holidays::all(conn, &keep_hours).await? {
+        if let Some(calendar) = calendars.get_mut(&tenant) {
+            calendar.holidays.insert(day);
+        }
+    }
+    Ok(calendars)
 }
 
 fn open_interval(hours: &OpenHours) -> Result<OpenInterval, Error> {

@@ -1,8 +1,8 @@
 //! Table `contacts`: one recipient of one campaign, from intake to its last state.
 //!
-//! A contact is claimed in batches by the lane's owner, marked `sending` before the request goes out, and finished with
-//! what the gateway answered. `claimable` changes at the claim and at a return alone; the indexes stand on it, not on
-//! `status`, so that marks and outcomes are HOT updates.
+//! A contact is read by the lane's owner, marked `sending` before the request goes out, and finished with what the gateway
+//! answered. The way of most contacts changes no indexed column, so that mark and outcome are HOT updates; only what comes
+//! a second time stands in an index of its own (`requeued`).
 
 mod abandoned;
 mod delivery;
@@ -21,7 +21,7 @@ pub use delivery::{Delivery, note_delivery};
 pub use intake::{NewContacts, insert};
 pub use learn::{Finding, Learnt, learn};
 pub use listing::{Contact, Name, get, list};
-pub use send::{Finish, Finished, MarkFacts, finish, mark_facts, mark_sending, skip};
+pub use send::{Finish, Finished, MarkFacts, finish, finish_sent, mark_facts, mark_sending, skip};
 pub use verdicts::{Locked, Unconfirmed, give_up, lock_unconfirmed, resend};
 
 use crate::queues::CountChange;
@@ -33,6 +33,8 @@ pub struct Claimed {
     pub contact_id: ContactId,
     /// Its queue.
     pub queue_id: QueueId,
+    /// Its place in the batch, when this is its first try.
+    pub position: Option<i32>,
     /// E.164.
     pub phone: String,
     /// The rendered text.
@@ -41,87 +43,82 @@ pub struct Claimed {
     pub reference: String,
     /// Tries so far.
     pub attempts: i16,
+    /// Of them, those that were made because nobody could say whether an earlier one left.
+    pub resends: i16,
+    /// Of them, those that were written down and then not made.
+    pub unmade: i16,
     /// When it was due.
     pub due_at: DateTime<Utc>,
 }
 
-/// Claims up to `quotas[i]` due contacts of `queues[i]`, in due order, skipping what others have locked.
+/// How many contacts of a queue are claimed at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota {
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// The queue.
+    pub queue_id: QueueId,
+    /// At most so many.
+    pub quota: i32,
+}
+
+/// The next due contacts of each queue, in the order of `quotas`: those that were tried before and have come due again, then
+/// those that wait for their first try, in the order of the batch.
 ///
-/// One statement, with the queue's gate inside. Its plan must walk `contacts_claimable` (a test asserts it); the CTE is
-/// materialized because a plan may otherwise run the limited subquery again and lock more than it returns. The caller
-/// has locked the lane and so made sure that `epoch` stands.
+/// Nothing is written: the caller holds the lanes' leases and has locked them, so nobody else sends for these queues, and a
+/// contact leaves this list by its mark alone. The plan must walk `contacts_requeued`, and `contacts_of_queue` from the
+/// queue's `next_position` on, whatever else is stored (a test asserts it).
 ///
 /// # Errors
 /// The database's.
-pub async fn claim(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    epoch: i64,
-    queues: &[QueueId],
-    quotas: &[i32],
-    now: DateTime<Utc>,
-) -> Result<Vec<Claimed>, Error> {
+pub async fn claim(conn: &mut PgConnection, quotas: &[Quota], now: DateTime<Utc>) -> Result<Vec<Claimed>, Error> {
     let rows = sqlx::query!(
-        "with picked as materialized (
-             select c.contact_id
-             from unnest($2::uuid[], $3::integer[]) as u (queue_id, quota)
-             join queues q on q.tenant_id = $1 and q.queue_id = u.queue_id and q.status in ('pending', 'running')
-             cross join lateral (
-                 select c.contact_id from contacts c
-                 where c.tenant_id = $1 and c.queue_id = u.queue_id and c.claimable and c.due_at <= $4
-                 order by c.due_at, c.contact_id
-                 limit u.quota
-                 for update skip locked
-             ) c
-         )
-         update contacts c set claimable = false, claim_epoch = $5
-         from picked p where c.tenant_id = $1 and c.contact_id = p.contact_id
-         returning c.contact_id, c.queue_id, c.phone, c.text, c.reference, c.attempts, c.due_at",
-        tenant.0,
-        &queues.iter().map(|queue| queue.0).collect::<Vec<_>>(),
-        quotas,
-        now,
-        epoch
+        r#"select c.contact_id as "contact_id!", c.queue_id as "queue_id!", c.position as "position!",
+                  c.requeued as "requeued!", c.phone as "phone!", c.text as "text!", c.reference as "reference!",
+                  c.attempts as "attempts!", c.resends as "resends!", c.due_at as "due_at!",
+                  case when c.attempts = 0 then 0::smallint
+                       else (select count(*)::smallint from attempts m
+                             where m.tenant_id = c.tenant_id and m.contact_id = c.contact_id
+                               and m.reason = 'lease_lost')
+                  end as "unmade!"
+           from unnest($1::uuid[], $2::uuid[], $3::integer[]) with ordinality as u (tenant_id, queue_id, quota, place)
+           join queues q on q.tenant_id = u.tenant_id and q.queue_id = u.queue_id and q.status in ('pending', 'running')
+           cross join lateral (
+               (select c.* from contacts c
+                where c.tenant_id = u.tenant_id and c.queue_id = u.queue_id and c.requeued and c.due_at <= $4
+                order by c.due_at, c.contact_id
+                limit u.quota)
+               union all
+               (select c.* from contacts c
+                where c.tenant_id = u.tenant_id and c.queue_id = u.queue_id and c.position >= q.next_position
+                  and c.status = 'pending' and not c.requeued
+                order by c.position
+                limit u.quota)
+               limit u.quota
+           ) c
+           order by u.place, c.due_at, c.position"#,
+        &quotas.iter().map(|quota| quota.tenant_id.0).collect::<Vec<_>>(),
+        &quotas.iter().map(|quota| quota.queue_id.0).collect::<Vec<_>>(),
+        &quotas.iter().map(|quota| quota.quota).collect::<Vec<_>>(),
+        now
     )
     .fetch_all(conn)
     .await?;
-    let mut claimed: Vec<_> = rows
+    Ok(rows
         .into_iter()
         .map(|row| Claimed {
             contact_id: ContactId(row.contact_id),
             queue_id: QueueId(row.queue_id),
+            position: (!row.requeued).then_some(row.position),
             phone: row.phone,
             text: row.text,
             reference: row.reference,
             attempts: row.attempts,
+            resends: row.resends,
+            unmade: row.unmade,
             due_at: row.due_at,
         })
-        .collect();
-    let place = |queue: QueueId| queues.iter().position(|candidate| *candidate == queue);
-    claimed.sort_by_key(|contact| (place(contact.queue_id), contact.due_at));
-    Ok(claimed)
-}
-
-/// Gives claimed contacts back unsent. Those that are not claimed under this epoch any more are left alone.
-///
-/// # Errors
-/// The database's.
-pub async fn give_back(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    epoch: i64,
-    contacts: &[ContactId],
-) -> Result<(), Error> {
-    sqlx::query!(
-        "update contacts set claimable = true, claim_epoch = null
-         where tenant_id = $1 and contact_id = any($2) and claim_epoch = $3 and status = 'pending' and not claimable",
-        tenant.0,
-        &contacts.iter().map(|contact| contact.0).collect::<Vec<_>>(),
-        epoch
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+        .collect())
 }
 
 /// Cancels every unsent contact of a locked queue and counts them; what is on its way stays so. One that was to be sent once
@@ -142,7 +139,7 @@ pub async fn cancel_unsent(
                                    select from attempts a where a.tenant_id = c.tenant_id
                                      and a.contact_id = c.contact_id and a.outcome = 'unknown') then 'unconfirmed'
                                else 'cancelled' end,
-                 claimable = false, claim_epoch = null, reason = 'queue_cancelled', updated_at = $3
+                 requeued = false, reason = 'queue_cancelled', updated_at = $3
              where tenant_id = $1 and queue_id = $2 and status = 'pending'
              returning c.contact_id, c.status
          ), sought as (

@@ -4,14 +4,18 @@ use chrono::NaiveDate;
 use regua_domain::TenantId;
 use sqlx::{Error, PgConnection};
 
-/// All closed days of a tenant.
+/// All closed days of these tenants.
 ///
 /// # Errors
 /// The database's.
-pub async fn all(conn: &mut PgConnection, tenant: TenantId) -> Result<Vec<NaiveDate>, Error> {
-    let rows =
-        sqlx::query!("select day from holidays where tenant_id = $1 order by day", tenant.0).fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|row| row.day).collect())
+pub async fn all(conn: &mut PgConnection, tenants: &[TenantId]) -> Result<Vec<(TenantId, NaiveDate)>, Error> {
+    let rows = sqlx::query!(
+        "select tenant_id, day from holidays where tenant_id = any($1)",
+        &tenants.iter().map(|tenant| tenant.0).collect::<Vec<_>>()
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), row.day)).collect())
 }
 
 /// Adds a closed day, or renames it.

@@ -111,40 +111,57 @@ pub async fn set_pace(
 /// # Errors
 /// The database's.
 pub async fn get(conn: &mut PgConnection, tenant: TenantId, id: InstanceId) -> Result<Option<Instance>, Error> {
-    let all = list(conn, tenant, Some(id)).await?;
-    Ok(all.into_iter().next())
+    let mut all = get_all(conn, &[(tenant, id)]).await?;
+    Ok(all.pop().map(|(_, instance)| instance))
 }
 
-/// A tenant's numbers by name, or the one with this id.
+/// A tenant's numbers by name.
 ///
 /// # Errors
 /// The database's.
-pub async fn list(conn: &mut PgConnection, tenant: TenantId, only: Option<InstanceId>) -> Result<Vec<Instance>, Error> {
+pub async fn list(conn: &mut PgConnection, tenant: TenantId) -> Result<Vec<Instance>, Error> {
+    let rows = sqlx::query!("select instance_id from instances where tenant_id = $1", tenant.0);
+    let ids: Vec<_> =
+        rows.fetch_all(&mut *conn).await?.iter().map(|row| (tenant, InstanceId(row.instance_id))).collect();
+    Ok(get_all(conn, &ids).await?.into_iter().map(|(_, instance)| instance).collect())
+}
+
+/// These numbers, by tenant and name, of those that there are.
+///
+/// # Errors
+/// The database's.
+pub async fn get_all(
+    conn: &mut PgConnection,
+    ids: &[(TenantId, InstanceId)],
+) -> Result<Vec<(TenantId, Instance)>, Error> {
     let rows = sqlx::query!(
-        r#"select i.instance_id, i.name, i.base_url, i.token, i.lane_concurrency, i.state, i.state_reason,
+        r#"select i.tenant_id, i.instance_id, i.name, i.base_url, i.token, i.lane_concurrency, i.state, i.state_reason,
                   coalesce(i.messages_per_minute, c.messages_per_minute) as "messages_per_minute!",
                   c.jitter_percent, coalesce(i.daily_cap, c.daily_cap) as daily_cap
-           from instances i join tenant_configs c using (tenant_id)
-           where i.tenant_id = $1 and ($2::uuid is null or i.instance_id = $2)
-           order by i.name"#,
-        tenant.0,
-        only.map(|id| id.0)
+           from unnest($1::uuid[], $2::uuid[]) as u (tenant_id, instance_id)
+           join instances i using (tenant_id, instance_id) join tenant_configs c using (tenant_id)
+           order by i.tenant_id, i.name"#,
+        &ids.iter().map(|id| id.0.0).collect::<Vec<_>>(),
+        &ids.iter().map(|id| id.1.0).collect::<Vec<_>>()
     )
     .fetch_all(conn)
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| Instance {
-            instance_id: InstanceId(row.instance_id),
-            name: row.name,
-            base_url: row.base_url,
-            token: row.token,
-            messages_per_minute: row.messages_per_minute,
-            jitter_percent: row.jitter_percent,
-            daily_cap: row.daily_cap,
-            lane_concurrency: row.lane_concurrency,
-            state: row.state,
-            state_reason: row.state_reason,
+        .map(|row| {
+            let instance = Instance {
+                instance_id: InstanceId(row.instance_id),
+                name: row.name,
+                base_url: row.base_url,
+                token: row.token,
+                messages_per_minute: row.messages_per_minute,
+                jitter_percent: row.jitter_percent,
+                daily_cap: row.daily_cap,
+                lane_concurrency: row.lane_concurrency,
+                state: row.state,
+                state_reason: row.state_reason,
+            };
+            (TenantId(row.tenant_id), instance)
         })
         .collect())
 }

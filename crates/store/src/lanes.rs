@@ -130,7 +130,7 @@ pub async fn heartbeat(conn: &mut PgConnection, lanes: &[Beat], lease: Duration)
              select l.tenant_id, l.instance_id from lanes l
              join unnest($1::uuid[], $2::uuid[], $3::bigint[]) as u (tenant_id, instance_id, epoch)
                on l.tenant_id = u.tenant_id and l.instance_id = u.instance_id and l.lease_epoch = u.epoch
-             where l.leased_by is not null and l.lease_expires_at >= now()
+             where l.lease_expires_at >= now()
              order by l.tenant_id, l.instance_id
              for no key update of l
          )
@@ -205,13 +205,13 @@ pub async fn lock(conn: &mut PgConnection, lanes: &[(TenantId, InstanceId, i64)]
     let instances: Vec<_> = lanes.iter().map(|lane| lane.1.0).collect();
     let epochs: Vec<_> = lanes.iter().map(|lane| lane.2).collect();
     let rows = sqlx::query!(
-        "select l.tenant_id, l.instance_id, l.next_send_at, l.sent_on, l.sent_that_day
-         from lanes l
-         join unnest($1::uuid[], $2::uuid[], $3::bigint[]) as u (tenant_id, instance_id, epoch)
-           on l.tenant_id = u.tenant_id and l.instance_id = u.instance_id and l.lease_epoch = u.epoch
-         where l.leased_by is not null
-         order by l.tenant_id, l.instance_id
-         for no key update of l",
+        r#"select l.tenant_id, l.instance_id, l.next_send_at, l.sent_on, l.sent_that_day,
+                  l.leased_by is not null as "is_held!"
+           from lanes l
+           join unnest($1::uuid[], $2::uuid[], $3::bigint[]) as u (tenant_id, instance_id, epoch)
+             on l.tenant_id = u.tenant_id and l.instance_id = u.instance_id and l.lease_epoch = u.epoch
+           order by l.tenant_id, l.instance_id
+           for no key update of l"#,
         &tenants,
         &instances,
         &epochs
@@ -220,6 +220,9 @@ pub async fn lock(conn: &mut PgConnection, lanes: &[(TenantId, InstanceId, i64)]
     .await?;
     Ok(rows
         .into_iter()
+        // Asked here and not there: all lanes may have been free when PostgreSQL last counted, and then it would take the
+        // index of those that are held for the shortest way, and walk thousands for a few.
+        .filter(|row| row.is_held)
         .map(|row| LockedLane {
             tenant_id: TenantId(row.tenant_id),
             instance_id: InstanceId(row.instance_id),

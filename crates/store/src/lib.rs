@@ -25,4 +25,4 @@ pub mod type_defaults;
 pub mod webhook_events;
 pub mod workers;
 
-pub use pool::{MIGRATOR, PATIENCE, PoolMode, PoolSettings, is_unavailable, ping, pool, within};
+pub use pool::{Kept, MIGRATOR, PATIENCE, PoolMode, PoolSettings, is_unavailable, ping, pool, within};

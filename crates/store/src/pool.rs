@@ -1,10 +1,11 @@
 //! The connection pool and the migrator.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::Migrator;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, Executor, PgConnection, Postgres};
 
 /// The migrations in `migrations/`, built into every binary that links this crate.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
@@ -16,10 +17,23 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection of the pool may take to say that it is alive.
 const ALIVE_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long a connection that its holder keeps counts as alive.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// Time limits of a session. A process that stands still in the middle of a transaction holds its locks, a lane's among
 /// them, and nobody can take the lane over; none of ours rests for longer than the next statement takes to come.
 const LIMITS: [(&str, &str); 3] =
     [("idle_in_transaction_session_timeout", "5s"), ("lock_timeout", "30s"), ("statement_timeout", "60s")];
+
+/// How a session plans. Our statements touch a few rows, by an index; while the statistics lag behind a batch the planner may
+/// think that a table is small and read all of it. Nothing of ours is worth being compiled, least of all a plan whose price
+/// is a guess.
+const PLANS: [(&str, &str); 2] = [("enable_seqscan", "off"), ("jit", "off")];
+
+/// How long a kept connection works with the plans that it has. A plan that was made while a table was empty walks an index
+/// that does not fit (they all cost the same), and is kept until autovacuum has looked at the table for the first time: in
+/// the first minute of a database that is 30 times slower, and becomes slower with every row.
+const REPLAN_AFTER: Duration = Duration::from_secs(2);
 
 /// For how long a client of ours has its PostgreSQL session: pgbouncer's `pool_mode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +67,7 @@ pub struct PoolSettings {
 pub fn pool(settings: &PoolSettings) -> Result<PgPool, sqlx::Error> {
     let options = settings.database_url.parse::<PgConnectOptions>()?.application_name(settings.application_name);
     let options = match settings.pool_mode {
-        PoolMode::Session => options.options(LIMITS),
+        PoolMode::Session => options.options(LIMITS).options(PLANS),
         // What one transaction has prepared is not there in the next. The pooler refuses to be told settings of the
         // session, so the limits are among its own.
         PoolMode::Transaction => options.statement_cache_capacity(0).extra_float_digits(None),
@@ -72,6 +86,60 @@ pub fn pool(settings: &PoolSettings) -> Result<PgPool, sqlx::Error> {
 /// Whether the connection may be used again; one that may not is closed, and gives its place to a new one.
 async fn is_alive(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
     Ok(matches!(tokio::time::timeout(ALIVE_WITHIN, conn.ping()).await, Ok(Ok(()))))
+}
+
+/// A connection that its holder keeps from one piece of work to the next, so that a busy one is not fetched from the pool
+/// and tested each time.
+pub struct Kept {
+    pool: PgPool,
+    held: Option<(PoolConnection<Postgres>, Instant)>,
+    planned_at: Instant,
+}
+
+impl Kept {
+    /// None yet.
+    pub fn of(pool: PgPool) -> Self {
+        Self { pool, held: None, planned_at: Instant::now() }
+    }
+
+    /// The connection, alive a moment ago.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn get(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        let mut held = self.held.take();
+        if let Some((conn, used_at)) = &mut held
+            && used_at.elapsed() > FRESH
+            && !is_alive(conn).await?
+        {
+            conn.close_on_drop();
+            held = None;
+        }
+        let mut conn = match held {
+            Some((conn, _)) => conn,
+            None => self.pool.acquire().await?,
+        };
+        if self.planned_at.elapsed() > REPLAN_AFTER {
+            conn.execute("discard plans").await?;
+            self.planned_at = Instant::now();
+        }
+        Ok(&mut self.held.insert((conn, Instant::now())).0)
+    }
+
+    /// Gives the connection back, because it failed or there is nothing to do.
+    pub fn give_back(&mut self) {
+        self.held = None;
+    }
+
+    /// Waits for `work`; the connection goes back to the pool when that takes longer than a moment.
+    pub async fn await_work<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        if let Ok(work) = tokio::time::timeout(FRESH, &mut work).await {
+            return work;
+        }
+        self.give_back();
+        work.await
+    }
 }
 
 /// Gives work with the database up when it takes too long. Where the network has forgotten a connection without a word,

@@ -92,6 +92,10 @@ pub async fn set_status(
 /// A queue that a lane may claim from.
 #[derive(Clone, Debug)]
 pub struct Runnable {
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// The number it leaves through.
+    pub instance_id: InstanceId,
     /// Its id.
     pub queue_id: QueueId,
     /// Its type.
@@ -100,76 +104,80 @@ pub struct Runnable {
     pub status: QueueStatus,
     /// Not before then.
     pub scheduled_for: Option<DateTime<Utc>>,
-    /// Contacts that are due, counted up to the caller's bound.
+    /// Contacts of the batch.
+    pub total: i32,
+    /// Contacts that are due, up to the caller's bound: no less than there are.
     pub waiting: u32,
-    /// When its earliest claimable contact is due.
+    /// When the earliest of those that were tried before is due again.
     pub next_due_at: Option<DateTime<Utc>>,
 }
 
-/// The queues that a lane may claim from: highest priority first, then oldest. Indexes `queues_of_instance` and
-/// `contacts_claimable`.
+/// The queues that these lanes may claim from: highest priority first, then oldest. With each lane goes the bound up to which
+/// waiting contacts are counted. Indexes `queues_of_instance` and `contacts_requeued`.
 ///
 /// # Errors
 /// The database's.
 pub async fn runnable(
     conn: &mut PgConnection,
-    tenant: TenantId,
-    instance: InstanceId,
+    lanes: &[(TenantId, InstanceId, u32)],
     now: DateTime<Utc>,
-    bound: i64,
 ) -> Result<Vec<Runnable>, Error> {
     let rows = sqlx::query!(
-        r#"select q.queue_id, q.type as message_type, q.status, q.scheduled_for,
-                  (select count(*) from (select from contacts c
-                      where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.claimable and c.due_at <= $3
-                      limit $4) due) as "waiting!",
+        r#"select q.tenant_id, q.instance_id, q.queue_id, q.type as message_type, q.status, q.scheduled_for, q.total,
+                  least(u.bound, q.pending, q.total - q.next_position + (
+                      select count(*) from (select from contacts c
+                          where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.requeued and c.due_at <= $4
+                          limit u.bound) due)) as "waiting!",
                   (select c.due_at from contacts c
-                      where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.claimable
+                      where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.requeued
                       order by c.due_at limit 1) as next_due_at
-           from queues q
-           where q.tenant_id = $1 and q.instance_id = $2 and q.status in ('pending', 'running')
-           order by q.priority desc, q.created_at"#,
-        tenant.0,
-        instance.0,
-        now,
-        bound
+           from unnest($1::uuid[], $2::uuid[], $3::bigint[]) as u (tenant_id, instance_id, bound)
+           join queues q on q.tenant_id = u.tenant_id and q.instance_id = u.instance_id
+           where q.status in ('pending', 'running')
+           order by q.tenant_id, q.instance_id, q.priority desc, q.created_at"#,
+        &lanes.iter().map(|lane| lane.0.0).collect::<Vec<_>>(),
+        &lanes.iter().map(|lane| lane.1.0).collect::<Vec<_>>(),
+        &lanes.iter().map(|lane| i64::from(lane.2)).collect::<Vec<_>>(),
+        now
     )
     .fetch_all(conn)
     .await?;
     rows.into_iter()
         .map(|row| {
             Ok(Runnable {
+                tenant_id: TenantId(row.tenant_id),
+                instance_id: InstanceId(row.instance_id),
                 queue_id: QueueId(row.queue_id),
                 message_type: row.message_type.parse().map_err(|error| Error::Decode(Box::new(error)))?,
                 status: row.status.parse().map_err(|error| Error::Decode(Box::new(error)))?,
                 scheduled_for: row.scheduled_for,
-                waiting: u32::try_from(row.waiting).unwrap_or(u32::MAX),
+                total: row.total,
+                waiting: u32::try_from(row.waiting).unwrap_or_default(),
                 next_due_at: row.next_due_at,
             })
         })
         .collect()
 }
 
-/// Notes that a lane took pending queues up.
+/// Notes that lanes took locked queues up, and how far each has come: no contact below that place waits for its first try.
 ///
 /// # Errors
 /// The database's.
 pub async fn start(
     conn: &mut PgConnection,
-    tenant: TenantId,
-    queues: &[QueueId],
+    queues: &[(TenantId, QueueId, i32)],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "with ordered as materialized (
-             select queue_id from queues
-             where tenant_id = $1 and queue_id = any($2) and status = 'pending'
-             order by queue_id for no key update
-         )
-         update queues q set status = 'running', reason = null, started_at = coalesce(q.started_at, $3)
-         from ordered o where q.tenant_id = $1 and q.queue_id = o.queue_id",
-        tenant.0,
-        &queues.iter().map(|queue| queue.0).collect::<Vec<_>>(),
+        "update queues q
+         set status = 'running', reason = null, started_at = coalesce(q.started_at, $4),
+             next_position = greatest(q.next_position, u.next_position)
+         from unnest($1::uuid[], $2::uuid[], $3::integer[]) as u (tenant_id, queue_id, next_position)
+         where q.tenant_id = u.tenant_id and q.queue_id = u.queue_id and q.status in ('pending', 'running')
+           and (q.status = 'pending' or q.next_position < u.next_position)",
+        &queues.iter().map(|queue| queue.0.0).collect::<Vec<_>>(),
+        &queues.iter().map(|queue| queue.1.0).collect::<Vec<_>>(),
+        &queues.iter().map(|queue| queue.2).collect::<Vec<_>>(),
         now
     )
     .execute(conn)

@@ -1,5 +1,7 @@
 //! Table `tenant_configs`: throttle, hours and limits of a tenant.
 
+use std::collections::HashMap;
+
 use regua_domain::{MessageType, TenantId};
 use sqlx::{Error, PgConnection};
 
@@ -31,31 +33,41 @@ pub struct TenantConfig {
 /// # Errors
 /// The database's.
 pub async fn get(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<TenantConfig>, Error> {
-    let row = sqlx::query!(
-        r#"select t.status = 'active' as "active!", c.time_zone, c.keeps_hours, c.national_holidays,
+    Ok(get_all(conn, &[tenant]).await?.remove(&tenant))
+}
+
+/// The configurations of these tenants, of those that there are.
+///
+/// # Errors
+/// The database's.
+pub async fn get_all(conn: &mut PgConnection, tenants: &[TenantId]) -> Result<HashMap<TenantId, TenantConfig>, Error> {
+    let rows = sqlx::query!(
+        r#"select c.tenant_id, t.status = 'active' as "active!", c.time_zone, c.keeps_hours, c.national_holidays,
                   c.messages_per_minute, c.jitter_percent, c.daily_cap, c.max_attempts,
                   c.resend_unconfirmed
            from tenant_configs c join tenants t using (tenant_id)
-           where c.tenant_id = $1"#,
-        tenant.0
+           where c.tenant_id = any($1)"#,
+        &tenants.iter().map(|tenant| tenant.0).collect::<Vec<_>>()
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    row.map(|row| {
-        let resend = row.resend_unconfirmed.iter().map(|name| name.parse());
-        Ok(TenantConfig {
-            active: row.active,
-            time_zone: row.time_zone,
-            keeps_hours: row.keeps_hours,
-            national_holidays: row.national_holidays,
-            messages_per_minute: row.messages_per_minute,
-            jitter_percent: row.jitter_percent,
-            daily_cap: row.daily_cap,
-            max_attempts: row.max_attempts,
-            resend_unconfirmed: resend.collect::<Result<_, _>>().map_err(|error| Error::Decode(Box::new(error)))?,
+    rows.into_iter()
+        .map(|row| {
+            let resend = row.resend_unconfirmed.iter().map(|name| name.parse());
+            let config = TenantConfig {
+                active: row.active,
+                time_zone: row.time_zone,
+                keeps_hours: row.keeps_hours,
+                national_holidays: row.national_holidays,
+                messages_per_minute: row.messages_per_minute,
+                jitter_percent: row.jitter_percent,
+                daily_cap: row.daily_cap,
+                max_attempts: row.max_attempts,
+                resend_unconfirmed: resend.collect::<Result<_, _>>().map_err(|error| Error::Decode(Box::new(error)))?,
+            };
+            Ok((TenantId(row.tenant_id), config))
         })
-    })
-    .transpose()
+        .collect()
 }
 
 /// Replaces a tenant's configuration (not whether it is active).

@@ -83,7 +83,7 @@ pub(super) async fn retry_what_was_lost(world: &World<'_>) -> anyhow::Result<()>
          from (select queue_id, count(*) as lost from contacts where status = 'unconfirmed' and reason = 'worker_lost'
                group by queue_id) c
          where c.queue_id = q.queue_id",
-        "update contacts set status = 'pending', claimable = true
+        "update contacts set status = 'pending', requeued = true
          where status = 'unconfirmed' and reason = 'worker_lost'",
         "update attempts set outcome = 'not_sent', next_look_at = null where reason = 'worker_lost'",
     ] {

@@ -33,6 +33,9 @@ const NEVER: &str = "
         select from attempts a where a.contact_id = c.contact_id
            and (a.outcome = 'sent' or exists (select from evidence e where e.attempt_id = a.attempt_id and e.has_left)))
     union all
+    select 'nobody will claim a pending contact' from contacts c join queues q using (tenant_id, queue_id)
+    where c.status = 'pending' and not c.requeued and c.position < q.next_position
+    union all
     select 'an attempt whose outcome is known says that it was given up' from attempts
     where settled_by = 'gave_up' and outcome <> 'unknown'";
 
@@ -40,7 +43,7 @@ const NEVER: &str = "
 const NEVER_LEFT: &str = "
     select 'an attempt is open' from attempts where finished_at is null
     union all
-    select 'a contact is claimed' from contacts where claim_epoch is not null or claimable
+    select 'a contact waits to be sent' from contacts where status = 'pending' or requeued
     union all
     select 'a lane is held' from lanes where leased_by is not null
     union all

@@ -71,8 +71,7 @@ async fn look(world: &mut World<'_>) -> anyhow::Result<()> {
 
 #[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
 async fn is_at_rest(world: &World<'_>) -> anyhow::Result<bool> {
-    let query =
-        "select not exists (select from contacts where status in ('pending', 'sending') or claim_epoch is not null)
+    let query = "select not exists (select from contacts where status in ('pending', 'sending'))
                     and not exists (select from lanes where leased_by is not null)
                     and not exists (select from attempts where next_look_at is not null)";
     Ok(sqlx::query_scalar(query).fetch_one(&world.stage.pool).await?)

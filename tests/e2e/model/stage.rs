@@ -53,7 +53,7 @@ impl Stage {
         let options = TenantOptions { instances, max_attempts: 3, ..TenantOptions::default() };
         let tenant = Tenant::create(&database.pool, "http://127.0.0.1:1", &options, start()).await;
         // The harness's pool asks every connection how it is, twice; here that would be most of the time.
-        let pool = PgPoolOptions::new().max_connections(2).test_before_acquire(false);
+        let pool = PgPoolOptions::new().max_connections(8).test_before_acquire(false);
         let pool = pool.acquire_timeout(Duration::from_secs(20)).connect_lazy(&database.url).unwrap();
         let (hands, clock) = ManualClock::starting_at(start());
         let client = EvolutionClient::new(ClientSettings::default()).unwrap();

@@ -6,7 +6,7 @@ mod flight;
 use anyhow::ensure;
 use regua_domain::Rule;
 use regua_evolution::Outcome;
-use regua_store::contacts::{self, Claimed};
+use regua_store::contacts::Claimed;
 use regua_worker::protocol::{Answer, Ending, Finishing, Marking, Session};
 
 use super::broken::{self, Broken};
@@ -40,7 +40,7 @@ enum Main {
         outcome: Outcome,
     },
     /// What is held goes back.
-    Holding(Option<chrono::DateTime<chrono::Utc>>, Rule),
+    Holding(Box<Claimed>, Option<chrono::DateTime<chrono::Utc>>, Rule),
     /// A mark that may stand although its answer was lost, and that it will not make any more.
     GivingUp {
         contact: Claimed,
@@ -156,9 +156,9 @@ impl Turn<'_, '_> {
             Main::Posted { contact, marking, outcome } => {
                 broken::mark_after_the_post(self.world, working, contact, marking, outcome).await?;
             }
-            Main::Holding(at, rule) => {
-                working.session.hold_hand(at, rule).await?;
-                self.tell("gives back what must wait");
+            Main::Holding(contact, at, rule) => {
+                working.session.hold_hand(&contact, at, rule).await?;
+                self.tell("lets go of what must wait");
                 if self.fault != Fault::None {
                     self.stumble(working);
                 }
@@ -177,13 +177,7 @@ impl Turn<'_, '_> {
 
     async fn claim(&mut self, working: &mut Working) -> anyhow::Result<()> {
         let ending = working.session.claim().await?;
-        let hand: Vec<_> = working.session.hand().map(|contact| contact.contact_id).collect();
-        self.tell(&format!("claims {}", hand.len()));
-        if self.fault == Fault::Failed {
-            // Rolled back; the lane does not know.
-            let (stage, epoch) = (self.world.stage, working.session.epoch());
-            contacts::give_back(&mut *stage.pool.acquire().await?, stage.tenant.id, epoch, &hand).await?;
-        }
+        self.tell(&format!("claims {}", working.session.hand().count()));
         if self.fault != Fault::None {
             self.stumble(working);
         } else if let Some(ending) = ending {
@@ -205,7 +199,8 @@ impl Turn<'_, '_> {
             working.main = Main::Posted { contact, marking, outcome };
             return Ok(());
         }
-        let answer = if self.fault == Fault::Failed { None } else { Some(working.session.mark(&marking).await?) };
+        let answer =
+            if self.fault == Fault::Failed { None } else { Some(working.session.mark(&marking, is_repeated).await?) };
         let (Some(answer), Fault::None) = (answer, self.fault) else {
             self.tell(&format!("marks attempt {number} of {name}"));
             working.main = Main::Asking { contact, marking, is_repeated: true };
@@ -248,8 +243,7 @@ impl Turn<'_, '_> {
             Answer::NotYet => working.session.put_back(contact),
             Answer::Hold(at, rule) => {
                 self.tell(&format!("must wait with {name}: {rule:?}"));
-                working.session.put_back(contact);
-                working.main = Main::Holding(at, rule);
+                working.main = Main::Holding(Box::new(contact), at, rule);
             }
         }
         Ok(())

@@ -69,7 +69,11 @@ const LEFTOVERS: &[(&str, &str)] = &[
     ("open attempts", "select count(*) from attempts where finished_at is null"),
     ("dead letters", "select count(*) from dead_letters"),
     ("looks to come", "select count(*) from attempts where next_look_at is not null"),
-    ("contacts claimed by nobody", "select count(*) from contacts where status = 'pending' and not claimable"),
+    (
+        "contacts that nobody will claim",
+        "select count(*) from contacts c join queues q using (tenant_id, queue_id)
+         where c.status = 'pending' and not c.requeued and c.position < q.next_position",
+    ),
 ];
 
 const CONTACTS: &str = "

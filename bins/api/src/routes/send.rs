@@ -77,7 +77,7 @@ async fn notification(State(context): State<Context>, posted: Posted) -> Result<
 }
 
 /// The use case: authenticated, read, not taken before, composed, and stored.
-async fn send(
+pub(crate) async fn send(
     context: &Context,
     message_type: MessageType,
     Posted { caller, body }: Posted,

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use regua_boot::{Clock, Metrics};
 use regua_domain::{AttemptId, InstanceId, Rule, TenantId};
 use regua_evolution::{EvolutionClient, Outcome};
+use regua_store::Kept;
 use regua_store::contacts::Claimed;
 use regua_store::lanes::Lease;
 use sqlx::PgPool;
@@ -17,8 +18,11 @@ use tokio_util::task::TaskTracker;
 use super::release::LetGo;
 use super::{Context, Key, Lane, Stop};
 use crate::WorkerSettings;
+use crate::clerk::Clerk;
+use crate::health::Checks;
 use crate::lanes::{Hold, Lanes};
 use crate::ledger::{self, Finish, Ledger, Mark, Marked};
+use crate::rules::Rulebook;
 use crate::verdict::{Verdict, not_made, verdict};
 
 /// A worker that does nothing by itself.
@@ -34,9 +38,23 @@ impl Process {
         settings: WorkerSettings,
     ) -> Self {
         // Marks and outcomes go past the ledger's task: one step is one commit, and the test says when.
-        let (ledger, _idle) = Ledger::start(pool.clone(), clock.clone(), settings.name.clone());
+        let (ledger, _idle) = Ledger::start(&pool, &clock, &settings.name);
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
-        Self(Lanes::new(Context { pool, clock, metrics, gateway, ledger, settings, shutdown, tasks }))
+        let checks = Checks::default();
+        let (rulebook, clerk) = (Rulebook::open(pool.clone()), Clerk::start(&pool, &clock));
+        Self(Lanes::new(Context {
+            pool,
+            clock,
+            metrics,
+            gateway,
+            checks,
+            ledger,
+            rulebook,
+            clerk,
+            settings,
+            shutdown,
+            tasks,
+        }))
     }
 
     /// Takes the lane, and settles what a former owner left.
@@ -163,17 +181,18 @@ impl Session {
         Ok(Marking(self.0.mark_of(contact, &rules)))
     }
 
-    /// Asks for the mark.
+    /// Asks for the mark, perhaps once more because its answer was lost.
     ///
     /// # Errors
     /// The database's.
-    pub async fn mark(&self, marking: &Marking) -> Result<Answer, sqlx::Error> {
-        let marked = self.write(&[&marking.0], &[]).await?;
+    pub async fn mark(&self, marking: &Marking, is_repeated: bool) -> Result<Answer, sqlx::Error> {
+        let mark = Mark { is_repeated, ..marking.0.clone() };
+        let marked = self.write(&[&mark], &[]).await?;
         Ok(match marked.into_iter().next() {
             Some(Marked::Send { .. }) => Answer::Send,
             Some(Marked::Hold { rule: Rule::Pacing, .. }) => Answer::NotYet,
             Some(Marked::Hold { at, rule }) => Answer::Hold(at, rule),
-            Some(Marked::Skip { .. }) => Answer::Skip,
+            Some(Marked::Skip { .. } | Marked::Outdated) => Answer::Skip,
             Some(Marked::LaneLost) | None => Answer::LaneLost,
         })
     }
@@ -182,8 +201,8 @@ impl Session {
     ///
     /// # Errors
     /// The database's.
-    pub async fn hold_hand(&mut self, at: Option<DateTime<Utc>>, rule: Rule) -> anyhow::Result<()> {
-        self.0.hold_hand(at, rule).await
+    pub async fn hold_hand(&mut self, held: &Claimed, at: Option<DateTime<Utc>>, rule: Rule) -> anyhow::Result<()> {
+        self.0.hold_hand(held.queue_id, at, rule).await
     }
 
     /// What an attempt came to.
@@ -219,11 +238,11 @@ impl Session {
 
     async fn write(&self, marks: &[&Mark], finishes: &[&Finish]) -> Result<Vec<Marked>, sqlx::Error> {
         let Context { pool, settings, clock, .. } = &*self.0.context;
-        ledger::flush(pool, &settings.name, marks, finishes, clock.now()).await
+        ledger::flush(Kept::of(pool.clone()).get().await?, &settings.name, marks, finishes, clock.now()).await
     }
 }
 
 fn finishing(marking: &Marking, verdict: Verdict) -> Finishing {
-    let Mark { tenant, queue, attempt, .. } = marking.0;
-    Finishing(Finish { tenant, queue, attempt, verdict })
+    let Mark { tenant, instance, queue, attempt, .. } = marking.0;
+    Finishing(Finish { tenant, instance, queue, attempt, verdict })
 }

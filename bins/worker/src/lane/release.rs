@@ -1,4 +1,4 @@
-//! How a lane is let go: its hand and its lease go back together.
+//! How a lane is let go. What it had claimed and not marked is pending as it was; only the lease goes back.
 
 use chrono::{DateTime, Utc};
 use fail::fail_point;
@@ -15,7 +15,7 @@ pub(super) enum LetGo {
 }
 
 impl Lane {
-    /// Gives the hand and the lease back, in one transaction; not when somebody rang while we looked away.
+    /// Gives the lease back; not when somebody rang while we looked away.
     pub(super) async fn let_go(&mut self, stop: Stop) -> anyhow::Result<LetGo> {
         let mut transaction = self.context.pool.begin().await?;
         let (tenant, instance, epoch) = (self.key.tenant, self.key.instance, self.hold.epoch);
@@ -42,9 +42,6 @@ impl Lane {
         }
         if self.stumbled {
             contacts::settle_abandoned(&mut transaction, tenant, instance, self.context.clock.now()).await?;
-        } else if !self.hand.is_empty() {
-            let ids: Vec<_> = self.hand.iter().map(|contact| contact.contact_id).collect();
-            contacts::give_back(&mut transaction, tenant, epoch, &ids).await?;
         }
         let released = if is_offered {
             lanes::offer(&mut transaction, tenant, instance, epoch).await?

@@ -13,22 +13,49 @@ use regua_store::contacts::{self, Finding, MarkFacts};
 use regua_store::evidence::Source;
 use regua_store::lanes::{self, LockedLane};
 use regua_store::queues::{self, CountChange, LockedQueue};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 
 use super::{Finish, Mark, Marked};
 
 type Counts = BTreeMap<(TenantId, QueueId), CountChange>;
 type Queues = HashMap<(TenantId, QueueId), LockedQueue>;
 
+/// What is known of the contacts that are to be marked.
+#[derive(Clone, Copy)]
+enum Known {
+    /// What the claim saw. It still holds as long as the contact can be marked, which the mark itself makes sure of.
+    AsClaimed,
+    /// What was read under the locks.
+    Read,
+}
+
 /// Writes outcomes and marks; answers what became of each mark, in their order.
 pub(crate) async fn flush(
-    pool: &PgPool,
+    conn: &mut PgConnection,
     worker: &str,
     marks: &[&Mark],
     finishes: &[&Finish],
     now: DateTime<Utc>,
 ) -> Result<Vec<Marked>, sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+    if !marks.iter().any(|mark| mark.is_repeated)
+        && let Some(marked) = write(conn, worker, marks, finishes, Known::AsClaimed, now).await?
+    {
+        return Ok(marked);
+    }
+    let marked = write(conn, worker, marks, finishes, Known::Read, now).await?;
+    marked.ok_or_else(|| sqlx::Error::Protocol("a mark found its contact changed under its locks".into()))
+}
+
+/// One transaction; none, and nothing written, when a contact is not what it is taken for.
+async fn write(
+    conn: &mut PgConnection,
+    worker: &str,
+    marks: &[&Mark],
+    finishes: &[&Finish],
+    known: Known,
+    now: DateTime<Utc>,
+) -> Result<Option<Vec<Marked>>, sqlx::Error> {
+    let mut transaction = conn.begin().await?;
     let conn = &mut *transaction;
     let lanes = lock_lanes(conn, marks).await?;
     let queues = lock_queues(conn, marks, finishes).await?;
@@ -38,10 +65,16 @@ pub(crate) async fn flush(
     }
     let mut marked = Vec::new();
     if !marks.is_empty() {
-        let facts = read_facts(conn, marks).await?;
+        let facts = match known {
+            Known::AsClaimed => marks.iter().map(|mark| ((mark.tenant, mark.contact), mark.claimed.clone())).collect(),
+            Known::Read => read_facts(conn, marks).await?,
+        };
         let mut judge = Judge { lanes, queues: &queues, facts, sends: Vec::new(), skips: Vec::new(), now };
         marked = marks.iter().map(|mark| judge.judge(mark)).collect();
-        judge.write(conn, worker, &mut counts).await?;
+        if !judge.write(conn, worker, &mut counts).await? {
+            transaction.rollback().await?;
+            return Ok(None);
+        }
     }
     let changes: Vec<_> = counts.into_iter().map(|((tenant, queue), change)| (tenant, queue, change)).collect();
     if !changes.is_empty() {
@@ -58,7 +91,7 @@ pub(crate) async fn flush(
         fail_point!("finish::committed");
     }
     fail_point!("flush::unanswered", |_| Err(sqlx::Error::PoolTimedOut));
-    Ok(marked)
+    Ok(Some(marked))
 }
 
 async fn lock_lanes(
@@ -92,7 +125,14 @@ async fn write_outcomes(
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
     let outcomes: Vec<_> = finishes.iter().map(|finish| outcome_row(finish, queues)).collect();
-    let finished = contacts::finish(conn, &outcomes, now).await?;
+    let (sent, others): (Vec<_>, Vec<_>) = outcomes.iter().partition(|outcome| outcome.outcome == "sent");
+    let mut finished = Vec::with_capacity(outcomes.len());
+    if !sent.is_empty() {
+        finished = contacts::finish_sent(conn, &sent, now).await?;
+    }
+    if !others.is_empty() {
+        finished.extend(contacts::finish(conn, &others, now).await?);
+    }
     for contact in &finished {
         let change = counts.entry((contact.tenant_id, contact.queue_id)).or_default();
         change.sending -= 1;
@@ -168,7 +208,7 @@ struct Judge<'a> {
     queues: &'a Queues,
     facts: HashMap<(TenantId, ContactId), MarkFacts>,
     sends: Vec<&'a Mark>,
-    skips: Vec<(TenantId, ContactId, i64, String)>,
+    skips: Vec<(TenantId, ContactId, String)>,
     now: DateTime<Utc>,
 }
 
@@ -184,32 +224,32 @@ impl<'a> Judge<'a> {
         if facts.open_attempt == Some(mark.attempt) {
             return repeated(mark, facts, queue, lane, self.now);
         }
-        if facts.status == ContactStatus::Pending && facts.claim_epoch != Some(mark.epoch) {
-            return Marked::LaneLost;
+        if facts.status == ContactStatus::Pending && facts.attempts + 1 != mark.number {
+            return Marked::Outdated;
         }
         match decision(mark, facts, queue, lane, self.now) {
             Decision::Send => {
+                let send_at = lane.next_send_at.map_or(self.now, |slot| slot.max(self.now));
                 let next_send_at = advance(lane, mark, self.now);
                 self.sends.push(mark);
-                Marked::Send { next_send_at, tries: tries(facts) + 1 }
+                Marked::Send { send_at, next_send_at, tries: tries(facts) + 1 }
             }
             Decision::HoldUntil { at, rule } => Marked::Hold { at, rule },
             Decision::Skip { rule } => {
                 if facts.status == ContactStatus::Pending {
-                    self.skips.push((mark.tenant, mark.contact, mark.epoch, rule.as_str().to_owned()));
+                    self.skips.push((mark.tenant, mark.contact, rule.as_str().to_owned()));
                 }
                 Marked::Skip { rule }
             }
         }
     }
 
-    async fn write(self, conn: &mut PgConnection, worker: &str, counts: &mut Counts) -> Result<(), sqlx::Error> {
+    /// False when a contact could not be marked or skipped, because it is not what it was taken for.
+    async fn write(self, conn: &mut PgConnection, worker: &str, counts: &mut Counts) -> Result<bool, sqlx::Error> {
         if !self.sends.is_empty() {
-            let rows: Vec<_> =
-                self.sends.iter().map(|mark| (mark.tenant, mark.contact, mark.epoch, mark.number)).collect();
-            let marked = contacts::mark_sending(conn, &rows, self.now).await?;
-            if marked != rows.len() as u64 {
-                return Err(sqlx::Error::Protocol("a mark found its contact changed under its locks".into()));
+            let rows: Vec<_> = self.sends.iter().map(|mark| (mark.tenant, mark.contact, mark.number)).collect();
+            if contacts::mark_sending(conn, &rows, self.now).await? != rows.len() as u64 {
+                return Ok(false);
             }
             let attempts: Vec<_> = self.sends.iter().map(|mark| attempt_row(mark)).collect();
             attempts::open(conn, worker, &attempts, self.now).await?;
@@ -222,13 +262,17 @@ impl<'a> Judge<'a> {
             change.sending += 1;
         }
         if !self.skips.is_empty() {
-            for (tenant, queue, status) in contacts::skip(conn, &self.skips, self.now).await? {
+            let skipped = contacts::skip(conn, &self.skips, self.now).await?;
+            if skipped.len() != self.skips.len() {
+                return Ok(false);
+            }
+            for (tenant, queue, status) in skipped {
                 let change = counts.entry((tenant, queue)).or_default();
                 change.pending -= 1;
                 *change.of(status) += 1;
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -239,7 +283,9 @@ fn repeated(mark: &Mark, facts: &MarkFacts, queue: &LockedQueue, lane: &LockedLa
         MarkFacts { status: ContactStatus::Pending, attempts: facts.attempts - 1, due_at: now, ..facts.clone() };
     let free = LockedLane { next_send_at: None, sent_that_day: 0, ..lane.clone() };
     match decision(mark, &facts, queue, &free, now) {
-        Decision::Send => Marked::Send { next_send_at: lane.next_send_at.unwrap_or(now), tries: tries(&facts) + 1 },
+        Decision::Send => {
+            Marked::Send { send_at: now, next_send_at: lane.next_send_at.unwrap_or(now), tries: tries(&facts) + 1 }
+        }
         Decision::HoldUntil { at, rule } => Marked::Hold { at, rule },
         Decision::Skip { rule } => Marked::Skip { rule },
     }
@@ -260,7 +306,7 @@ fn decision(mark: &Mark, facts: &MarkFacts, queue: &LockedQueue, lane: &LockedLa
     let lane = LaneFacts {
         // The lane has looked a moment ago, and the queue's own state says if somebody found it down since.
         instance_state: InstanceState::Open,
-        next_send_at: lane.next_send_at,
+        next_send_at: lane.next_send_at.map(|slot| slot - mark.ahead),
         sent_today,
         daily_cap: mark.daily_cap,
     };
@@ -268,18 +314,12 @@ fn decision(mark: &Mark, facts: &MarkFacts, queue: &LockedQueue, lane: &LockedLa
 }
 
 fn advance(lane: &mut LockedLane, mark: &Mark, now: DateTime<Utc>) -> DateTime<Utc> {
-    let next = mark.pacing.next_send_at(mark.instance, lane.next_send_at, now, chance(mark));
+    let next = mark.pacing.next_send_at(mark.instance, lane.next_send_at, now, mark.chance());
     let today = mark.rules.calendar.today(now);
     lane.sent_that_day = if lane.sent_on == Some(today) { lane.sent_that_day.saturating_add(1) } else { 1 };
     lane.sent_on = Some(today);
     lane.next_send_at = Some(next);
     next
-}
-
-/// A number from 0 to 1 out of the attempt's own random bits.
-fn chance(mark: &Mark) -> f64 {
-    let (_, random) = mark.attempt.0.as_u64_pair();
-    f64::from(u32::try_from(random & 0xFFFF_FFFF).unwrap_or(0)) / f64::from(u32::MAX)
 }
 
 fn attempt_row(mark: &Mark) -> NewAttempt {

@@ -7,9 +7,10 @@ use sqlx::{Error, PgConnection};
 use crate::queues::CountChange;
 
 /// Settles what a lane's former owner left behind: open attempts become unconfirmed (nobody can say whether they left;
-/// `sent` where an earlier one has turned out to have left), and contacts it had claimed may be claimed again. The caller has taken the lane in the same transaction.
+/// `sent` where an earlier one has turned out to have left). What it had claimed and not marked is pending as it was. The
+/// caller has taken the lane in the same transaction.
 ///
-/// Indexes `attempts_open`, `queues_unfinished` and `contacts_of_queue`.
+/// Indexes `attempts_open` and `queues_unfinished`.
 ///
 /// # Errors
 /// The database's.
@@ -32,7 +33,7 @@ pub async fn settle_abandoned(
          ), moved as (
              update contacts c
              set status = case when d.has_left then 'sent' else 'unconfirmed' end,
-                 reason = case when not d.has_left then 'worker_lost' end, claim_epoch = null, updated_at = $3
+                 reason = case when not d.has_left then 'worker_lost' end, updated_at = $3
              from closed d
              where c.tenant_id = $1 and c.contact_id = d.contact_id and c.status = 'sending' and c.attempts = d.number
              returning c.queue_id, d.has_left
@@ -55,24 +56,6 @@ pub async fn settle_abandoned(
         })
         .collect();
     crate::queues::change_counts(&mut *conn, &changes, now).await?;
-    sqlx::query!(
-        "with claimed as materialized (
-             select c.contact_id
-             from queues q cross join lateral (
-                 select contact_id from contacts
-                 where tenant_id = q.tenant_id and queue_id = q.queue_id and status = 'pending' and not claimable
-                 offset 0
-             ) c
-             where q.tenant_id = $1 and q.instance_id = $2 and q.status not in ('completed', 'cancelled', 'failed')
-               and q.pending > 0
-         )
-         update contacts c set claimable = true, claim_epoch = null
-         from claimed d where c.tenant_id = $1 and c.contact_id = d.contact_id",
-        tenant.0,
-        instance.0
-    )
-    .execute(conn)
-    .await?;
     Ok(changes.iter().map(|change| u64::from(change.2.unconfirmed.unsigned_abs())).sum())
 }
 

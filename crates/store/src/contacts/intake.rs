@@ -51,7 +51,7 @@ pub async fn insert(
                                updated_at)
          select $1, $2, u.id, u.position, u.external_id, u.name, u.phone, u.due_date, u.amount, u.variables::jsonb,
                 u.metadata::jsonb, u.variation, u.reference, u.text,
-                $3::timestamptz + u.position * interval '1 microsecond', $4, $4
+                $3, $4, $4
          from unnest($5::uuid[], $6::integer[], $7::text[], $8::text[], $9::text[], $10::date[], $11::bigint[],
                      $12::text[], $13::text[], $14::smallint[], $15::text[], $16::text[])
               as u (id, position, external_id, name, phone, due_date, amount, variables, metadata, variation, reference,

@@ -207,7 +207,7 @@ async fn left(
     sqlx::query!(
         "update contacts
          set status = case when $3 then 'sent' else status end, reason = case when $3 then null else reason end,
-             claimable = claimable and not $3, claim_epoch = case when $3 then null else claim_epoch end,
+             requeued = requeued and not $3,
              message_id = coalesce(message_id, $4), sent_at = coalesce(sent_at, $5), updated_at = $6
          where tenant_id = $1 and contact_id = $2",
         tenant.0,
@@ -241,7 +241,7 @@ async fn not_left(
     let status = if is_cancelled { ContactStatus::Cancelled } else { status };
     sqlx::query!(
         "update contacts
-         set status = $3, claimable = $3 = 'pending', due_at = coalesce($4, due_at), reason = $5, updated_at = $6
+         set status = $3, requeued = $3 = 'pending', due_at = coalesce($4, due_at), reason = $5, updated_at = $6
          where tenant_id = $1 and contact_id = $2",
         tenant.0,
         facts.contact_id.0,

@@ -17,8 +17,6 @@ pub struct MarkFacts {
     pub attempts: i16,
     /// When it is due.
     pub due_at: DateTime<Utc>,
-    /// Under which epoch it was claimed.
-    pub claim_epoch: Option<i64>,
     /// Of them, those that were made because nobody could say whether an earlier one left.
     pub resends: i16,
     /// Of them, those that were written down and then not made.
@@ -33,7 +31,7 @@ pub struct MarkFacts {
 /// The database's.
 pub async fn mark_facts(conn: &mut PgConnection, contacts: &[(TenantId, ContactId)]) -> Result<Vec<MarkFacts>, Error> {
     let rows = sqlx::query!(
-        r#"select c.tenant_id, c.contact_id, c.status, c.attempts, c.resends, c.due_at, c.claim_epoch,
+        r#"select c.tenant_id, c.contact_id, c.status, c.attempts, c.resends, c.due_at,
                   case when c.attempts = 0 then 0::smallint
                        else (select count(*)::smallint from attempts m
                              where m.tenant_id = c.tenant_id and m.contact_id = c.contact_id and m.reason = 'lease_lost')
@@ -58,31 +56,31 @@ pub async fn mark_facts(conn: &mut PgConnection, contacts: &[(TenantId, ContactI
                 resends: row.resends,
                 unmade: row.unmade,
                 due_at: row.due_at,
-                claim_epoch: row.claim_epoch,
                 open_attempt: row.open_attempt.map(AttemptId),
             })
         })
         .collect()
 }
 
-/// Marks contacts `sending`, each with the number of the try. Fenced by state and by the epoch of the claim.
+/// Marks contacts `sending`, each with the number of the try; answers how many could be. Fenced by state and by the number
+/// of the try; the caller has locked the lanes by their epochs.
 ///
 /// # Errors
 /// The database's.
 pub async fn mark_sending(
     conn: &mut PgConnection,
-    marks: &[(TenantId, ContactId, i64, i16)],
+    marks: &[(TenantId, ContactId, i16)],
     now: DateTime<Utc>,
 ) -> Result<u64, Error> {
     let done = sqlx::query!(
-        "update contacts c set status = 'sending', attempts = u.number, reason = null, updated_at = $5
-         from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[]) as u (tenant_id, contact_id, epoch, number)
+        "update contacts c
+         set status = 'sending', attempts = u.number, requeued = false, reason = null, updated_at = $4
+         from unnest($1::uuid[], $2::uuid[], $3::smallint[]) as u (tenant_id, contact_id, number)
          where c.tenant_id = u.tenant_id and c.contact_id = u.contact_id and c.status = 'pending'
-           and c.claim_epoch = u.epoch",
+           and c.attempts = u.number - 1",
         &marks.iter().map(|mark| mark.0.0).collect::<Vec<_>>(),
         &marks.iter().map(|mark| mark.1.0).collect::<Vec<_>>(),
         &marks.iter().map(|mark| mark.2).collect::<Vec<_>>(),
-        &marks.iter().map(|mark| mark.3).collect::<Vec<_>>(),
         now
     )
     .execute(conn)
@@ -90,19 +88,19 @@ pub async fn mark_sending(
     Ok(done.rows_affected())
 }
 
-/// Skips claimed contacts for good, with the rule that said so; answers the queues they belong to, one entry a contact. One
+/// Skips pending contacts for good, with the rule that said so; answers the queues they belong to, one entry a contact. One
 /// of which nobody can say whether an earlier try left is unconfirmed instead, and that try is looked for again.
 ///
 /// # Errors
 /// The database's.
 pub async fn skip(
     conn: &mut PgConnection,
-    skips: &[(TenantId, ContactId, i64, String)],
+    skips: &[(TenantId, ContactId, String)],
     now: DateTime<Utc>,
 ) -> Result<Vec<(TenantId, QueueId, ContactStatus)>, Error> {
     let rows = sqlx::query!(
         "with sought as (
-             update attempts a set next_look_at = $5, looks = 0
+             update attempts a set next_look_at = $4, looks = 0
              from unnest($1::uuid[], $2::uuid[]) as u (tenant_id, contact_id)
              where a.tenant_id = u.tenant_id and a.contact_id = u.contact_id and a.outcome = 'unknown'
          )
@@ -111,15 +109,13 @@ pub async fn skip(
                                select from attempts a where a.tenant_id = c.tenant_id and a.contact_id = c.contact_id
                                  and a.outcome = 'unknown') then 'unconfirmed'
                            else 'skipped' end,
-             reason = u.rule, claim_epoch = null, updated_at = $5
-         from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[]) as u (tenant_id, contact_id, epoch, rule)
+             requeued = false, reason = u.rule, updated_at = $4
+         from unnest($1::uuid[], $2::uuid[], $3::text[]) as u (tenant_id, contact_id, rule)
          where c.tenant_id = u.tenant_id and c.contact_id = u.contact_id and c.status = 'pending'
-           and c.claim_epoch = u.epoch
          returning c.tenant_id, c.queue_id, c.status",
         &skips.iter().map(|skip| skip.0.0).collect::<Vec<_>>(),
         &skips.iter().map(|skip| skip.1.0).collect::<Vec<_>>(),
-        &skips.iter().map(|skip| skip.2).collect::<Vec<_>>(),
-        &skips.iter().map(|skip| skip.3.clone()).collect::<Vec<_>>(),
+        &skips.iter().map(|skip| skip.2.clone()).collect::<Vec<_>>(),
         now
     )
     .fetch_all(conn)
@@ -164,6 +160,49 @@ pub struct Finished {
     pub status: ContactStatus,
 }
 
+/// Writes down that messages left, and answers those of which it could be: as [`finish`] does with outcomes of all kinds,
+/// but with nothing to ask, because a message that left makes its contact `sent` whatever was known before. It asks for
+/// `outcome is null` and not for `finished_at`, which is the same and would bring the planner to walk `attempts_open`.
+///
+/// # Errors
+/// The database's.
+pub async fn finish_sent(
+    conn: &mut PgConnection,
+    outcomes: &[&Finish],
+    now: DateTime<Utc>,
+) -> Result<Vec<Finished>, Error> {
+    let rows = sqlx::query!(
+        "with closed as (
+             update attempts a set finished_at = $4, outcome = 'sent', message_id = u.message_id
+             from unnest($1::uuid[], $2::uuid[], $3::text[]) as u (tenant_id, attempt_id, message_id)
+             where a.tenant_id = u.tenant_id and a.attempt_id = u.attempt_id and a.outcome is null
+             returning a.tenant_id, a.attempt_id, a.contact_id, a.number, u.message_id
+         )
+         update contacts c
+         set status = 'sent', reason = null, updated_at = $4,
+             message_id = coalesce(d.message_id, c.message_id), sent_at = coalesce(c.sent_at, $4::timestamptz)
+         from closed d
+         where c.tenant_id = d.tenant_id and c.contact_id = d.contact_id and c.status = 'sending'
+           and c.attempts = d.number
+         returning c.tenant_id, d.attempt_id, c.queue_id",
+        &outcomes.iter().map(|outcome| outcome.tenant_id.0).collect::<Vec<_>>(),
+        &outcomes.iter().map(|outcome| outcome.attempt_id.0).collect::<Vec<_>>(),
+        &outcomes.iter().map(|outcome| outcome.message_id.clone()).collect::<Vec<_>>() as &[Option<String>],
+        now
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Finished {
+            tenant_id: TenantId(row.tenant_id),
+            attempt_id: AttemptId(row.attempt_id),
+            queue_id: QueueId(row.queue_id),
+            status: ContactStatus::Sent,
+        })
+        .collect())
+}
+
 /// Writes outcomes down, and answers those that were: a try that was closed meanwhile (its lane was taken over) is left as
 /// it is, because only an open attempt can be finished. That is the fence; see [`super::learn`] for what such an answer
 /// is still good for. The contacts' queues must be locked.
@@ -174,7 +213,7 @@ pub struct Finished {
 ///
 /// # Errors
 /// The database's.
-pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<Utc>) -> Result<Vec<Finished>, Error> {
+pub async fn finish(conn: &mut PgConnection, outcomes: &[&Finish], now: DateTime<Utc>) -> Result<Vec<Finished>, Error> {
     let rows = sqlx::query!(
         "with u as materialized (
              select u.tenant_id, u.attempt_id, u.reason, u.message_id, u.due_at,
@@ -192,7 +231,7 @@ pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<
              set finished_at = $8, outcome = u.outcome, reason = u.reason, message_id = u.message_id,
                  next_look_at = case when u.outcome = 'unknown' then $8::timestamptz end
              from u
-             where a.tenant_id = u.tenant_id and a.attempt_id = u.attempt_id and a.finished_at is null
+             where a.tenant_id = u.tenant_id and a.attempt_id = u.attempt_id and a.outcome is null
              returning a.tenant_id, a.attempt_id, a.contact_id, a.number, u.reason, u.message_id, u.due_at, u.status
          ), judged as (
              select d.tenant_id, d.attempt_id, d.contact_id, d.number, d.reason, d.message_id, d.due_at,
@@ -215,8 +254,8 @@ pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<
                and e.number < d.number and e.outcome = 'unknown'
          )
          update contacts c
-         set status = d.status, reason = case when d.status <> 'sent' then d.reason end, claim_epoch = null, updated_at = $8,
-             claimable = d.status = 'pending', due_at = coalesce(d.due_at, c.due_at),
+         set status = d.status, reason = case when d.status <> 'sent' then d.reason end, updated_at = $8,
+             requeued = d.status = 'pending', due_at = coalesce(d.due_at, c.due_at),
              message_id = coalesce(d.message_id, c.message_id),
              sent_at = case when d.status = 'sent' then coalesce(c.sent_at, $8::timestamptz) end
          from judged d

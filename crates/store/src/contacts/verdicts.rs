@@ -102,7 +102,7 @@ pub async fn lock_unconfirmed(
 pub async fn resend(conn: &mut PgConnection, contact: &Unconfirmed, now: DateTime<Utc>) -> Result<(), Error> {
     attempts::stop_looking(conn, contact.tenant_id, contact.attempt_id, "resent").await?;
     sqlx::query!(
-        "update contacts set status = 'pending', claimable = true, due_at = $3, resends = resends + 1,
+        "update contacts set status = 'pending', requeued = true, due_at = $3, resends = resends + 1,
                              reason = 'unconfirmed_resent', updated_at = $3
          where tenant_id = $1 and contact_id = $2",
         contact.tenant_id.0,

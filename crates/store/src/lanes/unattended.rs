@@ -63,9 +63,11 @@ pub async fn unattended(
                          and (l.offered_at is null or l.offered_at < now() - $4::interval)
              join tenants t on t.tenant_id = q.tenant_id and t.status = 'active'
              where q.status in ('pending', 'running')
-               and exists (select from contacts c
-                           where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id
-                             and c.claimable and c.due_at <= $1)
+               and q.pending > 0
+               and (q.next_position < q.total
+                    or exists (select from contacts c
+                               where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id
+                                 and c.requeued and c.due_at <= $1))
              order by q.tenant_id, q.instance_id, q.priority desc
              limit $3
          )

@@ -67,7 +67,7 @@ impl Working {
         marking: Marking,
         outcome: &Outcome,
     ) -> anyhow::Result<()> {
-        match self.session.mark(&marking).await? {
+        match self.session.mark(&marking, false).await? {
             Answer::Send => {
                 let state = Flying::Answered(self.session.came_to(&marking, outcome).await?);
                 self.flights.push(Flight { contact, marking, state });
