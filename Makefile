@@ -5,13 +5,15 @@ SHELL := /bin/bash
 ADVISORY_DB ?= $(wildcard ../shared/advisory-db)
 TOOLS := target/tools
 SQLX_CLI := $(TOOLS)/bin/sqlx
+BENCH := $(or $(CARGO_TARGET_DIR),target)/release/regua-bench
+BENCH_PACKAGES := -p regua-api -p regua-worker -p regua-periodic -p regua-sandbox -p regua-bench
 DEMO_ARGS := $(if $(EXIT),--exit) $(if $(CONTACTS),--contacts $(CONTACTS))
 
 # Queries are checked against .sqlx, not against whatever database a command runs with.
 export SQLX_OFFLINE ?= true
 
 help: ## List the targets
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 21
 
 demo: ## Send 500 example messages to the sandbox and stay up (EXIT=1: end with a summary; CONTACTS=N)
 	scripts/with-services cargo run -q -p regua -- demo $(DEMO_ARGS)
@@ -27,6 +29,22 @@ chaos: ## Kill, freeze and cut everything while messages are sent, and check the
 	scripts/prerequisites cc postgresql rabbitmq
 	cargo build -q --release -p regua-tests --bins
 	cargo run -q --release -p regua-tests --bin regua-chaos
+
+bench: ## Measure everything beside its limit, in a quarter of an hour (QUICK=1: two minutes; ONLY=name; BENCH_GATEWAY=URL)
+	scripts/prerequisites cc
+	cargo build -q --release $(BENCH_PACKAGES)
+	REGUA_TEST_FAST= scripts/with-services $(BENCH) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+bench-growth: ## Measure what grows with contacts and with lanes, and draw it into docs/ (QUICK=1: two points each, into target/)
+	scripts/prerequisites cc
+	cargo build -q --release $(BENCH_PACKAGES)
+	REGUA_TEST_FAST= scripts/with-services $(BENCH) $(if $(QUICK),--quick growth target,growth docs)
+
+bench-peers: ## Measure what one would use instead of Régua, on the same job (MESSAGES, RUNS, PEERS_ARGS, GATEWAY_URL)
+	scripts/prerequisites cc postgresql rabbitmq redis python
+	benches/peers/install
+	cargo build -q --release $(BENCH_PACKAGES)
+	REGUA_TEST_FAST= scripts/with-services target/peers/venv/bin/python -B benches/peers/run.py --regua-command '$(BENCH) peers' $(PEERS_ARGS)
 
 lint: ## Formatting, clippy and documentation, warnings as errors
 	scripts/prerequisites cc
@@ -53,4 +71,4 @@ $(TOOLS)/bin/cargo-%:
 	scripts/prerequisites cc
 	cargo install -q --locked --root $(TOOLS) cargo-$*
 
-.PHONY: help demo dev test chaos lint audit sqlx clean
+.PHONY: help demo dev test chaos bench bench-growth bench-peers lint audit sqlx clean

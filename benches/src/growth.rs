@@ -1,0 +1,126 @@
+//! What grows with the contacts that are stored, and with the lanes that send: growth.json, and two drawings of it.
+
+use std::path::Path;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use crate::gateway::Gateway;
+use crate::measures::{sends, stored};
+use crate::report::{print, say};
+use crate::stage::Stage;
+use crate::svg::{Curve, Panel, draw};
+use crate::tenants::Pace;
+
+const CONTACTS: [usize; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
+const LANES: [usize; 4] = [10, 100, 1000, 10_000];
+/// Claims and looks of each point.
+const LOOKS: usize = 300;
+/// Batches of 10,000 contacts taken in at each point.
+const INTAKE_BATCHES: usize = 5;
+/// Messages of each number of lanes, or two a lane where that is more.
+const MESSAGES: usize = 30_000;
+
+/// Measures, writes `growth.json`, `growth-contacts.svg` and `growth-lanes.svg` into the folder, and prints the figures.
+/// What `only` (`contacts` or `lanes`) leaves out stays as the file has it.
+pub(crate) async fn measure(folder: &Path, only: &str, quick: bool) -> anyhow::Result<()> {
+    let file = folder.join("growth.json");
+    let mut document = match std::fs::read_to_string(&file) {
+        Ok(text) => serde_json::from_str(&text).context("growth.json cannot be read")?,
+        Err(_) => json!({}),
+    };
+    let points = if quick { 2 } else { 4 };
+    for (place, &count) in LANES[..points].iter().enumerate().filter(|_| "lanes".contains(only)) {
+        let point = with_lanes(count).await?;
+        note(&mut document, "lanes", place, point, &file)?;
+    }
+    for (place, &count) in CONTACTS[..points].iter().enumerate().filter(|_| "contacts".contains(only)) {
+        let point = with_contacts(count).await?;
+        note(&mut document, "contacts", place, point, &file)?;
+    }
+    std::fs::write(folder.join("growth-contacts.svg"), draw(&contact_panels(&document["contacts"])))?;
+    std::fs::write(folder.join("growth-lanes.svg"), draw(&lane_panels(&document["lanes"])))?;
+    print(&format!("{document:#}"));
+    Ok(())
+}
+
+/// Writes the file after every point, because the next one may take minutes. The first one begins its curve anew.
+fn note(document: &mut Value, curve: &str, place: usize, point: Value, file: &Path) -> anyhow::Result<()> {
+    say(&point.to_string());
+    let points = &mut document[curve];
+    if place == 0 {
+        *points = json!([]);
+    }
+    points.as_array_mut().context("growth.json holds something else")?.push(point);
+    std::fs::write(file, format!("{document:#}\n"))?;
+    Ok(())
+}
+
+async fn with_lanes(count: usize) -> anyhow::Result<Value> {
+    let sends = Stage::with("growth", Gateway::given().await?, async |stage| {
+        let tenants = sends::numbers(stage, count, Pace::UNTHROTTLED).await?;
+        sends::run(stage, &tenants, (MESSAGES / count).max(2)).await
+    })
+    .await?;
+    Ok(json!({
+        "lanes": count, "messages": sends.messages, "sends_per_second": sends.per_second,
+        "worker_rss_mb": sends.worker_megabytes, "worker_cpu_seconds": sends.worker_cpu,
+        "postgres_cpu_seconds": sends.postgres_cpu_of_sends,
+    }))
+}
+
+async fn with_contacts(count: usize) -> anyhow::Result<Value> {
+    let churned = (count / 20).clamp(500, 50_000);
+    let stored = stored::run(count, churned, LOOKS, INTAKE_BATCHES).await?;
+    Ok(json!({
+        "contacts_stored": count, "sent_before_claims": churned, "claims": stored.claims.both.len(),
+        "claim_p50_ms": stored.claims.both.median(), "claim_p99_ms": stored.claims.both.p99(),
+        "runnable_p50_ms": stored.claims.runnable.median(), "runnable_p99_ms": stored.claims.runnable.p99(),
+        "status_p50_ms": stored.status.median(), "status_p99_ms": stored.status.p99(),
+        "intake_per_second": stored.intake, "fill_seconds": stored.fill_seconds,
+    }))
+}
+
+fn curve(points: &Value, name: &'static str, across: &str, up: &str) -> Curve {
+    let point = |point: &Value| Some((point[across].as_f64()?, point[up].as_f64()?));
+    Curve { name, points: points.as_array().into_iter().flatten().filter_map(point).collect() }
+}
+
+fn contact_panels(points: &Value) -> Vec<Panel> {
+    let curve = |name, up| curve(points, name, "contacts_stored", up);
+    let below = "contacts stored";
+    vec![
+        Panel {
+            title: "Claim of a batch of 100, ms",
+            below,
+            curves: vec![curve("p50", "claim_p50_ms"), curve("p99", "claim_p99_ms")],
+        },
+        Panel {
+            title: "Status of a queue over HTTP, ms",
+            below,
+            curves: vec![curve("p50", "status_p50_ms"), curve("p99", "status_p99_ms")],
+        },
+        Panel { title: "Intake over HTTP, contacts/s", below, curves: vec![curve("contacts/s", "intake_per_second")] },
+    ]
+}
+
+fn lane_panels(points: &Value) -> Vec<Panel> {
+    let panel = |title, name, up| Panel { title, below: "lanes", curves: vec![curve(points, name, "lanes", up)] };
+    vec![
+        panel("Sends of one worker, /s", "sends/s", "sends_per_second"),
+        panel("Worker's most resident memory, MB", "MB", "worker_rss_mb"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_are_drawn_from_the_document() {
+        let points = json!([{"lanes": 10, "sends_per_second": 900.0, "worker_rss_mb": 20.0}, {"lanes": 100}]);
+        let panels = lane_panels(&points);
+        assert_eq!(panels[0].curves[0].points, [(10.0, 900.0)]);
+        assert!(draw(&lane_panels(&Value::Null)).contains("lanes"), "nothing measured yet");
+    }
+}

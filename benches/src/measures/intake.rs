@@ -1,0 +1,147 @@
+//! Contacts taken in a second, over HTTP and below it, beside COPY of the same rows into the same table.
+//!
+//! Batches of 10,000, one after the other by one caller; bodies are made before. Every way in starts with an empty table
+//! and a checkpoint, and each batch (or COPY) has its own commit.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use futures_util::StreamExt;
+use regua_api::{Api, ApiSettings, Intake};
+use regua_boot::{Clock, Metrics};
+use regua_broker::{BrokerSettings, QueueType};
+use regua_domain::MessageType;
+use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool};
+
+use crate::erp::{Erp, batch};
+use crate::gateway::Gateway;
+use crate::report::{Figure, Goal};
+use crate::sizes::Sizes;
+use crate::stage::Stage;
+use crate::tenants::{Pace, Tenant};
+
+/// Contacts of a batch.
+pub(crate) const BATCH: usize = 10_000;
+/// What intake writes; the other columns have their defaults.
+const COLUMNS: &str = "tenant_id, queue_id, contact_id, position, external_id, name, phone, due_date, amount_cents, \
+    variables, metadata, variation, reference, text, due_at, created_at, updated_at";
+
+/// Contacts a second, three ways.
+pub(crate) struct Intakes {
+    /// Over HTTP.
+    pub(crate) over_http: f64,
+    /// By the same functions, called.
+    pub(crate) below_http: f64,
+    /// The limit.
+    pub(crate) copy: f64,
+}
+
+/// Takes in so many batches each way.
+pub(crate) async fn run(stage: &Stage, batches: usize) -> anyhow::Result<Intakes> {
+    let tenant = Tenant::create(&stage.pool, &stage.gateway, "acme", 1, Pace::UNTHROTTLED).await?;
+    let mut conn = stage.connect().await?;
+    let over_http = over_http(stage, &tenant, "http", batches).await?;
+    empty(&mut conn).await?;
+    let below_http = below_http(&stage.pool, &tenant, batches).await?;
+    let copy = copy(&mut conn).await?;
+    Ok(Intakes { over_http, below_http, copy })
+}
+
+/// Posts batches; contacts a second. The first one, which warms the API up, does not count.
+pub(crate) async fn over_http(stage: &Stage, tenant: &Tenant, prefix: &str, batches: usize) -> anyhow::Result<f64> {
+    let (api, url) = stage.api().await?;
+    let erp = Erp::new(&url, &tenant.key)?;
+    let mut bodies = bodies(tenant, prefix, batches + 1)?.into_iter();
+    erp.post(bodies.next().context("no batch")?).await?;
+    let started = Instant::now();
+    for body in bodies {
+        erp.post(body).await?;
+    }
+    let took = started.elapsed();
+    api.terminate()?;
+    Ok(a_second(batches, took))
+}
+
+async fn below_http(pool: &PgPool, tenant: &Tenant, batches: usize) -> anyhow::Result<f64> {
+    let settings = BrokerSettings {
+        amqp_urls: None,
+        namespace: "bench".to_owned(),
+        queue_type: QueueType::Classic,
+        prefetch: 1,
+        connection_name: "regua-bench".to_owned(),
+    };
+    let broker = regua_broker::connect(&settings, pool.clone());
+    let (clock, metrics) = (Clock::system(), Metrics::new()?);
+    let api = Api { pool: pool.clone(), replica: None, broker, clock, metrics, settings: ApiSettings::default() };
+    let intake = Intake::open(api, &tenant.key).await?;
+    let mut bodies = bodies(tenant, "below", batches + 1)?.into_iter();
+    intake.take(MessageType::Overdue, bodies.next().context("no batch")?).await?;
+    let started = Instant::now();
+    for body in bodies {
+        intake.take(MessageType::Overdue, body).await?;
+    }
+    Ok(a_second(batches, started.elapsed()))
+}
+
+/// Copies the rows that are there out, empties the table, and copies them in again.
+async fn copy(conn: &mut PgConnection) -> anyhow::Result<f64> {
+    let queues: Vec<String> =
+        sqlx::query_scalar("select distinct queue_id::text from contacts").fetch_all(&mut *conn).await?;
+    conn.execute(AssertSqlSafe(format!("create temporary table kept as select {COLUMNS} from contacts"))).await?;
+    let mut portions = Vec::with_capacity(queues.len());
+    for queue in queues {
+        let rows = format!("select {COLUMNS} from kept where queue_id = '{queue}' order by position");
+        portions.push(copy_out(conn, &rows).await?);
+    }
+    empty(conn).await?;
+    let statement = format!("copy contacts ({COLUMNS}) from stdin");
+    let mut started = Instant::now();
+    let batches = portions.len() - 1;
+    for (place, rows) in portions.into_iter().enumerate() {
+        let mut into = conn.copy_in_raw(&statement).await?;
+        into.send(rows).await?;
+        into.finish().await?;
+        if place == 0 {
+            started = Instant::now(); // it has warmed up, as the API has
+        }
+    }
+    Ok(a_second(batches, started.elapsed()))
+}
+
+async fn copy_out(conn: &mut PgConnection, rows: &str) -> anyhow::Result<Vec<u8>> {
+    let mut chunks = conn.copy_out_raw(&format!("copy ({rows}) to stdout")).await?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        bytes.extend_from_slice(&chunk?);
+    }
+    Ok(bytes)
+}
+
+async fn empty(conn: &mut PgConnection) -> anyhow::Result<()> {
+    conn.execute("truncate contacts cascade").await?;
+    conn.execute("checkpoint").await?;
+    Ok(())
+}
+
+fn bodies(tenant: &Tenant, prefix: &str, batches: usize) -> anyhow::Result<Vec<Vec<u8>>> {
+    let number = &tenant.numbers.first().context("no number")?.name;
+    Ok((0..batches).map(|place| batch(&format!("{prefix}-{place}"), number, BATCH, place * BATCH)).collect())
+}
+
+fn a_second(batches: usize, took: Duration) -> f64 {
+    (batches * BATCH) as f64 / took.as_secs_f64()
+}
+
+/// The table's rows.
+pub(crate) async fn measure(sizes: Sizes) -> anyhow::Result<Vec<Figure>> {
+    let intakes =
+        Stage::with("intake", Gateway::sandbox().await?, async |stage| run(stage, sizes.intake_batches).await).await?;
+    let note = format!("{} batches of {BATCH}, one caller", sizes.intake_batches);
+    Ok(vec![
+        Figure::new("intake over HTTP", intakes.over_http, "contacts/s", note)
+            .beside("COPY", intakes.copy)
+            .goal(Goal::ShareOfLimit(0.5)),
+        Figure::new("intake below HTTP", intakes.below_http, "contacts/s", "the handler, called")
+            .beside("COPY", intakes.copy),
+    ])
+}

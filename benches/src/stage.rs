@@ -1,0 +1,174 @@
+//! The stage of one measure: a database of its own, a gateway, and the programs of the fleet as processes.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use regua_store::{MIGRATOR, PoolMode, PoolSettings};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
+use tokio::time::Instant;
+
+use crate::gateway::Gateway;
+use crate::process::{Process, cpu_of_server, free_port};
+
+/// Stages of this run so far.
+static STAGES: AtomicU32 = AtomicU32::new(0);
+
+/// Where the fleet and its surroundings are.
+pub(crate) struct Stage {
+    /// A pool for the measure's own looks.
+    pub(crate) pool: PgPool,
+    /// The gateway.
+    pub(crate) gateway: Gateway,
+    database_url: String,
+    namespace: String,
+}
+
+/// What PostgreSQL has done so far.
+#[derive(Clone, Copy)]
+pub(crate) struct Counters {
+    /// Transactions of this database, those that only read among them.
+    pub(crate) commits: f64,
+    /// Bytes of WAL of the server.
+    pub(crate) wal_bytes: f64,
+    /// Processor time of the server in seconds; none where it does not run here.
+    pub(crate) cpu_seconds: Option<f64>,
+}
+
+impl Stage {
+    /// Does work on a stage with a fresh database, on the server that `DATABASE_URL` names, and drops the database.
+    pub(crate) async fn with<T>(
+        name: &str,
+        gateway: Gateway,
+        work: impl AsyncFnOnce(&Self) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let stage = Self::new(name, gateway).await?;
+        let done = Box::pin(work(&stage)).await;
+        if done.is_ok() {
+            crate::statements::tell(&stage.pool).await?;
+        }
+        let ended = stage.end().await;
+        let done = done?;
+        ended?;
+        Ok(done)
+    }
+
+    async fn new(name: &str, gateway: Gateway) -> anyhow::Result<Self> {
+        let server = server()?;
+        // The name is RabbitMQ's namespace as well, and doorbells of an earlier stage must not be heard on this one.
+        let namespace = format!("bench_{name}_{}_{}", std::process::id(), STAGES.fetch_add(1, Ordering::Relaxed));
+        let mut admin = PgConnection::connect(&server).await?;
+        admin.execute(AssertSqlSafe(format!("create database {namespace}"))).await?;
+        let (before, _) = server.rsplit_once('/').context("DATABASE_URL names no database")?;
+        let database_url = format!("{before}/{namespace}");
+        let mut conn = PgConnection::connect(&database_url).await?;
+        MIGRATOR.run(&mut conn).await?;
+        conn.close().await?;
+        let pool = regua_store::pool(&PoolSettings {
+            database_url: database_url.clone(),
+            application_name: "regua-bench",
+            pool_mode: PoolMode::Session,
+            max_connections: 8,
+            acquire_timeout: Duration::from_secs(10),
+        })?;
+        Ok(Self { pool, gateway, database_url, namespace })
+    }
+
+    async fn end(self) -> anyhow::Result<()> {
+        self.pool.close().await;
+        let mut admin = PgConnection::connect(&server()?).await?;
+        let drop = format!("drop database {} with (force)", self.namespace);
+        admin.execute(AssertSqlSafe(drop)).await?;
+        Ok(())
+    }
+
+    /// A connection without the limits that the fleet's have.
+    pub(crate) async fn connect(&self) -> anyhow::Result<PgConnection> {
+        Ok(PgConnection::connect(&self.database_url).await?)
+    }
+
+    /// Starts an API and waits until it answers; with its address.
+    pub(crate) async fn api(&self) -> anyhow::Result<(Process, String)> {
+        self.start("regua-api", "PORT", &[("BIND_ADDRESS", "127.0.0.1".to_owned())]).await
+    }
+
+    /// Starts a worker and waits until it is up.
+    pub(crate) async fn worker(&self) -> anyhow::Result<Process> {
+        Ok(self.start("regua-worker", "METRICS_PORT", &[]).await?.0)
+    }
+
+    /// Starts a periodic and waits until it is up.
+    pub(crate) async fn periodic(&self) -> anyhow::Result<Process> {
+        Ok(self.start("regua-periodic", "METRICS_PORT", &[]).await?.0)
+    }
+
+    async fn start(
+        &self,
+        name: &'static str,
+        port_variable: &'static str,
+        more: &[(&'static str, String)],
+    ) -> anyhow::Result<(Process, String)> {
+        let port = free_port()?;
+        let mut environment = vec![
+            ("DATABASE_URL", self.database_url.clone()),
+            ("AMQP_NAMESPACE", self.namespace.clone()),
+            (port_variable, port.to_string()),
+        ];
+        environment.extend_from_slice(more);
+        let process = Process::start(name, &environment)?;
+        let url = format!("http://127.0.0.1:{port}");
+        await_ready(&url).await.with_context(|| format!("{name} does not become ready"))?;
+        Ok((process, url))
+    }
+
+    /// What PostgreSQL has done so far. A process counts its transactions when it ends, or some seconds later: end the
+    /// fleet's before asking.
+    pub(crate) async fn counters(&self) -> anyhow::Result<Counters> {
+        let (backend, commits, wal): (i32, i64, i64) = sqlx::query_as(
+            "select pg_backend_pid(), xact_commit, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint
+             from pg_stat_database where datname = current_database()",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let cpu_seconds = cpu_of_server(u32::try_from(backend)?);
+        Ok(Counters { commits: commits as f64, wal_bytes: wal as f64, cpu_seconds })
+    }
+
+    /// Messages that the database calls sent, by the queues' counts.
+    pub(crate) async fn sent(&self) -> anyhow::Result<usize> {
+        let sent: i64 =
+            sqlx::query_scalar("select coalesce(sum(sent), 0)::bigint from queues").fetch_one(&self.pool).await?;
+        Ok(usize::try_from(sent)?)
+    }
+
+    /// Waits until so many messages are sent; answers when that was seen, and how many were.
+    pub(crate) async fn until_sent(&self, wanted: usize, within: Duration) -> anyhow::Result<(Instant, usize)> {
+        let deadline = Instant::now() + within;
+        loop {
+            let sent = self.sent().await?;
+            if sent >= wanted {
+                return Ok((Instant::now(), sent));
+            }
+            ensure!(Instant::now() < deadline, "only {sent} of {wanted} were sent within {} s", within.as_secs());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn server() -> anyhow::Result<String> {
+    std::env::var("DATABASE_URL").context("DATABASE_URL is not set: run `make bench`")
+}
+
+async fn await_ready(url: &str) -> anyhow::Result<()> {
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build()?;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Ok(answer) = client.get(format!("{url}/readyz")).send().await
+            && answer.status().is_success()
+        {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "/readyz says no for 20 s");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

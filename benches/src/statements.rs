@@ -1,0 +1,29 @@
+//! Where PostgreSQL's time went, statement by statement: for whoever makes it faster. It needs `pg_stat_statements` in the
+//! server and in `template1`, and STATEMENTS=1.
+
+use sqlx::PgPool;
+
+use crate::report::say;
+
+/// Statements that are shown.
+const MOST: i32 = 16;
+
+/// Says which statements took longest on this database, where STATEMENTS asks for it.
+pub(crate) async fn tell(pool: &PgPool) -> anyhow::Result<()> {
+    if std::env::var("STATEMENTS").is_err() {
+        return Ok(());
+    }
+    let rows: Vec<(i64, f64, i64, String)> = sqlx::query_as(
+        r"select calls, total_exec_time, rows, left(regexp_replace(query, '\s+', ' ', 'g'), 110)
+          from pg_stat_statements
+          where dbid = (select oid from pg_database where datname = current_database())
+          order by total_exec_time desc limit $1",
+    )
+    .bind(MOST)
+    .fetch_all(pool)
+    .await?;
+    for (calls, milliseconds, rows, text) in rows {
+        say(&format!("{calls:>8} calls {milliseconds:>9.0} ms {rows:>8} rows  {text}"));
+    }
+    Ok(())
+}
