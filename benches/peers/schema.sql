@@ -1,0 +1,10 @@
+-- Where every peer keeps what became of each contact.
+create table contacts (
+    id bigint primary key,
+    campaign integer not null default 0,
+    number text not null,
+    text text not null,
+    status text not null default 'pending',
+    message_id text,
+    sent_at timestamptz
+);
