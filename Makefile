@@ -30,7 +30,7 @@ chaos: ## Kill, freeze and cut everything while messages are sent, and check the
 	cargo build -q --release -p regua-tests --bins
 	cargo run -q --release -p regua-tests --bin regua-chaos
 
-bench: ## Measure everything beside its limit, in a quarter of an hour (QUICK=1: two minutes; ONLY=name; BENCH_GATEWAY=URL)
+bench: ## Measure everything beside its limit, in six minutes after the build (QUICK=1: two minutes; ONLY=name; BENCH_GATEWAY=URL)
 	scripts/prerequisites cc
 	cargo build -q --release $(BENCH_PACKAGES)
 	REGUA_TEST_FAST= scripts/with-services $(BENCH) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))

@@ -1,8 +1,15 @@
 //! The tables can be sharded by tenant: every statement that touches a tenant's table is bound to tenants by a parameter,
-//! or stands here with its reason. Read from `.sqlx`, where the compiler keeps every statement of the tree.
+//! or stands here with its reason. Read from `.sqlx`, where the compiler keeps every statement of the tree. And where many
+//! tenants are worked for at once, one of them does not hold the others up.
 
 use std::collections::BTreeSet;
 use std::path::Path;
+
+use regua_evolution::{ClientSettings, EvolutionClient};
+use regua_store::tenant_configs;
+use regua_tests::{Fleet, FleetOptions, TenantOptions};
+use regua_worker::WorkerSettings;
+use regua_worker::protocol::{Ending, Process};
 
 /// A piece of a statement that is bound to no tenant, and why it may be so.
 const UNBOUND: [(&str, &str); 22] = [
@@ -112,4 +119,37 @@ fn every_primary_key_begins_with_the_tenant() {
         });
         assert!(keeps || OF_NO_TENANT.contains(&name), "the primary key of {name} does not begin with tenant_id");
     }
+}
+
+/// The worker reads the rules of many lanes at once. On one thread both questions are there before anybody reads.
+#[tokio::test]
+async fn a_tenant_whose_rules_cannot_be_read_holds_nobody_else_up() {
+    let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
+    let (fleet, broken, _) = Fleet::with(options, TenantOptions::default()).await;
+    let name = "filial".to_owned();
+    let sound = fleet.tenant(&TenantOptions { slug: "sound", instances: vec![name], ..TenantOptions::default() }).await;
+    let (pool, clock) = (fleet.database.pool.clone(), fleet.clock.clone());
+    let gateway = EvolutionClient::new(ClientSettings::default()).unwrap();
+    let worker =
+        Process::new(pool.clone(), clock, fleet.metrics.clone(), gateway, WorkerSettings::named("w".to_owned()));
+    let mut of_broken = worker.take(broken.id, broken.instances[0]).await.unwrap().unwrap();
+    let mut of_sound = worker.take(sound.id, sound.instances[0]).await.unwrap().unwrap();
+    let set_zone = async |zone: &'static str| {
+        let mut config = tenant_configs::get(&mut pool.acquire().await.unwrap(), broken.id).await.unwrap().unwrap();
+        zone.clone_into(&mut config.time_zone);
+        tenant_configs::put(&mut pool.acquire().await.unwrap(), broken.id, &config).await.unwrap();
+    };
+    set_zone("Nowhere/At_All").await;
+
+    let (refused, read) = tokio::join!(of_broken.concurrency(), of_sound.concurrency());
+    assert!(refused.is_err(), "a zone that does not exist");
+    assert_eq!(read.unwrap(), 1);
+
+    set_zone("America/Sao_Paulo").await;
+    assert_eq!(of_broken.concurrency().await.unwrap(), 1);
+    for mut session in [of_broken, of_sound] {
+        assert!(session.let_go(Ending::LOST).await.unwrap());
+    }
+    drop(worker);
+    fleet.end().await;
 }

@@ -2,6 +2,7 @@
 //! lane alone waits for nobody, and ten thousand slow lanes do not ask for a connection each.
 
 use std::collections::HashMap;
+use std::slice;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,7 +19,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::lane::Key;
-use crate::rules::LaneRules;
+use crate::rules::{LaneRules, is_away};
 
 /// Most lanes that are claimed for in one transaction.
 const GROUP: usize = 100;
@@ -30,7 +31,6 @@ const CLERKS: usize = 2;
 const NEXT_LOOK: TimeDelta = TimeDelta::days(1);
 
 /// A lane that wants its next batch.
-#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) lane: Key,
     pub(crate) epoch: i64,
@@ -85,19 +85,28 @@ impl Clerk {
 async fn serve(mut inbox: mpsc::Receiver<Asked>, mut conn: Kept, clock: Clock) {
     let mut group = Vec::with_capacity(GROUP);
     while conn.await_work(inbox.recv_many(&mut group, GROUP)).await > 0 {
-        let requests: Vec<_> = group.iter().map(|(request, _)| request.clone()).collect();
-        let claiming = async { claim(conn.get().await?, &requests, clock.now()).await };
-        let mut claimed = within(PATIENCE, claiming).await;
-        if claimed.is_err() {
-            conn.give_back();
-        }
-        for (request, answer) in group.drain(..) {
+        let (requests, answers): (Vec<Request>, Vec<_>) = group.drain(..).unzip();
+        let mut claimed = claim_within(&mut conn, &requests, &clock).await;
+        for (request, answer) in requests.iter().zip(answers) {
             let _gone = answer.send(match &mut claimed {
                 Ok(batches) => Ok(batches.remove(&request.lane)),
-                Err(error) => Err(anyhow::anyhow!("{error:#}")),
+                Err(error) if is_away(error) => Err(anyhow::anyhow!("{error:#}")),
+                // So that one lane that cannot be claimed for does not take the others with it.
+                Err(_) => claim_within(&mut conn, slice::from_ref(request), &clock)
+                    .await
+                    .map(|mut batches| batches.remove(&request.lane)),
             });
         }
     }
+}
+
+async fn claim_within(conn: &mut Kept, requests: &[Request], clock: &Clock) -> anyhow::Result<HashMap<Key, Batch>> {
+    let claiming = async { claim(conn.get().await?, requests, clock.now()).await };
+    let claimed = within(PATIENCE, claiming).await;
+    if claimed.is_err() {
+        conn.give_back();
+    }
+    claimed
 }
 
 /// A lane's runnable queues while a batch is put together.

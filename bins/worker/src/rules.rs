@@ -48,11 +48,14 @@ impl Rulebook {
             let mut group = Vec::with_capacity(GROUP);
             while asked.recv_many(&mut group, GROUP).await > 0 {
                 let keys: Vec<_> = group.iter().map(|(key, _)| *key).collect();
-                let read = within(PATIENCE, read(&pool, &keys)).await;
+                let all = within(PATIENCE, read(&pool, &keys)).await;
                 for (key, answer) in group.drain(..) {
-                    let rules = match &read {
-                        Ok(rules) => rules.get(&key).cloned().context("the instance is gone"),
-                        Err(error) => Err(anyhow!("{error:#}")),
+                    let of_lane = |rules: &HashMap<_, _>| rules.get(&key).cloned().context("the instance is gone");
+                    let rules = match &all {
+                        Ok(rules) => of_lane(rules),
+                        Err(error) if is_away(error) => Err(anyhow!("{error:#}")),
+                        // So that one tenant whose rules cannot be read does not take the others with it.
+                        Err(_) => within(PATIENCE, read(&pool, &[key])).await.and_then(|rules| of_lane(&rules)),
                     };
                     let _gone = answer.send(rules);
                 }
@@ -67,6 +70,11 @@ impl Rulebook {
         self.questions.send((key, answer)).await.map_err(|_| anyhow!("nobody reads rules any more"))?;
         answered.await.context("nobody reads rules any more")?
     }
+}
+
+/// Whether the database is away: then nothing is wrong with what was asked.
+pub(crate) fn is_away(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(regua_store::is_unavailable)
 }
 
 async fn read(pool: &PgPool, lanes: &[Key]) -> anyhow::Result<HashMap<Key, Arc<LaneRules>>> {

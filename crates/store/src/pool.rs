@@ -32,7 +32,7 @@ const PLANS: [(&str, &str); 2] = [("enable_seqscan", "off"), ("jit", "off")];
 
 /// How long a kept connection works with the plans that it has. A plan that was made while a table was empty walks an index
 /// that does not fit (they all cost the same), and is kept until autovacuum has looked at the table for the first time: in
-/// the first minute of a database that is 30 times slower, and becomes slower with every row.
+/// the first minute of a database, and the slower the more rows there are (docs/performance.md).
 const REPLAN_AFTER: Duration = Duration::from_secs(2);
 
 /// For how long a client of ours has its PostgreSQL session: pgbouncer's `pool_mode`.
@@ -93,13 +93,14 @@ async fn is_alive(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
 pub struct Kept {
     pool: PgPool,
     held: Option<(PoolConnection<Postgres>, Instant)>,
-    planned_at: Instant,
+    /// None: how old the plans are is not known.
+    planned_at: Option<Instant>,
 }
 
 impl Kept {
     /// None yet.
-    pub fn of(pool: PgPool) -> Self {
-        Self { pool, held: None, planned_at: Instant::now() }
+    pub const fn of(pool: PgPool) -> Self {
+        Self { pool, held: None, planned_at: None }
     }
 
     /// The connection, alive a moment ago.
@@ -117,11 +118,14 @@ impl Kept {
         }
         let mut conn = match held {
             Some((conn, _)) => conn,
-            None => self.pool.acquire().await?,
+            None => {
+                self.planned_at = None;
+                self.pool.acquire().await?
+            }
         };
-        if self.planned_at.elapsed() > REPLAN_AFTER {
+        if self.planned_at.is_none_or(|planned_at| planned_at.elapsed() > REPLAN_AFTER) {
             conn.execute("discard plans").await?;
-            self.planned_at = Instant::now();
+            self.planned_at = Some(Instant::now());
         }
         Ok(&mut self.held.insert((conn, Instant::now())).0)
     }

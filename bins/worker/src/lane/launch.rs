@@ -35,6 +35,7 @@ impl Lane {
         if let Some(stop) = self.check_health(&rules).await? {
             return Ok(Some(stop));
         }
+        let address = rules.address.clone().context("the instance's address or token cannot be used")?;
         // What has landed meanwhile may have emptied the hand.
         let Some(contact) = self.hand.pop_front() else { return Ok(None) };
         self.launched.insert(contact.contact_id);
@@ -46,7 +47,7 @@ impl Lane {
             Flight {
                 context: Arc::clone(&self.context),
                 hold: Arc::clone(&self.hold),
-                address: rules.address.clone().context("the instance's address or token cannot be used")?,
+                address,
                 message_type: self.type_of(contact.queue_id),
                 contact,
                 mark,
