@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use regua_domain::{AttemptId, ContactId, ContactStatus, InstanceId, QueueId, TenantId};
-use regua_store::attempts::{self, NewAttempt};
-use regua_store::contacts::{self, Finding, Finish, Learnt, Quota};
+use regua_store::attempts::AttemptKey;
+use regua_store::contacts::{self, Finding, Finish, Learnt, NewAttempt, Quota};
 use regua_store::evidence::Source;
 use regua_store::lanes::{self, Lease, Released, Taken};
 use regua_store::queues::CountChange;
@@ -34,16 +34,8 @@ async fn a_former_owner_can_change_nothing() {
     let claimed =
         contacts::claim(&mut conn, &[Quota { tenant_id: tenant.id, queue_id: queue, quota: 2 }], now).await.unwrap();
     let (marked, unmarked) = (claimed[0].contact_id, claimed[1].contact_id);
-    let attempt = NewAttempt {
-        tenant_id: tenant.id,
-        attempt_id: AttemptId::new(now),
-        contact_id: marked,
-        instance_id: lane.1,
-        number: 1,
-        reference: claimed[0].reference.clone(),
-        lease_epoch: first.epoch,
-    };
-    mark(&mut conn, &attempt, now).await;
+    let attempt = first_attempt(tenant.id, marked, &first);
+    mark(&mut conn, attempt, now).await;
 
     let second = take(&mut conn, lane, "second", LEASE).await;
     assert!(second.was_abandoned && second.epoch > first.epoch);
@@ -52,11 +44,11 @@ async fn a_former_owner_can_change_nothing() {
     // None of the first owner's writes takes effect any more.
     assert!(lanes::lock(&mut conn, &[(lane.0, lane.1, first.epoch)]).await.unwrap().is_empty());
     assert!(lanes::heartbeat(&mut conn, &[(lane.0, lane.1, first.epoch)], LEASE).await.unwrap().is_empty());
-    let second_mark = [(tenant.id, marked, 1)];
-    assert_eq!(contacts::mark_sending(&mut conn, &second_mark, now).await.unwrap(), 0, "it was marked before");
+    let marked_again = contacts::mark_sending(&mut conn, "first", &[attempt], now).await.unwrap();
+    assert_eq!(marked_again, 0, "it was marked before");
     let late = Finish {
-        tenant_id: tenant.id,
-        attempt_id: attempt.attempt_id,
+        key: attempt.key,
+        instance_id: lane.1,
         outcome: "not_sent",
         reason: None,
         message_id: None,
@@ -76,15 +68,18 @@ async fn a_former_owner_can_change_nothing() {
     fleet.end_unfinished().await;
 }
 
-async fn mark(conn: &mut PgConnection, attempt: &NewAttempt, now: chrono::DateTime<chrono::Utc>) {
-    let row = [(attempt.tenant_id, attempt.contact_id, attempt.number)];
-    assert_eq!(contacts::mark_sending(conn, &row, now).await.unwrap(), 1);
-    attempts::open(conn, "first", std::slice::from_ref(attempt), now).await.unwrap();
+fn first_attempt(tenant: TenantId, contact: ContactId, lease: &Lease) -> NewAttempt {
+    let key = AttemptKey { tenant, contact, attempt: AttemptId::new(chrono::Utc::now()) };
+    NewAttempt { key, number: 1, lease_epoch: lease.epoch }
+}
+
+async fn mark(conn: &mut PgConnection, attempt: NewAttempt, now: chrono::DateTime<chrono::Utc>) {
+    assert_eq!(contacts::mark_sending(conn, "first", &[attempt], now).await.unwrap(), 1);
     let sending = CountChange { pending: -1, sending: 1, ..CountChange::default() };
     let queue = "select queue_id from contacts where contact_id = $1";
     #[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
-    let queue: uuid::Uuid = sqlx::query_scalar(queue).bind(attempt.contact_id.0).fetch_one(&mut *conn).await.unwrap();
-    regua_store::queues::change_counts(conn, &[(attempt.tenant_id, QueueId(queue), sending)], now).await.unwrap();
+    let queue: uuid::Uuid = sqlx::query_scalar(queue).bind(attempt.key.contact.0).fetch_one(&mut *conn).await.unwrap();
+    regua_store::queues::change_counts(conn, &[(attempt.key.tenant, QueueId(queue), sending)], now).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,23 +130,14 @@ async fn a_proof_that_overtakes_an_answer_to_the_contrary_is_believed() {
     let lease = take(&mut conn, lane, "first", LEASE).await;
     let queue_id = QueueId(queue.parse().unwrap());
     let claimed = contacts::claim(&mut conn, &[Quota { tenant_id: tenant.id, queue_id, quota: 1 }], now).await.unwrap();
-    let attempt = NewAttempt {
-        tenant_id: tenant.id,
-        attempt_id: AttemptId::new(now),
-        contact_id: claimed[0].contact_id,
-        instance_id: lane.1,
-        number: 1,
-        reference: claimed[0].reference.clone(),
-        lease_epoch: lease.epoch,
-    };
-    mark(&mut conn, &attempt, now).await;
+    let attempt = first_attempt(tenant.id, claimed[0].contact_id, &lease);
+    mark(&mut conn, attempt, now).await;
     let left = Finding::Left { message_id: Some("3EB01".to_owned()), at: now };
-    let learnt =
-        contacts::learn(&mut conn, tenant.id, attempt.attempt_id, Source::Webhook, &left, None, now).await.unwrap();
+    let learnt = contacts::learn(&mut conn, attempt.key, Source::Webhook, &left, None, now).await.unwrap();
     assert_eq!(learnt, Learnt::Kept, "its worker is still at it");
     let answer = Finish {
-        tenant_id: tenant.id,
-        attempt_id: attempt.attempt_id,
+        key: attempt.key,
+        instance_id: lane.1,
         outcome: "not_sent",
         reason: Some("gateway_error".to_owned()),
         message_id: None,

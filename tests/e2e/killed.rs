@@ -113,7 +113,7 @@ async fn the_late_answer_of_a_frozen_worker_settles_what_its_successor_could_not
     assert_eq!((&done["sent"], &done["unconfirmed"]), (&json!(4), &json!(1)), "{done:#}");
     frozen.thaw();
     erp.until_that(&queue, "all sent", |queue| queue["sent"] == 5).await;
-    let query = "select count(*) from evidence e join attempts a using (tenant_id, attempt_id)
+    let query = "select count(*) from evidence e join attempts a using (tenant_id, contact_id, attempt_id)
                  where e.source = 'late_answer' and e.has_left and a.settled_by = 'late_answer' and a.outcome = 'sent'";
     assert_eq!(fleet.count(query).await, 1);
     fleet.assert_each_left_once(5);

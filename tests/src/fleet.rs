@@ -281,7 +281,6 @@ impl Fleet {
             ),
             ("doorbells left in the outbox", "select count(*) from outbox"),
             ("leases left", "select count(*) from lanes where leased_by is not null"),
-            ("attempts left open", "select count(*) from attempts where finished_at is null"),
         ];
         for (what, query) in checks {
             assert_eq!(self.count(query).await, 0, "{what}");

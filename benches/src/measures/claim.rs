@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use regua_boot::Clock;
-use regua_store::contacts::{Claimed, Quota};
+use regua_domain::AttemptId;
+use regua_store::attempts::AttemptKey;
+use regua_store::contacts::{Claimed, NewAttempt, Quota};
 use regua_store::{contacts, queues};
 use sqlx::{Connection, PgConnection};
 
@@ -37,22 +39,40 @@ pub(crate) async fn churn(conn: &mut PgConnection, tenant: &Tenant, rounds: usiz
         for number in &tenant.numbers {
             let claim = claim(conn, tenant, number).await?;
             mark(conn, tenant, &claim.claimed).await?;
-            let ids: Vec<_> = claim.claimed.iter().map(|contact| contact.contact_id.0).collect();
-            sqlx::query(
-                "update contacts set status = 'pending', attempts = 0 where tenant_id = $1 and contact_id = any ($2)",
-            )
-            .bind(tenant.id.0)
-            .bind(ids)
-            .execute(&mut *conn)
-            .await?;
+            settle(conn, tenant, &claim.claimed, "pending", 0).await?;
         }
     }
     Ok(())
 }
 
 async fn mark(conn: &mut PgConnection, tenant: &Tenant, claimed: &[Claimed]) -> anyhow::Result<()> {
-    let marks: Vec<_> = claimed.iter().map(|contact| (tenant.id, contact.contact_id, contact.attempts + 1)).collect();
-    contacts::mark_sending(conn, &marks, Clock::system().now()).await?;
+    let now = Clock::system().now();
+    let attempt = |contact: &Claimed| NewAttempt {
+        key: AttemptKey { tenant: tenant.id, contact: contact.contact_id, attempt: AttemptId::new(now) },
+        number: contact.attempts + 1,
+        lease_epoch: 1,
+    };
+    let attempts: Vec<_> = claimed.iter().map(attempt).collect();
+    contacts::mark_sending(conn, "bench", &attempts, now).await?;
+    Ok(())
+}
+
+/// In place of an outcome, which is not what is measured here.
+async fn settle(
+    conn: &mut PgConnection,
+    tenant: &Tenant,
+    claimed: &[Claimed],
+    status: &str,
+    attempts: i16,
+) -> anyhow::Result<()> {
+    let ids: Vec<_> = claimed.iter().map(|contact| contact.contact_id.0).collect();
+    sqlx::query("update contacts set status = $3, attempts = $4 where tenant_id = $1 and contact_id = any ($2)")
+        .bind(tenant.id.0)
+        .bind(ids)
+        .bind(status)
+        .bind(attempts)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
@@ -69,6 +89,7 @@ pub(crate) async fn time(conn: &mut PgConnection, tenant: &Tenant, claims: usize
     for number in tenant.numbers.iter().cycle().take(claims) {
         let claim = claim(conn, tenant, number).await?;
         mark(conn, tenant, &claim.claimed).await?;
+        settle(conn, tenant, &claim.claimed, "sent", 1).await?;
         move_on(conn, tenant, &claim.claimed).await?;
         made.push(claim);
     }

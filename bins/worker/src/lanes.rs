@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use fail::fail_point;
 use regua_store::lanes::{Lease, Taken};
-use regua_store::{attempts, contacts, lanes};
+use regua_store::{contacts, lanes};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -98,8 +98,9 @@ impl Lanes {
                 return Ok(None);
             }
         };
-        // An attempt that is open in a lane that nobody holds is one whose outcome could not be written down.
-        if lease.was_abandoned || attempts::is_any_open(&mut transaction, key.tenant, key.instance).await? {
+        // An attempt that is under way in a lane that nobody holds is one whose outcome could not be written down.
+        let lane = [(key.tenant, key.instance)];
+        if lease.was_abandoned || !contacts::with_attempts_under_way(&mut transaction, &lane).await?.is_empty() {
             let unconfirmed =
                 contacts::settle_abandoned(&mut transaction, key.tenant, key.instance, clock.now()).await?;
             tracing::warn!(tenant_id = %key.tenant, instance_id = %key.instance, epoch = lease.epoch, unconfirmed,

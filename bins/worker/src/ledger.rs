@@ -42,7 +42,6 @@ pub(crate) struct Mark {
     /// Made by the lane, so that a mark whose answer was lost can be repeated.
     pub(crate) attempt: AttemptId,
     pub(crate) number: i16,
-    pub(crate) reference: String,
     pub(crate) rules: Arc<TenantRules>,
     pub(crate) pacing: Pacing,
     /// How long before its slot it may be written down; it goes out at its slot.
@@ -82,6 +81,7 @@ pub(crate) struct Finish {
     pub(crate) tenant: TenantId,
     pub(crate) instance: InstanceId,
     pub(crate) queue: QueueId,
+    pub(crate) contact: ContactId,
     pub(crate) attempt: AttemptId,
     pub(crate) verdict: Verdict,
 }

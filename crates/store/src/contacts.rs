@@ -16,12 +16,12 @@ use chrono::{DateTime, Utc};
 use regua_domain::{ContactId, QueueId, TenantId};
 use sqlx::{Error, PgConnection};
 
-pub use abandoned::settle_abandoned;
+pub use abandoned::{settle_abandoned, with_attempts_under_way};
 pub use delivery::{Delivery, note_delivery};
 pub use intake::{NewContacts, insert};
 pub use learn::{Finding, Learnt, learn};
 pub use listing::{Contact, Name, get, list};
-pub use send::{Finish, Finished, MarkFacts, finish, finish_sent, mark_facts, mark_sending, skip};
+pub use send::{Finish, Finished, MarkFacts, NewAttempt, finish, finish_sent, mark_facts, mark_sending, skip};
 pub use verdicts::{Locked, Unconfirmed, give_up, lock_unconfirmed, resend};
 
 use crate::queues::CountChange;

@@ -1,8 +1,10 @@
 //! Table `evidence`: what was learnt of an attempt beside its own answer. Rows are only added.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{AttemptId, EvidenceId, TenantId};
+use regua_domain::EvidenceId;
 use sqlx::{Error, PgConnection};
+
+use crate::attempts::AttemptKey;
 
 /// Where a piece of evidence comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,7 @@ impl Source {
 #[derive(Clone, Debug)]
 pub struct NewEvidence<'a> {
     /// What it is about.
-    pub attempt_id: AttemptId,
+    pub key: AttemptKey,
     /// Where it comes from.
     pub source: Source,
     /// Whether it says that the message left, or that it did not.
@@ -52,21 +54,18 @@ pub struct NewEvidence<'a> {
 ///
 /// # Errors
 /// The database's.
-pub async fn add(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    new: &NewEvidence<'_>,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
+pub async fn add(conn: &mut PgConnection, new: &NewEvidence<'_>, now: DateTime<Utc>) -> Result<(), Error> {
     sqlx::query!(
-        "insert into evidence (tenant_id, evidence_id, attempt_id, source, has_left, reason, message_id, said_by, created_at)
-         select $1, $2, $3, $4, $5, $6, $7, $8, $9
+        "insert into evidence (tenant_id, evidence_id, contact_id, attempt_id, source, has_left, reason, message_id, said_by,
+                               created_at)
+         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
          where not exists (select from evidence
-                           where tenant_id = $1 and attempt_id = $3 and source = $4 and has_left = $5
-                             and message_id is not distinct from $7 and said_by is not distinct from $8)",
-        tenant.0,
+                           where tenant_id = $1 and contact_id = $3 and attempt_id = $4 and source = $5 and has_left = $6
+                             and message_id is not distinct from $8 and said_by is not distinct from $9)",
+        new.key.tenant.0,
         EvidenceId::new(now).0,
-        new.attempt_id.0,
+        new.key.contact.0,
+        new.key.attempt.0,
         new.source.as_str(),
         new.has_left,
         new.reason,
@@ -90,16 +89,18 @@ pub struct Proof {
     pub created_at: DateTime<Utc>,
 }
 
-/// A proof that an attempt left, kept while the attempt was still open. Index `evidence_of_attempt`.
+/// A proof that an attempt left, kept while the attempt was still under way. Index `evidence_of_contact`.
 ///
 /// # Errors
 /// The database's.
-pub async fn proof(conn: &mut PgConnection, tenant: TenantId, attempt: AttemptId) -> Result<Option<Proof>, Error> {
+pub async fn proof(conn: &mut PgConnection, key: AttemptKey) -> Result<Option<Proof>, Error> {
     let row = sqlx::query!(
         "select source, message_id, created_at from evidence
-         where tenant_id = $1 and attempt_id = $2 and has_left order by message_id is null, created_at limit 1",
-        tenant.0,
-        attempt.0
+         where tenant_id = $1 and contact_id = $2 and attempt_id = $3 and has_left
+         order by message_id is null, created_at limit 1",
+        key.tenant.0,
+        key.contact.0,
+        key.attempt.0
     )
     .fetch_optional(conn)
     .await?;

@@ -160,6 +160,8 @@ pub async fn runnable(
 }
 
 /// Notes that lanes took locked queues up, and how far each has come: no contact below that place waits for its first try.
+/// It is not noted beyond one that is on its way, so that a takeover finds it. The lanes are locked too, so nothing is marked
+/// meanwhile.
 ///
 /// # Errors
 /// The database's.
@@ -171,7 +173,10 @@ pub async fn start(
     sqlx::query!(
         "update queues q
          set status = 'running', reason = null, started_at = coalesce(q.started_at, $4),
-             next_position = greatest(q.next_position, u.next_position)
+             next_position = greatest(q.next_position, least(u.next_position, (
+                 select min(c.position) from contacts c
+                 where c.tenant_id = u.tenant_id and c.queue_id = u.queue_id
+                   and c.position >= q.next_position and c.position < u.next_position and c.status = 'sending')))
          from unnest($1::uuid[], $2::uuid[], $3::integer[]) as u (tenant_id, queue_id, next_position)
          where q.tenant_id = u.tenant_id and q.queue_id = u.queue_id and q.status in ('pending', 'running')
            and (q.status = 'pending' or q.next_position < u.next_position)",

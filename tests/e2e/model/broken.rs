@@ -1,9 +1,12 @@
 //! Actors that do one thing wrong. The model must find each of them out, or it proves nothing of the right ones.
 
+use regua_domain::{ContactStatus, QueueId};
 use regua_evolution::Outcome;
-use regua_store::attempts::{self, NewAttempt, Sought};
+use regua_store::attempts::Sought;
 use regua_store::contacts::{self, Claimed, Locked};
+use regua_store::queues::{self, CountChange};
 use regua_worker::protocol::Marking;
+use uuid::Uuid;
 
 use super::worker::Working;
 use super::world::World;
@@ -26,27 +29,27 @@ pub(super) enum Broken {
 #[expect(clippy::disallowed_methods, reason = "it does what no statement of the store does")]
 pub(super) async fn mark_without_the_fence(
     world: &World<'_>,
-    lane: usize,
     contact: &Claimed,
     marking: &Marking,
     lease_epoch: i64,
 ) -> anyhow::Result<()> {
     let mut transaction = world.stage.pool.begin().await?;
-    let number: i16 =
-        sqlx::query_scalar("update contacts set attempts = attempts + 1 where contact_id = $1 returning attempts")
-            .bind(contact.contact_id.0)
-            .fetch_one(&mut *transaction)
-            .await?;
-    let attempt = NewAttempt {
-        tenant_id: world.stage.tenant.id,
-        attempt_id: marking.attempt(),
-        contact_id: contact.contact_id,
-        instance_id: world.stage.tenant.instances[lane],
-        number,
-        reference: contact.reference.clone(),
-        lease_epoch,
-    };
-    attempts::open(&mut transaction, "broken", &[attempt], world.now).await?;
+    let found = "select status, queue_id from contacts where contact_id = $1";
+    let (status, queue): (String, Uuid) =
+        sqlx::query_as(found).bind(contact.contact_id.0).fetch_one(&mut *transaction).await?;
+    let mark = "update contacts
+                set status = 'sending', attempts = attempts + 1, attempt_id = $2, attempt_epoch = $3,
+                    attempt_worker = 'broken', attempt_started_at = $4
+                where contact_id = $1";
+    sqlx::query(mark)
+        .bind(contact.contact_id.0)
+        .bind(marking.attempt().0)
+        .bind(lease_epoch)
+        .bind(world.now)
+        .execute(&mut *transaction)
+        .await?;
+    let change = CountChange::moved(status.parse()?, ContactStatus::Sending);
+    queues::change_counts(&mut transaction, &[(world.stage.tenant.id, QueueId(queue), change)], world.now).await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -66,7 +69,7 @@ pub(super) async fn mark_after_the_post(
 /// Whatever is unconfirmed is sent again.
 pub(super) async fn resend(world: &World<'_>, sought: &Sought) -> anyhow::Result<()> {
     let mut transaction = world.stage.pool.begin().await?;
-    let locked = contacts::lock_unconfirmed(&mut transaction, sought.tenant_id, sought.contact_id, world.now).await?;
+    let locked = contacts::lock_unconfirmed(&mut transaction, sought.key.tenant, sought.key.contact, world.now).await?;
     if let Locked::Unconfirmed(contact) = locked {
         contacts::resend(&mut transaction, &contact, world.now).await?;
     }

@@ -117,12 +117,12 @@ async fn decide(world: &mut World<'_>, n: usize, verdict: Verdict) -> anyhow::Re
         transaction.commit().await?;
         return Ok(());
     };
-    let Unconfirmed { attempt_id, queue_status, .. } = contact;
+    let Unconfirmed { key, queue_status, .. } = contact;
     let has_left = world.gateway.of(reference).next().is_some();
     match verdict {
         Verdict::Confirm if has_left => {
             let finding = Finding::Left { message_id: None, at: now };
-            contacts::learn(conn, tenant, attempt_id, Source::Operator, &finding, Some("Ana"), now).await?;
+            contacts::learn(conn, key, Source::Operator, &finding, Some("Ana"), now).await?;
         }
         Verdict::Resend if queue_status != QueueStatus::Cancelled => {
             contacts::resend(conn, &contact, now).await?;

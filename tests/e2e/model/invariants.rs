@@ -13,20 +13,17 @@ use super::world::World;
 
 /// Rows that must never be.
 const NEVER: &str = "
-    select 'a contact has two open attempts' from attempts where finished_at is null
-    group by contact_id having count(*) > 1
-    union all
     select 'the numbers of a contact''s attempts have gaps' from attempts
     group by contact_id having min(number) <> 1 or max(number) <> count(*)
     union all
     select 'a contact does not count its attempts' from contacts c
-    where c.attempts <> (select count(*) from attempts a where a.contact_id = c.contact_id)
+    where c.attempts <> (c.status = 'sending')::integer + (select count(*) from attempts a where a.contact_id = c.contact_id)
     union all
-    select 'a contact is sending without an open attempt' from contacts c where c.status = 'sending'
-       and not exists (select from attempts a where a.contact_id = c.contact_id and a.finished_at is null)
+    select 'an attempt is under way and has an outcome' from contacts c join attempts a using (contact_id, attempt_id)
+    where c.status = 'sending'
     union all
-    select 'an attempt is open and its contact is not sending' from attempts a join contacts c using (contact_id)
-    where a.finished_at is null and c.status <> 'sending'
+    select 'a takeover will not find an attempt that is under way' from contacts c join queues q using (tenant_id, queue_id)
+    where c.status = 'sending' and not c.requeued and c.position < q.next_position
     union all
     select 'a contact that is known to have its message is to be sent again' from contacts c
     where c.status = 'pending' and exists (
@@ -41,9 +38,7 @@ const NEVER: &str = "
 
 /// Rows that must not be left.
 const NEVER_LEFT: &str = "
-    select 'an attempt is open' from attempts where finished_at is null
-    union all
-    select 'a contact waits to be sent' from contacts where status = 'pending' or requeued
+    select 'a contact waits to be sent' from contacts where status in ('pending', 'sending') or requeued
     union all
     select 'a lane is held' from lanes where leased_by is not null
     union all

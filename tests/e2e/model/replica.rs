@@ -55,7 +55,7 @@ pub(super) async fn go_on(world: &mut World<'_>, n: usize, fails: bool) -> anyho
             }
             let found = world.gateway.find(&sought);
             if found == Found::Nothing {
-                *world.looks.entry(sought.attempt_id).or_default() += 1;
+                *world.looks.entry(sought.key.attempt).or_default() += 1;
             }
             world.tell(format!("replica {n} looks for {name}: {found:?}"));
             world.replicas[n].hand.push_front((sought, Some(found)));
@@ -80,7 +80,7 @@ async fn judge(world: &mut World<'_>, sought: &Sought, before: i16) -> anyhow::R
     let allowed = world.resends.entry(person).or_default();
     allowed.0 += 1;
     ensure!(allowed.0 == 1, "contact {person} was sent again twice by the tenant's rule");
-    let looks = world.looks.get(&sought.attempt_id).copied().unwrap_or(0);
+    let looks = world.looks.get(&sought.key.attempt).copied().unwrap_or(0);
     ensure!(looks >= LOOKS, "contact {person} was sent again after {looks} looks");
     world.tell(format!("contact {person} is to be sent once more"));
     Ok(())
@@ -89,5 +89,5 @@ async fn judge(world: &mut World<'_>, sought: &Sought, before: i16) -> anyhow::R
 #[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
 async fn resends(world: &World<'_>, sought: &Sought) -> anyhow::Result<i16> {
     let query = "select resends from contacts where contact_id = $1";
-    Ok(sqlx::query_scalar(query).bind(sought.contact_id.0).fetch_one(&world.stage.pool).await?)
+    Ok(sqlx::query_scalar(query).bind(sought.key.contact.0).fetch_one(&world.stage.pool).await?)
 }

@@ -226,8 +226,7 @@ impl Turn<'_, '_> {
             Answer::Skip => self.tell(&format!("may not send {name}")),
             Answer::LaneLost if self.world.broken == Broken::AsksNoFence => {
                 self.tell(&format!("marks {name} although its lane is somebody else's"));
-                broken::mark_without_the_fence(self.world, working.lane, &contact, &marking, working.session.epoch())
-                    .await?;
+                broken::mark_without_the_fence(self.world, &contact, &marking, working.session.epoch()).await?;
                 working.flights.push(Flight { contact, marking, state: Flying::Checked });
             }
             Answer::LaneLost if is_repeated => {

@@ -66,13 +66,13 @@ pub(crate) struct Evidence {
 const LEFTOVERS: &[(&str, &str)] = &[
     ("doorbells in the outbox", "select count(*) from outbox"),
     ("leases", "select count(*) from lanes where leased_by is not null"),
-    ("open attempts", "select count(*) from attempts where finished_at is null"),
+    ("attempts under way", "select count(*) from contacts where status = 'sending'"),
     ("dead letters", "select count(*) from dead_letters"),
     ("looks to come", "select count(*) from attempts where next_look_at is not null"),
     (
         "contacts that nobody will claim",
         "select count(*) from contacts c join queues q using (tenant_id, queue_id)
-         where c.status = 'pending' and not c.requeued and c.position < q.next_position",
+         where c.status in ('pending', 'sending') and not c.requeued and c.position < q.next_position",
     ),
 ];
 
@@ -116,7 +116,7 @@ const UNSETTLED: &str = "
               and not (q.status = 'paused_hours' and t.slug = 'fechado' and q.type <> 'notification'))
          + (select count(*) from outbox)
          + (select count(*) from webhook_events)
-         + (select count(*) from attempts where finished_at is null or next_look_at is not null)";
+         + (select count(*) from attempts where next_look_at is not null)";
 
 /// How many there are.
 pub(crate) async fn unsettled(pool: &PgPool) -> Result<i64, sqlx::Error> {

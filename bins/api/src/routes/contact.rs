@@ -179,16 +179,16 @@ impl Verdict {
         caller: &Caller,
         now: DateTime<Utc>,
     ) -> Result<(), Problem> {
-        let &Unconfirmed { tenant_id, queue_id, attempt_id, queue_status, .. } = contact;
+        let &Unconfirmed { key, queue_id, queue_status, .. } = contact;
         match self {
             Self::Confirm => {
                 let finding = Finding::Left { message_id: None, at: now };
-                contacts::learn(conn, tenant_id, attempt_id, Source::Operator, &finding, Some(said_by), now).await?;
+                contacts::learn(conn, key, Source::Operator, &finding, Some(said_by), now).await?;
             }
             Self::Resend if queue_status == QueueStatus::Cancelled => return Err(queue_cancelled(caller.language)),
             Self::Resend => {
                 contacts::resend(conn, contact, now).await?;
-                ring(conn, &Doorbell { kind: DoorbellKind::Resume, tenant_id, queue_id }, now).await?;
+                ring(conn, &Doorbell { kind: DoorbellKind::Resume, tenant_id: key.tenant, queue_id }, now).await?;
             }
             Self::GiveUp => contacts::give_up(conn, contact, said_by, now).await?,
         }

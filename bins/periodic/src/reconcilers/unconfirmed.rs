@@ -50,7 +50,7 @@ async fn look_and_tell(context: &Context, sought: &Sought) -> bool {
     let looked = looked.unwrap_or_else(|_| Err(anyhow::anyhow!("it took too long")));
     looked.unwrap_or_else(|error| {
         let error = format!("{error:#}");
-        tracing::warn!(attempt_id = %sought.attempt_id, error, "an attempt could not be looked for");
+        tracing::warn!(attempt_id = %sought.key.attempt, error, "an attempt could not be looked for");
         false
     })
 }
@@ -77,10 +77,9 @@ async fn look(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
 
 /// Whether a proof was kept while the attempt was still open, which settles it.
 pub(super) async fn prove(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
-    let (tenant, attempt) = (sought.tenant_id, sought.attempt_id);
     let asking = async {
         let mut transaction = context.pool.begin().await?;
-        let proof = evidence::proof(&mut transaction, tenant, attempt).await?;
+        let proof = evidence::proof(&mut transaction, sought.key).await?;
         transaction.commit().await?;
         Ok::<_, sqlx::Error>(proof)
     };
@@ -98,14 +97,14 @@ pub(super) async fn settle(context: &Context, sought: &Sought, found: Found) -> 
         }
         Found::Nothing => not_found(context, sought).await,
         Found::Unseen { reason } => {
-            tracing::debug!(attempt_id = %sought.attempt_id, %reason, "the gateway's history could not be seen");
+            tracing::debug!(attempt_id = %sought.key.attempt, %reason, "the gateway's history could not be seen");
             look_again(context, sought, sought.looks, context.clock.now() + context.settings.looks.first()).await
         }
     }
 }
 
 async fn find(context: &Context, sought: &Sought) -> anyhow::Result<Found> {
-    let (tenant, instance) = (sought.tenant_id, sought.instance_id);
+    let (tenant, instance) = (sought.key.tenant, sought.instance_id);
     let reading = async {
         let mut transaction = context.pool.begin().await?;
         let instance = instances::get(&mut transaction, tenant, instance).await?;
@@ -128,10 +127,10 @@ async fn find(context: &Context, sought: &Sought) -> anyhow::Result<Found> {
 }
 
 async fn learn(context: &Context, sought: &Sought, source: Source, finding: Finding) -> anyhow::Result<bool> {
-    let (tenant, attempt, now) = (sought.tenant_id, sought.attempt_id, context.clock.now());
+    let now = context.clock.now();
     let learning = async {
         let mut transaction = context.pool.begin().await?;
-        let learnt = contacts::learn(&mut transaction, tenant, attempt, source, &finding, None, now).await?;
+        let learnt = contacts::learn(&mut transaction, sought.key, source, &finding, None, now).await?;
         fail_point!("learn::before_commit");
         transaction.commit().await?;
         fail_point!("learn::committed");
@@ -139,7 +138,7 @@ async fn learn(context: &Context, sought: &Sought, source: Source, finding: Find
     };
     let learnt = within(PATIENCE, learning).await?;
     note(context, source.as_str(), learnt);
-    tracing::info!(attempt_id = %sought.attempt_id, source = source.as_str(), ?learnt, "an unconfirmed attempt was found");
+    tracing::info!(attempt_id = %sought.key.attempt, source = source.as_str(), ?learnt, "an unconfirmed attempt was found");
     Ok(true)
 }
 
@@ -177,14 +176,14 @@ async fn not_found(context: &Context, sought: &Sought) -> anyhow::Result<bool> {
     let Some(decided) = within(PATIENCE, deciding).await? else { return Ok(false) };
     context.rang.notify_one();
     context.metrics.unconfirmed_settled.with_label_values(&[decided]).inc();
-    tracing::info!(attempt_id = %sought.attempt_id, contact_id = %sought.contact_id, decided, "an attempt was nowhere to be found");
+    tracing::info!(attempt_id = %sought.key.attempt, contact_id = %sought.key.contact, decided, "an attempt was nowhere to be found");
     Ok(true)
 }
 
 impl Context {
     /// Whether webhooks about what left through the number wait to be matched: one of them may be the proof.
     async fn settle_first(&self, sought: &Sought) -> anyhow::Result<bool> {
-        let (tenant, instance) = (sought.tenant_id, sought.instance_id);
+        let (tenant, instance) = (sought.key.tenant, sought.instance_id);
         let asking = async {
             let mut transaction = self.pool.begin().await?;
             let has_unread = webhook_events::has_unread(&mut transaction, tenant, instance).await?;
@@ -198,10 +197,9 @@ impl Context {
 async fn look_again(context: &Context, sought: &Sought, looks: i16, at: DateTime<Utc>) -> anyhow::Result<bool> {
     // The first look's own distance is the query's: it is counted from the time that stands in the row.
     let at = if looks == 0 { at - context.settings.looks.first() } else { at };
-    let (tenant, attempt) = (sought.tenant_id, sought.attempt_id);
     let noting = async {
         let mut transaction = context.pool.begin().await?;
-        attempts::look_again(&mut transaction, tenant, attempt, looks, at).await?;
+        attempts::look_again(&mut transaction, sought.key, looks, at).await?;
         transaction.commit().await
     };
     within(PATIENCE, noting).await?;
@@ -211,9 +209,9 @@ async fn look_again(context: &Context, sought: &Sought, looks: i16, at: DateTime
 /// What becomes of a contact whose message was nowhere to be found: `resent` or `gave_up`; none when something else has
 /// settled it meanwhile.
 async fn decide(conn: &mut PgConnection, sought: &Sought, now: DateTime<Utc>) -> anyhow::Result<Option<&'static str>> {
-    let tenant = sought.tenant_id;
-    if let Locked::Unconfirmed(contact) = contacts::lock_unconfirmed(conn, tenant, sought.contact_id, now).await?
-        && contact.attempt_id == sought.attempt_id
+    let tenant = sought.key.tenant;
+    if let Locked::Unconfirmed(contact) = contacts::lock_unconfirmed(conn, tenant, sought.key.contact, now).await?
+        && contact.key == sought.key
     {
         let config = tenant_configs::get(conn, tenant).await?.context("the tenant has no configuration")?;
         let unfound = Unfound {
@@ -230,6 +228,6 @@ async fn decide(conn: &mut PgConnection, sought: &Sought, now: DateTime<Utc>) ->
             return Ok(Some("resent"));
         }
     }
-    let is_ours = attempts::give_up_looking(conn, tenant, sought.attempt_id).await?;
+    let is_ours = attempts::give_up_looking(conn, sought.key).await?;
     Ok(is_ours.then_some("gave_up"))
 }

@@ -102,7 +102,7 @@ async fn prove(
     let Some(attempt) = candidates.into_iter().find(|candidate| is_of(candidate, message)) else { return Ok(()) };
     let finding = Finding::Left { message_id: Some(message.message_id.clone()), at: left_at };
     let now = context.clock.now();
-    let learnt = contacts::learn(conn, tenant, attempt.attempt_id, Source::Webhook, &finding, None, now).await?;
+    let learnt = contacts::learn(conn, attempt.key, Source::Webhook, &finding, None, now).await?;
     note(context, Source::Webhook.as_str(), learnt);
     Ok(())
 }

@@ -124,8 +124,8 @@ impl Flight {
 
     /// Has an outcome written down; false when the database refuses it.
     async fn finish(&self, verdict: Verdict) -> bool {
-        let Mark { tenant, instance, queue, attempt, .. } = self.mark;
-        self.context.ledger.finish(Finish { tenant, instance, queue, attempt, verdict }).await.is_ok()
+        let Mark { tenant, instance, queue, contact, attempt, .. } = self.mark;
+        self.context.ledger.finish(Finish { tenant, instance, queue, contact, attempt, verdict }).await.is_ok()
     }
 
     fn observe(&self, took: Duration, verdict: &Verdict) {

@@ -94,7 +94,6 @@ impl Lane {
             },
             attempt: AttemptId::new(self.context.clock.now()),
             number: contact.attempts.saturating_add(1),
-            reference: contact.reference.clone(),
             rules: Arc::clone(&rules.tenant),
             pacing: rules.pacing,
             ahead: ahead(rules),

@@ -243,6 +243,6 @@ impl Session {
 }
 
 fn finishing(marking: &Marking, verdict: Verdict) -> Finishing {
-    let Mark { tenant, instance, queue, attempt, .. } = marking.0;
-    Finishing(Finish { tenant, instance, queue, attempt, verdict })
+    let Mark { tenant, instance, queue, contact, attempt, .. } = marking.0;
+    Finishing(Finish { tenant, instance, queue, contact, attempt, verdict })
 }

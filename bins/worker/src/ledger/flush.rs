@@ -8,8 +8,8 @@ use regua_domain::{
     ContactFacts, ContactId, ContactStatus, Decision, InstanceId, InstanceState, LaneFacts, QueueFacts, QueueId,
     QueueStatus, TenantId, decide,
 };
-use regua_store::attempts::{self, NewAttempt};
-use regua_store::contacts::{self, Finding, MarkFacts};
+use regua_store::attempts::{self, AttemptKey};
+use regua_store::contacts::{self, Finding, MarkFacts, NewAttempt};
 use regua_store::evidence::Source;
 use regua_store::lanes::{self, LockedLane};
 use regua_store::queues::{self, CountChange, LockedQueue};
@@ -139,7 +139,7 @@ async fn write_outcomes(
         *change.of(contact.status) += 1;
     }
     let written: HashSet<_> = finished.iter().map(|contact| contact.attempt_id).collect();
-    for outcome in outcomes.iter().filter(|outcome| !written.contains(&outcome.attempt_id)) {
+    for outcome in outcomes.iter().filter(|outcome| !written.contains(&outcome.key.attempt)) {
         learn_late(conn, outcome, now).await?;
     }
     Ok(())
@@ -158,7 +158,7 @@ async fn learn_late(
             // It knows no more than its successor, but perhaps why: an answer that probably came after the message left
             // must not be forgotten.
             let reason = outcome.reason.as_deref();
-            return attempts::note_reason(conn, outcome.tenant_id, outcome.attempt_id, reason, now).await;
+            return attempts::note_reason(conn, outcome.key, reason, now).await;
         }
         certain => Finding::NotLeft {
             outcome: certain,
@@ -167,9 +167,8 @@ async fn learn_late(
             due_at: outcome.due_at,
         },
     };
-    let (tenant, attempt) = (outcome.tenant_id, outcome.attempt_id);
-    let learnt = contacts::learn(conn, tenant, attempt, Source::LateAnswer, &finding, None, now).await?;
-    tracing::warn!(attempt_id = %attempt, outcome = outcome.outcome, ?learnt, "an outcome came after its lane was taken over");
+    let learnt = contacts::learn(conn, outcome.key, Source::LateAnswer, &finding, None, now).await?;
+    tracing::warn!(attempt_id = %outcome.key.attempt, outcome = outcome.outcome, ?learnt, "an outcome came after its lane was taken over");
     Ok(())
 }
 
@@ -183,8 +182,8 @@ fn outcome_row(finish: &Finish, queues: &Queues) -> contacts::Finish {
         status => status,
     };
     contacts::Finish {
-        tenant_id: finish.tenant,
-        attempt_id: finish.attempt,
+        key: AttemptKey { tenant: finish.tenant, contact: finish.contact, attempt: finish.attempt },
+        instance_id: finish.instance,
         outcome: verdict.outcome,
         reason: verdict.reason.clone(),
         message_id: verdict.message_id.clone(),
@@ -247,12 +246,10 @@ impl<'a> Judge<'a> {
     /// False when a contact could not be marked or skipped, because it is not what it was taken for.
     async fn write(self, conn: &mut PgConnection, worker: &str, counts: &mut Counts) -> Result<bool, sqlx::Error> {
         if !self.sends.is_empty() {
-            let rows: Vec<_> = self.sends.iter().map(|mark| (mark.tenant, mark.contact, mark.number)).collect();
-            if contacts::mark_sending(conn, &rows, self.now).await? != rows.len() as u64 {
+            let attempts: Vec<_> = self.sends.iter().map(|mark| attempt_of(mark)).collect();
+            if contacts::mark_sending(conn, worker, &attempts, self.now).await? != attempts.len() as u64 {
                 return Ok(false);
             }
-            let attempts: Vec<_> = self.sends.iter().map(|mark| attempt_row(mark)).collect();
-            attempts::open(conn, worker, &attempts, self.now).await?;
             let lanes: Vec<_> = self.lanes.into_values().collect();
             lanes::advance(conn, &lanes).await?;
         }
@@ -322,14 +319,10 @@ fn advance(lane: &mut LockedLane, mark: &Mark, now: DateTime<Utc>) -> DateTime<U
     next
 }
 
-fn attempt_row(mark: &Mark) -> NewAttempt {
+fn attempt_of(mark: &Mark) -> NewAttempt {
     NewAttempt {
-        tenant_id: mark.tenant,
-        attempt_id: mark.attempt,
-        contact_id: mark.contact,
-        instance_id: mark.instance,
+        key: AttemptKey { tenant: mark.tenant, contact: mark.contact, attempt: mark.attempt },
         number: mark.number,
-        reference: mark.reference.clone(),
         lease_epoch: mark.epoch,
     }
 }

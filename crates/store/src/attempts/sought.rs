@@ -7,15 +7,13 @@ use regua_domain::{AttemptId, ContactId, InstanceId, MessageType, TenantId};
 use sqlx::postgres::types::PgInterval;
 use sqlx::{Error, PgConnection};
 
+use super::AttemptKey;
+
 /// An attempt whose outcome nobody knows, with what is needed to look for it.
 #[derive(Clone)]
 pub struct Sought {
-    /// Whose it is.
-    pub tenant_id: TenantId,
-    /// The attempt.
-    pub attempt_id: AttemptId,
-    /// Its contact.
-    pub contact_id: ContactId,
+    /// Which.
+    pub key: AttemptKey,
     /// The number it was made through; it is looked for nowhere else.
     pub instance_id: InstanceId,
     /// The contact's queue's type.
@@ -50,18 +48,18 @@ pub async fn take_due(
     let hold = PgInterval::try_from(hold).map_err(Error::Encode)?;
     let rows = sqlx::query!(
         r#"with due as materialized (
-             select tenant_id, attempt_id from attempts
+             select tenant_id, contact_id, number from attempts
              where next_look_at <= $1
                and next_look_at <= $1::timestamptz - case when looks = 0 then $2::interval else interval '0' end
              order by next_look_at limit $4
              for no key update skip locked
          ), taken as (
              update attempts a set next_look_at = $1::timestamptz + $3::interval from due d
-             where a.tenant_id = d.tenant_id and a.attempt_id = d.attempt_id
+             where a.tenant_id = d.tenant_id and a.contact_id = d.contact_id and a.number = d.number
              returning a.*
          )
-         select a.tenant_id, a.attempt_id, a.contact_id, a.instance_id, q.type as message_type, c.phone, c.text, a.reference,
-                a.started_at, a.finished_at as "finished_at!", a.looks
+         select a.tenant_id, a.attempt_id, a.contact_id, a.instance_id, q.type as message_type, c.phone, c.text, c.reference,
+                a.started_at, a.finished_at, a.looks
          from taken a join contacts c using (tenant_id, contact_id) join queues q using (tenant_id, queue_id)
          order by a.finished_at"#,
         now,
@@ -74,9 +72,11 @@ pub async fn take_due(
     rows.into_iter()
         .map(|row| {
             Ok(Sought {
-                tenant_id: TenantId(row.tenant_id),
-                attempt_id: AttemptId(row.attempt_id),
-                contact_id: ContactId(row.contact_id),
+                key: AttemptKey {
+                    tenant: TenantId(row.tenant_id),
+                    contact: ContactId(row.contact_id),
+                    attempt: AttemptId(row.attempt_id),
+                },
                 instance_id: InstanceId(row.instance_id),
                 message_type: row.message_type.parse().map_err(|error| Error::Decode(Box::new(error)))?,
                 phone: row.phone,
@@ -95,18 +95,13 @@ pub async fn take_due(
 ///
 /// # Errors
 /// The database's.
-pub async fn look_again(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    attempt: AttemptId,
-    looks: i16,
-    at: DateTime<Utc>,
-) -> Result<(), Error> {
+pub async fn look_again(conn: &mut PgConnection, key: AttemptKey, looks: i16, at: DateTime<Utc>) -> Result<(), Error> {
     sqlx::query!(
-        "update attempts set looks = $3, next_look_at = $4
-         where tenant_id = $1 and attempt_id = $2 and next_look_at is not null",
-        tenant.0,
-        attempt.0,
+        "update attempts set looks = $4, next_look_at = $5
+         where tenant_id = $1 and contact_id = $2 and attempt_id = $3 and next_look_at is not null",
+        key.tenant.0,
+        key.contact.0,
+        key.attempt.0,
         looks,
         at
     )
@@ -121,21 +116,21 @@ pub async fn look_again(
 /// The database's.
 pub async fn note_reason(
     conn: &mut PgConnection,
-    tenant: TenantId,
-    attempt: AttemptId,
+    key: AttemptKey,
     reason: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
         "with noted as (
-             update attempts set reason = $3
-             where tenant_id = $1 and attempt_id = $2 and outcome = 'unknown' and settled_by is null
+             update attempts set reason = $4
+             where tenant_id = $1 and contact_id = $2 and attempt_id = $3 and outcome = 'unknown' and settled_by is null
              returning contact_id, number
          )
-         update contacts c set reason = $3, updated_at = $4 from noted n
+         update contacts c set reason = $4, updated_at = $5 from noted n
          where c.tenant_id = $1 and c.contact_id = n.contact_id and c.status = 'unconfirmed' and c.attempts = n.number",
-        tenant.0,
-        attempt.0,
+        key.tenant.0,
+        key.contact.0,
+        key.attempt.0,
         reason,
         now
     )
@@ -148,18 +143,14 @@ pub async fn note_reason(
 ///
 /// # Errors
 /// The database's.
-pub async fn stop_looking(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    attempt: AttemptId,
-    settled_by: &str,
-) -> Result<(), Error> {
+pub async fn stop_looking(conn: &mut PgConnection, key: AttemptKey, settled_by: &str) -> Result<(), Error> {
     sqlx::query!(
         "update attempts
-         set settled_by = case when settled_by = 'resent' then settled_by else $3 end, next_look_at = null
-         where tenant_id = $1 and attempt_id = $2",
-        tenant.0,
-        attempt.0,
+         set settled_by = case when settled_by = 'resent' then settled_by else $4 end, next_look_at = null
+         where tenant_id = $1 and contact_id = $2 and attempt_id = $3",
+        key.tenant.0,
+        key.contact.0,
+        key.attempt.0,
         settled_by
     )
     .execute(conn)
@@ -172,12 +163,13 @@ pub async fn stop_looking(
 ///
 /// # Errors
 /// The database's.
-pub async fn give_up_looking(conn: &mut PgConnection, tenant: TenantId, attempt: AttemptId) -> Result<bool, Error> {
+pub async fn give_up_looking(conn: &mut PgConnection, key: AttemptKey) -> Result<bool, Error> {
     let done = sqlx::query!(
         "update attempts set settled_by = coalesce(settled_by, 'gave_up'), next_look_at = null
-         where tenant_id = $1 and attempt_id = $2 and next_look_at is not null",
-        tenant.0,
-        attempt.0
+         where tenant_id = $1 and contact_id = $2 and attempt_id = $3 and next_look_at is not null",
+        key.tenant.0,
+        key.contact.0,
+        key.attempt.0
     )
     .execute(conn)
     .await?;
@@ -187,8 +179,8 @@ pub async fn give_up_looking(conn: &mut PgConnection, tenant: TenantId, attempt:
 /// An attempt that a message of the gateway may be about.
 #[derive(Clone)]
 pub struct Candidate {
-    /// The attempt.
-    pub attempt_id: AttemptId,
+    /// Which.
+    pub key: AttemptKey,
     /// Its contact's number, E.164.
     pub phone: String,
     /// What it was sent.
@@ -197,8 +189,7 @@ pub struct Candidate {
 
 /// Attempts through one number whose text carries one of these references, the likeliest first: the one that has the
 /// message's id, then those whose outcome is not known, then the latest that began before the message left (whose time is
-/// cut to the second). Index
-/// `contacts_by_reference`.
+/// cut to the second). Index `contacts_by_reference`.
 ///
 /// # Errors
 /// The database's.
@@ -211,12 +202,20 @@ pub async fn carrying(
     left_at: DateTime<Utc>,
 ) -> Result<Vec<Candidate>, Error> {
     let rows = sqlx::query!(
-        "select a.attempt_id, c.phone, c.text
-         from contacts c join attempts a on a.tenant_id = c.tenant_id and a.contact_id = c.contact_id
-         where c.tenant_id = $1 and c.reference = any($3) and a.instance_id = $2
-         order by a.message_id is not distinct from $4 desc, (a.outcome is null or a.outcome = 'unknown') desc,
-                  a.started_at <= $5::timestamptz + interval '1 second' desc, a.number desc
-         limit 20",
+        r#"select c.contact_id, a.attempt_id as "attempt_id!", c.phone, c.text
+           from contacts c
+           join queues q on q.tenant_id = c.tenant_id and q.queue_id = c.queue_id
+           cross join lateral (
+               select a.attempt_id, a.instance_id, a.number, a.started_at, a.message_id, a.outcome
+               from attempts a where a.tenant_id = c.tenant_id and a.contact_id = c.contact_id
+               union all
+               select c.attempt_id, q.instance_id, c.attempts, c.attempt_started_at, null, 'unknown'
+               where c.status = 'sending'
+           ) a
+           where c.tenant_id = $1 and c.reference = any($3) and a.instance_id = $2
+           order by a.message_id is not distinct from $4 desc, a.outcome = 'unknown' desc,
+                    a.started_at <= $5::timestamptz + interval '1 second' desc, a.number desc
+           limit 20"#,
         tenant.0,
         instance.0,
         references,
@@ -227,6 +226,10 @@ pub async fn carrying(
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| Candidate { attempt_id: AttemptId(row.attempt_id), phone: row.phone, text: row.text })
+        .map(|row| Candidate {
+            key: AttemptKey { tenant, contact: ContactId(row.contact_id), attempt: AttemptId(row.attempt_id) },
+            phone: row.phone,
+            text: row.text,
+        })
         .collect())
 }

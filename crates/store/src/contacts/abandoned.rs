@@ -6,11 +6,12 @@ use sqlx::{Error, PgConnection};
 
 use crate::queues::CountChange;
 
-/// Settles what a lane's former owner left behind: open attempts become unconfirmed (nobody can say whether they left;
-/// `sent` where an earlier one has turned out to have left). What it had claimed and not marked is pending as it was. The
-/// caller has taken the lane in the same transaction.
+/// Settles what a lane's former owner left behind: attempts that are under way become unconfirmed (nobody can say whether
+/// they left; `sent` where an earlier one has turned out to have left). What it had claimed and not marked is pending as it
+/// was. The caller has taken the lane in the same transaction, so that nothing more is marked.
 ///
-/// Indexes `attempts_open` and `queues_unfinished`.
+/// A first try stands at its queue's `next_position` or behind it, one that comes again is still `requeued`; so this reads
+/// few contacts beside those that it settles. Indexes `queues_unfinished`, `contacts_of_queue` and `contacts_requeued`.
 ///
 /// # Errors
 /// The database's.
@@ -22,21 +23,37 @@ pub async fn settle_abandoned(
 ) -> Result<u64, Error> {
     lock_queues_of(conn, tenant, instance).await?;
     let rows = sqlx::query!(
-        r#"with closed as (
-             update attempts a
-             set finished_at = $3, outcome = 'unknown', reason = 'worker_lost', next_look_at = $3
-             where tenant_id = $1 and instance_id = $2 and finished_at is null
-             returning contact_id, number,
-                       exists (select from attempts earlier
-                               where earlier.tenant_id = $1 and earlier.contact_id = a.contact_id
-                                 and earlier.outcome = 'sent') as has_left
+        r#"with under_way as materialized (
+             select c.contact_id, c.attempts as number, c.attempt_id, c.attempt_epoch, c.attempt_worker,
+                    c.attempt_started_at,
+                    exists (select from attempts earlier
+                            where earlier.tenant_id = $1 and earlier.contact_id = c.contact_id
+                              and earlier.outcome = 'sent') as has_left
+             from queues q
+             cross join lateral (
+                 (select c.* from contacts c
+                  where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.position >= q.next_position
+                    and c.status = 'sending' and not c.requeued
+                  order by c.position
+                  limit q.sending)
+                 union all
+                 (select c.* from contacts c
+                  where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.requeued and c.status = 'sending')
+             ) c
+             where q.tenant_id = $1 and q.instance_id = $2 and q.status not in ('completed', 'failed') and q.sending > 0
+         ), written as (
+             insert into attempts (tenant_id, contact_id, number, attempt_id, instance_id, lease_epoch, worker, started_at,
+                                   finished_at, outcome, reason, next_look_at)
+             select $1, contact_id, number, attempt_id, $2, attempt_epoch, attempt_worker, attempt_started_at,
+                    $3, 'unknown', 'worker_lost', $3
+             from under_way
          ), moved as (
              update contacts c
-             set status = case when d.has_left then 'sent' else 'unconfirmed' end,
-                 reason = case when not d.has_left then 'worker_lost' end, updated_at = $3
-             from closed d
-             where c.tenant_id = $1 and c.contact_id = d.contact_id and c.status = 'sending' and c.attempts = d.number
-             returning c.queue_id, d.has_left
+             set status = case when w.has_left then 'sent' else 'unconfirmed' end, requeued = false,
+                 reason = case when not w.has_left then 'worker_lost' end, updated_at = $3
+             from under_way w
+             where c.tenant_id = $1 and c.contact_id = w.contact_id
+             returning c.queue_id, w.has_left
          )
          select queue_id as "queue_id!", count(*) filter (where has_left)::integer as "sent!",
                 count(*) filter (where not has_left)::integer as "unconfirmed!"
@@ -59,16 +76,11 @@ pub async fn settle_abandoned(
     Ok(changes.iter().map(|change| u64::from(change.2.unconfirmed.unsigned_abs())).sum())
 }
 
-/// Locks, in key order, every queue of an instance that is unfinished or has an open attempt.
+/// Locks, in key order, every queue of an instance of which something is under way.
 async fn lock_queues_of(conn: &mut PgConnection, tenant: TenantId, instance: InstanceId) -> Result<(), Error> {
     sqlx::query!(
         "select queue_id from queues
-         where tenant_id = $1 and queue_id in (
-             select q.queue_id from queues q
-             where q.tenant_id = $1 and q.instance_id = $2 and q.status not in ('completed', 'cancelled', 'failed')
-             union
-             select c.queue_id from attempts a join contacts c using (tenant_id, contact_id)
-             where a.tenant_id = $1 and a.instance_id = $2 and a.finished_at is null)
+         where tenant_id = $1 and instance_id = $2 and status not in ('completed', 'failed') and sending > 0
          order by queue_id
          for no key update",
         tenant.0,
@@ -77,4 +89,27 @@ async fn lock_queues_of(conn: &mut PgConnection, tenant: TenantId, instance: Ins
     .fetch_all(conn)
     .await?;
     Ok(())
+}
+
+/// Of these lanes, those of which something is under way. The caller has locked them, so that nothing more is marked. Index
+/// `queues_unfinished`.
+///
+/// # Errors
+/// The database's.
+pub async fn with_attempts_under_way(
+    conn: &mut PgConnection,
+    lanes: &[(TenantId, InstanceId)],
+) -> Result<Vec<(TenantId, InstanceId)>, Error> {
+    let rows = sqlx::query!(
+        r#"select u.tenant_id as "tenant_id!", u.instance_id as "instance_id!"
+           from unnest($1::uuid[], $2::uuid[]) as u (tenant_id, instance_id)
+           where exists (select from queues q
+                         where q.tenant_id = u.tenant_id and q.instance_id = u.instance_id
+                           and q.status not in ('completed', 'failed') and q.sending > 0)"#,
+        &lanes.iter().map(|lane| lane.0.0).collect::<Vec<_>>(),
+        &lanes.iter().map(|lane| lane.1.0).collect::<Vec<_>>()
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), InstanceId(row.instance_id))).collect())
 }

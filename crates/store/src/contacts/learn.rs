@@ -2,9 +2,10 @@
 //! kept as evidence in any case, and moves the contact where nothing truer is known of it.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{AttemptId, ContactId, ContactStatus, QueueId, QueueStatus, TenantId};
+use regua_domain::{ContactStatus, QueueId, QueueStatus};
 use sqlx::{Error, PgConnection};
 
+use crate::attempts::AttemptKey;
 use crate::evidence::{self, NewEvidence, Source};
 use crate::queues::{self, CountChange};
 
@@ -51,12 +52,13 @@ pub enum Learnt {
 
 /// The locked rows that a finding is judged by.
 struct Facts {
-    contact_id: ContactId,
+    key: AttemptKey,
     queue_id: QueueId,
     queue_status: QueueStatus,
     status: ContactStatus,
     contact_message_id: Option<String>,
     is_latest: bool,
+    /// None: it is under way.
     outcome: Option<String>,
     message_id: Option<String>,
     was_resent: bool,
@@ -68,48 +70,47 @@ struct Facts {
 /// The database's.
 pub async fn learn(
     conn: &mut PgConnection,
-    tenant: TenantId,
-    attempt: AttemptId,
+    key: AttemptKey,
     source: Source,
     finding: &Finding,
     said_by: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<Learnt, Error> {
-    let Some(facts) = lock(conn, tenant, attempt).await? else { return Ok(Learnt::NoAttempt) };
+    let Some(facts) = lock(conn, key).await? else { return Ok(Learnt::NoAttempt) };
     if facts.says_so_already(finding) {
         return Ok(Learnt::Kept);
     }
-    evidence::add(conn, tenant, &finding.as_evidence(attempt, source, said_by), now).await?;
+    evidence::add(conn, &finding.as_evidence(key, source, said_by), now).await?;
     if facts.outcome.is_none() {
         // The attempt is somebody's who is still at it. Should its outcome become unknown, this is what is looked at first.
         return Ok(Learnt::Kept);
     }
     match finding {
         Finding::Left { message_id, at } => {
-            close(conn, tenant, attempt, source, "sent", None, message_id.as_deref()).await?;
-            left(conn, tenant, &facts, message_id.as_deref(), *at, now).await
+            close(conn, key, source, "sent", None, message_id.as_deref()).await?;
+            left(conn, &facts, message_id.as_deref(), *at, now).await
         }
         Finding::NotLeft { outcome, reason, status, due_at } => {
             if facts.outcome.as_deref() != Some("unknown") || facts.was_resent {
                 return Ok(Learnt::Kept);
             }
-            if evidence::proof(conn, tenant, attempt).await?.is_some() {
+            if evidence::proof(conn, key).await?.is_some() {
                 // The contact has its message, if only an earlier attempt's: the next look finds that proof.
                 return Ok(Learnt::Kept);
             }
-            close(conn, tenant, attempt, source, outcome, reason.as_deref(), None).await?;
-            not_left(conn, tenant, &facts, reason.as_deref(), *status, *due_at, now).await
+            close(conn, key, source, outcome, reason.as_deref(), None).await?;
+            not_left(conn, &facts, reason.as_deref(), *status, *due_at, now).await
         }
     }
 }
 
 impl Finding {
-    fn as_evidence<'a>(&'a self, attempt_id: AttemptId, source: Source, said_by: Option<&'a str>) -> NewEvidence<'a> {
+    fn as_evidence<'a>(&'a self, key: AttemptKey, source: Source, said_by: Option<&'a str>) -> NewEvidence<'a> {
         let (has_left, reason, message_id) = match self {
             Self::Left { message_id, .. } => (true, None, message_id.as_deref()),
             Self::NotLeft { reason, .. } => (false, reason.as_deref(), None),
         };
-        NewEvidence { attempt_id, source, has_left, reason, message_id, said_by }
+        NewEvidence { key, source, has_left, reason, message_id, said_by }
     }
 }
 
@@ -125,30 +126,30 @@ impl Facts {
     }
 }
 
-async fn lock(conn: &mut PgConnection, tenant: TenantId, attempt: AttemptId) -> Result<Option<Facts>, Error> {
-    let place = sqlx::query!(
-        "select c.queue_id from attempts a join contacts c using (tenant_id, contact_id)
-         where a.tenant_id = $1 and a.attempt_id = $2",
-        tenant.0,
-        attempt.0
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
+async fn lock(conn: &mut PgConnection, key: AttemptKey) -> Result<Option<Facts>, Error> {
+    let (tenant, contact) = (key.tenant, key.contact);
+    let place =
+        sqlx::query!("select queue_id from contacts where tenant_id = $1 and contact_id = $2", tenant.0, contact.0)
+            .fetch_optional(&mut *conn)
+            .await?;
     let Some(place) = place else { return Ok(None) };
     let Some(queue) = queues::lock(conn, &[(tenant, QueueId(place.queue_id))]).await?.pop() else { return Ok(None) };
     let row = sqlx::query!(
-        r#"select c.contact_id, c.status, c.message_id as contact_message_id, a.number = c.attempts as "is_latest!",
-                  a.outcome, a.message_id, coalesce(a.settled_by = 'resent', false) as "was_resent!"
-           from attempts a join contacts c using (tenant_id, contact_id)
-           where a.tenant_id = $1 and a.attempt_id = $2
-           for no key update of c, a"#,
+        r#"select c.status, c.message_id as contact_message_id, c.attempt_id = $3 as "is_latest!",
+                  a.outcome as "outcome?", a.message_id, coalesce(a.settled_by = 'resent', false) as "was_resent!"
+           from contacts c
+           left join attempts a on a.tenant_id = c.tenant_id and a.contact_id = c.contact_id and a.attempt_id = $3
+           where c.tenant_id = $1 and c.contact_id = $2 and (a.outcome is not null or c.attempt_id = $3)
+           for no key update of c"#,
         tenant.0,
-        attempt.0
+        contact.0,
+        key.attempt.0
     )
-    .fetch_one(conn)
+    .fetch_optional(conn)
     .await?;
+    let Some(row) = row else { return Ok(None) };
     Ok(Some(Facts {
-        contact_id: ContactId(row.contact_id),
+        key,
         queue_id: queue.queue_id,
         queue_status: queue.status,
         status: row.status.parse().map_err(|error| Error::Decode(Box::new(error)))?,
@@ -162,8 +163,7 @@ async fn lock(conn: &mut PgConnection, tenant: TenantId, attempt: AttemptId) -> 
 
 async fn close(
     conn: &mut PgConnection,
-    tenant: TenantId,
-    attempt: AttemptId,
+    key: AttemptKey,
     source: Source,
     outcome: &str,
     reason: Option<&str>,
@@ -171,10 +171,11 @@ async fn close(
 ) -> Result<(), Error> {
     sqlx::query!(
         "update attempts
-         set outcome = $3, reason = $4, message_id = coalesce($5, message_id), settled_by = $6, next_look_at = null
-         where tenant_id = $1 and attempt_id = $2",
-        tenant.0,
-        attempt.0,
+         set outcome = $4, reason = $5, message_id = coalesce($6, message_id), settled_by = $7, next_look_at = null
+         where tenant_id = $1 and contact_id = $2 and attempt_id = $3",
+        key.tenant.0,
+        key.contact.0,
+        key.attempt.0,
         outcome,
         reason,
         message_id,
@@ -189,7 +190,6 @@ async fn close(
 /// closes that attempt sees this one ([`super::finish`]).
 async fn left(
     conn: &mut PgConnection,
-    tenant: TenantId,
     facts: &Facts,
     message_id: Option<&str>,
     at: DateTime<Utc>,
@@ -210,8 +210,8 @@ async fn left(
              requeued = requeued and not $3,
              message_id = coalesce(message_id, $4), sent_at = coalesce(sent_at, $5), updated_at = $6
          where tenant_id = $1 and contact_id = $2",
-        tenant.0,
-        facts.contact_id.0,
+        facts.key.tenant.0,
+        facts.key.contact.0,
         is_moved,
         message_id,
         at,
@@ -222,12 +222,11 @@ async fn left(
     if !is_moved {
         return Ok(Learnt::Kept);
     }
-    facts.count(conn, tenant, ContactStatus::Sent, now).await
+    facts.count(conn, ContactStatus::Sent, now).await
 }
 
 async fn not_left(
     conn: &mut PgConnection,
-    tenant: TenantId,
     facts: &Facts,
     reason: Option<&str>,
     status: ContactStatus,
@@ -243,8 +242,8 @@ async fn not_left(
         "update contacts
          set status = $3, requeued = $3 = 'pending', due_at = coalesce($4, due_at), reason = $5, updated_at = $6
          where tenant_id = $1 and contact_id = $2",
-        tenant.0,
-        facts.contact_id.0,
+        facts.key.tenant.0,
+        facts.key.contact.0,
         status.as_str(),
         due_at.filter(|_| status == ContactStatus::Pending),
         reason,
@@ -252,19 +251,13 @@ async fn not_left(
     )
     .execute(&mut *conn)
     .await?;
-    facts.count(conn, tenant, status, now).await
+    facts.count(conn, status, now).await
 }
 
 impl Facts {
-    async fn count(
-        &self,
-        conn: &mut PgConnection,
-        tenant: TenantId,
-        status: ContactStatus,
-        now: DateTime<Utc>,
-    ) -> Result<Learnt, Error> {
+    async fn count(&self, conn: &mut PgConnection, status: ContactStatus, now: DateTime<Utc>) -> Result<Learnt, Error> {
         let change = CountChange::moved(self.status, status);
-        queues::change_counts(conn, &[(tenant, self.queue_id, change)], now).await?;
+        queues::change_counts(conn, &[(self.key.tenant, self.queue_id, change)], now).await?;
         Ok(Learnt::Moved { queue_id: self.queue_id, status })
     }
 }

@@ -5,23 +5,19 @@ use regua_domain::{AttemptId, ContactId, ContactStatus, QueueId, QueueStatus, Te
 use sqlx::{Error, PgConnection};
 
 use super::{Finding, learn};
-use crate::attempts;
+use crate::attempts::{self, AttemptKey};
 use crate::evidence::{self, NewEvidence, Source};
 use crate::queues::{self, CountChange};
 
 /// An unconfirmed contact whose queue and row are locked.
 #[derive(Clone, Debug)]
 pub struct Unconfirmed {
-    /// Whose it is.
-    pub tenant_id: TenantId,
-    /// The contact.
-    pub contact_id: ContactId,
+    /// It, and its attempt of which nobody can say whether it left.
+    pub key: AttemptKey,
     /// Its queue.
     pub queue_id: QueueId,
     /// The queue's state.
     pub queue_status: QueueStatus,
-    /// The attempt of which nobody can say whether it left.
-    pub attempt_id: AttemptId,
     /// Why nobody can say.
     pub reason: Option<String>,
     /// Times that it was sent again already.
@@ -63,7 +59,7 @@ pub async fn lock_unconfirmed(
     let row = sqlx::query!(
         r#"select c.resends, a.attempt_id, a.reason
            from contacts c join attempts a on a.tenant_id = c.tenant_id and a.contact_id = c.contact_id
-                                          and a.number = c.attempts and a.finished_at is not null
+                                          and a.number = c.attempts
            where c.tenant_id = $1 and c.contact_id = $2 and c.status = 'unconfirmed'
            for no key update of c, a"#,
         tenant.0,
@@ -78,18 +74,16 @@ pub async fn lock_unconfirmed(
                 .await?;
         return Ok(Locked::Settled(row.status.parse().map_err(|error| Error::Decode(Box::new(error)))?));
     };
-    let attempt_id = AttemptId(row.attempt_id);
-    if let Some(proof) = evidence::proof(conn, tenant, attempt_id).await? {
+    let key = AttemptKey { tenant, contact, attempt: AttemptId(row.attempt_id) };
+    if let Some(proof) = evidence::proof(conn, key).await? {
         let finding = Finding::Left { message_id: proof.message_id, at: proof.created_at };
-        learn(conn, tenant, attempt_id, proof.source, &finding, None, now).await?;
+        learn(conn, key, proof.source, &finding, None, now).await?;
         return Ok(Locked::Settled(ContactStatus::Sent));
     }
     Ok(Locked::Unconfirmed(Unconfirmed {
-        tenant_id: tenant,
-        contact_id: contact,
+        key,
         queue_id: queue.queue_id,
         queue_status: queue.status,
-        attempt_id,
         reason: row.reason,
         resends: row.resends,
     }))
@@ -100,13 +94,13 @@ pub async fn lock_unconfirmed(
 /// # Errors
 /// The database's.
 pub async fn resend(conn: &mut PgConnection, contact: &Unconfirmed, now: DateTime<Utc>) -> Result<(), Error> {
-    attempts::stop_looking(conn, contact.tenant_id, contact.attempt_id, "resent").await?;
+    attempts::stop_looking(conn, contact.key, "resent").await?;
     sqlx::query!(
         "update contacts set status = 'pending', requeued = true, due_at = $3, resends = resends + 1,
                              reason = 'unconfirmed_resent', updated_at = $3
          where tenant_id = $1 and contact_id = $2",
-        contact.tenant_id.0,
-        contact.contact_id.0,
+        contact.key.tenant.0,
+        contact.key.contact.0,
         now
     )
     .execute(&mut *conn)
@@ -126,20 +120,20 @@ pub async fn give_up(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let said = NewEvidence {
-        attempt_id: contact.attempt_id,
+        key: contact.key,
         source: Source::Operator,
         has_left: false,
         reason: Some("given_up"),
         message_id: None,
         said_by: Some(said_by),
     };
-    evidence::add(conn, contact.tenant_id, &said, now).await?;
-    attempts::stop_looking(conn, contact.tenant_id, contact.attempt_id, "operator").await?;
+    evidence::add(conn, &said, now).await?;
+    attempts::stop_looking(conn, contact.key, "operator").await?;
     sqlx::query!(
         "update contacts set status = 'failed', reason = 'given_up', updated_at = $3
          where tenant_id = $1 and contact_id = $2",
-        contact.tenant_id.0,
-        contact.contact_id.0,
+        contact.key.tenant.0,
+        contact.key.contact.0,
         now
     )
     .execute(&mut *conn)
@@ -154,5 +148,5 @@ async fn count(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let change = CountChange::moved(ContactStatus::Unconfirmed, status);
-    queues::change_counts(conn, &[(contact.tenant_id, contact.queue_id, change)], now).await
+    queues::change_counts(conn, &[(contact.key.tenant, contact.queue_id, change)], now).await
 }

@@ -8,6 +8,7 @@ use sqlx::postgres::types::PgInterval;
 use sqlx::{Error, PgConnection};
 
 use super::{Lease, Released};
+use crate::contacts::with_attempts_under_way;
 
 /// For how long periodic leaves an offered lane to the workers: they take it sooner, or nobody shares.
 pub(super) const LEFT_TO_WORKERS: Duration = Duration::from_secs(6);
@@ -53,7 +54,7 @@ pub async fn offers(conn: &mut PgConnection, patience: Duration) -> Result<(usiz
 
 /// Takes up to `limit` lanes that have been offered for `patience`, the oldest offers first. Index `lanes_offered`.
 ///
-/// `was_abandoned` of a lease says that an attempt is open in its lane, whose outcome could not be written down.
+/// `was_abandoned` of a lease says that an attempt is under way in its lane, whose outcome could not be written down.
 ///
 /// # Errors
 /// The database's.
@@ -97,30 +98,12 @@ pub async fn take_offered(
         (TenantId(row.tenant_id), InstanceId(row.instance_id), lease)
     });
     let mut taken: Vec<_> = taken.collect();
-    let unsettled = with_open_attempts(conn, &taken).await?;
+    let lanes: Vec<_> = taken.iter().map(|(tenant, instance, _)| (*tenant, *instance)).collect();
+    let unsettled = with_attempts_under_way(conn, &lanes).await?;
     for (tenant, instance, lease) in &mut taken {
         lease.was_abandoned = unsettled.contains(&(*tenant, *instance));
     }
     Ok(taken)
-}
-
-/// Of these lanes, those with an open attempt: asked after their rows are locked, so that no mark comes in between.
-/// Index `attempts_open`.
-async fn with_open_attempts(
-    conn: &mut PgConnection,
-    lanes: &[(TenantId, InstanceId, Lease)],
-) -> Result<Vec<(TenantId, InstanceId)>, Error> {
-    let rows = sqlx::query!(
-        r#"select u.tenant_id as "tenant_id!", u.instance_id as "instance_id!"
-           from unnest($1::uuid[], $2::uuid[]) as u (tenant_id, instance_id)
-           where exists (select from attempts a
-                         where a.tenant_id = u.tenant_id and a.instance_id = u.instance_id and a.finished_at is null)"#,
-        &lanes.iter().map(|lane| lane.0.0).collect::<Vec<_>>(),
-        &lanes.iter().map(|lane| lane.1.0).collect::<Vec<_>>()
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), InstanceId(row.instance_id))).collect())
 }
 
 /// Up to `limit` lanes whose lease ran out and that nobody else was told of since `pause`: for the caller to take, each with
