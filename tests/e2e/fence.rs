@@ -7,7 +7,7 @@ use regua_store::attempts::AttemptKey;
 use regua_store::contacts::{self, Finding, Finish, Learnt, NewAttempt, Quota};
 use regua_store::evidence::Source;
 use regua_store::lanes::{self, Lease, Released, Taken};
-use regua_store::queues::CountChange;
+use regua_store::queues::{self, CountChange};
 use regua_tests::{Fleet, FleetOptions, TenantOptions, batch};
 use sqlx::PgConnection;
 
@@ -46,15 +46,7 @@ async fn a_former_owner_can_change_nothing() {
     assert!(lanes::heartbeat(&mut conn, &[(lane.0, lane.1, first.epoch)], LEASE).await.unwrap().is_empty());
     let marked_again = contacts::mark_sending(&mut conn, "first", &[attempt], now).await.unwrap();
     assert_eq!(marked_again, 0, "it was marked before");
-    let late = Finish {
-        key: attempt.key,
-        instance_id: lane.1,
-        outcome: "not_sent",
-        reason: None,
-        message_id: None,
-        status: ContactStatus::Pending,
-        due_at: Some(now),
-    };
+    let late = outcome(attempt, lane, "not_sent", ContactStatus::Pending);
     assert!(contacts::finish(&mut conn, &[&late], now).await.unwrap().is_empty(), "it would be sent again");
     let released = lanes::release(&mut conn, lane.0, lane.1, first.epoch, None).await.unwrap();
     assert_eq!(released, Released::Lost);
@@ -68,6 +60,56 @@ async fn a_former_owner_can_change_nothing() {
     fleet.end_unfinished().await;
 }
 
+/// There is no index of what is under way. A takeover finds it by the queue's place and by what comes again, and so neither may
+/// lose sight of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_takeover_finds_whatever_is_under_way() {
+    let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
+    let (fleet, tenant, erp) = Fleet::with(options, TenantOptions::default()).await;
+    let queue = QueueId(erp.accepted("overdue", &batch("lote-a", 4)).await.parse().unwrap());
+    let lane = (tenant.id, tenant.instances[0]);
+    let now = fleet.clock.now();
+    let mut conn = fleet.database.pool.acquire().await.unwrap();
+    let first = take(&mut conn, lane, "first", Duration::ZERO).await;
+    let quota = [Quota { tenant_id: tenant.id, queue_id: queue, quota: 4 }];
+    let claimed = contacts::claim(&mut conn, &quota, now).await.unwrap();
+
+    // The first contact is on its way for the second time, the third for the first, and the fourth has left.
+    let attempts: Vec<_> = [0, 2, 3].map(|n| first_attempt(tenant.id, claimed[n].contact_id, &first)).into();
+    for attempt in &attempts {
+        mark(&mut conn, *attempt, now).await;
+    }
+    finish(&mut conn, queue, &outcome(attempts[0], lane, "not_sent", ContactStatus::Pending)).await;
+    mark(&mut conn, NewAttempt { number: 2, ..first_attempt(tenant.id, claimed[0].contact_id, &first) }, now).await;
+    finish(&mut conn, queue, &outcome(attempts[2], lane, "sent", ContactStatus::Sent)).await;
+
+    // Only the second waits, however far its owner says that the queue has come.
+    let left: Vec<_> = contacts::claim(&mut conn, &quota, now).await.unwrap();
+    assert_eq!(left.iter().map(|contact| contact.contact_id).collect::<Vec<_>>(), [claimed[1].contact_id]);
+    queues::start(&mut conn, &[(tenant.id, queue, 4)], now).await.unwrap();
+    erp.control(&queue.0.to_string(), "cancel").await;
+
+    take(&mut conn, lane, "second", LEASE).await;
+    assert_eq!(contacts::with_attempts_under_way(&mut conn, &[lane]).await.unwrap(), [lane]);
+    assert_eq!(contacts::settle_abandoned(&mut conn, lane.0, lane.1, now).await.unwrap(), 2);
+    assert!(contacts::with_attempts_under_way(&mut conn, &[lane]).await.unwrap().is_empty());
+    drop(conn);
+    fleet.end_without_the_ledger().await;
+}
+
+/// Writes an outcome down as the ledger does.
+async fn finish(conn: &mut PgConnection, queue: QueueId, outcome: &Finish) {
+    let now = chrono::Utc::now();
+    let finished = contacts::finish(conn, &[outcome], now).await.unwrap();
+    let change = CountChange::moved(ContactStatus::Sending, finished[0].status);
+    queues::change_counts(conn, &[(outcome.key.tenant, queue, change)], now).await.unwrap();
+}
+
+fn outcome(attempt: NewAttempt, lane: (TenantId, InstanceId), outcome: &'static str, status: ContactStatus) -> Finish {
+    let due_at = (status == ContactStatus::Pending).then(chrono::Utc::now);
+    Finish { key: attempt.key, instance_id: lane.1, outcome, reason: None, message_id: None, status, due_at }
+}
+
 fn first_attempt(tenant: TenantId, contact: ContactId, lease: &Lease) -> NewAttempt {
     let key = AttemptKey { tenant, contact, attempt: AttemptId::new(chrono::Utc::now()) };
     NewAttempt { key, number: 1, lease_epoch: lease.epoch }
@@ -79,7 +121,7 @@ async fn mark(conn: &mut PgConnection, attempt: NewAttempt, now: chrono::DateTim
     let queue = "select queue_id from contacts where contact_id = $1";
     #[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
     let queue: uuid::Uuid = sqlx::query_scalar(queue).bind(attempt.key.contact.0).fetch_one(&mut *conn).await.unwrap();
-    regua_store::queues::change_counts(conn, &[(attempt.key.tenant, QueueId(queue), sending)], now).await.unwrap();
+    queues::change_counts(conn, &[(attempt.key.tenant, QueueId(queue), sending)], now).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,19 +177,11 @@ async fn a_proof_that_overtakes_an_answer_to_the_contrary_is_believed() {
     let left = Finding::Left { message_id: Some("3EB01".to_owned()), at: now };
     let learnt = contacts::learn(&mut conn, attempt.key, Source::Webhook, &left, None, now).await.unwrap();
     assert_eq!(learnt, Learnt::Kept, "its worker is still at it");
-    let answer = Finish {
-        key: attempt.key,
-        instance_id: lane.1,
-        outcome: "not_sent",
-        reason: Some("gateway_error".to_owned()),
-        message_id: None,
-        status: ContactStatus::Pending,
-        due_at: Some(now),
-    };
+    let answer = outcome(attempt, lane, "not_sent", ContactStatus::Pending);
     let finished = contacts::finish(&mut conn, &[&answer], now).await.unwrap();
     assert_eq!(finished[0].status, ContactStatus::Unconfirmed, "it would be sent again");
     let change = CountChange::moved(ContactStatus::Sending, ContactStatus::Unconfirmed);
-    regua_store::queues::change_counts(&mut conn, &[(tenant.id, queue_id, change)], now).await.unwrap();
+    queues::change_counts(&mut conn, &[(tenant.id, queue_id, change)], now).await.unwrap();
     lanes::release(&mut conn, lane.0, lane.1, lease.epoch, None).await.unwrap();
     drop(conn);
     fleet.hands.set(now + chrono::TimeDelta::seconds(16));

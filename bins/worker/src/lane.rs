@@ -1,5 +1,6 @@
 //! A lane: one task that sends through one number. It claims a batch, and for each contact waits for its slot, asks
-//! whether the number is connected, has the attempt written down, sends once, and has the outcome written down.
+//! whether the number is connected, has the attempt written down, sends once, and has the outcome written down. It sends the
+//! next while that is being done.
 
 mod claim;
 mod flight;
@@ -29,7 +30,7 @@ use crate::WorkerSettings;
 use crate::clerk::Clerk;
 use crate::health::{Checks, Health};
 use crate::lanes::Hold;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Told};
 use crate::rules::{LaneRules, Rulebook};
 
 /// A retry that is due within this time is waited for by the worker itself; a later one is periodic's.
@@ -89,6 +90,8 @@ pub(crate) struct Lane {
     on_their_way: JoinSet<Landed>,
     /// The contacts of those.
     launched: HashSet<ContactId>,
+    /// What became of others, the oldest first, until it is heard that it was written.
+    outcomes: VecDeque<Told>,
     turn: u64,
     /// The database failed in the middle of something: what is claimed or open under our epoch may be more than we know.
     stumbled: bool,
@@ -108,6 +111,7 @@ impl Lane {
             types: HashMap::new(),
             on_their_way: JoinSet::new(),
             launched: HashSet::new(),
+            outcomes: VecDeque::new(),
             turn: 0,
             stumbled: false,
         }
@@ -162,14 +166,17 @@ impl Lane {
             if let Some(stop) = self.check_health(&rules).await? {
                 return Ok(stop);
             }
-            if self.hand.is_empty()
-                && let Some(stop) = self.claim(&rules).await?
-            {
+            if self.hand.is_empty() {
                 if self.on_their_way.is_empty() {
-                    return Ok(stop);
+                    // What was not sent may come again soon.
+                    self.hear_all().await;
                 }
-                // One that is on its way may come again soon.
-                self.land_all().await;
+                if let Some(stop) = self.claim(&rules).await? {
+                    if self.on_their_way.is_empty() {
+                        return Ok(stop);
+                    }
+                    self.land_all().await;
+                }
             }
             while !self.hand.is_empty() {
                 if let Some(stop) = self.launch().await? {

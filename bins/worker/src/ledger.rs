@@ -126,17 +126,27 @@ impl Ledger {
         answered.await.unwrap_or(Err(MarkFailed))
     }
 
-    /// Returns when the outcome is durable, however long the database is away.
-    pub(crate) async fn finish(&self, finish: Finish) -> Result<(), FinishRefused> {
+    /// Takes an outcome.
+    pub(crate) async fn finish(&self, finish: Finish) -> Told {
         let (answer, answered) = oneshot::channel();
-        let writer = self.writer_of(finish.instance);
-        writer.send(Entry::Finish(finish, answer)).await.map_err(|_| FinishRefused)?;
-        // No answer means that the process is ending with the database away; the next owner settles the attempt.
-        answered.await.unwrap_or(Err(FinishRefused))
+        // Should nobody write any more, the answer is dropped, which says so.
+        let _gone = self.writer_of(finish.instance).send(Entry::Finish(finish, answer)).await;
+        Told(answered)
     }
 
     fn writer_of(&self, instance: InstanceId) -> &mpsc::Sender<Entry> {
         &self.writers[usize::from(instance.0.as_bytes()[15]) % WRITERS]
+    }
+}
+
+/// An outcome that the ledger has taken. Outcomes of one lane are written in the order in which they were told.
+pub(crate) struct Told(oneshot::Receiver<Result<(), FinishRefused>>);
+
+impl Told {
+    /// Returns when it is durable, however long the database is away; false when it never will be. Then, as when the process
+    /// ends with the database away, the attempt stays under way until the lane is settled.
+    pub(crate) async fn is_written(self) -> bool {
+        matches!(self.0.await, Ok(Ok(())))
     }
 }
 

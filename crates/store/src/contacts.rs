@@ -2,7 +2,7 @@
 //!
 //! A contact is read by the lane's owner, marked `sending` before the request goes out, and finished with what the gateway
 //! answered. The way of most contacts changes no indexed column, so that mark and outcome are HOT updates; only what comes
-//! a second time stands in an index of its own (`requeued`).
+//! a second time stands in an index of its own (`requeued`), from then until it is settled.
 
 mod abandoned;
 mod delivery;
@@ -86,6 +86,7 @@ pub async fn claim(conn: &mut PgConnection, quotas: &[Quota], now: DateTime<Utc>
            cross join lateral (
                (select c.* from contacts c
                 where c.tenant_id = u.tenant_id and c.queue_id = u.queue_id and c.requeued and c.due_at <= $4
+                  and c.status = 'pending'
                 order by c.due_at, c.contact_id
                 limit u.quota)
                union all

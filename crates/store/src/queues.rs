@@ -127,9 +127,10 @@ pub async fn runnable(
                   least(u.bound, q.pending, q.total - q.next_position + (
                       select count(*) from (select from contacts c
                           where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.requeued and c.due_at <= $4
+                            and c.status = 'pending'
                           limit u.bound) due)) as "waiting!",
                   (select c.due_at from contacts c
-                      where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.requeued
+                      where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.requeued and c.status = 'pending'
                       order by c.due_at limit 1) as next_due_at
            from unnest($1::uuid[], $2::uuid[], $3::bigint[]) as u (tenant_id, instance_id, bound)
            join queues q on q.tenant_id = u.tenant_id and q.instance_id = u.instance_id

@@ -1,5 +1,5 @@
-//! One contact on its way: its mark is asked for until it is answered, then it is sent once, and its outcome is written
-//! down.
+//! One contact on its way: its mark is asked for until it is answered, then it is sent once, and the ledger is told what it
+//! came to. The next one need not wait until that is written.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use regua_store::contacts::Claimed;
 
 use super::Context;
 use crate::lanes::Hold;
-use crate::ledger::{Finish, Mark, MarkFailed, Marked};
+use crate::ledger::{Finish, Mark, MarkFailed, Marked, Told};
 use crate::rules::LaneRules;
 use crate::verdict::{Verdict, not_made, unreadable_number, verdict};
 
@@ -38,8 +38,8 @@ pub(super) struct Landed {
     pub(super) ended: Ended,
     /// When the number may send next, where a mark told.
     pub(super) next_send_at: Option<DateTime<Utc>>,
-    /// False when an attempt is open that nobody will close before the lane is let go.
-    pub(super) is_written: bool,
+    /// Its outcome, which may not be written yet.
+    pub(super) outcome: Option<Told>,
 }
 
 /// What became of a contact.
@@ -59,7 +59,7 @@ pub(super) enum Ended {
 }
 
 impl Flight {
-    /// Marks, sends once, and has the outcome written down.
+    /// Marks, sends once, and tells what it came to.
     pub(super) async fn run(self) -> Landed {
         let mut may_stand = false;
         let ended = match self.marked(&mut may_stand).await {
@@ -67,8 +67,8 @@ impl Flight {
             Err(ended) => ended,
         };
         // The mark may stand although its answer was lost. Nothing was sent, and only we know it.
-        let is_written = !may_stand || self.finish(not_made(self.context.clock.now())).await;
-        Landed { contact: self.contact.contact_id, ended, next_send_at: None, is_written }
+        let outcome = if may_stand { Some(self.finish(not_made(self.context.clock.now())).await) } else { None };
+        Landed { contact: self.contact.contact_id, ended, next_send_at: None, outcome }
     }
 
     /// Asks for the mark until it is answered: when to send, when the number may send next, and which try it is.
@@ -118,14 +118,13 @@ impl Flight {
                 (if verdict.outcome == "sent" { Ended::Sent } else { Ended::Tried { looks_down } }, verdict)
             }
         };
-        let is_written = self.finish(verdict).await;
-        Landed { contact: self.contact.contact_id, ended, next_send_at: Some(next_send_at), is_written }
+        let outcome = Some(self.finish(verdict).await);
+        Landed { contact: self.contact.contact_id, ended, next_send_at: Some(next_send_at), outcome }
     }
 
-    /// Has an outcome written down; false when the database refuses it.
-    async fn finish(&self, verdict: Verdict) -> bool {
+    async fn finish(&self, verdict: Verdict) -> Told {
         let Mark { tenant, instance, queue, contact, attempt, .. } = self.mark;
-        self.context.ledger.finish(Finish { tenant, instance, queue, contact, attempt, verdict }).await.is_ok()
+        self.context.ledger.finish(Finish { tenant, instance, queue, contact, attempt, verdict }).await
     }
 
     fn observe(&self, took: Duration, verdict: &Verdict) {

@@ -21,6 +21,9 @@ impl Lane {
     /// Lets the next contact of the hand go out, when a place is free and its slot has come; a stop when the lane must end.
     pub(super) async fn launch(&mut self) -> anyhow::Result<Option<Stop>> {
         let rules = self.rules().await?;
+        while self.outcomes.len() >= 2 * rules.concurrency {
+            self.hear_one().await;
+        }
         while self.on_their_way.len() >= rules.concurrency {
             if let Some(stop) = self.land_one().await? {
                 return Ok(Some(stop));
@@ -105,13 +108,13 @@ impl Lane {
     /// Waits for a contact that is on its way; a stop when what became of it says so.
     pub(super) async fn land_one(&mut self) -> anyhow::Result<Option<Stop>> {
         let Some(landed) = self.on_their_way.join_next().await else { return Ok(None) };
-        let Ok(Landed { contact, ended, next_send_at, is_written }) = landed else {
-            // It panicked: its attempt may be open.
+        let Ok(Landed { contact, ended, next_send_at, outcome }) = landed else {
+            // It panicked: its attempt may be under way.
             self.stumbled = true;
             return Ok(None);
         };
         self.launched.remove(&contact);
-        self.stumbled |= !is_written;
+        self.outcomes.extend(outcome);
         self.next_send_at = self.next_send_at.max(next_send_at);
         match ended {
             Ended::Sent => self.seen_open = Some(std::time::Instant::now()),
@@ -124,7 +127,21 @@ impl Lane {
         Ok(None)
     }
 
-    /// Waits for all that are on their way.
+    /// Waits until the oldest outcome is written, or refused.
+    async fn hear_one(&mut self) {
+        if let Some(outcome) = self.outcomes.pop_front() {
+            self.stumbled |= !outcome.is_written().await;
+        }
+    }
+
+    /// Waits until all outcomes are written.
+    pub(super) async fn hear_all(&mut self) {
+        while !self.outcomes.is_empty() {
+            self.hear_one().await;
+        }
+    }
+
+    /// Waits for all that are on their way, and until their outcomes are written.
     pub(super) async fn land_all(&mut self) {
         while !self.on_their_way.is_empty() {
             if let Err(error) = self.land_one().await {
@@ -132,6 +149,7 @@ impl Lane {
                 tracing::warn!(error = format!("{error:#}"), "a lane stumbled");
             }
         }
+        self.hear_all().await;
     }
 }
 

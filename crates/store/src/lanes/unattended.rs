@@ -67,7 +67,7 @@ pub async fn unattended(
                and (q.next_position < q.total
                     or exists (select from contacts c
                                where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id
-                                 and c.requeued and c.due_at <= $1))
+                                 and c.requeued and c.due_at <= $1 and c.status = 'pending'))
              order by q.tenant_id, q.instance_id, q.priority desc
              limit $3
          )
