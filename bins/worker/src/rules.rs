@@ -24,7 +24,7 @@ pub(crate) struct LaneRules {
     pub(crate) tenant: Arc<TenantRules>,
     pub(crate) instance: Instance,
     /// Where it is reached; none where what is stored cannot be used.
-    pub(crate) address: Option<InstanceAddress>,
+    pub(crate) address: Option<Arc<InstanceAddress>>,
     pub(crate) pacing: Pacing,
     pub(crate) retry: RetrySchedule,
     pub(crate) daily_cap: Option<u32>,
@@ -112,7 +112,7 @@ fn rules_of(
         retry: RetrySchedule::new(rules.max_attempts),
         daily_cap: instance.daily_cap.map(u32::try_from).transpose()?,
         concurrency: usize::try_from(instance.lane_concurrency)?.max(1),
-        address: health::address(&instance).ok(),
+        address: health::address(&instance).ok().map(Arc::new),
         instance,
     };
     Ok((Key { tenant, instance: lane.instance.instance_id }, Arc::new(lane)))

@@ -39,6 +39,8 @@ impl fmt::Debug for Token {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceAddress {
     base_url: Url,
+    /// Made once, because every message goes there.
+    send_text: Url,
     name: String,
     token: Token,
 }
@@ -61,7 +63,8 @@ impl InstanceAddress {
         if matches!(name.trim(), "" | "." | "..") {
             return Err(InvalidAddress::Name);
         }
-        Ok(Self { base_url, name: name.to_owned(), token })
+        let send_text = url(&base_url, "message", "sendText", name);
+        Ok(Self { base_url, send_text, name: name.to_owned(), token })
     }
 
     /// The instance's name, as Evolution knows it.
@@ -76,12 +79,21 @@ impl InstanceAddress {
     /// The URL of a route of this instance. The name is one percent-encoded segment, and there is never a query:
     /// Evolution lets query parameters overwrite the instance *after* it checked the key.
     pub(crate) fn url(&self, group: &str, action: &str) -> Url {
-        let mut url = self.base_url.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend([group, action, &self.name]);
-        }
-        url
+        url(&self.base_url, group, action, &self.name)
     }
+
+    /// [`Self::url`] of sendText.
+    pub(crate) fn send_text(&self) -> Url {
+        self.send_text.clone()
+    }
+}
+
+fn url(base_url: &Url, group: &str, action: &str, name: &str) -> Url {
+    let mut url = base_url.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend([group, action, name]);
+    }
+    url
 }
 
 /// The part of an address that cannot be used. It never repeats what it refused.
@@ -125,7 +137,7 @@ mod tests {
             ("http://evo", "%2e%2e", "http://evo/message/sendText/%252e%252e"),
         ];
         for (base_url, name, expected) in cases {
-            let url = address(base_url, name).unwrap().url("message", "sendText");
+            let url = address(base_url, name).unwrap().send_text();
             assert_eq!(url.as_str(), expected);
             assert_eq!(url.query(), None);
         }

@@ -94,7 +94,7 @@ impl EvolutionClient {
     pub async fn send_text(&self, instance: &InstanceAddress, number: &PhoneNumber, text: &str) -> Outcome {
         let request = self
             .http
-            .post(instance.url("message", "sendText"))
+            .post(instance.send_text())
             .json(&SendText { number: number.digits(), text, link_preview: LINK_PREVIEW })
             .timeout(self.settings.send_timeout);
         outcome(&exchange(request, instance).await)

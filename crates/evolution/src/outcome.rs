@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::reason::Reason;
@@ -79,6 +80,7 @@ pub fn outcome(reply: &Reply) -> Outcome {
     match reply {
         Reply::NotConnected => Outcome::not_sent(Reason::GatewayUnreachable),
         Reply::Lost => Outcome::Unknown { reason: Reason::NoAnswer },
+        Reply::Answered { status: 201, body } => created(body),
         Reply::Answered { status, body } => {
             let body = serde_json::from_slice(body).unwrap_or(Value::Null);
             answered(*status, &body)
@@ -88,7 +90,6 @@ pub fn outcome(reply: &Reply) -> Outcome {
 
 fn answered(status: u16, body: &Value) -> Outcome {
     match status {
-        201 => created(body),
         400 => bad_request(body),
         401 => Outcome::not_sent(Reason::Unauthorized),
         403 => Outcome::not_sent(Reason::Forbidden),
@@ -103,8 +104,15 @@ fn answered(status: u16, body: &Value) -> Outcome {
     }
 }
 
-fn created(body: &Value) -> Outcome {
-    let key = &body["key"];
+/// The answer repeats the whole message; only its key is read.
+#[derive(Deserialize)]
+struct Created {
+    #[serde(default)]
+    key: Value,
+}
+
+fn created(body: &[u8]) -> Outcome {
+    let key = serde_json::from_slice::<Created>(body).map_or(Value::Null, |created| created.key);
     match key["id"].as_str() {
         Some(id) if !id.is_empty() && !id.chars().any(char::is_control) => Outcome::Sent {
             message_id: id.to_owned(),

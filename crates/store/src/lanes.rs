@@ -29,7 +29,7 @@ pub struct Lease {
     pub sent_on: Option<NaiveDate>,
     /// Messages of that day.
     pub sent_that_day: i32,
-    /// The owner before us died or was frozen: its claims and open attempts must be settled.
+    /// The owner before us died or was frozen: what it had under way must be settled.
     pub was_abandoned: bool,
 }
 

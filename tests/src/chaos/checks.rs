@@ -175,7 +175,7 @@ impl Case<'_> {
 
     fn nothing_left_over(&self) -> Check {
         let mut check =
-            Check::new("complete", "no doorbell, lease, open attempt or look is left, and counts are right");
+            Check::new("complete", "no doorbell, lease, attempt under way or look is left, and counts are right");
         for (what, count) in &self.evidence.leftovers {
             check.look((*count != 0).then(|| format!("{count} {what}")));
         }

@@ -24,7 +24,7 @@ pub(super) struct Flight {
     pub(super) context: Arc<Context>,
     pub(super) hold: Arc<Hold>,
     pub(super) rules: Arc<LaneRules>,
-    pub(super) address: InstanceAddress,
+    pub(super) address: Arc<InstanceAddress>,
     pub(super) message_type: MessageType,
     pub(super) contact: Claimed,
     pub(super) mark: Mark,
