@@ -80,6 +80,7 @@ async fn a_takeover_finds_whatever_is_under_way() {
         mark(&mut conn, *attempt, now).await;
     }
     finish(&mut conn, queue, &outcome(attempts[0], lane, "not_sent", ContactStatus::Pending)).await;
+    queues::start(&mut conn, &[(tenant.id, queue, 1)], now).await.unwrap();
     mark(&mut conn, NewAttempt { number: 2, ..first_attempt(tenant.id, claimed[0].contact_id, &first) }, now).await;
     finish(&mut conn, queue, &outcome(attempts[2], lane, "sent", ContactStatus::Sent)).await;
 

@@ -68,7 +68,8 @@ pub(crate) async fn run(stored: usize, churned: usize, looks: usize, intake_batc
         worker.terminate()?;
         periodic.terminate()?;
         api.terminate()?;
-        let mut conn = stage.connect().await?;
+        // Planned as the fleet plans.
+        let mut conn = stage.pool.acquire().await?;
         claim::churn(&mut conn, &tenant, ROUNDS).await?;
         // Four fifths of what is left to claim.
         let left = fill.waiting * fill.contacts - (stage.sent().await? - before);

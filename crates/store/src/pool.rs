@@ -27,8 +27,9 @@ const LIMITS: [(&str, &str); 3] =
 
 /// How a session plans. Our statements touch a few rows, by an index; while the statistics lag behind a batch the planner may
 /// think that a table is small and read all of it. Nothing of ours is worth being compiled, least of all a plan whose price
-/// is a guess.
-const PLANS: [(&str, &str); 2] = [("enable_seqscan", "off"), ("jit", "off")];
+/// is a guess. Nor is it worth a plan of its own for each call: every statement has one that serves all its values, and
+/// where PostgreSQL may choose, it plans a claim anew each time and for longer than the claim takes.
+const PLANS: [(&str, &str); 3] = [("enable_seqscan", "off"), ("jit", "off"), ("plan_cache_mode", "force_generic_plan")];
 
 /// How long a kept connection works with the plans that it has. A plan that was made while a table was empty walks an index
 /// that does not fit (they all cost the same), and is kept until autovacuum has looked at the table for the first time: in

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use regua_domain::{CampaignId, MessageType, QueueId, QueueStatus, TenantId};
 use sqlx::{Error, PgConnection};
+use uuid::Uuid;
 
 /// A queue as people see it, with the names and the pace of what it belongs to.
 #[derive(Clone, Debug)]
@@ -88,6 +89,12 @@ pub async fn get(conn: &mut PgConnection, tenant: TenantId, queue: QueueId) -> R
 /// # Errors
 /// The database's.
 pub async fn list(conn: &mut PgConnection, tenant: TenantId, page: &Page) -> Result<Vec<Queue>, Error> {
+    // Bounds, and not "… or null": one plan serves all calls, and it must begin at the right place of the index.
+    let (from, to) = match (page.only, page.after) {
+        (Some(only), _) => (only.0, only.0),
+        (None, Some(after)) => (Uuid::nil(), Uuid::from_u128(after.0.as_u128().saturating_sub(1))),
+        (None, None) => (Uuid::nil(), Uuid::max()),
+    };
     let rows = sqlx::query!(
         r#"select q.*, c.external_id, c.name, l.leased_by, l.last_heartbeat as heartbeat,
                   coalesce(i.messages_per_minute, t.messages_per_minute) as "rate_per_minute!"
@@ -96,15 +103,14 @@ pub async fn list(conn: &mut PgConnection, tenant: TenantId, page: &Page) -> Res
            join lanes l on l.tenant_id = q.tenant_id and l.instance_id = q.instance_id
            join instances i on i.tenant_id = q.tenant_id and i.instance_id = q.instance_id
            join tenant_configs t on t.tenant_id = q.tenant_id
-           where q.tenant_id = $1 and ($2::uuid is null or q.queue_id = $2)
-             and ($3::text is null or q.type = $3) and ($4::text is null or q.status = $4)
-             and ($5::uuid is null or q.queue_id < $5)
+           where q.tenant_id = $1 and q.queue_id between $2 and $3
+             and ($4::text is null or q.type = $4) and ($5::text is null or q.status = $5)
            order by q.queue_id desc limit $6"#,
         tenant.0,
-        page.only.map(|id| id.0),
+        from,
+        to,
         page.message_type.map(MessageType::as_str),
         page.status.map(QueueStatus::as_str),
-        page.after.map(|id| id.0),
         page.limit
     )
     .fetch_all(conn)
