@@ -39,8 +39,6 @@ pub struct Claimed {
     pub phone: String,
     /// The rendered text.
     pub text: String,
-    /// The reference in the text.
-    pub reference: String,
     /// Tries so far.
     pub attempts: i16,
     /// Of them, those that were made because nobody could say whether an earlier one left.
@@ -74,7 +72,7 @@ pub struct Quota {
 pub async fn claim(conn: &mut PgConnection, quotas: &[Quota], now: DateTime<Utc>) -> Result<Vec<Claimed>, Error> {
     let rows = sqlx::query!(
         r#"select c.contact_id as "contact_id!", c.queue_id as "queue_id!", c.position as "position!",
-                  c.requeued as "requeued!", c.phone as "phone!", c.text as "text!", c.reference as "reference!",
+                  c.requeued as "requeued!", c.phone as "phone!", c.text as "text!",
                   c.attempts as "attempts!", c.resends as "resends!", c.due_at as "due_at!",
                   case when c.attempts = 0 then 0::smallint
                        else (select count(*)::smallint from attempts m
@@ -113,7 +111,6 @@ pub async fn claim(conn: &mut PgConnection, quotas: &[Quota], now: DateTime<Utc>
             position: (!row.requeued).then_some(row.position),
             phone: row.phone,
             text: row.text,
-            reference: row.reference,
             attempts: row.attempts,
             resends: row.resends,
             unmade: row.unmade,

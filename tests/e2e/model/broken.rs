@@ -62,7 +62,7 @@ pub(super) async fn mark_after_the_post(
     marking: Marking,
     outcome: Outcome,
 ) -> anyhow::Result<()> {
-    world.tell(format!("contact {} is marked after its request", world.person(&contact.reference)));
+    world.tell(format!("contact {} is marked after its request", world.person_of(contact.contact_id)));
     working.marked_late(contact, marking, &outcome).await
 }
 

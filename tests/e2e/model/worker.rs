@@ -123,7 +123,7 @@ impl Turn<'_, '_> {
     }
 
     fn name(&self, contact: &Claimed) -> String {
-        format!("contact {}", self.world.person(&contact.reference))
+        format!("contact {}", self.world.person_of(contact.contact_id))
     }
 
     /// Whether it looks at its lease now, and finds that it is not certain. Where the product looks just before a step that

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use regua_domain::{AttemptId, InstanceId};
+use regua_domain::{AttemptId, ContactId, InstanceId};
 use regua_periodic::PeriodicSettings;
 use regua_periodic::protocol::Replica;
 use regua_worker::WorkerSettings;
@@ -133,5 +133,10 @@ impl<'a> World<'a> {
     /// The place of the person with this reference.
     pub(super) fn person(&self, reference: &str) -> usize {
         self.people.iter().position(|person| person.reference == reference).expect("one of ours")
+    }
+
+    /// Which of the people a contact is.
+    pub(super) fn person_of(&self, contact: ContactId) -> usize {
+        self.people.iter().position(|person| person.id == contact.0).expect("one of ours")
     }
 }

@@ -55,7 +55,8 @@ impl Turn<'_, '_> {
         let (name, script) = (self.name(contact), self.script);
         self.world.tell(format!("worker {} posts {name}: {script:?}", self.n));
         let now = self.world.now;
-        self.world.gateway.post(marking.attempt(), &contact.reference, script, now)
+        let person = self.world.person_of(contact.contact_id);
+        self.world.gateway.post(marking.attempt(), &self.world.people[person].reference, script, now)
     }
 }
 
