@@ -21,3 +21,4 @@ mod sharing;
 mod stress;
 mod structure;
 mod tenancy;
+mod upgrade;

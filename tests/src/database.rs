@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use regua_store::{MIGRATOR, PoolSettings};
+use sqlx::migrate::Migrator;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -27,6 +28,19 @@ impl Database {
             .execute(sqlx::AssertSqlSafe(format!("create database {name} template {template}")))
             .await
             .unwrap();
+        let url = url_of(&name);
+        let pool = pool(&url);
+        Self { url, pool }
+    }
+
+    /// One as an earlier version left it, with its migrations up to this one.
+    pub async fn as_of(version: i64) -> Self {
+        let name = format!("regua_test_{}", Uuid::from_u128(random()).simple());
+        admin().await.execute(sqlx::AssertSqlSafe(format!("create database {name}"))).await.unwrap();
+        let earlier = MIGRATOR.iter().filter(|migration| migration.version <= version).cloned().collect();
+        let mut conn = PgConnection::connect(&url_of(&name)).await.unwrap();
+        Migrator::with_migrations(earlier).run(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
         let url = url_of(&name);
         let pool = pool(&url);
         Self { url, pool }
