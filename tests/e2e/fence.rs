@@ -156,7 +156,8 @@ async fn a_session_that_stands_still_in_a_transaction_does_not_keep_its_lane() {
     let mut conn = fleet.database.pool.acquire().await.unwrap();
     let second = take(&mut conn, lane, "second", LEASE).await;
     assert!(second.epoch > lease.epoch);
-    assert!(lanes::lock(&mut frozen, &[]).await.is_err(), "its session was ended");
+    let ended = lanes::lock(&mut frozen, &[]).await.unwrap_err();
+    assert!(regua_store::is_unavailable(&ended), "what it had to write must be tried again: {ended}");
     lanes::release(&mut conn, lane.0, lane.1, second.epoch, None).await.unwrap();
     drop((frozen, conn));
     fleet.end().await;

@@ -172,11 +172,11 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
         // 08 connection, 53 resources (disk full, too many connections), 57P0x shutdown, 58 system error,
-        // 25006 read only (a failover in progress), 40 rollback to be repeated, 55P03 lock not available
+        // 25006 read only (a failover in progress), 25P03 ended because it stood still in a transaction,
+        // 40 rollback to be repeated, 55P03 lock not available
         sqlx::Error::Database(database) => database.code().is_some_and(|code| {
             ["08", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class))
-                || code == "25006"
-                || code == "55P03"
+                || matches!(&*code, "25006" | "25P03" | "55P03")
         }),
         _ => false,
     }
