@@ -145,7 +145,7 @@ pub(crate) struct Told(oneshot::Receiver<Result<(), FinishRefused>>);
 impl Told {
     /// Returns when it is durable, however long the database is away; false when it never will be. Then, as when the process
     /// ends with the database away, the attempt stays under way until the lane is settled.
-    pub(crate) async fn is_written(self) -> bool {
+    pub(crate) async fn written(self) -> bool {
         matches!(self.0.await, Ok(Ok(())))
     }
 }

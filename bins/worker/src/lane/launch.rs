@@ -130,7 +130,7 @@ impl Lane {
     /// Waits until the oldest outcome is written, or refused.
     async fn hear_one(&mut self) {
         if let Some(outcome) = self.outcomes.pop_front() {
-            self.stumbled |= !outcome.is_written().await;
+            self.stumbled |= !outcome.written().await;
         }
     }
 
