@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use regua_domain::{AttemptId, ContactId, ContactStatus, InstanceId, QueueId, TenantId};
 use regua_store::attempts::AttemptKey;
 use regua_store::contacts::{self, Finding, Finish, Learnt, NewAttempt, Quota};
@@ -34,7 +35,7 @@ async fn a_former_owner_can_change_nothing() {
     let claimed =
         contacts::claim(&mut conn, &[Quota { tenant_id: tenant.id, queue_id: queue, quota: 2 }], now).await.unwrap();
     let (marked, unmarked) = (claimed[0].contact_id, claimed[1].contact_id);
-    let attempt = first_attempt(tenant.id, marked, &first);
+    let attempt = first_attempt(tenant.id, marked, &first, now);
     mark(&mut conn, attempt, now).await;
 
     let second = take(&mut conn, lane, "second", LEASE).await;
@@ -46,7 +47,7 @@ async fn a_former_owner_can_change_nothing() {
     assert!(lanes::heartbeat(&mut conn, &[(lane.0, lane.1, first.epoch)], LEASE).await.unwrap().is_empty());
     let marked_again = contacts::mark_sending(&mut conn, "first", &[attempt], now).await.unwrap();
     assert_eq!(marked_again, 0, "it was marked before");
-    let late = outcome(attempt, lane, "not_sent", ContactStatus::Pending);
+    let late = outcome(attempt, lane, "not_sent", ContactStatus::Pending, now);
     assert!(contacts::finish(&mut conn, &[&late], now).await.unwrap().is_empty(), "it would be sent again");
     let released = lanes::release(&mut conn, lane.0, lane.1, first.epoch, None).await.unwrap();
     assert_eq!(released, Released::Lost);
@@ -75,14 +76,15 @@ async fn a_takeover_finds_whatever_is_under_way() {
     let claimed = contacts::claim(&mut conn, &quota, now).await.unwrap();
 
     // The first contact is on its way for the second time, the third for the first, and the fourth has left.
-    let attempts: Vec<_> = [0, 2, 3].map(|n| first_attempt(tenant.id, claimed[n].contact_id, &first)).into();
+    let attempts: Vec<_> = [0, 2, 3].map(|n| first_attempt(tenant.id, claimed[n].contact_id, &first, now)).into();
     for attempt in &attempts {
         mark(&mut conn, *attempt, now).await;
     }
-    finish(&mut conn, queue, &outcome(attempts[0], lane, "not_sent", ContactStatus::Pending)).await;
+    finish(&mut conn, queue, &outcome(attempts[0], lane, "not_sent", ContactStatus::Pending, now), now).await;
     queues::start(&mut conn, &[(tenant.id, queue, 1)], now).await.unwrap();
-    mark(&mut conn, NewAttempt { number: 2, ..first_attempt(tenant.id, claimed[0].contact_id, &first) }, now).await;
-    finish(&mut conn, queue, &outcome(attempts[2], lane, "sent", ContactStatus::Sent)).await;
+    mark(&mut conn, NewAttempt { number: 2, ..first_attempt(tenant.id, claimed[0].contact_id, &first, now) }, now)
+        .await;
+    finish(&mut conn, queue, &outcome(attempts[2], lane, "sent", ContactStatus::Sent, now), now).await;
 
     // Only the second waits, however far its owner says that the queue has come.
     let left: Vec<_> = contacts::claim(&mut conn, &quota, now).await.unwrap();
@@ -99,24 +101,29 @@ async fn a_takeover_finds_whatever_is_under_way() {
 }
 
 /// Writes an outcome down as the ledger does.
-async fn finish(conn: &mut PgConnection, queue: QueueId, outcome: &Finish) {
-    let now = chrono::Utc::now();
+async fn finish(conn: &mut PgConnection, queue: QueueId, outcome: &Finish, now: DateTime<Utc>) {
     let finished = contacts::finish(conn, &[outcome], now).await.unwrap();
     let change = CountChange::moved(ContactStatus::Sending, finished[0].status);
     queues::change_counts(conn, &[(outcome.key.tenant, queue, change)], now).await.unwrap();
 }
 
-fn outcome(attempt: NewAttempt, lane: (TenantId, InstanceId), outcome: &'static str, status: ContactStatus) -> Finish {
-    let due_at = (status == ContactStatus::Pending).then(chrono::Utc::now);
+fn outcome(
+    attempt: NewAttempt,
+    lane: (TenantId, InstanceId),
+    outcome: &'static str,
+    status: ContactStatus,
+    now: DateTime<Utc>,
+) -> Finish {
+    let due_at = (status == ContactStatus::Pending).then_some(now);
     Finish { key: attempt.key, instance_id: lane.1, outcome, reason: None, message_id: None, status, due_at }
 }
 
-fn first_attempt(tenant: TenantId, contact: ContactId, lease: &Lease) -> NewAttempt {
-    let key = AttemptKey { tenant, contact, attempt: AttemptId::new(chrono::Utc::now()) };
+fn first_attempt(tenant: TenantId, contact: ContactId, lease: &Lease, now: DateTime<Utc>) -> NewAttempt {
+    let key = AttemptKey { tenant, contact, attempt: AttemptId::new(now) };
     NewAttempt { key, number: 1, lease_epoch: lease.epoch }
 }
 
-async fn mark(conn: &mut PgConnection, attempt: NewAttempt, now: chrono::DateTime<chrono::Utc>) {
+async fn mark(conn: &mut PgConnection, attempt: NewAttempt, now: DateTime<Utc>) {
     assert_eq!(contacts::mark_sending(conn, "first", &[attempt], now).await.unwrap(), 1);
     let sending = CountChange { pending: -1, sending: 1, ..CountChange::default() };
     let queue = "select queue_id from contacts where contact_id = $1";
@@ -174,12 +181,12 @@ async fn a_proof_that_overtakes_an_answer_to_the_contrary_is_believed() {
     let lease = take(&mut conn, lane, "first", LEASE).await;
     let queue_id = QueueId(queue.parse().unwrap());
     let claimed = contacts::claim(&mut conn, &[Quota { tenant_id: tenant.id, queue_id, quota: 1 }], now).await.unwrap();
-    let attempt = first_attempt(tenant.id, claimed[0].contact_id, &lease);
+    let attempt = first_attempt(tenant.id, claimed[0].contact_id, &lease, now);
     mark(&mut conn, attempt, now).await;
     let left = Finding::Left { message_id: Some("3EB01".to_owned()), at: now };
     let learnt = contacts::learn(&mut conn, attempt.key, Source::Webhook, &left, None, now).await.unwrap();
     assert_eq!(learnt, Learnt::Kept, "its worker is still at it");
-    let answer = outcome(attempt, lane, "not_sent", ContactStatus::Pending);
+    let answer = outcome(attempt, lane, "not_sent", ContactStatus::Pending, now);
     let finished = contacts::finish(&mut conn, &[&answer], now).await.unwrap();
     assert_eq!(finished[0].status, ContactStatus::Unconfirmed, "it would be sent again");
     let change = CountChange::moved(ContactStatus::Sending, ContactStatus::Unconfirmed);

@@ -3,7 +3,7 @@
 use regua_domain::{AttemptId, ContactId, InstanceId, TenantId};
 use regua_store::attempts::{self, AttemptKey};
 use regua_store::{contacts, evidence};
-use regua_tests::Database;
+use regua_tests::{Database, monday_ten_o_clock};
 use sqlx::{Executor, PgPool};
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ async fn what_was_under_way_before_an_upgrade_is_found_after_it() {
     let database = Database::as_of(4).await;
     execute(&database.pool, BEFORE).await;
     let database = Database::on(&database.url).await;
-    let now = chrono::Utc::now();
+    let now = monday_ten_o_clock();
     let mut conn = database.pool.acquire().await.unwrap();
     assert_eq!(contacts::settle_abandoned(&mut conn, TENANT, INSTANCE, now).await.unwrap(), 2);
     let mut tries = Vec::new();
