@@ -141,6 +141,16 @@ impl Stage {
         Ok(usize::try_from(sent)?)
     }
 
+    /// Waits until the broker has every doorbell.
+    pub(crate) async fn until_rung(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while sqlx::query_scalar("select exists (select from outbox)").fetch_one(&self.pool).await? {
+            ensure!(Instant::now() < deadline, "doorbells stay in the outbox");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
     /// Waits until so many messages are sent; answers when that was seen, and how many were.
     pub(crate) async fn until_sent(&self, wanted: usize, within: Duration) -> anyhow::Result<(Instant, usize)> {
         let deadline = Instant::now() + within;

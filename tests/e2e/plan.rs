@@ -22,7 +22,7 @@ async fn the_claim_reads_a_batch_off_its_indexes_and_nothing_else() {
         let tenant = TenantId("00000000-0000-0000-0000-000000000001".parse().unwrap());
         let queue = QueueId("00000000-0000-0000-0001-000000000003".parse().unwrap());
         let now = regua_boot::Clock::system().now();
-        // As often as makes PostgreSQL try its generic plan, too.
+        // More than once: the plan of the first is kept.
         for _ in 0..CLAIMS {
             let batch = i32::try_from(BATCH).unwrap();
             let claimed =

@@ -57,8 +57,7 @@ pub(crate) async fn run(stage: &Stage, tenants: &[Tenant], each: usize) -> anyho
     let at_first = stage.counters().await?;
     let (api, url) = stage.api().await?;
     let total = take_in(&url, tenants, each).await?;
-    // The last doorbells are on their way to the broker.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    stage.until_rung().await?;
     let api_cpu = api.cpu_seconds()?;
     api.terminate()?;
     let (before, gateway_before) = (stage.counters().await?, stage.gateway.cpu_seconds()?);
