@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use regua_store::{MIGRATOR, PoolMode, PoolSettings};
+use regua_store::{MIGRATOR, PoolMode, PoolSettings, Role};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 use tokio::time::Instant;
 
@@ -67,6 +67,7 @@ impl Stage {
         let pool = regua_store::pool(&PoolSettings {
             database_url: database_url.clone(),
             application_name: "regua-bench",
+            role: Role::Login,
             pool_mode: PoolMode::Session,
             max_connections: 8,
             acquire_timeout: Duration::from_secs(10),

@@ -8,6 +8,7 @@ mod chaos;
 mod control;
 mod crashes;
 mod fence;
+mod isolation;
 mod killed;
 mod main_path;
 mod model;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regua_store::{MIGRATOR, PoolSettings};
+use regua_store::{MIGRATOR, PoolSettings, Role};
 use sqlx::migrate::Migrator;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::sync::OnceCell;
@@ -67,6 +67,7 @@ fn pool(url: &str) -> PgPool {
     regua_store::pool(&PoolSettings {
         database_url: url.to_owned(),
         application_name: "regua-tests",
+        role: Role::Login,
         pool_mode: regua_store::PoolMode::default(),
         max_connections: 24,
         acquire_timeout: Duration::from_secs(10),

@@ -12,7 +12,7 @@ use regua_domain::LookSchedule;
 use regua_evolution::{ClientSettings, EvolutionClient, InstanceAddress, Token};
 use regua_periodic::{Periodic, PeriodicSettings};
 use regua_sandbox::{InstanceSettings, Key, Sandbox, Settings};
-use regua_store::{PoolMode, PoolSettings, instances, queues};
+use regua_store::{PoolMode, PoolSettings, Role, instances, queues};
 use regua_worker::{Worker, WorkerSettings};
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::net::TcpListener;
@@ -384,6 +384,7 @@ fn open_pool(url: &str, pool_mode: PoolMode, application_name: &'static str) -> 
     regua_store::pool(&PoolSettings {
         database_url: url.to_owned(),
         application_name,
+        role: Role::Fleet,
         pool_mode,
         max_connections: 24,
         acquire_timeout: Duration::from_secs(3),

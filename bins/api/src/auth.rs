@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
 use ipnetwork::IpNetwork;
 use regua_domain::{ApiKeyId, Language, MessageType, TenantId};
+use regua_store::access;
 use regua_store::api_keys::{self, ApiKey};
 
 use crate::Context;
@@ -54,12 +55,13 @@ impl FromRequestParts<Context> for Caller {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
 
         let now = context.clock.now();
-        let mut transaction = context.pool.begin().await?;
+        let mut transaction = access::begin_lookup(&context.pool, parsed.lookup_prefix).await?;
         let found = api_keys::by_prefix(&mut transaction, parsed.lookup_prefix).await?;
         let is_right = parsed.has_hash(found.as_ref().map(|key| key.secret_hash.as_slice()));
         let key = found.filter(|_| is_right).ok_or_else(|| Problem::of(Code::ApiKeyInvalid))?;
         note("tenant_id", key.tenant_id);
         check(&key, peer, now).map_err(Problem::of)?;
+        access::enter(&mut transaction, key.tenant_id).await?;
         api_keys::used(&mut transaction, key.tenant_id, key.api_key_id, now).await?;
         transaction.commit().await?;
 

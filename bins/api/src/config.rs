@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
+use regua_store::Role;
 
 use crate::{ApiSettings, ReplicaSettings};
 
@@ -70,7 +71,7 @@ impl Config {
         let url = self.replica.database_replica_url.as_deref().filter(|url| !url.is_empty());
         let max_lag = Duration::from_secs(self.replica.database_replica_max_lag_seconds);
         url.map(|url| {
-            let pool = regua_boot::open_pool("regua-api", "DATABASE_REPLICA_URL", url, &self.database)?;
+            let pool = regua_boot::open_pool("regua-api", Role::Relay, "DATABASE_REPLICA_URL", url, &self.database)?;
             Ok(ReplicaSettings { pool, max_lag })
         })
         .transpose()

@@ -26,6 +26,7 @@ use axum::middleware::from_fn_with_state;
 use axum::serve::ListenerExt;
 use regua_boot::{Clock, Metrics, Services};
 use regua_broker::Broker;
+use regua_store::Role;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -114,7 +115,7 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     regua_boot::init_tls();
     let shutdown = regua_boot::on_signal()?;
     let metrics = Metrics::new()?;
-    let Services { pool, broker } = Services::open("regua-api", &config.database, &config.broker)?;
+    let Services { pool, broker } = Services::open("regua-api", Role::Relay, &config.database, &config.broker)?;
     let replica = config.replica()?;
     let address = SocketAddr::new(config.bind_address, config.port);
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address} (PORT)"))?;

@@ -8,7 +8,7 @@ use axum::http::Request;
 use axum::response::Response;
 use axum::routing::get;
 use regua_broker::{BrokerSettings, QueueType};
-use regua_store::PoolSettings;
+use regua_store::{PoolSettings, Role};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -19,6 +19,7 @@ fn api() -> Api {
     let pool = regua_store::pool(&PoolSettings {
         database_url: "postgres://nobody@127.0.0.1:1/none".to_owned(),
         application_name: "test",
+        role: Role::Relay,
         pool_mode: regua_store::PoolMode::default(),
         max_connections: 1,
         acquire_timeout: Duration::from_millis(50),

@@ -15,6 +15,7 @@ use regua_boot::{Clock, Metrics, Services};
 use regua_broker::Broker;
 use regua_domain::LookSchedule;
 use regua_evolution::{ClientSettings, EvolutionClient};
+use regua_store::Role;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -78,7 +79,7 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     regua_boot::init_tls();
     let shutdown = regua_boot::on_signal()?;
     let metrics = Metrics::new()?;
-    let services = Services::open("regua-periodic", &config.database, &config.broker)?;
+    let services = Services::open("regua-periodic", Role::Fleet, &config.database, &config.broker)?;
     let gateway = EvolutionClient::new(ClientSettings::default())?;
     let listener = TcpListener::bind(("0.0.0.0", config.metrics_port)).await?;
     let routes = regua_boot::health_routes(metrics.clone(), services.probes());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use regua_boot::DatabaseArguments;
 use regua_domain::TenantId;
-use regua_store::{MIGRATOR, PoolMode, PoolSettings, tenants};
+use regua_store::{MIGRATOR, PoolMode, PoolSettings, Role, tenants};
 use sqlx::migrate::{Migrate, MigrateError, Migration};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
@@ -31,6 +31,7 @@ pub(crate) fn open(arguments: &DatabaseArguments) -> anyhow::Result<PgPool> {
     let settings = PoolSettings {
         database_url: arguments.database_url.clone(),
         application_name: "regua",
+        role: Role::Platform,
         pool_mode: arguments.pool_mode(),
         max_connections: 2,
         acquire_timeout: ACQUIRE_TIMEOUT,

@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ending> {
     let shutdown = regua_boot::on_signal()?;
     let (fleet, mut programs) = Fleet::open("dev", &arguments.fleet, Some(arguments.port), SANDBOX_PORT).await?;
-    let pool = &fleet.services.pool;
+    let pool = &fleet.pool;
     let tenant = example_tenant::ensure(pool, &fleet.gateway, Pace { rate: RATE, concurrency: 1 }).await?;
     let mut transaction = pool.begin().await?;
     api_key::ensure_development_key(&mut transaction, tenant).await?;

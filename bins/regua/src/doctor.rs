@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use regua_boot::{BrokerArguments, DatabaseArguments, Services};
-use regua_store::PoolMode;
+use regua_store::{PoolMode, Role};
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 use tokio::time::{Instant, sleep};
@@ -68,7 +68,7 @@ impl Finding {
 
 /// Looks at everything; fails when something does.
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let services = Services::open("regua-doctor", &arguments.database, &arguments.broker)?;
+    let services = Services::open("regua-doctor", Role::Platform, &arguments.database, &arguments.broker)?;
     let mut findings = match services.pool.acquire().await {
         Ok(_) => look(&services.pool, arguments).await,
         Err(error) => vec![Finding::fail("database", explained(&error.into()))],

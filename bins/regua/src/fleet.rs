@@ -12,7 +12,9 @@ use regua_boot::{BrokerArguments, Clock, DatabaseArguments, LogArguments, Metric
 use regua_evolution::{ClientSettings, EvolutionClient};
 use regua_periodic::{Periodic, PeriodicSettings};
 use regua_sandbox::{InstanceSettings, Sandbox, Settings};
+use regua_store::Role;
 use regua_worker::{Worker, WorkerSettings};
+use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -43,8 +45,10 @@ pub(crate) struct FleetArguments {
 
 /// The running fleet.
 pub(crate) struct Fleet {
-    /// PostgreSQL and the broker.
-    pub(crate) services: Services,
+    /// PostgreSQL and the broker, as the programs have them.
+    services: Services,
+    /// PostgreSQL as the operator has it.
+    pub(crate) pool: PgPool,
     /// What stands in for Evolution API.
     pub(crate) sandbox: Sandbox,
     /// Where the API is.
@@ -76,7 +80,7 @@ impl Fleet {
         for migration in database::migrate(&arguments.database, None, PATIENCE).await? {
             output::remark(format_args!("applied migration {:04} {}", migration.version, migration.description));
         }
-        let services = Services::open("regua", &arguments.database, &arguments.broker)?;
+        let services = Services::open("regua", Role::Fleet, &arguments.database, &arguments.broker)?;
         let api_listener = listen(api_port.unwrap_or(0)).await?;
         let sandbox_listener = match listen(sandbox_port).await {
             Ok(listener) => listener,
@@ -85,6 +89,7 @@ impl Fleet {
         let instances = vec![InstanceSettings::connected(INSTANCE, TOKEN)];
         let fleet = Self {
             services,
+            pool: database::open(&arguments.database)?,
             sandbox: Sandbox::new(Settings { instances, ..Settings::default() })?,
             api: address(&api_listener)?,
             gateway: address(&sandbox_listener)?,

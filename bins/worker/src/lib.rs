@@ -23,6 +23,7 @@ use anyhow::Context;
 use regua_boot::{Clock, Metrics, Services};
 use regua_broker::Broker;
 use regua_evolution::{ClientSettings, EvolutionClient};
+use regua_store::Role;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -91,7 +92,7 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     regua_boot::init_tls();
     let shutdown = regua_boot::on_signal()?;
     let metrics = Metrics::new()?;
-    let services = Services::open("regua-worker", &config.database, &config.broker)?;
+    let services = Services::open("regua-worker", Role::Fleet, &config.database, &config.broker)?;
     let send_timeout = Duration::from_secs(config.evolution_timeout_seconds);
     let gateway = EvolutionClient::new(ClientSettings { send_timeout, ..ClientSettings::default() })?;
     let listener = TcpListener::bind(("0.0.0.0", config.metrics_port)).await?;

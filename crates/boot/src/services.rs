@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use regua_broker::{Broker, BrokerSettings, QueueType};
-use regua_store::{PoolMode, PoolSettings};
+use regua_store::{PoolMode, PoolSettings, Role};
 use sqlx::PgPool;
 
 use crate::Probe;
@@ -31,8 +31,13 @@ impl Services {
     ///
     /// # Errors
     /// When an address cannot be read.
-    pub fn open(process: &'static str, database: &DatabaseArguments, broker: &BrokerArguments) -> anyhow::Result<Self> {
-        let pool = open_pool(process, "DATABASE_URL", &database.database_url, database)?;
+    pub fn open(
+        process: &'static str,
+        role: Role,
+        database: &DatabaseArguments,
+        broker: &BrokerArguments,
+    ) -> anyhow::Result<Self> {
+        let pool = open_pool(process, role, "DATABASE_URL", &database.database_url, database)?;
         let amqp_url = broker.amqp_url.as_deref().filter(|url| !url.is_empty());
         ensure!(
             amqp_url.is_some() || database.pool_mode() == PoolMode::Session,
@@ -77,6 +82,7 @@ impl Services {
 /// When the address cannot be read.
 pub fn open_pool(
     process: &'static str,
+    role: Role,
     variable: &str,
     url: &str,
     database: &DatabaseArguments,
@@ -84,6 +90,7 @@ pub fn open_pool(
     let settings = PoolSettings {
         database_url: url.to_owned(),
         application_name: process,
+        role,
         pool_mode: database.pool_mode(),
         max_connections: database.database_max_connections,
         acquire_timeout: ACQUIRE_TIMEOUT,

@@ -82,13 +82,15 @@ pub async fn claim(conn: &mut PgConnection, quotas: &[Quota], now: DateTime<Utc>
            from unnest($1::uuid[], $2::uuid[], $3::integer[]) with ordinality as u (tenant_id, queue_id, quota, place)
            join queues q on q.tenant_id = u.tenant_id and q.queue_id = u.queue_id and q.status in ('pending', 'running')
            cross join lateral (
-               (select c.* from contacts c
+               (select c.tenant_id, c.contact_id, c.queue_id, c.position, c.requeued, c.phone, c.text, c.attempts, c.resends, c.due_at
+                from contacts c
                 where c.tenant_id = u.tenant_id and c.queue_id = u.queue_id and c.requeued and c.due_at <= $4
                   and c.status = 'pending'
                 order by c.due_at, c.contact_id
                 limit u.quota)
                union all
-               (select c.* from contacts c
+               (select c.tenant_id, c.contact_id, c.queue_id, c.position, c.requeued, c.phone, c.text, c.attempts, c.resends, c.due_at
+                from contacts c
                 where c.tenant_id = u.tenant_id and c.queue_id = u.queue_id and c.position >= q.next_position
                   and c.status = 'pending' and not c.requeued
                 order by c.position

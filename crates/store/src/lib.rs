@@ -2,6 +2,7 @@
 //! Expected cases are enums; `sqlx::Error` is for surprises. What is deliberately absent: rules (they are in `domain`),
 //! a clock (`now` is an argument, save for leases, which live by PostgreSQL's own), and traits.
 
+pub mod access;
 pub mod advisory_locks;
 pub mod api_keys;
 pub mod attempts;
@@ -25,4 +26,5 @@ pub mod type_defaults;
 pub mod webhook_events;
 pub mod workers;
 
+pub use access::Role;
 pub use pool::{Kept, MIGRATOR, PATIENCE, PoolMode, PoolSettings, is_unavailable, ping, pool, within};

@@ -7,6 +7,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, Postgres};
 
+use crate::Role;
+
 /// The migrations in `migrations/`, built into every binary that links this crate.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
@@ -53,6 +55,8 @@ pub struct PoolSettings {
     pub database_url: String,
     /// What `pg_stat_activity` shows.
     pub application_name: &'static str,
+    /// What its sessions may touch. In [`PoolMode::Transaction`] it is the login's part to be a member of that role alone.
+    pub role: Role,
     /// Whether a session outlives a transaction.
     pub pool_mode: PoolMode,
     /// Upper bound of open connections.
@@ -68,7 +72,9 @@ pub struct PoolSettings {
 pub fn pool(settings: &PoolSettings) -> Result<PgPool, sqlx::Error> {
     let options = settings.database_url.parse::<PgConnectOptions>()?.application_name(settings.application_name);
     let options = match settings.pool_mode {
-        PoolMode::Session => options.options(LIMITS).options(PLANS),
+        PoolMode::Session => {
+            options.options(LIMITS).options(PLANS).options(settings.role.name().map(|role| ("role", role)))
+        }
         // What one transaction has prepared is not there in the next. The pooler refuses to be told settings of the
         // session, so the limits are among its own.
         PoolMode::Transaction => options.statement_cache_capacity(0).extra_float_digits(None),

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use regua_store::{MIGRATOR, PoolSettings};
+use regua_store::{MIGRATOR, PoolSettings, Role};
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
@@ -56,6 +56,7 @@ impl Stage {
         let pool = regua_store::pool(&PoolSettings {
             database_url: database.url(),
             application_name: "regua-chaos",
+            role: Role::Login,
             pool_mode: regua_store::PoolMode::default(),
             max_connections: 4,
             acquire_timeout: Duration::from_secs(5),

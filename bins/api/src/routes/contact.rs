@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
 use regua_broker::{Doorbell, DoorbellKind, ring};
 use regua_domain::{ContactId, ContactStatus as Status, Language, QueueStatus, Reference};
+use regua_store::access;
 use regua_store::attempts::{self, Attempt};
 use regua_store::contacts::{self, Finding, Locked, Name, Unconfirmed};
 use regua_store::evidence::Source;
@@ -100,7 +101,7 @@ async fn show(
     caller: Caller,
     InPath(name): InPath,
 ) -> Result<Json<ContactHistory>, Problem> {
-    let mut transaction = context.pool.begin().await?;
+    let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
     let history = history(&mut transaction, &caller, name).await?;
     transaction.commit().await?;
     Ok(history)
@@ -133,7 +134,7 @@ async fn verdict(
     let (verdict, said_by) = read(&body, &caller)?;
     let now = context.clock.now();
 
-    let mut transaction = context.pool.begin().await?;
+    let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
     let conn = &mut *transaction;
     let contact = contacts::get(conn, caller.tenant_id, name).await?.ok_or_else(|| Problem::of(Code::NotFound))?;
     match contacts::lock_unconfirmed(conn, caller.tenant_id, contact.contact_id, now).await? {

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use chrono::{DateTime, Utc};
 use regua_domain::{ContactStatus as Status, QueueId, TenantId};
+use regua_store::access;
 use regua_store::contacts::{self, Contact};
 use regua_store::queues;
 use serde::Serialize;
@@ -147,7 +148,7 @@ impl Wanted {
     /// None where there is no such queue.
     async fn read(&self, database: &PgPool) -> Result<Option<Vec<Contact>>, sqlx::Error> {
         let Self { tenant, queue, status, after, limit } = *self;
-        let mut transaction = database.begin().await?;
+        let mut transaction = access::begin(database, tenant).await?;
         let found = match queues::instance_of(&mut transaction, tenant, queue).await? {
             Some(_) => Some(contacts::list(&mut transaction, tenant, queue, status, after, limit).await?),
             None => None,

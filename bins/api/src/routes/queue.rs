@@ -5,6 +5,7 @@ use axum::extract::State;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use regua_broker::{Doorbell, DoorbellKind, ring};
 use regua_domain::{ControlAction, Language, MessageType, QueueId, QueueStatus as Status, StateConflict};
+use regua_store::access;
 use regua_store::contacts;
 use regua_store::queues::{self, LockedQueue, Queue};
 use serde::Serialize;
@@ -123,7 +124,7 @@ async fn status(
     caller: Caller,
     InPath(queue): InPath,
 ) -> Result<Json<QueueStatus>, Problem> {
-    let mut transaction = context.pool.begin().await?;
+    let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
     let answer = shown(&mut transaction, &caller, queue, context.clock.now()).await?;
     transaction.commit().await?;
     Ok(answer)
@@ -152,7 +153,7 @@ async fn control(
     let action = action(&body, caller.language)?;
     let now = context.clock.now();
 
-    let mut transaction = context.pool.begin().await?;
+    let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
     let locked = queues::lock(&mut transaction, &[(caller.tenant_id, queue)]).await?;
     let locked = locked.into_iter().next().ok_or_else(|| Problem::of(Code::NotFound))?;
     let after = after(&locked, action, now).map_err(|conflict| explain(conflict, caller.language))?;

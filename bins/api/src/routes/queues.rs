@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use regua_domain::{MessageType, QueueStatus as Status, TenantId};
+use regua_store::access;
 use regua_store::queues::{self, Page, Queue};
 use serde::Serialize;
 use sqlx::PgPool;
@@ -75,7 +76,7 @@ async fn list(State(context): State<Context>, caller: Caller, uri: Uri) -> Resul
 }
 
 async fn read(database: &PgPool, tenant: TenantId, page: &Page) -> Result<Vec<Queue>, sqlx::Error> {
-    let mut transaction = database.begin().await?;
+    let mut transaction = access::begin(database, tenant).await?;
     let found = queues::list(&mut transaction, tenant, page).await?;
     transaction.commit().await?;
     Ok(found)

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use fail::fail_point;
 use regua_broker::{Doorbell, ring};
 use regua_domain::{CampaignId, InstanceId, MessageType, QueueId, TemplateId, VariablesSchema, Variations};
+use regua_store::access;
 use regua_store::campaigns::{self, NewCampaign};
 use regua_store::{contacts, instances, templates, tenants};
 use sqlx::PgConnection;
@@ -88,7 +89,7 @@ pub(crate) async fn send(
     let language = caller.language;
     let mut batch = off_thread(move || Batch::parse(&body, message_type, language, now)).await??;
 
-    let mut transaction = context.pool.begin().await?;
+    let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
     if !batch.dry_run
         && let Some(replayed) = replay(context, &mut transaction, &caller, &batch).await?
     {
@@ -195,7 +196,7 @@ async fn store(
         total: accepted.accepted,
     };
 
-    let mut transaction = context.pool.begin().await?;
+    let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
     if !campaigns::create(&mut transaction, &new, now).await? {
         // Somebody posted the same batch meanwhile, and has just committed it.
         let replayed = replay(context, &mut transaction, caller, batch).await?;

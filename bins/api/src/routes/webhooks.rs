@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::HeaderMap;
 use regua_domain::{InstanceId, TenantId};
 use regua_evolution::webhook::EVENTS;
-use regua_store::{instances, webhook_events};
+use regua_store::{access, instances, webhook_events};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -75,7 +75,7 @@ async fn evolution(State(context): State<Context>, request: Request) -> Result<J
     let event = event.ok_or_else(|| Problem::of(Code::MalformedJson))?;
     let stored = EVENTS.contains(&event.event.as_str());
     if stored {
-        let mut transaction = context.pool.begin().await?;
+        let mut transaction = access::begin(&context.pool, tenant).await?;
         let now = context.clock.now();
         webhook_events::insert(&mut transaction, tenant, instance, &event.event, &event.data, now).await?;
         transaction.commit().await?;
@@ -91,7 +91,7 @@ async fn authenticate(
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
     let sent = headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut transaction = context.pool.begin().await?;
+    let mut transaction = access::begin(&context.pool, tenant).await?;
     let stored = instances::webhook_secret(&mut transaction, tenant, instance).await?;
     transaction.commit().await?;
     if keys::has_hash(sent, stored.as_deref()) { Ok(()) } else { Err(Problem::of(Code::WebhookSecretInvalid)) }

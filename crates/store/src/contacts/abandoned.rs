@@ -31,13 +31,15 @@ pub async fn settle_abandoned(
                               and earlier.outcome = 'sent') as has_left
              from queues q
              cross join lateral (
-                 (select c.* from contacts c
+                 (select c.contact_id, c.attempts, c.attempt_id, c.attempt_epoch, c.attempt_worker, c.attempt_started_at
+                  from contacts c
                   where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.position >= q.next_position
                     and c.status = 'sending' and not c.requeued
                   order by c.position
                   limit q.sending)
                  union all
-                 (select c.* from contacts c
+                 (select c.contact_id, c.attempts, c.attempt_id, c.attempt_epoch, c.attempt_worker, c.attempt_started_at
+                  from contacts c
                   where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.requeued and c.status = 'sending')
              ) c
              where q.tenant_id = $1 and q.instance_id = $2 and q.status not in ('completed', 'failed') and q.sending > 0
