@@ -21,6 +21,12 @@ macro_rules! ids {
             }
         }
 
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)
@@ -58,6 +64,12 @@ ids! {
     EvidenceId,
     /// One webhook of the gateway.
     WebhookEventId,
+    /// A person at a tenant.
+    UserId,
+    /// One login of a person, at the console or through the API.
+    SessionId,
+    /// One entry of the audit log.
+    AuditId,
 }
 
 fn time_ordered(now: DateTime<Utc>) -> Uuid {

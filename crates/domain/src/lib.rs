@@ -19,6 +19,7 @@ mod stable_hash;
 mod status;
 mod template;
 mod text;
+mod user_role;
 mod variables;
 mod variables_schema;
 mod variation;
@@ -30,7 +31,8 @@ pub use decide::{
 };
 pub use due_date::{DueDateError, business_days_between, days_late, days_until_due, format_date_br, parse_due_date};
 pub use ids::{
-    ApiKeyId, AttemptId, CampaignId, ContactId, EvidenceId, InstanceId, QueueId, TemplateId, TenantId, WebhookEventId,
+    ApiKeyId, AttemptId, AuditId, CampaignId, ContactId, EvidenceId, InstanceId, QueueId, SessionId, TemplateId, TenantId, UserId,
+    WebhookEventId,
 };
 pub use language::Language;
 pub use message_type::{MessageType, UnknownMessageType};
@@ -43,6 +45,7 @@ pub use settlement::{LookSchedule, LookScheduleError, Unfound, resends};
 pub use share::{Waiting, shares};
 pub use status::{ContactStatus, ControlAction, QueueStatus, StateConflict, UnknownStatus};
 pub use template::{MessageTemplate, RenderError, TemplateError, TemplateProblem, Variations, VariationsError};
+pub use user_role::{Right, UnknownUserRole, UserRole};
 pub use variables::{ContactDetails, OwnVariables, VARIABLE_NAMES, Variables, VariablesError};
 pub use variables_schema::{SchemaError, SchemaViolation, VariablesSchema};
 pub use variation::choose_variation;

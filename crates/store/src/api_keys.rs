@@ -112,3 +112,74 @@ pub async fn used(conn: &mut PgConnection, tenant: TenantId, key: ApiKeyId, now:
     .await?;
     Ok(())
 }
+
+/// A key as its tenant sees it.
+#[derive(Clone, Debug)]
+pub struct ListedKey {
+    /// Its id.
+    pub api_key_id: ApiKeyId,
+    /// For people.
+    pub name: String,
+    /// The part that stands in the key itself; not secret.
+    pub lookup_prefix: String,
+    /// Message types it may send.
+    pub allowed_types: Vec<String>,
+    /// Networks it may be used from; empty: any.
+    pub allowed_networks: Vec<IpNetwork>,
+    /// Requests a minute; none: the tenant's.
+    pub requests_per_minute: Option<i32>,
+    /// Not switched off.
+    pub active: bool,
+    /// Not valid from then on.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Last request, to the minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// Since when.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A tenant's keys, newest first; one of them where `key` names it.
+///
+/// # Errors
+/// The database's.
+pub async fn list(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    key: Option<ApiKeyId>,
+) -> Result<Vec<ListedKey>, Error> {
+    sqlx::query_as!(
+        ListedKey,
+        r#"select api_key_id, name, lookup_prefix, allowed_types,
+                  allowed_networks::inet[] as "allowed_networks!: Vec<IpNetwork>", requests_per_minute, active, expires_at,
+                  last_used_at, created_at
+           from api_keys where tenant_id = $1 and ($2::uuid is null or api_key_id = $2) order by api_key_id desc"#,
+        tenant.0,
+        key.map(|key| key.0)
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Sets what may be changed of a key.
+///
+/// # Errors
+/// The database's.
+pub async fn update(conn: &mut PgConnection, tenant: TenantId, key: &ListedKey) -> Result<(), Error> {
+    sqlx::query!(
+        "update api_keys
+         set name = $3, allowed_types = $4, allowed_networks = $5::inet[]::cidr[], requests_per_minute = $6, active = $7,
+             expires_at = $8
+         where tenant_id = $1 and api_key_id = $2",
+        tenant.0,
+        key.api_key_id.0,
+        key.name,
+        &key.allowed_types,
+        &key.allowed_networks,
+        key.requests_per_minute,
+        key.active,
+        key.expires_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
