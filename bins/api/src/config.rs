@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
+use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments, SecretArguments};
 
 use crate::{ApiSettings, ReplicaSettings};
 
@@ -21,6 +21,9 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub log: LogArguments,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub secrets: SecretArguments,
     #[command(flatten)]
     #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub replica: ReplicaArguments,
