@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use regua_boot::DEVELOPMENT_SECRET_KEY;
 
 /// Kernel ticks a second, as Linux gives them to programs.
 const TICKS: f64 = 100.0;
@@ -28,6 +29,8 @@ impl Process {
         let log = File::options().append(true).create(true).open(log)?;
         let child = Command::new(binary)
             .envs(environment.iter().map(|(key, value)| (*key, value)))
+            .env("REGUA_SECRET_KEY", DEVELOPMENT_SECRET_KEY)
+            .env("GATEWAY_ALLOW_NETWORKS", "any")
             .env("RUST_LOG", std::env::var("BENCH_LOG").unwrap_or_else(|_| "warn".to_owned()))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -1,7 +1,7 @@
 //! Tenants of the measures: numbers, one template a type, and a key.
 
 use anyhow::Context;
-use regua_boot::Clock;
+use regua_boot::{Clock, Place, SecretKeys};
 use regua_domain::{ApiKeyId, InstanceId, MessageType, TemplateId, TenantId};
 use regua_store::api_keys::{self, NewApiKey};
 use regua_store::templates::{self, Template};
@@ -70,7 +70,8 @@ impl Tenant {
         for place in 0..numbers {
             let number = InstanceId::new(now);
             let name = gateway.number.clone().unwrap_or_else(|| format!("{slug}-{place}"));
-            let taken = instances::create(conn, id, number, &name, &gateway.url, &gateway.token, now).await?;
+            let sealed = SecretKeys::development().seal(&Place::instance_token(id, number), &gateway.token)?;
+            let taken = instances::create(conn, id, number, &name, &gateway.url, &sealed, now).await?;
             taken.context("the name is taken")?;
             made.push(Number { id: number, name });
         }

@@ -12,7 +12,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("regua-store", &["regua-domain"]),
     ("regua-broker", &["regua-store", "regua-domain"]),
     ("regua-evolution", &["regua-domain"]),
-    ("regua-boot", &["regua-broker", "regua-store"]),
+    ("regua-boot", &["regua-broker", "regua-store", "regua-domain"]),
     ("regua-sandbox", &[]),
     ("regua-api", &["regua-boot", "regua-broker", "regua-evolution", "regua-store", "regua-domain"]),
     ("regua-worker", &["regua-boot", "regua-broker", "regua-evolution", "regua-store", "regua-domain"]),

@@ -5,14 +5,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use regua_evolution::{ClientSettings, EvolutionClient};
+use regua_boot::SecretKeys;
+use regua_evolution::EvolutionClient;
 use regua_store::tenant_configs;
 use regua_tests::{Fleet, FleetOptions, TenantOptions};
 use regua_worker::WorkerSettings;
 use regua_worker::protocol::{Ending, Process};
 
 /// A piece of a statement that is bound to no tenant, and why it may be so.
-const UNBOUND: [(&str, &str); 22] = [
+const UNBOUND: [(&str, &str); 25] = [
     // Periodic looks at all tenants, because nobody tells it whose hour has come. What it finds it touches by tenant_id.
     ("from queues where status = 'scheduled'", "scheduled_batches: one scan by a partial index, bounded"),
     ("from queues where status = 'paused_hours'", "resume_at_hour: the same"),
@@ -34,7 +35,11 @@ const UNBOUND: [(&str, &str); 22] = [
     // What comes in says who it is, and not whose.
     ("from api_keys k join tenants t using (tenant_id) where k.lookup_prefix", "an API key names its tenant"),
     ("from tenants where slug = $1", "an operator names the tenant"),
+    // An operator's commands are about all tenants.
+    ("where name = $3 and lower(rtrim(base_url, '/'))", "regua instance add: a number belongs to one tenant"),
+    ("from instances where not starts_with(token", "regua secrets rotate: pages by primary key"),
     // regua doctor looks at everything.
+    ("select substring(token from", "regua doctor: how tokens are sealed"),
     ("from outbox", "regua doctor: the age of the oldest doorbell"),
     ("from dead_letters", "regua doctor: how many there are"),
     (
@@ -129,9 +134,10 @@ async fn a_tenant_whose_rules_cannot_be_read_holds_nobody_else_up() {
     let name = "filial".to_owned();
     let sound = fleet.tenant(&TenantOptions { slug: "sound", instances: vec![name], ..TenantOptions::default() }).await;
     let (pool, clock) = (fleet.database.pool.clone(), fleet.clock.clone());
-    let gateway = EvolutionClient::new(ClientSettings::default()).unwrap();
-    let worker =
-        Process::new(pool.clone(), clock, fleet.metrics.clone(), gateway, WorkerSettings::named("w".to_owned()));
+    let gateway = EvolutionClient::new(regua_tests::gateway_settings()).unwrap();
+    let settings = WorkerSettings::named("w".to_owned());
+    let keys = SecretKeys::development();
+    let worker = Process::new(pool.clone(), clock, fleet.metrics.clone(), gateway, keys, settings);
     let mut of_broken = worker.take(broken.id, broken.instances[0]).await.unwrap().unwrap();
     let mut of_sound = worker.take(sound.id, sound.instances[0]).await.unwrap().unwrap();
     let set_zone = async |zone: &'static str| {

@@ -87,6 +87,7 @@ pub async fn run(options: &Options) -> Report {
     let evidence = Evidence::gather(&stage.pool, &stage.journal()).await;
     let mut report = judge(options, &erp, &evidence, &injected);
     report.checks.push(deserters);
+    report.checks.push(stage.leaks().await);
     report.sending = sending;
     report.duration = started.elapsed();
     if !report.holds() {

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
+use crate::logs;
+
 /// Calls one API with one key.
 #[derive(Clone)]
 pub struct Client {
@@ -42,6 +44,8 @@ impl Client {
 
     /// Posts a batch.
     pub async fn send(&self, message_type: &str, batch: &Value) -> Answer {
+        let phones = batch["contacts"].as_array().into_iter().flatten().filter_map(|contact| contact["phone"].as_str());
+        phones.for_each(logs::keep_phone);
         self.call(Method::POST, &format!("/api/v1/billing/send/{message_type}"), Some(batch)).await
     }
 

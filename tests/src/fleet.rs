@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use regua_api::{Api, ApiSettings, ReplicaSettings};
-use regua_boot::{Clock, ManualClock, Metrics};
+use regua_boot::{Clock, ManualClock, Metrics, SecretKeys};
 use regua_broker::{Broker, BrokerSettings, QueueType};
 use regua_domain::LookSchedule;
-use regua_evolution::{ClientSettings, EvolutionClient, InstanceAddress, Token};
+use regua_evolution::{AllowedNetworks, ClientSettings, EvolutionClient, InstanceAddress, Token};
 use regua_periodic::{Periodic, PeriodicSettings};
 use regua_sandbox::{InstanceSettings, Key, Sandbox, Settings};
 use regua_store::{PoolMode, PoolSettings, Role, instances, queues};
@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{Client, Database, Tenant, TenantOptions};
+use crate::{Client, Database, Tenant, TenantOptions, logs};
 
 /// How a fleet differs from a plain one.
 #[derive(Clone, Debug)]
@@ -49,6 +49,10 @@ pub struct FleetOptions {
     pub periodic: bool,
     /// When periodic looks for attempts of unknown outcome.
     pub looks: LookSchedule,
+    /// The keys of worker and periodic; tenants' tokens are sealed with those of development.
+    pub secrets: SecretKeys,
+    /// Where the worker may reach gateways.
+    pub networks: AllowedNetworks,
 }
 
 impl Default for FleetOptions {
@@ -66,8 +70,15 @@ impl Default for FleetOptions {
             send_timeout: Duration::from_secs(5),
             periodic: true,
             looks: LookSchedule::default(),
+            secrets: SecretKeys::development(),
+            networks: AllowedNetworks::with_loopback(),
         }
     }
+}
+
+/// The sandbox listens on this machine.
+pub fn gateway_settings() -> ClientSettings {
+    ClientSettings::with_networks(AllowedNetworks::with_loopback())
 }
 
 /// Monday, 23 November 2026, 10:00 in São Paulo.
@@ -100,6 +111,7 @@ pub struct Fleet {
     programs: Vec<JoinHandle<anyhow::Result<()>>>,
     workers: HashMap<usize, (CancellationToken, JoinHandle<anyhow::Result<()>>)>,
     has_ended: bool,
+    logs: logs::Watch,
 }
 
 impl Fleet {
@@ -118,6 +130,7 @@ impl Fleet {
 
     /// Starts a fleet.
     pub async fn start(options: FleetOptions) -> Self {
+        let logs = logs::Watch::begin();
         regua_boot::init_tls();
         let database = match &options.database {
             Some(url) => Database::on(url).await,
@@ -148,6 +161,7 @@ impl Fleet {
             programs: vec![gateway_task],
             workers: HashMap::new(),
             has_ended: false,
+            logs,
             options,
         };
         fleet.start_api().await;
@@ -172,11 +186,12 @@ impl Fleet {
     /// Has the gateway post its webhooks about a tenant's first number to the API; answers the secret that they carry.
     pub async fn subscribe(&self, tenant: &Tenant, name: &str) -> String {
         let (secret, hash) = regua_api::keys::webhook_secret(&[7; 32]);
+        logs::keep_secret(&secret);
         let mut conn = self.database.pool.acquire().await.unwrap();
         instances::set_webhook_secret(&mut conn, tenant.id, tenant.instances[0], &hash).await.unwrap();
         let token = Token::parse(&tenant.tokens[0]).unwrap();
         let address = InstanceAddress::parse(&self.gateway, name, token).unwrap();
-        let gateway = EvolutionClient::new(ClientSettings::default()).unwrap();
+        let gateway = EvolutionClient::new(gateway_settings()).unwrap();
         let header = ("X-Regua-Webhook-Secret", secret.as_str());
         gateway.set_webhook(&address, &self.webhook_url(tenant), header).await.unwrap();
         secret
@@ -207,9 +222,10 @@ impl Fleet {
 
     /// Starts one more periodic.
     pub fn start_periodic(&mut self) {
-        let gateway = EvolutionClient::new(ClientSettings::default()).unwrap();
+        let gateway = EvolutionClient::new(gateway_settings()).unwrap();
         let periodic = Periodic {
             gateway,
+            secrets: self.options.secrets.clone(),
             pool: self.pool.clone(),
             broker: Arc::clone(&self.broker),
             clock: self.clock.clone(),
@@ -228,13 +244,15 @@ impl Fleet {
         let number = self.workers.len();
         let stop = self.shutdown.child_token();
         let (send_timeout, check_timeout) = (self.options.send_timeout, self.options.send_timeout);
-        let settings = ClientSettings { send_timeout, check_timeout, ..ClientSettings::default() };
+        let networks = self.options.networks.clone();
+        let settings = ClientSettings { send_timeout, check_timeout, networks, ..ClientSettings::default() };
         let worker = Worker {
             pool: self.pool.clone(),
             broker: Arc::clone(&self.broker),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             gateway: EvolutionClient::new(settings).unwrap(),
+            secrets: self.options.secrets.clone(),
             settings: WorkerSettings {
                 lease: self.options.lease,
                 health_ttl: Duration::from_millis(50),
@@ -309,6 +327,19 @@ impl Fleet {
         for running in self.programs.drain(..) {
             running.await.unwrap().unwrap();
         }
+        self.assert_nothing_leaked();
+    }
+
+    /// All that was logged in this process since the fleet began, by other tests' fleets too.
+    pub fn logged(&self) -> String {
+        String::from_utf8_lossy(&self.logs.text()).into_owned()
+    }
+
+    fn assert_nothing_leaked(&self) {
+        logs::keep_password_of(&self.database.url);
+        self.options.amqp_url.iter().for_each(|url| logs::keep_password_of(url));
+        let leaks = self.logs.leaks();
+        assert!(leaks.is_empty(), "secrets or telephone numbers were logged:\n{}", leaks.join("\n"));
     }
 
     async fn assert_counts(&self) {

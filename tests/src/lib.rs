@@ -7,6 +7,7 @@ pub mod chaos;
 mod client;
 mod database;
 mod fleet;
+pub mod logs;
 mod process;
 mod proxy;
 mod servers;
@@ -14,7 +15,7 @@ mod tenant;
 
 pub use client::{Answer, Client, eventually};
 pub use database::Database;
-pub use fleet::{Fleet, FleetOptions, monday_ten_o_clock};
+pub use fleet::{Fleet, FleetOptions, gateway_settings, monday_ten_o_clock};
 pub use process::Process;
 pub use proxy::Proxy;
 pub use servers::{PgBouncer, Postgres, Rabbit, RabbitCluster};

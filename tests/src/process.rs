@@ -1,14 +1,17 @@
 //! Real processes, to be killed with -9.
 
 use std::fs::OpenOptions;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::Fleet;
+use crate::{Fleet, logs};
 
-/// A program of the fleet as a process of its own. It is killed when dropped.
+/// A program of the fleet as a process of its own. It is killed when dropped, and what it logged is searched for secrets
+/// and telephone numbers.
 pub struct Process {
     child: Child,
+    /// What it says, where nobody else keeps it.
+    log: Option<PathBuf>,
 }
 
 impl Process {
@@ -20,7 +23,7 @@ impl Process {
             ("AMQP_NAMESPACE", fleet.namespace.as_str()),
             ("WORKER_LEASE_SECONDS", "2"),
             ("UNCONFIRMED_LOOKS_SECONDS", "1,2"),
-            ("RUST_LOG", "error"),
+            ("RUST_LOG", logs::FILTER),
         ];
         environment.extend_from_slice(more);
         if !amqp_url.is_empty() {
@@ -31,7 +34,15 @@ impl Process {
 
     /// Starts `regua-worker` or `regua-periodic` out of the tests' own binary, which calls the same `start`.
     pub fn start(binary: &str, program: &str, environment: &[(&str, &str)]) -> Self {
-        Self::spawn(Self::command(binary, program, environment).stdout(Stdio::null()))
+        for (_, value) in environment {
+            logs::keep_password_of(value);
+        }
+        let name = format!("regua-{program}-{:032x}.log", crate::database::random());
+        let log = std::env::temp_dir().join(name);
+        let file = OpenOptions::new().append(true).create_new(true).open(&log).expect("a log");
+        let mut process = Self::spawn(Self::command(binary, program, environment).stdout(Stdio::null()).stderr(file));
+        process.log = Some(log);
+        process
     }
 
     /// As `start`, with all it says added to a file.
@@ -44,12 +55,15 @@ impl Process {
     fn command(binary: &str, program: &str, environment: &[(&str, &str)]) -> Command {
         let mut command = Command::new(binary);
         command.arg(program).env_remove("AMQP_URL").env("METRICS_PORT", "0").env("LOG_FORMAT", "pretty");
+        command
+            .env("REGUA_SECRET_KEY", regua_boot::DEVELOPMENT_SECRET_KEY)
+            .env("GATEWAY_ALLOW_NETWORKS", "127.0.0.0/8");
         command.envs(environment.iter().copied()).stdin(Stdio::null());
         command
     }
 
     fn spawn(command: &mut Command) -> Self {
-        Self { child: command.spawn().expect("the program starts") }
+        Self { child: command.spawn().expect("the program starts"), log: None }
     }
 
     /// Whether it has not ended by itself.
@@ -95,5 +109,10 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _already_gone = self.child.kill();
         let _already_waited_for = self.child.wait();
+        let Some(log) = self.log.take() else { return };
+        let text = std::fs::read(&log).unwrap_or_default();
+        let _removed = std::fs::remove_file(&log);
+        let leaks = logs::leaks_in(&text);
+        assert!(leaks.is_empty() || std::thread::panicking(), "a process logged secrets:\n{}", leaks.join("\n"));
     }
 }

@@ -1,6 +1,7 @@
 //! A tenant with a key, numbers and templates, and the batches it posts.
 
 use chrono::{DateTime, Utc};
+use regua_boot::{Place, SecretKeys};
 use regua_domain::{ApiKeyId, DEFAULT_HOURS, InstanceId, MessageType, TemplateId, TenantId};
 use regua_store::api_keys::{self, NewApiKey};
 use regua_store::business_hours::{self, OpenHours};
@@ -8,6 +9,8 @@ use regua_store::templates::{self, Template};
 use regua_store::{instances, tenant_configs, tenants, type_defaults};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+
+use crate::logs;
 
 /// How a test's tenant differs from a sensible one.
 #[derive(Clone, Debug)]
@@ -90,7 +93,10 @@ impl Tenant {
         for name in &options.instances {
             let instance = InstanceId::new(now);
             let token = format!("token-of-{}-{name}", options.slug);
-            instances::create(conn, id, instance, name, gateway, &token, now).await.unwrap().unwrap();
+            let place = Place::instance_token(id, instance);
+            let sealed = SecretKeys::development().seal(&place, &token).unwrap();
+            logs::keep_secret(&token);
+            instances::create(conn, id, instance, name, gateway, &sealed, now).await.unwrap().unwrap();
             instances.push(instance);
             tokens.push(token);
         }
@@ -124,6 +130,7 @@ impl Tenant {
             chunk.copy_from_slice(&crate::database::random().to_le_bytes()[..8]);
         }
         let key = regua_api::keys::generate(&random);
+        logs::keep_secret(&key.text);
         let new = NewApiKey {
             tenant_id: tenant,
             api_key_id: ApiKeyId::new(now),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
+use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments, SecretArguments};
 use regua_store::Role;
 
 use crate::{ApiSettings, ReplicaSettings};
@@ -22,6 +22,9 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub log: LogArguments,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub secrets: SecretArguments,
     #[command(flatten)]
     #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub replica: ReplicaArguments,

@@ -115,6 +115,9 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     regua_boot::init_tls();
     let shutdown = regua_boot::on_signal()?;
     let metrics = Metrics::new()?;
+    // Nothing that the API does today opens a secret. A deployment without the key is wrong all the same, and is told so
+    // by the first process that starts.
+    config.secrets.keys()?;
     let Services { pool, broker } = Services::open("regua-api", Role::Relay, &config.database, &config.broker)?;
     let replica = config.replica()?;
     let address = SocketAddr::new(config.bind_address, config.port);

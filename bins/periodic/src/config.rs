@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use clap::Parser;
-use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
+use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments, SecretArguments};
 use regua_domain::LookSchedule;
+use regua_evolution::AllowedNetworks;
 
 use crate::PeriodicSettings;
 
@@ -21,6 +22,9 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub log: LogArguments,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub secrets: SecretArguments,
     /// Port of /healthz, /readyz and /metrics
     #[arg(long, env = "METRICS_PORT", default_value_t = 9091)]
     pub metrics_port: u16,
@@ -31,6 +35,9 @@ pub struct Config {
     /// the last look it waits for a person, or is sent once more where the tenant allows it
     #[arg(long, env = "UNCONFIRMED_LOOKS_SECONDS", default_value_t = LookSchedule::default())]
     pub unconfirmed_looks_seconds: LookSchedule,
+    /// Networks in which gateways may be besides public addresses, such as 10.0.0.0/8,fd00::/8; any: everywhere
+    #[arg(long, env = "GATEWAY_ALLOW_NETWORKS", default_value_t)]
+    pub gateway_allow_networks: AllowedNetworks,
 }
 
 impl Config {

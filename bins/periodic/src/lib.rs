@@ -11,7 +11,7 @@ pub use reconcilers::protocol;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regua_boot::{Clock, Metrics, Services};
+use regua_boot::{Clock, Metrics, SecretKeys, Services};
 use regua_broker::Broker;
 use regua_domain::LookSchedule;
 use regua_evolution::{ClientSettings, EvolutionClient};
@@ -37,6 +37,8 @@ pub struct Periodic {
     pub metrics: Metrics,
     /// The gateway, to look for what may have left.
     pub gateway: EvolutionClient,
+    /// What opens the numbers' tokens.
+    pub secrets: SecretKeys,
     /// The rest.
     pub settings: PeriodicSettings,
 }
@@ -65,6 +67,7 @@ pub(crate) struct Context {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) gateway: EvolutionClient,
+    pub(crate) secrets: SecretKeys,
     pub(crate) settings: PeriodicSettings,
     /// Wakes the relay after a pass that rang.
     pub(crate) rang: Arc<Notify>,
@@ -79,14 +82,15 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     regua_boot::init_tls();
     let shutdown = regua_boot::on_signal()?;
     let metrics = Metrics::new()?;
+    let secrets = config.secrets.keys()?;
     let services = Services::open("regua-periodic", Role::Fleet, &config.database, &config.broker)?;
-    let gateway = EvolutionClient::new(ClientSettings::default())?;
+    let gateway = EvolutionClient::new(ClientSettings::with_networks(config.gateway_allow_networks.clone()))?;
     let listener = TcpListener::bind(("0.0.0.0", config.metrics_port)).await?;
     let routes = regua_boot::health_routes(metrics.clone(), services.probes());
     let health = tokio::spawn(regua_boot::serve(listener, routes, shutdown.clone()));
     let Services { pool, broker } = services;
-    run(Periodic { pool, broker, clock: Clock::system(), metrics, gateway, settings: config.settings() }, shutdown)
-        .await?;
+    let (clock, settings) = (Clock::system(), config.settings());
+    run(Periodic { pool, broker, clock, metrics, gateway, secrets, settings }, shutdown).await?;
     health.await?
 }
 
@@ -95,12 +99,12 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
 /// # Errors
 /// When one of them panicked.
 pub async fn run(periodic: Periodic, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Periodic { pool, broker, clock, metrics, gateway, settings } = periodic;
+    let Periodic { pool, broker, clock, metrics, gateway, secrets, settings } = periodic;
     let rang = Arc::new(Notify::new());
     let relay = regua_broker::run_relay(broker, Arc::clone(&rang), settings.every, shutdown.clone());
     let mut running = tokio::task::JoinSet::new();
     running.spawn(relay);
-    let context = Context { pool, clock, metrics, gateway, settings, rang };
+    let context = Context { pool, clock, metrics, gateway, secrets, settings, rang };
     for reconciler in reconcilers::ALL {
         running.spawn(repeat(reconciler, context.clone(), shutdown.clone()));
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{contact, demo, dev, doctor, instance, key, migrate, queue, send, template, tenant};
+use crate::{contact, demo, dev, doctor, instance, key, migrate, queue, secrets, send, template, tenant};
 
 /// Régua sends dunning messages over WhatsApp: sets it up, feeds it, and looks after it.
 #[derive(Debug, Parser)]
@@ -40,6 +40,9 @@ enum Command {
     /// Import message templates
     #[command(subcommand)]
     Template(template::Command),
+    /// Look after what is sealed in the database
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// Send a file of contacts
     Send(send::Arguments),
     /// See what becomes of a batch; pause, resume or cancel it
@@ -95,6 +98,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Key(command) => key::run(&command).await,
         Command::Instance(command) => instance::run(&command).await,
         Command::Template(command) => template::run(&command).await,
+        Command::Secrets(command) => secrets::run(&command).await,
         Command::Send(arguments) => send::run(&arguments).await,
         Command::Queue(command) => queue::run(&command).await,
         Command::Contact(command) => contact::run(&command).await,

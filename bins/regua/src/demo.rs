@@ -56,7 +56,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ending> {
     let shutdown = regua_boot::on_signal()?;
     let (fleet, mut programs) = Fleet::open("demo", &arguments.fleet, arguments.port, 0).await?;
     let pace = Pace::for_contacts(arguments.contacts);
-    let tenant = example_tenant::ensure(&fleet.pool, &fleet.gateway, pace).await?;
+    let tenant = example_tenant::ensure(&fleet.pool, &fleet.secrets, &fleet.gateway, pace).await?;
     let key = fresh_key(&fleet.pool, tenant).await?;
     let client = Client::new(&fleet.api, &key)?;
     trouble(&fleet)?;

@@ -29,7 +29,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ending> {
     let shutdown = regua_boot::on_signal()?;
     let (fleet, mut programs) = Fleet::open("dev", &arguments.fleet, Some(arguments.port), SANDBOX_PORT).await?;
     let pool = &fleet.pool;
-    let tenant = example_tenant::ensure(pool, &fleet.gateway, Pace { rate: RATE, concurrency: 1 }).await?;
+    let tenant =
+        example_tenant::ensure(pool, &fleet.secrets, &fleet.gateway, Pace { rate: RATE, concurrency: 1 }).await?;
     let mut transaction = pool.begin().await?;
     api_key::ensure_development_key(&mut transaction, tenant).await?;
     transaction.commit().await?;
@@ -55,6 +56,7 @@ pub(crate) fn print_addresses(fleet: &Fleet, key: &str) -> anyhow::Result<()> {
     output::line(format_args!("  metrics         {api}/metrics"))?;
     output::line(format_args!("  what has left   {gateway}/sandbox/ledger"))?;
     output::line(format_args!("  key             {key}"))?;
+    output::line(format_args!("  secrets         sealed with {}", fleet.secret_key()))?;
     output::line(format_args!("  broker          {}", fleet.broker()))
 }
 

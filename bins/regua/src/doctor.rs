@@ -5,7 +5,7 @@ mod checks;
 use std::time::Duration;
 
 use clap::Args;
-use regua_boot::{BrokerArguments, DatabaseArguments, Services};
+use regua_boot::{BrokerArguments, DatabaseArguments, SecretArguments, Services};
 use regua_store::{PoolMode, Role};
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
@@ -27,6 +27,8 @@ pub(crate) struct Arguments {
     database: DatabaseArguments,
     #[command(flatten)]
     broker: BrokerArguments,
+    #[command(flatten)]
+    secrets: SecretArguments,
     /// Count the contacts of queues anew whose kept counts are wrong
     #[arg(long)]
     repair: bool,
@@ -110,6 +112,7 @@ async fn look(pool: &PgPool, arguments: &Arguments) -> Vec<Finding> {
         note("dead letters", alone(pool, async |conn| checks::dead_letters(conn, is_rabbitmq).await).await);
         note("leases", alone(pool, checks::leases).await);
         note("instances", alone(pool, checks::instances).await);
+        note("secrets", alone(pool, async |conn| checks::secrets(conn, &arguments.secrets).await).await);
     }
     findings
 }

@@ -1,7 +1,7 @@
 //! The tenant that `regua dev` and `regua demo` work with. It is made again and again without harm.
 
 use chrono_tz::Tz;
-use regua_boot::Clock;
+use regua_boot::{Clock, Place, SecretKeys};
 use regua_domain::{InstanceId, MessageType, TenantId};
 use regua_store::{instances, templates, tenants, type_defaults};
 use sqlx::{PgConnection, PgPool};
@@ -44,11 +44,11 @@ impl Pace {
 }
 
 /// Makes sure that the tenant, its number at `gateway` and its templates are there. It sends round the clock.
-pub(crate) async fn ensure(pool: &PgPool, gateway: &str, pace: Pace) -> anyhow::Result<TenantId> {
+pub(crate) async fn ensure(pool: &PgPool, secrets: &SecretKeys, gateway: &str, pace: Pace) -> anyhow::Result<TenantId> {
     let mut transaction = pool.begin().await?;
     let conn = &mut *transaction;
     let tenant = ensure_tenant(conn, pace.rate).await?;
-    let instance = ensure_instance(conn, tenant, gateway).await?;
+    let instance = ensure_instance(conn, secrets, tenant, gateway).await?;
     instances::set_pace(conn, tenant, instance, None, None, pace.concurrency).await?;
     for message_type in MessageType::ALL {
         type_defaults::set_instance(conn, tenant, message_type, instance, true).await?;
@@ -82,14 +82,20 @@ async fn ensure_tenant(conn: &mut PgConnection, rate: i32) -> anyhow::Result<Ten
 }
 
 /// An instance of an earlier run stands at a sandbox that is gone.
-async fn ensure_instance(conn: &mut PgConnection, tenant: TenantId, gateway: &str) -> anyhow::Result<InstanceId> {
+async fn ensure_instance(
+    conn: &mut PgConnection,
+    secrets: &SecretKeys,
+    tenant: TenantId,
+    gateway: &str,
+) -> anyhow::Result<InstanceId> {
     let now = Clock::system().now();
+    let sealed = |instance| secrets.seal(&Place::instance_token(tenant, instance), TOKEN);
     if let Some(instance) = instances::for_type(conn, tenant, MessageType::Overdue, Some(INSTANCE)).await? {
-        instances::set_address(conn, tenant, instance, gateway, TOKEN, now).await?;
+        instances::set_address(conn, tenant, instance, gateway, &sealed(instance)?, now).await?;
         return Ok(instance);
     }
     let instance = InstanceId::new(now);
-    instances::create(conn, tenant, instance, INSTANCE, gateway, TOKEN, now).await?;
+    instances::create(conn, tenant, instance, INSTANCE, gateway, &sealed(instance)?, now).await?;
     Ok(instance)
 }
 

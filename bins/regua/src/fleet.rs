@@ -8,8 +8,11 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use regua_api::{Api, ApiSettings};
-use regua_boot::{BrokerArguments, Clock, DatabaseArguments, LogArguments, Metrics, Services, TelemetryFormat};
-use regua_evolution::{ClientSettings, EvolutionClient};
+use regua_boot::{
+    BrokerArguments, Clock, DatabaseArguments, LogArguments, Metrics, SecretArguments, SecretKeys, Services,
+    TelemetryFormat,
+};
+use regua_evolution::{AllowedNetworks, ClientSettings, EvolutionClient};
 use regua_periodic::{Periodic, PeriodicSettings};
 use regua_sandbox::{InstanceSettings, Sandbox, Settings};
 use regua_store::Role;
@@ -32,6 +35,8 @@ pub(crate) struct FleetArguments {
     database: DatabaseArguments,
     #[command(flatten)]
     broker: BrokerArguments,
+    #[command(flatten)]
+    secrets: SecretArguments,
     /// How logs are written
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = TelemetryFormat::Pretty)]
     log_format: TelemetryFormat,
@@ -55,6 +60,10 @@ pub(crate) struct Fleet {
     pub(crate) api: String,
     /// Where the sandbox is.
     pub(crate) gateway: String,
+    /// What seals the number's token.
+    pub(crate) secrets: SecretKeys,
+    /// Whether everybody knows that.
+    has_known_key: bool,
     clock: Clock,
     metrics: Metrics,
 }
@@ -93,6 +102,8 @@ impl Fleet {
             sandbox: Sandbox::new(Settings { instances, ..Settings::default() })?,
             api: address(&api_listener)?,
             gateway: address(&sandbox_listener)?,
+            secrets: arguments.secrets.keys_or_development()?,
+            has_known_key: !arguments.secrets.is_set(),
             clock: Clock::system(),
             metrics: Metrics::new()?,
         };
@@ -115,21 +126,30 @@ impl Fleet {
     /// Starts a worker and periodic: from now on messages leave.
     pub(crate) fn start_senders(&self, programs: &mut Programs) -> anyhow::Result<()> {
         let Services { pool, broker } = self.services.clone();
-        let gateway = EvolutionClient::new(ClientSettings::default())?;
+        // The sandbox listens on this machine.
+        let networks = AllowedNetworks::with_loopback();
+        let gateway = EvolutionClient::new(ClientSettings::with_networks(networks))?;
         let worker = Worker {
             pool,
             broker,
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             gateway: gateway.clone(),
+            secrets: self.secrets.clone(),
             settings: WorkerSettings::named(regua_worker::config::unique_name()),
         };
         programs.start("the worker", regua_worker::run(worker, programs.stop.clone()));
         let Services { pool, broker } = self.services.clone();
-        let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
-        let periodic = Periodic { pool, broker, clock, metrics, gateway, settings: PeriodicSettings::default() };
+        let (clock, metrics, secrets) = (self.clock.clone(), self.metrics.clone(), self.secrets.clone());
+        let settings = PeriodicSettings::default();
+        let periodic = Periodic { pool, broker, clock, metrics, gateway, secrets, settings };
         programs.start("periodic", regua_periodic::run(periodic, programs.stop.clone()));
         Ok(())
+    }
+
+    /// Which key seals secrets, for people.
+    pub(crate) const fn secret_key(&self) -> &'static str {
+        if self.has_known_key { "a development key that everybody knows" } else { "REGUA_SECRET_KEY" }
     }
 
     /// Which broker carries the doorbells, for people.

@@ -1,16 +1,17 @@
 //! `regua instance`: WhatsApp numbers at Evolution API servers.
 
-use anyhow::{Context, bail};
+mod gateway;
+
+use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use regua_boot::{Clock, DatabaseArguments};
 use regua_domain::{InstanceId, MessageType, TenantId};
-use regua_evolution::{ClientSettings, ConnectionState, EvolutionClient, InstanceAddress, Token};
-use regua_store::instances::{self, Instance};
-use regua_store::type_defaults;
+use regua_store::{instances, type_defaults};
 use serde_json::json;
 use sqlx::PgConnection;
 
 use crate::arguments::{Ending, Form};
+use crate::instance::gateway::GatewayArguments;
 use crate::{database, output};
 
 #[derive(Debug, Subcommand)]
@@ -37,6 +38,8 @@ pub(crate) enum Command {
 pub(crate) struct Webhook {
     #[command(flatten)]
     of: Of,
+    #[command(flatten)]
+    gateway: GatewayArguments,
     /// The number
     name: String,
     /// Where the gateway reaches regua-api
@@ -44,10 +47,12 @@ pub(crate) struct Webhook {
     public_url: String,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(crate) struct Add {
     #[command(flatten)]
     of: Of,
+    #[command(flatten)]
+    gateway: GatewayArguments,
     /// The instance's name at the Evolution API server
     #[arg(long, value_parser = name)]
     name: String,
@@ -71,6 +76,12 @@ pub(crate) struct Add {
     default: bool,
 }
 
+impl std::fmt::Debug for Add {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Add").field("of", &self.of).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Of {
     #[command(flatten)]
@@ -86,6 +97,8 @@ pub(crate) struct Of {
 pub(crate) struct Check {
     #[command(flatten)]
     of: Of,
+    #[command(flatten)]
+    gateway: GatewayArguments,
     /// Only this number
     name: Option<String>,
 }
@@ -102,13 +115,19 @@ pub(crate) async fn run(command: &Command) -> anyhow::Result<Ending> {
 
 impl Add {
     async fn run(&self) -> anyhow::Result<Ending> {
-        address(&self.url, &self.name, &self.token)?;
+        let address = self.gateway.new_address(&self.url, &self.name, &self.token)?;
         let pool = database::open(&self.of.database)?;
         let mut transaction = pool.begin().await?;
         let conn = &mut *transaction;
         let tenant = database::tenant(conn, &self.of.tenant).await?;
-        let now = Clock::system().now();
-        let id = instances::create(conn, tenant, InstanceId::new(now), &self.name, &self.url, &self.token, now).await?;
+        let (server, name, now) = (address.server(), &self.name, Clock::system().now());
+        ensure!(
+            !instances::is_taken_by_another(conn, tenant, server, name).await?,
+            "another tenant has the instance {name:?} of {server}: a number belongs to one tenant (docs/gateway.md)"
+        );
+        let id = InstanceId::new(now);
+        let token = self.gateway.seal(tenant, id, &self.token)?;
+        let id = instances::create(conn, tenant, id, name, server, &token, now).await?;
         let id = id.with_context(|| format!("the tenant already has an instance {:?}", self.name))?;
         instances::set_pace(conn, tenant, id, self.rate, self.daily_cap, self.concurrency).await?;
         for message_type in MessageType::ALL {
@@ -117,7 +136,7 @@ impl Add {
         let is_default = defaults(conn, tenant).await?.iter().any(|(_, default)| *default == id);
         transaction.commit().await?;
         if self.of.form.json {
-            output::json(&json!({"instance_id": id, "name": self.name, "url": self.url, "default": is_default}))?;
+            output::json(&json!({"instance_id": id, "name": self.name, "url": server, "default": is_default}))?;
         } else {
             let default = if is_default { ", the tenant's default" } else { "" };
             output::line(format_args!("instance {} added{default}", self.name))?;
@@ -180,7 +199,7 @@ impl Webhook {
         let all = instances::list(&mut transaction, tenant).await?;
         let one = all.into_iter().find(|one| one.name == self.name);
         let one = one.with_context(|| format!("the tenant has no instance {:?}", self.name))?;
-        let address = address(&one.base_url, &one.name, &one.token)?;
+        let address = self.gateway.address_of(tenant, &one)?;
         let mut random = [0; 32];
         let source = rustls::crypto::ring::default_provider().secure_random;
         source.fill(&mut random).map_err(|_| anyhow::anyhow!("the system has no random numbers"))?;
@@ -189,7 +208,7 @@ impl Webhook {
         transaction.commit().await?;
         let base = self.public_url.trim_end_matches('/');
         let url = format!("{base}/webhooks/evolution/{tenant}/{}", one.instance_id);
-        let gateway = EvolutionClient::new(ClientSettings::default())?;
+        let gateway = self.gateway.client()?;
         let set = gateway.set_webhook(&address, &url, ("X-Regua-Webhook-Secret", &secret)).await;
         set.map_err(|reason| anyhow::anyhow!("the gateway did not take it ({reason}): repeat the command"))?;
         if self.of.form.json {
@@ -216,22 +235,22 @@ impl Check {
                 if names.is_empty() { "none".to_owned() } else { names.join(", ") }
             );
         }
-        let gateway = EvolutionClient::new(ClientSettings::default())?;
+        let gateway = self.gateway.client()?;
         let mut seen = Vec::new();
         for one in chosen {
-            seen.push((&one.name, ask(&gateway, one).await?));
+            let (word, why) = self.gateway.ask(&gateway, tenant, one).await;
+            seen.push((&one.name, word, why));
         }
         if self.of.form.json {
-            let rows =
-                seen.iter().map(|(name, (state, reason))| json!({"name": name, "state": state, "reason": reason}));
+            let rows = seen.iter().map(|(name, state, reason)| json!({"name": name, "state": state, "reason": reason}));
             output::json(&rows.collect::<Vec<_>>())?;
         } else {
             output::table(
                 ["NAME", "STATE"],
-                seen.iter().map(|(name, (word, why))| [name.to_string(), state(word, *why)]),
+                seen.iter().map(|(name, word, why)| [name.to_string(), state(word, why.as_deref())]),
             )?;
         }
-        Ok(Ending::of(seen.iter().all(|(_, (state, _))| *state == "open")))
+        Ok(Ending::of(seen.iter().all(|(_, state, _)| *state == "open")))
     }
 }
 
@@ -243,21 +262,6 @@ async fn defaults(conn: &mut PgConnection, tenant: TenantId) -> anyhow::Result<V
         all.extend(default.map(|id| (message_type, id)));
     }
     Ok(all)
-}
-
-async fn ask(gateway: &EvolutionClient, one: &Instance) -> anyhow::Result<(&'static str, Option<&'static str>)> {
-    let address = address(&one.base_url, &one.name, &one.token)?;
-    Ok(match gateway.connection_state(&address).await {
-        ConnectionState::Open => ("open", None),
-        ConnectionState::Connecting => ("connecting", None),
-        ConnectionState::Close => ("close", None),
-        ConnectionState::Unreachable { reason } => ("unreachable", Some(reason.as_str())),
-    })
-}
-
-fn address(url: &str, name: &str, token: &str) -> anyhow::Result<InstanceAddress> {
-    let address = Token::parse(token).and_then(|token| InstanceAddress::parse(url, name, token));
-    address.with_context(|| format!("instance {name}: check --url, --name and --token"))
 }
 
 fn state(state: &str, reason: Option<&str>) -> String {

@@ -17,6 +17,7 @@ mod key;
 mod migrate;
 mod output;
 mod queue;
+mod secrets;
 mod send;
 mod template;
 mod tenant;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use clap::Parser;
-use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
+use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments, SecretArguments};
+use regua_evolution::AllowedNetworks;
 
 use crate::WorkerSettings;
 
@@ -20,6 +21,9 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub log: LogArguments,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub secrets: SecretArguments,
     /// Port of /healthz, /readyz and /metrics
     #[arg(long, env = "METRICS_PORT", default_value_t = 9090)]
     pub metrics_port: u16,
@@ -35,6 +39,9 @@ pub struct Config {
     /// Seconds that the gateway may take for a send before its outcome counts as unknown
     #[arg(long, env = "EVOLUTION_TIMEOUT_SECONDS", default_value_t = 150, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub evolution_timeout_seconds: u64,
+    /// Networks in which gateways may be besides public addresses, such as 10.0.0.0/8,fd00::/8; any: everywhere
+    #[arg(long, env = "GATEWAY_ALLOW_NETWORKS", default_value_t)]
+    pub gateway_allow_networks: AllowedNetworks,
 }
 
 impl Config {

@@ -75,7 +75,8 @@ async fn has_recovered(pool: &PgPool, lanes: &Lanes, key: Key) -> anyhow::Result
         Ok::<_, sqlx::Error>(instance)
     };
     let Some(instance) = within(PATIENCE, reading).await? else { return Ok(false) };
-    let health = context.checks.ask(&context.gateway, &instance).await;
+    let address = health::address(key.tenant, &instance, &context.secrets);
+    let health = context.checks.ask(&context.gateway, &address).await;
     within(PATIENCE, note(pool, context, key, health)).await
 }
 

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context;
-use regua_evolution::{ConnectionState, EvolutionClient, InstanceAddress, Token};
+use regua_boot::{CannotOpen, Place, SecretKeys};
+use regua_domain::TenantId;
+use regua_evolution::{ConnectionState, EvolutionClient, InstanceAddress, InvalidAddress, Token};
 use regua_store::instances::{self, Instance};
 use tokio::sync::Semaphore;
 
@@ -30,10 +31,14 @@ pub(crate) struct Checks {
 
 impl Checks {
     /// Asks the gateway, once. A number whose address or token cannot be used is as good as unreachable.
-    pub(crate) async fn ask(&self, gateway: &EvolutionClient, instance: &Instance) -> Health {
-        let places = self.places_of(&instance.base_url);
+    pub(crate) async fn ask(&self, gateway: &EvolutionClient, address: &Address) -> Health {
+        let address = match address {
+            Ok(address) => address,
+            Err(unusable) => return unusable.down(),
+        };
+        let places = self.places_of(address.server());
         let _place = places.acquire().await;
-        ask(gateway, instance).await
+        ask(gateway, address).await
     }
 
     fn places_of(&self, base_url: &str) -> Arc<Semaphore> {
@@ -42,13 +47,9 @@ impl Checks {
     }
 }
 
-async fn ask(gateway: &EvolutionClient, instance: &Instance) -> Health {
+async fn ask(gateway: &EvolutionClient, address: &InstanceAddress) -> Health {
     let down = |state, reason: &str| Health::Down { state, reason: reason.to_owned() };
-    let address = match address(instance) {
-        Ok(address) => address,
-        Err(error) => return down("unreachable", &format!("{error:#}")),
-    };
-    match gateway.connection_state(&address).await {
+    match gateway.connection_state(address).await {
         ConnectionState::Open => Health::Open,
         ConnectionState::Connecting => down("connecting", "connecting"),
         ConnectionState::Close => down("close", "disconnected"),
@@ -56,10 +57,46 @@ async fn ask(gateway: &EvolutionClient, instance: &Instance) -> Health {
     }
 }
 
-/// Where a stored number is reached.
-pub(crate) fn address(instance: &Instance) -> anyhow::Result<InstanceAddress> {
-    let token = Token::parse(&instance.token).context("the instance's token cannot be used")?;
-    InstanceAddress::parse(&instance.base_url, &instance.name, token).context("the instance's address cannot be used")
+/// Why what is stored of a number cannot be used. Its contacts wait, as for any number that cannot send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// The token does not open: its key is not known here, or it was changed or moved.
+    TokenUnreadable(CannotOpen),
+    /// The address, or the token once it is open, has not the form of one.
+    Invalid(InvalidAddress),
+}
+
+impl Unusable {
+    /// As the number's health.
+    pub(crate) fn down(&self) -> Health {
+        let reason = match self {
+            Self::TokenUnreadable(_) => "token_unreadable".to_owned(),
+            Self::Invalid(invalid) => invalid.to_string(),
+        };
+        Health::Down { state: "unreachable", reason }
+    }
+
+    /// For the operator; it repeats nothing of what is stored.
+    pub(crate) fn explanation(&self) -> String {
+        match self {
+            Self::TokenUnreadable(cannot) => format!("the token cannot be read: {cannot}"),
+            Self::Invalid(invalid) => invalid.to_string(),
+        }
+    }
+}
+
+/// Where a number is reached, or why what is stored of it cannot be used.
+pub(crate) type Address = Result<Arc<InstanceAddress>, Unusable>;
+
+/// Where a stored number is reached. Its token is opened here: once for each time that its lane's rules are read, and not
+/// for each message.
+pub(crate) fn address(tenant: TenantId, instance: &Instance, secrets: &SecretKeys) -> Address {
+    let place = Place::instance_token(tenant, instance.instance_id);
+    let token = secrets.open_or_plain(&place, &instance.token).map_err(Unusable::TokenUnreadable)?;
+    Token::parse(&token)
+        .and_then(|token| InstanceAddress::parse(&instance.base_url, &instance.name, token))
+        .map(Arc::new)
+        .map_err(Unusable::Invalid)
 }
 
 /// Writes down that a number is down, and holds its queues.

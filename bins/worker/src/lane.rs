@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use regua_boot::{Clock, Metrics};
+use regua_boot::{Clock, Metrics, SecretKeys};
 use regua_domain::{ContactId, InstanceId, MessageType, QueueId, TenantId};
 use regua_evolution::EvolutionClient;
 use regua_store::contacts::Claimed;
@@ -45,6 +45,7 @@ pub(crate) struct Context {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) gateway: EvolutionClient,
+    pub(crate) secrets: SecretKeys,
     pub(crate) checks: Checks,
     pub(crate) ledger: Ledger,
     pub(crate) rulebook: Rulebook,
@@ -209,14 +210,15 @@ impl Lane {
 
     /// Asks the gateway whether the number is connected, unless it said so a few seconds ago or has sent a message since.
     async fn check_health(&mut self, rules: &LaneRules) -> anyhow::Result<Option<Stop>> {
-        if self.seen_open.is_some_and(|seen| seen.elapsed() < self.context.settings.health_ttl) {
+        if rules.address.is_ok() && self.seen_open.is_some_and(|seen| seen.elapsed() < self.context.settings.health_ttl)
+        {
             return Ok(None);
         }
         Box::pin(self.ask_health(rules)).await
     }
 
     async fn ask_health(&mut self, rules: &LaneRules) -> anyhow::Result<Option<Stop>> {
-        match self.context.checks.ask(&self.context.gateway, &rules.instance).await {
+        match self.context.checks.ask(&self.context.gateway, &rules.address).await {
             Health::Open => {
                 if rules.instance.state != "open" {
                     let (pool, key, now) = (&self.context.pool, self.key, self.context.clock.now());

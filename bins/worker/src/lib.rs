@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use regua_boot::{Clock, Metrics, Services};
+use regua_boot::{Clock, Metrics, SecretKeys, Services};
 use regua_broker::Broker;
 use regua_evolution::{ClientSettings, EvolutionClient};
 use regua_store::Role;
@@ -48,6 +48,8 @@ pub struct Worker {
     pub metrics: Metrics,
     /// The gateway.
     pub gateway: EvolutionClient,
+    /// What opens the numbers' tokens.
+    pub secrets: SecretKeys,
     /// The rest.
     pub settings: WorkerSettings,
 }
@@ -92,15 +94,17 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     regua_boot::init_tls();
     let shutdown = regua_boot::on_signal()?;
     let metrics = Metrics::new()?;
+    let secrets = config.secrets.keys()?;
     let services = Services::open("regua-worker", Role::Fleet, &config.database, &config.broker)?;
     let send_timeout = Duration::from_secs(config.evolution_timeout_seconds);
-    let gateway = EvolutionClient::new(ClientSettings { send_timeout, ..ClientSettings::default() })?;
+    let networks = config.gateway_allow_networks.clone();
+    let gateway = EvolutionClient::new(ClientSettings { send_timeout, ..ClientSettings::with_networks(networks) })?;
     let listener = TcpListener::bind(("0.0.0.0", config.metrics_port)).await?;
     let routes = regua_boot::health_routes(metrics.clone(), services.probes());
     let health = tokio::spawn(regua_boot::serve(listener, routes, shutdown.clone()));
     let settings = config.settings(config::unique_name());
     let Services { pool, broker } = services;
-    run(Worker { pool, broker, clock: Clock::system(), metrics, gateway, settings }, shutdown).await?;
+    run(Worker { pool, broker, clock: Clock::system(), metrics, gateway, secrets, settings }, shutdown).await?;
     health.await?
 }
 
@@ -109,19 +113,21 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
 /// # Errors
 /// When a part of it fails for good.
 pub async fn run(worker: Worker, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Worker { pool, broker, clock, metrics, gateway, settings } = worker;
+    let Worker { pool, broker, clock, metrics, gateway, secrets, settings } = worker;
     let tasks = TaskTracker::new();
     let (ledger, mut writers) = Ledger::start(&pool, &clock, &settings.name);
     let grace = settings.shutdown_grace;
     let clerk = Clerk::start(&pool, &clock);
+    let rulebook = Rulebook::open(pool.clone(), secrets.clone());
     let lanes = Lanes::new(lane::Context {
         pool: pool.clone(),
         clock,
         metrics,
         gateway,
+        secrets,
         checks: Checks::default(),
         ledger,
-        rulebook: Rulebook::open(pool.clone()),
+        rulebook,
         clerk,
         settings: settings.clone(),
         shutdown: shutdown.clone(),

@@ -5,14 +5,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use regua_boot::SecretKeys;
 use regua_domain::{Pacing, RetrySchedule, TenantId, TenantRules};
-use regua_evolution::InstanceAddress;
 use regua_store::instances::Instance;
 use regua_store::{PATIENCE, calendars, instances, tenant_configs, within};
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::health;
+use crate::health::{self, Address};
 use crate::lane::Key;
 
 /// Most lanes whose rules are read at once.
@@ -23,8 +23,8 @@ const GROUP: usize = 1000;
 pub(crate) struct LaneRules {
     pub(crate) tenant: Arc<TenantRules>,
     pub(crate) instance: Instance,
-    /// Where it is reached; none where what is stored cannot be used.
-    pub(crate) address: Option<Arc<InstanceAddress>>,
+    /// Where it is reached.
+    pub(crate) address: Address,
     pub(crate) pacing: Pacing,
     pub(crate) retry: RetrySchedule,
     pub(crate) daily_cap: Option<u32>,
@@ -42,20 +42,22 @@ pub(crate) struct Rulebook {
 
 impl Rulebook {
     /// Starts the task, which ends with the last `Rulebook`.
-    pub(crate) fn open(pool: PgPool) -> Self {
+    pub(crate) fn open(pool: PgPool, secrets: SecretKeys) -> Self {
         let (questions, mut asked) = mpsc::channel::<(Key, oneshot::Sender<Answer>)>(GROUP);
         tokio::spawn(async move {
             let mut group = Vec::with_capacity(GROUP);
             while asked.recv_many(&mut group, GROUP).await > 0 {
                 let keys: Vec<_> = group.iter().map(|(key, _)| *key).collect();
-                let all = within(PATIENCE, read(&pool, &keys)).await;
+                let all = within(PATIENCE, read(&pool, &secrets, &keys)).await;
                 for (key, answer) in group.drain(..) {
                     let of_lane = |rules: &HashMap<_, _>| rules.get(&key).cloned().context("the instance is gone");
                     let rules = match &all {
                         Ok(rules) => of_lane(rules),
                         Err(error) if is_away(error) => Err(anyhow!("{error:#}")),
                         // So that one tenant whose rules cannot be read does not take the others with it.
-                        Err(_) => within(PATIENCE, read(&pool, &[key])).await.and_then(|rules| of_lane(&rules)),
+                        Err(_) => {
+                            within(PATIENCE, read(&pool, &secrets, &[key])).await.and_then(|rules| of_lane(&rules))
+                        }
                     };
                     let _gone = answer.send(rules);
                 }
@@ -77,7 +79,7 @@ pub(crate) fn is_away(error: &anyhow::Error) -> bool {
     error.downcast_ref().is_some_and(regua_store::is_unavailable)
 }
 
-async fn read(pool: &PgPool, lanes: &[Key]) -> anyhow::Result<HashMap<Key, Arc<LaneRules>>> {
+async fn read(pool: &PgPool, secrets: &SecretKeys, lanes: &[Key]) -> anyhow::Result<HashMap<Key, Arc<LaneRules>>> {
     let mut transaction = pool.begin().await?;
     let conn = &mut *transaction;
     let ids: Vec<_> = lanes.iter().map(|lane| (lane.tenant, lane.instance)).collect();
@@ -94,13 +96,14 @@ async fn read(pool: &PgPool, lanes: &[Key]) -> anyhow::Result<HashMap<Key, Arc<L
         let calendar = calendars.remove(&tenant).context("a tenant without a calendar")?;
         tenants.insert(tenant, Arc::new(TenantRules { calendar, max_attempts, active: config.active }));
     }
-    instances.into_iter().map(|(tenant, instance)| rules_of(tenant, instance, &tenants)).collect()
+    instances.into_iter().map(|(tenant, instance)| rules_of(tenant, instance, &tenants, secrets)).collect()
 }
 
 fn rules_of(
     tenant: TenantId,
     instance: Instance,
     tenants: &HashMap<TenantId, Arc<TenantRules>>,
+    secrets: &SecretKeys,
 ) -> anyhow::Result<(Key, Arc<LaneRules>)> {
     let rules = tenants.get(&tenant).context("the tenant has no configuration")?;
     let lane = LaneRules {
@@ -112,7 +115,7 @@ fn rules_of(
         retry: RetrySchedule::new(rules.max_attempts),
         daily_cap: instance.daily_cap.map(u32::try_from).transpose()?,
         concurrency: usize::try_from(instance.lane_concurrency)?.max(1),
-        address: health::address(&instance).ok().map(Arc::new),
+        address: health::address(tenant, &instance, secrets),
         instance,
     };
     Ok((Key { tenant, instance: lane.instance.instance_id }, Arc::new(lane)))

@@ -6,6 +6,8 @@ use std::fmt;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
+use crate::networks::AllowedNetworks;
+
 /// The key that Evolution API calls an instance's `hash`, or the server's global key. Debug shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(HeaderValue);
@@ -70,6 +72,22 @@ impl InstanceAddress {
     /// The instance's name, as Evolution knows it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The server: scheme, host in lower case, port where it is not the scheme's own, and path without a slash at its end.
+    /// Two instances are at one server when this is the same; that two names lead to one server cannot be seen.
+    pub fn server(&self) -> &str {
+        self.base_url.as_str().trim_end_matches('/')
+    }
+
+    /// Whether the server may be called, as far as its address says so itself: what a name leads to is seen when it is
+    /// connected to.
+    pub fn is_allowed(&self, networks: &AllowedNetworks) -> bool {
+        networks.allow_url(&self.base_url)
+    }
+
+    pub(crate) fn base_url(&self) -> &Url {
+        &self.base_url
     }
 
     pub(crate) fn token(&self) -> &Token {
@@ -154,6 +172,18 @@ mod tests {
         for token in ["", "line\nbreak"] {
             assert_eq!(Token::parse(token), Err(InvalidAddress::Token), "{token:?}");
         }
+    }
+
+    #[test]
+    fn one_server_is_known_however_it_is_written() {
+        let server = |base_url| address(base_url, "matriz").unwrap().server().to_owned();
+        for written in
+            ["https://Evo.Example", "https://evo.example/", "https://evo.example:443", "HTTPS://evo.example//"]
+        {
+            assert_eq!(server(written), "https://evo.example", "{written}");
+        }
+        assert_eq!(server("http://evo:8080/a/"), "http://evo:8080/a");
+        assert_eq!(server("http://2130706433"), "http://127.0.0.1");
     }
 
     #[test]

@@ -10,8 +10,10 @@ use serde_json::json;
 
 use crate::address::InstanceAddress;
 use crate::history::{Found, MOST_PAGES, Search, read_page};
+use crate::networks::AllowedNetworks;
 use crate::outcome::{Outcome, Reply, outcome};
 use crate::reason::Reason;
+use crate::resolver::{Guarded, NotAllowed};
 use crate::state::{ConnectionState, connection_state};
 
 /// Link previews are off: with a URL in the text (a payment page) Evolution would fetch it for up to 3 s before each
@@ -25,8 +27,8 @@ pub const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 /// is written to a connection that is just being closed, which could only end as unknown.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The time limits of the client.
-#[derive(Clone, Copy, Debug)]
+/// The time limits of the client, and where gateways may be.
+#[derive(Clone, Debug)]
 pub struct ClientSettings {
     /// For one send, answer included. Must exceed the delay asked for, plus 60 s of number lookup, plus 30 s of frame
     /// write, plus a margin: Evolution goes on sending when a caller gives up. 150 s unless set.
@@ -35,6 +37,15 @@ pub struct ClientSettings {
     pub check_timeout: Duration,
     /// For making a connection, TLS included. 10 s unless set.
     pub connect_timeout: Duration,
+    /// The addresses that may be connected to. Public ones unless set.
+    pub networks: AllowedNetworks,
+}
+
+impl ClientSettings {
+    /// The usual ones, with these addresses allowed.
+    pub fn with_networks(networks: AllowedNetworks) -> Self {
+        Self { networks, ..Self::default() }
+    }
 }
 
 impl Default for ClientSettings {
@@ -43,6 +54,7 @@ impl Default for ClientSettings {
             send_timeout: Duration::from_secs(150),
             check_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
+            networks: AllowedNetworks::default(),
         }
     }
 }
@@ -68,7 +80,8 @@ struct SendText<'a> {
 }
 
 impl EvolutionClient {
-    /// Builds the pooled client: no redirects, no system proxy, no retries.
+    /// Builds the pooled client: no redirects, no system proxy, no retries, no decompression, and no connection to an
+    /// address that is not allowed.
     ///
     /// # Errors
     /// [`ClientError`] when the TLS side cannot be set up.
@@ -80,6 +93,7 @@ impl EvolutionClient {
             .retry(retry::never())
             .referer(false)
             .no_proxy()
+            .dns_resolver(Guarded(settings.networks.clone()))
             .connect_timeout(settings.connect_timeout)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .tcp_nodelay(true)
@@ -97,13 +111,13 @@ impl EvolutionClient {
             .post(instance.send_text())
             .json(&SendText { number: number.digits(), text, link_preview: LINK_PREVIEW })
             .timeout(self.settings.send_timeout);
-        outcome(&exchange(request, instance).await)
+        outcome(&self.exchange(request, instance).await)
     }
 
     /// Asks whether the instance is connected. Evolution answers from memory, so `Open` is only its last event.
     pub async fn connection_state(&self, instance: &InstanceAddress) -> ConnectionState {
         let request = self.http.get(instance.url("instance", "connectionState")).timeout(self.settings.check_timeout);
-        connection_state(&exchange(request, instance).await)
+        connection_state(&self.exchange(request, instance).await)
     }
 
     /// Looks for a message among those that the instance sent. The look ends with the first row that proves it.
@@ -116,7 +130,7 @@ impl EvolutionClient {
                     .post(instance.url("chat", "findMessages"))
                     .json(&search.query(jid, page))
                     .timeout(self.settings.check_timeout);
-                let (found, has_more) = read_page(search, &jids, page, &exchange(request, instance).await);
+                let (found, has_more) = read_page(search, &jids, page, &self.exchange(request, instance).await);
                 if found != Found::Nothing {
                     return found;
                 }
@@ -142,22 +156,27 @@ impl EvolutionClient {
             "events": ["SEND_MESSAGE", "MESSAGES_UPDATE"],
         }});
         let request = self.http.post(instance.url("webhook", "set")).json(&body).timeout(self.settings.check_timeout);
-        match exchange(request, instance).await {
+        match self.exchange(request, instance).await {
             Reply::Answered { status: 201, .. } => Ok(()),
             other => Err(outcome(&other).reason().unwrap_or(Reason::Unrecognised)),
         }
     }
-}
 
-/// One request and its whole answer. The URL is taken off errors before they are logged: it names the instance, and
-/// the caller logs that as a field.
-async fn exchange(request: RequestBuilder, instance: &InstanceAddress) -> Reply {
-    match request.header("apikey", instance.token().header()).send().await {
-        Ok(response) => read(response).await,
-        Err(error) => {
-            let never_written = error.is_connect() || error.is_builder();
-            tracing::debug!(error = %error.without_url(), never_written, "no answer from Evolution API");
-            if never_written { Reply::NotConnected } else { Reply::Lost }
+    /// One request and its whole answer. The URL is taken off errors before they are logged: it names the instance, and
+    /// the caller logs that as a field.
+    async fn exchange(&self, request: RequestBuilder, instance: &InstanceAddress) -> Reply {
+        // An address that stands in the URL itself is looked up by nobody.
+        if !self.settings.networks.allow_url(instance.base_url()) {
+            return Reply::NotAllowed;
+        }
+        match request.header("apikey", instance.token().header()).send().await {
+            Ok(response) => read(response).await,
+            Err(error) if NotAllowed::is_cause_of(&error) => Reply::NotAllowed,
+            Err(error) => {
+                let never_written = error.is_connect() || error.is_builder();
+                tracing::debug!(error = %error.without_url(), never_written, "no answer from Evolution API");
+                if never_written { Reply::NotConnected } else { Reply::Lost }
+            }
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Reply {
     },
     /// The request never reached the server: connection refused, no such host, TLS failure before the request.
     NotConnected,
+    /// No connection was made, because no gateway may be at that address.
+    NotAllowed,
     /// Time-out, reset, a broken or oversized answer: the request may have been written.
     Lost,
 }
@@ -79,6 +81,7 @@ impl Outcome {
 pub fn outcome(reply: &Reply) -> Outcome {
     match reply {
         Reply::NotConnected => Outcome::not_sent(Reason::GatewayUnreachable),
+        Reply::NotAllowed => Outcome::not_sent(Reason::AddressNotAllowed),
         Reply::Lost => Outcome::Unknown { reason: Reason::NoAnswer },
         Reply::Answered { status: 201, body } => created(body),
         Reply::Answered { status, body } => {
@@ -200,6 +203,7 @@ impl fmt::Debug for Reply {
         match self {
             Self::Answered { status, body } => write!(f, "Answered {{ status: {status}, body: {} bytes }}", body.len()),
             Self::NotConnected => f.write_str("NotConnected"),
+            Self::NotAllowed => f.write_str("NotAllowed"),
             Self::Lost => f.write_str("Lost"),
         }
     }

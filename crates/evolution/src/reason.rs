@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Reason {
     /// No connection could be made (refused, DNS, TLS): the request was never written.
     GatewayUnreachable,
+    /// The gateway is at an address that no gateway may have (`GATEWAY_ALLOW_NETWORKS`): no connection was made.
+    AddressNotAllowed,
     /// 401. Not permanent: with an instance token Evolution also says so while its own database is down.
     Unauthorized,
     /// 403, from Evolution's guards or from a proxy before it.
@@ -53,8 +55,9 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::GatewayUnreachable,
+        Self::AddressNotAllowed,
         Self::Unauthorized,
         Self::Forbidden,
         Self::InstanceUnknown,
@@ -82,6 +85,7 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::GatewayUnreachable => "gateway_unreachable",
+            Self::AddressNotAllowed => "address_not_allowed",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::InstanceUnknown => "instance_unknown",
@@ -119,6 +123,7 @@ impl Reason {
         matches!(
             self,
             Self::GatewayUnreachable
+                | Self::AddressNotAllowed
                 | Self::Unauthorized
                 | Self::InstanceUnknown
                 | Self::RouteUnknown

@@ -13,7 +13,8 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use regua_domain::PhoneNumber;
 use regua_evolution::{
-    ClientSettings, ConnectionState, EvolutionClient, InstanceAddress, MAX_RESPONSE_BYTES, Outcome, Reason, Token,
+    AllowedNetworks, ClientSettings, ConnectionState, EvolutionClient, InstanceAddress, MAX_RESPONSE_BYTES, Outcome,
+    Reason, Token,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,8 +37,12 @@ fn debtor() -> PhoneNumber {
     PhoneNumber::parse("(11) 98888-7777").unwrap()
 }
 
+fn settings() -> ClientSettings {
+    ClientSettings::with_networks(AllowedNetworks::with_loopback())
+}
+
 fn client() -> EvolutionClient {
-    EvolutionClient::new(ClientSettings::default()).unwrap()
+    EvolutionClient::new(settings()).unwrap()
 }
 
 async fn send(base_url: &str) -> Outcome {
@@ -90,7 +95,7 @@ async fn a_time_out_is_unknown() {
     let settings = ClientSettings {
         send_timeout: Duration::from_millis(50),
         check_timeout: Duration::from_millis(50),
-        ..ClientSettings::default()
+        ..settings()
     };
     let (client, address) = (EvolutionClient::new(settings).unwrap(), instance(&base_url, "matriz"));
     let outcome = client.send_text(&address, &debtor(), "Olá").await;

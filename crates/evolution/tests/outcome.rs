@@ -145,6 +145,7 @@ fn a_licence_that_is_missing_is_told_from_a_proxy_that_is_down() {
 #[test]
 fn what_was_never_written_is_not_sent_and_what_was_lost_is_unknown() {
     assert_eq!(outcome(&Reply::NotConnected), not_sent(Reason::GatewayUnreachable));
+    assert_eq!(outcome(&Reply::NotAllowed), not_sent(Reason::AddressNotAllowed));
     assert_eq!(outcome(&Reply::Lost), unknown(Reason::NoAnswer));
     for status in [100, 200, 202, 204, 301, 308, 402, 405, 408, 409, 413, 429] {
         assert_eq!(answered(status, r#"{"key":{"id":"3EB0"}}"#), unknown(Reason::Unrecognised), "{status}");

@@ -1,14 +1,16 @@
 //! Table `instances`: WhatsApp numbers at Evolution API servers, and what was last seen of each.
 
 mod operated;
+mod tokens;
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use regua_domain::{InstanceId, MessageType, QueueId, TenantId};
+use regua_domain::{InstanceId, MessageType, QueueId, Sealed, TenantId};
 use sqlx::{Error, PgConnection};
 
-pub use operated::{Down, down, set_address, set_webhook_secret, webhook_secret};
+pub use operated::{Down, down, is_taken_by_another, set_address, set_webhook_secret, webhook_secret};
+pub use tokens::{KeptToken, TokenCount, count_tokens, reseal_tokens, tokens_not_under};
 
 /// One number, with what is needed to send through it.
 #[derive(Clone)]
@@ -19,7 +21,7 @@ pub struct Instance {
     pub name: String,
     /// The gateway.
     pub base_url: String,
-    /// Secret.
+    /// As it is kept: sealed for `Place::instance_token`, or as it stands where it is older than sealing.
     pub token: String,
     /// Its own rate, or its tenant's.
     pub messages_per_minute: i32,
@@ -55,7 +57,7 @@ pub async fn create(
     instance: InstanceId,
     name: &str,
     base_url: &str,
-    token: &str,
+    token: &Sealed,
     now: DateTime<Utc>,
 ) -> Result<Option<InstanceId>, Error> {
     let inserted = sqlx::query!(
@@ -65,7 +67,7 @@ pub async fn create(
         instance.0,
         name,
         base_url,
-        token,
+        token.as_str(),
         now
     )
     .execute(&mut *conn)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use regua_boot::{Clock, ManualClock, Metrics};
 use regua_domain::{ApiKeyId, CampaignId, InstanceId, MessageType, QueueId, Reference, TemplateId};
-use regua_evolution::{ClientSettings, EvolutionClient};
+use regua_evolution::EvolutionClient;
 use regua_store::campaigns::{self, NewCampaign};
 use regua_store::contacts::{self, NewContacts};
 use regua_store::instances;
@@ -56,7 +56,7 @@ impl Stage {
         let pool = PgPoolOptions::new().max_connections(8).test_before_acquire(false);
         let pool = pool.acquire_timeout(Duration::from_secs(20)).connect_lazy(&database.url).unwrap();
         let (hands, clock) = ManualClock::starting_at(start());
-        let client = EvolutionClient::new(ClientSettings::default()).unwrap();
+        let client = EvolutionClient::new(regua_tests::gateway_settings()).unwrap();
         let template = TemplateId(id_of(&pool, "select template_id from templates limit 1").await);
         let key = ApiKeyId(id_of(&pool, "select api_key_id from api_keys limit 1").await);
         Self { pool, tenant, hands, clock, metrics: Metrics::new().unwrap(), client, template, key }

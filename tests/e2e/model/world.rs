@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use regua_boot::SecretKeys;
 use regua_domain::{AttemptId, ContactId, InstanceId};
 use regua_periodic::PeriodicSettings;
 use regua_periodic::protocol::Replica;
@@ -54,14 +55,17 @@ impl<'a> World<'a> {
         let worker = |n: usize| {
             let (pool, clock, metrics, client) = parts();
             let settings = WorkerSettings { lease: LEASE, ..WorkerSettings::named(format!("worker {n}")) };
-            Worker { process: Process::new(pool, clock, metrics, client, settings), working: None }
+            Worker {
+                process: Process::new(pool, clock, metrics, client, SecretKeys::development(), settings),
+                working: None,
+            }
         };
         let replica = |_| {
             let (pool, clock, metrics, client) = parts();
             // Two looks reach in a few steps what five would reach in many.
             let looks = "15,60".parse().expect("a schedule");
             let settings = PeriodicSettings { looks, ..PeriodicSettings::default() };
-            Looking::new(Replica::new(pool, clock, metrics, client, settings))
+            Looking::new(Replica::new(pool, clock, metrics, client, SecretKeys::development(), settings))
         };
         Self {
             stage,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use regua_evolution::{ClientSettings, EvolutionClient, InstanceAddress, Token};
+use regua_evolution::{EvolutionClient, InstanceAddress, Token};
 use regua_sandbox::{Fault, InstanceState};
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -83,7 +83,7 @@ impl Controls {
     }
 
     async fn tell_webhook(&self, webhook: &Webhook) {
-        let client = EvolutionClient::new(ClientSettings::default()).unwrap();
+        let client = EvolutionClient::new(crate::gateway_settings()).unwrap();
         let token = Token::parse(&webhook.token).unwrap();
         let address = InstanceAddress::parse(&self.base, &webhook.instance, token).unwrap();
         let header = ("X-Regua-Webhook-Secret", webhook.secret.as_str());

@@ -12,9 +12,10 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::gateway::Controls;
+use super::report::Check;
 use super::schedule::{APIS, Link, Program};
 use super::tenants::TENANTS;
-use crate::{Postgres, Process, Proxy, Rabbit};
+use crate::{Postgres, Process, Proxy, Rabbit, logs};
 
 /// A lane's lease, in seconds.
 pub(crate) const LEASE_SECONDS: u64 = 2;
@@ -211,6 +212,25 @@ impl Stage {
             }
         }
         deserters
+    }
+
+    /// Whether anything secret stands in what all programs said; the sandbox, which is the other side, excepted.
+    pub(crate) async fn leaks(&self) -> Check {
+        #[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
+        let phones: Vec<String> =
+            sqlx::query_scalar("select distinct phone from contacts").fetch_all(&self.pool).await.unwrap();
+        phones.iter().for_each(|phone| logs::keep_phone(phone));
+        logs::keep_secret(regua_boot::DEVELOPMENT_SECRET_KEY);
+        for (_, value) in self.slots.values().flat_map(|slot| &slot.environment) {
+            logs::keep_password_of(value);
+        }
+        let mut check = Check::new("silent", "no secret and no telephone number was logged");
+        for program in Program::fleet() {
+            let text = std::fs::read(self.folder.join(format!("{program}.log"))).unwrap_or_default();
+            let leaks = logs::leaks_in(&text);
+            check.look((!leaks.is_empty()).then(|| format!("{program}: {}", leaks.join("; "))));
+        }
+        check
     }
 
     /// The ends of all logs, for whoever asks what went wrong.

@@ -78,6 +78,7 @@ pub(crate) async fn create(stage: &Stage, rate: i32) -> Vec<Tenant> {
 /// Each number's events go to one of the APIs.
 async fn subscribe(stage: &Stage, tenant: &Tenant) {
     let (secret, hash) = regua_api::keys::webhook_secret(&[7; 32]);
+    crate::logs::keep_secret(&secret);
     for (n, (instance, token)) in tenant.instances.iter().zip(&tenant.tokens).enumerate() {
         let mut conn = stage.pool.acquire().await.unwrap();
         instances::set_webhook_secret(&mut conn, tenant.id, *instance, &hash).await.unwrap();

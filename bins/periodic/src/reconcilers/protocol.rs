@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use regua_boot::{Clock, Metrics};
+use regua_boot::{Clock, Metrics, SecretKeys};
 use regua_evolution::{EvolutionClient, Found};
 use regua_store::attempts::Sought;
 use sqlx::PgPool;
@@ -22,9 +22,10 @@ impl Replica {
         clock: Clock,
         metrics: Metrics,
         gateway: EvolutionClient,
+        secrets: SecretKeys,
         settings: PeriodicSettings,
     ) -> Self {
-        Self(Context { pool, clock, metrics, gateway, settings, rang: Arc::new(Notify::new()) })
+        Self(Context { pool, clock, metrics, gateway, secrets, settings, rang: Arc::new(Notify::new()) })
     }
 
     /// Takes what is due to be looked for.

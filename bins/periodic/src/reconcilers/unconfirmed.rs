@@ -8,12 +8,14 @@ use anyhow::Context as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use fail::fail_point;
 use futures_util::future::join_all;
+use regua_boot::Place;
 use regua_broker::{Doorbell, ring};
-use regua_domain::{PhoneNumber, QueueStatus, Reference, Unfound, resends};
+use regua_domain::{PhoneNumber, QueueStatus, Reference, TenantId, Unfound, resends};
 use regua_evolution::{Found, InstanceAddress, Reason, Search, Token};
 use regua_store::attempts::{self, Sought};
 use regua_store::contacts::{self, Finding, Learnt, Locked};
 use regua_store::evidence::{self, Source};
+use regua_store::instances::Instance;
 use regua_store::{PATIENCE, instances, outbox, tenant_configs, webhook_events, within};
 use sqlx::PgConnection;
 
@@ -112,9 +114,9 @@ async fn find(context: &Context, sought: &Sought) -> anyhow::Result<Found> {
         Ok::<_, sqlx::Error>(instance)
     };
     let instance = within(PATIENCE, reading).await?.context("the instance is gone")?;
-    let address = Token::parse(&instance.token)
-        .and_then(|token| InstanceAddress::parse(&instance.base_url, &instance.name, token));
-    let Ok(address) = address else { return Ok(Found::Unseen { reason: Reason::GatewayUnreachable }) };
+    let Some(address) = address_of(context, tenant, &instance) else {
+        return Ok(Found::Unseen { reason: Reason::GatewayUnreachable });
+    };
     let search = Search {
         number: PhoneNumber::from_stored(&sought.phone)?,
         reference: Reference::parse(&sought.reference)?,
@@ -124,6 +126,13 @@ async fn find(context: &Context, sought: &Sought) -> anyhow::Result<Found> {
     };
     let finding = context.gateway.find_sent(&address, &search);
     Ok(tokio::time::timeout(LOOK, finding).await.unwrap_or(Found::Unseen { reason: Reason::NoAnswer }))
+}
+
+/// None where what is stored cannot be used; the worker says why, in the number's row.
+fn address_of(context: &Context, tenant: TenantId, instance: &Instance) -> Option<InstanceAddress> {
+    let place = Place::instance_token(tenant, instance.instance_id);
+    let token = context.secrets.open_or_plain(&place, &instance.token).ok()?;
+    InstanceAddress::parse(&instance.base_url, &instance.name, Token::parse(&token).ok()?).ok()
 }
 
 async fn learn(context: &Context, sought: &Sought, source: Source, finding: Finding) -> anyhow::Result<bool> {

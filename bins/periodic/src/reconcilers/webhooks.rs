@@ -81,7 +81,8 @@ async fn is_done(conn: &mut PgConnection, context: &Context, event: &WebhookEven
                 MessageStatus::Error => Delivery::Refused,
                 MessageStatus::Other => return Ok(true),
             };
-            Ok(contacts::note_delivery(conn, event.tenant_id, &message_id, delivery, event.received_at).await?)
+            let (tenant, instance, at) = (event.tenant_id, event.instance_id, event.received_at);
+            Ok(contacts::note_delivery(conn, tenant, instance, &message_id, delivery, at).await?)
         }
         Told::Nothing => Ok(true),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regua_boot::Clock;
+use regua_boot::{Clock, SecretArguments};
 use regua_store::{dead_letters, instances, lanes, outbox, queues, server};
 use sqlx::{Connection, PgConnection};
 
@@ -155,4 +155,30 @@ pub(super) async fn instances(conn: &mut PgConnection) -> Findings {
         Finding::warn("instances", format!("{tenant}/{name} is down ({state}{reason}): connect it at its gateway"))
     };
     Ok(down.into_iter().map(finding).collect())
+}
+
+/// How the numbers' tokens are kept.
+pub(super) async fn secrets(conn: &mut PgConnection, arguments: &SecretArguments) -> Findings {
+    let counts = instances::count_tokens(conn).await?;
+    if !arguments.is_set() {
+        let detail = "REGUA_SECRET_KEY is not set here: nobody looked whether secrets open".to_owned();
+        return Ok(vec![Finding::warn("secrets", detail)]);
+    }
+    let keys = arguments.keys()?;
+    let finding = |one: &instances::TokenCount| {
+        let count = counted(usize::try_from(one.count).unwrap_or(usize::MAX), "token");
+        match one.key_id.as_deref() {
+            None => Some(Finding::warn("secrets", format!("{count} not sealed: run `regua secrets rotate`"))),
+            Some(id) if id == keys.current_id() => None,
+            Some(id) if keys.has(id) => {
+                Some(Finding::warn("secrets", format!("{count} under the old key {id}: run `regua secrets rotate`")))
+            }
+            Some(id) => Some(Finding::fail(
+                "secrets",
+                format!("{count} under the key {id}, which is not here: add it to REGUA_OLD_SECRET_KEYS"),
+            )),
+        }
+    };
+    let findings: Vec<_> = counts.iter().filter_map(finding).collect();
+    Ok(if findings.is_empty() { vec![Finding::ok("secrets", "all are sealed with the present key")] } else { findings })
 }

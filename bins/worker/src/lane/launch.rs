@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::bail;
 use chrono::TimeDelta;
 use regua_domain::{AttemptId, ContactStatus, MessageType, QueueId};
 use regua_store::contacts::{Claimed, MarkFacts};
@@ -38,7 +38,7 @@ impl Lane {
         if let Some(stop) = self.check_health(&rules).await? {
             return Ok(Some(stop));
         }
-        let address = rules.address.clone().context("the instance's address or token cannot be used")?;
+        let Ok(address) = rules.address.clone() else { bail!("the instance's address or token cannot be used") };
         // What has landed meanwhile may have emptied the hand.
         let Some(contact) = self.hand.pop_front() else { return Ok(None) };
         self.launched.insert(contact.contact_id);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use regua_boot::{Clock, Metrics};
+use regua_boot::{Clock, Metrics, SecretKeys};
 use regua_domain::{AttemptId, InstanceId, Rule, TenantId};
 use regua_evolution::{EvolutionClient, Outcome};
 use regua_store::Kept;
@@ -35,18 +35,20 @@ impl Process {
         clock: Clock,
         metrics: Metrics,
         gateway: EvolutionClient,
+        secrets: SecretKeys,
         settings: WorkerSettings,
     ) -> Self {
         // Marks and outcomes go past the ledger's task: one step is one commit, and the test says when.
         let (ledger, _idle) = Ledger::start(&pool, &clock, &settings.name);
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let checks = Checks::default();
-        let (rulebook, clerk) = (Rulebook::open(pool.clone()), Clerk::start(&pool, &clock));
+        let (rulebook, clerk) = (Rulebook::open(pool.clone(), secrets.clone()), Clerk::start(&pool, &clock));
         Self(Lanes::new(Context {
             pool,
             clock,
             metrics,
             gateway,
+            secrets,
             checks,
             ledger,
             rulebook,

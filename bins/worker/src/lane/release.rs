@@ -6,7 +6,7 @@ use regua_store::contacts;
 use regua_store::lanes::{self, Released};
 
 use super::{Lane, Stop};
-use crate::health;
+use crate::health::{self, Unusable};
 
 /// What became of letting a lane go.
 pub(super) enum LetGo {
@@ -34,7 +34,7 @@ impl Lane {
                 seen_bell = Some(self.bell);
             }
             Stop::Down { state, reason } => {
-                tracing::warn!(state, reason, "the number is down; its queues wait");
+                self.tell_down(state, &reason);
                 health::note_down(&self.key, &self.context, &mut transaction, state, &reason).await?;
             }
             Stop::Lost => tracing::warn!("the lane is not certainly ours any more; nothing more is sent"),
@@ -63,5 +63,18 @@ impl Lane {
             }
             Released::Free | Released::Lost => LetGo::Gone { next_due_at },
         })
+    }
+
+    /// Says that the number is down, once: at the next looks its row says so already.
+    fn tell_down(&self, state: &str, reason: &str) {
+        let rules = self.rules.as_ref().map(|(_, rules)| rules);
+        let is_known = rules.is_some_and(|rules| {
+            rules.instance.state == state && rules.instance.state_reason.as_deref() == Some(reason)
+        });
+        if is_known {
+            return tracing::debug!(state, reason, "the number is still down");
+        }
+        let why = rules.and_then(|rules| rules.address.as_ref().err()).map(Unusable::explanation);
+        tracing::warn!(state, reason, why, "the number is down; its queues wait");
     }
 }

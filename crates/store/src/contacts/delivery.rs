@@ -1,7 +1,7 @@
 //! What WhatsApp says of a message that left: it was delivered, read, or refused.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{QueueId, TenantId};
+use regua_domain::{InstanceId, QueueId, TenantId};
 use sqlx::{Error, PgConnection};
 
 use crate::queues;
@@ -17,23 +17,26 @@ pub enum Delivery {
     Refused,
 }
 
-/// Notes a status of the message with this id; false where nothing of that id is written down as sent (yet). Statuses only move
-/// forward, and may come twice. Index `attempts_by_message_id`.
+/// Notes a status of the message with this id that left through this number; false where nothing of that id is written down as
+/// sent (yet). Of other numbers' messages a gateway says nothing that is believed. Statuses only move forward, and may come
+/// twice. Index `attempts_by_message_id`.
 ///
 /// # Errors
 /// The database's.
 pub async fn note_delivery(
     conn: &mut PgConnection,
     tenant: TenantId,
+    instance: InstanceId,
     message_id: &str,
     delivery: Delivery,
     at: DateTime<Utc>,
 ) -> Result<bool, Error> {
     let place = sqlx::query!(
         "select c.contact_id, c.queue_id from attempts a join contacts c using (tenant_id, contact_id)
-         where a.tenant_id = $1 and a.message_id = $2 limit 1",
+         where a.tenant_id = $1 and a.message_id = $2 and a.instance_id = $3 limit 1",
         tenant.0,
-        message_id
+        message_id,
+        instance.0
     )
     .fetch_optional(&mut *conn)
     .await?;

@@ -1,7 +1,7 @@
 //! Numbers as operators move them and look at them.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{InstanceId, TenantId};
+use regua_domain::{InstanceId, Sealed, TenantId};
 use sqlx::{Error, PgConnection};
 
 /// Moves a number to another gateway. One that was down is to be looked at again at once.
@@ -13,7 +13,7 @@ pub async fn set_address(
     tenant: TenantId,
     instance: InstanceId,
     base_url: &str,
-    token: &str,
+    token: &Sealed,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
@@ -23,12 +23,41 @@ pub async fn set_address(
         tenant.0,
         instance.0,
         base_url,
-        token,
+        token.as_str(),
         now
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Whether another tenant has the number of this name at this server. The answer holds until the transaction ends: whoever
+/// else asks about the same number waits. Servers are compared as `InstanceAddress::server` writes them, older rows as far
+/// as that goes in SQL.
+///
+/// # Errors
+/// The database's.
+pub async fn is_taken_by_another(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    server: &str,
+    name: &str,
+) -> Result<bool, Error> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0))", server, name)
+        .execute(&mut *conn)
+        .await?;
+    let row = sqlx::query!(
+        r#"select exists (
+               select from instances
+               where name = $3 and lower(rtrim(base_url, '/')) = lower($2) and tenant_id <> $1
+           ) as "is_taken!""#,
+        tenant.0,
+        server,
+        name
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(row.is_taken)
 }
 
 /// A number that cannot send, as people see it.
