@@ -51,7 +51,7 @@ create table sessions (
     foreign key (tenant_id, user_id) references users (tenant_id, user_id) on delete cascade,
     check ((ended_at is null) = (ended_by is null))
 );
-create index sessions_of_user on sessions (tenant_id, user_id) where ended_at is null;
+create index sessions_of_user on sessions (tenant_id, user_id);
 create index sessions_by_expires_at on sessions (expires_at);
 
 -- Wrong passwords by account and by where they came from, so that somebody else's guesses lock nobody out.

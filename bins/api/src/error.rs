@@ -9,17 +9,22 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use chrono::TimeDelta;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 pub(crate) use document::{
-    BatchProblems, ContactProblems, ControlProblems, ListProblems, ProblemDocument, QueueProblems, WebhookProblems,
-    document,
+    BatchProblems, ContactProblems, ControlProblems, ListProblems, LoginProblems, PersonActionProblems,
+    PersonChangeProblems, PersonProblems, ProblemDocument, QueueProblems, TokenProblems, WebhookProblems, document,
 };
 
 /// The status of a batch that was taken.
 pub(crate) const ACCEPTED: StatusCode = StatusCode::ACCEPTED;
+/// The status of something that was made.
+pub(crate) const CREATED: StatusCode = StatusCode::CREATED;
+/// The status of something that is done, and of which there is nothing to say.
+pub(crate) const DONE: StatusCode = StatusCode::NO_CONTENT;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:ident;)+) => {
@@ -63,6 +68,22 @@ codes! {
     ApiKeyExpired = "api_key_expired", UNAUTHORIZED;
     /// A limit of the tenant's plan is reached. Reserved.
     QuotaExceeded = "quota_exceeded", PAYMENT_REQUIRED;
+    /// Nobody who came in, or whose session is over.
+    NotAuthenticated = "not_authenticated", UNAUTHORIZED;
+    /// The tenant, the address, the password or the code is wrong.
+    LoginFailed = "login_failed", UNAUTHORIZED;
+    /// The password is right, and a code of the second factor is needed besides.
+    TotpRequired = "totp_required", UNAUTHORIZED;
+    /// The refresh token, or the invitation, is nobody's, or its time is over.
+    TokenInvalid = "token_invalid", UNAUTHORIZED;
+    /// The role does not allow it.
+    Forbidden = "forbidden", FORBIDDEN;
+    /// Another site's page asked, with somebody's cookie.
+    CrossSite = "cross_site", FORBIDDEN;
+    /// There is one of that name.
+    NameTaken = "name_taken", CONFLICT;
+    /// Something else needs it.
+    InUse = "in_use", CONFLICT;
     /// A webhook without the secret of its number.
     WebhookSecretInvalid = "webhook_secret_invalid", UNAUTHORIZED;
     /// The key may not be used from that address.
@@ -119,6 +140,8 @@ pub(crate) struct Problem {
     errors: Vec<FieldError>,
     /// Members beyond RFC 9457's, for programs.
     members: Map<String, Value>,
+    /// Seconds after which to ask again.
+    retry_after: Option<i64>,
     /// What happened inside, for the log alone.
     cause: Option<anyhow::Error>,
 }
@@ -126,7 +149,7 @@ pub(crate) struct Problem {
 impl Problem {
     /// A problem of which the code says all.
     pub(crate) fn of(code: Code) -> Self {
-        Self { code, detail: None, errors: Vec::new(), members: Map::new(), cause: None }
+        Self { code, detail: None, errors: Vec::new(), members: Map::new(), retry_after: None, cause: None }
     }
 
     /// With a sentence about this very case.
@@ -147,6 +170,18 @@ impl Problem {
     /// The database does not answer, with the cause for the log.
     pub(crate) fn unavailable(cause: impl Into<anyhow::Error>) -> Self {
         Self { cause: Some(cause.into()), ..Self::of(Code::Unavailable) }
+    }
+
+    /// Too many, and when there will be room again.
+    pub(crate) fn rate_limited(wait: TimeDelta) -> Self {
+        let seconds = wait.num_seconds().max(0) + 1;
+        Self { retry_after: Some(seconds), ..Self::of(Code::RateLimited) }
+    }
+
+    /// One wrong field.
+    pub(crate) fn field(field: &str, code: &str, message: String) -> Self {
+        let error = FieldError { field: field.to_owned(), code: code.to_owned(), message };
+        Self::with_errors(Code::ValidationFailed, vec![error])
     }
 
     /// Adds a member for programs.

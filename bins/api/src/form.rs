@@ -1,6 +1,7 @@
 //! Reads a JSON object field by field, and collects all that is wrong with it instead of stopping at the first.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 use regua_domain::Language;
@@ -85,6 +86,49 @@ impl<'a> Form<'a> {
             self.wrong_type(name, "true ou false", "true or false");
             false
         })
+    }
+
+    /// True or false, where it is given.
+    pub(crate) fn choice(&mut self, name: &'static str) -> Option<bool> {
+        let raw = self.take(name)?;
+        let choice = serde_json::from_str(raw.get()).ok();
+        if choice.is_none() {
+            self.wrong_type(name, "true ou false", "true or false");
+        }
+        choice
+    }
+
+    /// A whole number within bounds, where it is given.
+    pub(crate) fn number<N>(&mut self, name: &'static str, bounds: RangeInclusive<N>) -> Option<N>
+    where
+        N: TryFrom<i64> + PartialOrd + fmt::Display,
+    {
+        let raw = self.take(name)?;
+        let number = serde_json::from_str::<i64>(raw.get()).ok().and_then(|number| N::try_from(number).ok());
+        let number = number.filter(|number| bounds.contains(number));
+        if number.is_none() {
+            let (least, most) = bounds.into_inner();
+            let message = self.language.pick(
+                format!("Envie um número inteiro de {least} a {most}."),
+                format!("Send a whole number from {least} to {most}."),
+            );
+            self.refuse(name, "invalid_number", &message);
+        }
+        number
+    }
+
+    /// A list of at most `most` texts, where it is given.
+    pub(crate) fn list(&mut self, name: &'static str, most: usize) -> Option<Vec<String>> {
+        let raw = self.take(name)?;
+        let list = serde_json::from_str::<Vec<String>>(raw.get()).ok().filter(|list| list.len() <= most);
+        if list.is_none() {
+            self.wrong_type(
+                name,
+                &format!("uma lista de até {most} textos"),
+                &format!("a list of at most {most} strings"),
+            );
+        }
+        list
     }
 
     /// An instant with its offset from UTC.

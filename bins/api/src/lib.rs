@@ -11,6 +11,7 @@ mod intake;
 pub mod keys;
 mod listings;
 mod openapi;
+mod people;
 mod posted;
 mod request;
 mod routes;
@@ -24,7 +25,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::serve::ListenerExt;
-use regua_boot::{Clock, Metrics, Services};
+use regua_boot::{Clock, Metrics, SecretKeys, Services};
 use regua_broker::Broker;
 use regua_store::Role;
 use sqlx::PgPool;
@@ -37,9 +38,11 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::config::Config;
 use crate::listings::Listings;
+use crate::people::{AccessTokens, Passwords};
 
 pub use crate::intake::Intake;
 pub use crate::listings::ReplicaSettings;
+pub use crate::people::CommandLine;
 
 /// What the API works with.
 pub struct Api {
@@ -49,6 +52,8 @@ pub struct Api {
     pub replica: Option<ReplicaSettings>,
     /// Where doorbells go.
     pub broker: Arc<dyn Broker>,
+    /// What opens secrets and signs access tokens.
+    pub secrets: SecretKeys,
     /// The time of the business.
     pub clock: Clock,
     /// The process's metrics.
@@ -92,6 +97,9 @@ impl Default for ApiSettings {
 pub(crate) struct Context {
     pub(crate) pool: PgPool,
     pub(crate) listings: Listings,
+    pub(crate) secrets: SecretKeys,
+    pub(crate) access_tokens: AccessTokens,
+    pub(crate) passwords: Passwords,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) settings: Arc<ApiSettings>,
@@ -101,8 +109,9 @@ pub(crate) struct Context {
 
 impl Context {
     fn of(api: Api, listings: Listings, rang: Arc<Notify>) -> Self {
-        let Api { pool, clock, metrics, settings, .. } = api;
-        Self { pool, listings, clock, metrics, settings: Arc::new(settings), rang }
+        let Api { pool, secrets, clock, metrics, settings, .. } = api;
+        let (access_tokens, passwords) = (AccessTokens::new(&secrets), Passwords::new());
+        Self { pool, listings, secrets, access_tokens, passwords, clock, metrics, settings: Arc::new(settings), rang }
     }
 }
 
@@ -115,15 +124,13 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     regua_boot::init_tls();
     let shutdown = regua_boot::on_signal()?;
     let metrics = Metrics::new()?;
-    // Nothing that the API does today opens a secret. A deployment without the key is wrong all the same, and is told so
-    // by the first process that starts.
-    config.secrets.keys()?;
+    let secrets = config.secrets.keys()?;
     let Services { pool, broker } = Services::open("regua-api", Role::Relay, &config.database, &config.broker)?;
     let replica = config.replica()?;
     let address = SocketAddr::new(config.bind_address, config.port);
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address} (PORT)"))?;
     let (clock, settings) = (Clock::system(), config.settings());
-    run(Api { pool, replica, broker, clock, metrics, settings }, listener, shutdown).await
+    run(Api { pool, replica, broker, secrets, clock, metrics, settings }, listener, shutdown).await
 }
 
 /// Serves, and runs the relay, until `shutdown`; requests under way are finished.
@@ -167,10 +174,9 @@ pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -
 
 /// All routes with what stands around them.
 fn router(api: Api, listings: Listings, rang: Arc<Notify>) -> anyhow::Result<Router> {
-    let Api { pool, broker, clock, metrics, settings, .. } = api;
-    let (registry, settings) = (metrics.clone(), Arc::new(settings));
-    let context = Context { pool: pool.clone(), listings, clock, metrics: registry, settings, rang };
-    let probes = Services { pool, broker }.probes();
+    let (metrics, probes) =
+        (api.metrics.clone(), Services { pool: api.pool.clone(), broker: Arc::clone(&api.broker) }.probes());
+    let context = Context::of(api, listings, rang);
     let (routes, document) = document().split_for_parts();
     let routes = routes
         .merge(openapi::router(&document)?)

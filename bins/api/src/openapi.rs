@@ -5,11 +5,12 @@ use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use utoipa::openapi::OpenApi as Document;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::auth::API_KEY_HEADER;
 use crate::error::{FieldError, ProblemDocument};
+use crate::people::SESSION_COOKIE;
 
 /// What stands around the routes.
 #[derive(OpenApi)]
@@ -21,7 +22,9 @@ use crate::error::{FieldError, ProblemDocument};
     components(schemas(ProblemDocument, FieldError)),
     tags(
         (name = "send", description = "Posting batches"),
-        (name = "queues", description = "What becomes of them")
+        (name = "queues", description = "What becomes of them"),
+        (name = "auth", description = "How people come in: tokens for their programs, a cookie for the console"),
+        (name = "admin", description = "What people look after. Somebody of the platform names the tenant in X-Tenant-ID; for all others it is their own")
     ),
     modifiers(&Keys)
 )]
@@ -32,7 +35,13 @@ struct Keys;
 impl Modify for Keys {
     fn modify(&self, document: &mut Document) {
         let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(API_KEY_HEADER)));
-        document.components.get_or_insert_default().add_security_scheme("api_key", key);
+        let bearer =
+            SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build());
+        let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(SESSION_COOKIE)));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("api_key", key);
+        components.add_security_scheme("bearer", bearer);
+        components.add_security_scheme("session", cookie);
     }
 }
 

@@ -21,9 +21,13 @@ use crate::error::{Code, Problem, document};
 const REQUEST_ID: &str = "x-request-id";
 const LONGEST_REQUEST_ID: usize = 100;
 
+/// A request's id, for whoever writes it down.
+#[derive(Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
 /// The outermost layer. The ids that the span has room for are filled in by those who learn them; never a phone number,
 /// a text or a key.
-pub(crate) async fn around(State(context): State<Context>, request: Request, next: Next) -> Response {
+pub(crate) async fn around(State(context): State<Context>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(&context, request.headers());
     let language = language(request.headers());
@@ -39,6 +43,7 @@ pub(crate) async fn around(State(context): State<Context>, request: Request, nex
         template_type = Empty,
         instance_id = Empty
     );
+    request.extensions_mut().insert(RequestId(id.clone()));
     let limit = context.settings.request_timeout;
     let answered = tokio::time::timeout(limit, next.run(request)).instrument(span.clone()).await;
     let mut response = answered.unwrap_or_else(|_| {

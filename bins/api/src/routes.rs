@@ -1,5 +1,7 @@
 //! The routes of the public contract, each resource with its types and handlers in one file.
 
+mod admin;
+pub(crate) mod auth;
 mod contact;
 mod contacts;
 mod queue;
@@ -27,7 +29,11 @@ const HIGHEST_LIMIT: i64 = 1000;
 /// All of them.
 pub(crate) fn router() -> OpenApiRouter<Context> {
     let queues = queue::router().merge(contacts::router()).merge(queues::router());
-    OpenApiRouter::new().nest(BASE, send::router().merge(queues).merge(contact::router())).merge(webhooks::router())
+    OpenApiRouter::new()
+        .nest(BASE, send::router().merge(queues).merge(contact::router()))
+        .merge(webhooks::router())
+        .nest(auth::BASE, auth::router())
+        .nest(admin::BASE, admin::router())
 }
 
 /// The queue that a path names; what is no id at all names nothing.

@@ -34,7 +34,15 @@ fn api() -> Api {
     };
     let broker = regua_broker::connect(&settings, pool.clone());
     let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
-    Api { pool, replica: None, broker, clock, metrics, settings: ApiSettings::default() }
+    Api {
+        pool,
+        replica: None,
+        broker,
+        secrets: SecretKeys::development(),
+        clock,
+        metrics,
+        settings: ApiSettings::default(),
+    }
 }
 
 async fn call(method: &str, path: &str, headers: &[(&str, &str)]) -> (Response<()>, Value) {
@@ -86,11 +94,10 @@ async fn without_a_database_a_caller_is_asked_to_come_again() {
 
 /// Routes of the test's own within what stands around every route.
 fn around(routes: Router) -> Router {
-    let Api { pool, clock, metrics, .. } = api();
     let settings = ApiSettings { request_timeout: Duration::from_millis(20), ..ApiSettings::default() };
-    let listings = Listings::new(pool.clone(), None, metrics.clone());
-    let (settings, rang) = (Arc::new(settings), Arc::new(Notify::new()));
-    surrounded(routes, Context { pool, listings, clock, metrics, settings, rang })
+    let api = Api { settings, ..api() };
+    let listings = Listings::new(api.pool.clone(), None, api.metrics.clone());
+    surrounded(routes, Context::of(api, listings, Arc::new(Notify::new())))
 }
 
 #[tokio::test]

@@ -32,8 +32,8 @@ pub use decide::{
 };
 pub use due_date::{DueDateError, business_days_between, days_late, days_until_due, format_date_br, parse_due_date};
 pub use ids::{
-    ApiKeyId, AttemptId, AuditId, CampaignId, ContactId, EvidenceId, InstanceId, QueueId, SessionId, TemplateId, TenantId, UserId,
-    WebhookEventId,
+    ApiKeyId, AttemptId, AuditId, CampaignId, ContactId, EvidenceId, InstanceId, QueueId, SessionId, TemplateId,
+    TenantId, UserId, WebhookEventId,
 };
 pub use language::Language;
 pub use message_type::{MessageType, UnknownMessageType};

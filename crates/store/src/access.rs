@@ -50,6 +50,25 @@ pub async fn begin_lookup(pool: &PgPool, lookup: &str) -> Result<Transaction<'st
     Ok(transaction)
 }
 
+/// Begins a transaction of the API for somebody who names a tenant by its slug. It sees nothing but that tenant's row.
+///
+/// # Errors
+/// The database's.
+pub async fn begin_slug(pool: &PgPool, slug: &str) -> Result<Transaction<'static, Postgres>, Error> {
+    let mut transaction = pool.begin_with("begin; set local role regua_api").await?;
+    sqlx::query!("select set_config('regua.slug', $1, true)", slug).fetch_one(&mut *transaction).await?;
+    Ok(transaction)
+}
+
+/// Lets a transaction see which tenants there are, and make people of the platform, because somebody of the platform asked.
+///
+/// # Errors
+/// The database's.
+pub async fn for_the_platform(conn: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query!("select set_config('regua.platform', 'on', true)").fetch_one(conn).await?;
+    Ok(())
+}
+
 /// Goes on in such a transaction for the tenant that was found.
 ///
 /// # Errors

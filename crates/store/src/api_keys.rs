@@ -142,11 +142,7 @@ pub struct ListedKey {
 ///
 /// # Errors
 /// The database's.
-pub async fn list(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    key: Option<ApiKeyId>,
-) -> Result<Vec<ListedKey>, Error> {
+pub async fn list(conn: &mut PgConnection, tenant: TenantId, key: Option<ApiKeyId>) -> Result<Vec<ListedKey>, Error> {
     sqlx::query_as!(
         ListedKey,
         r#"select api_key_id, name, lookup_prefix, allowed_types,

@@ -16,11 +16,7 @@ pub struct Failures {
     pub first_here: Option<DateTime<Utc>>,
 }
 
-/// What was noted since `since`.
-///
-/// # Errors
-/// The database's.
-pub async fn count(
+async fn count(
     conn: &mut PgConnection,
     tenant: TenantId,
     email: &str,
@@ -41,7 +37,9 @@ pub async fn count(
     Ok(Failures { here: row.here, everywhere: row.everywhere, first_here: row.first_here })
 }
 
-/// Notes one more; what was noted before `since` is forgotten.
+/// Notes one more, and answers all since `since`; of what was before nothing is kept.
+///
+/// It is noted before the password is looked at, so that many guesses at once are counted as many.
 ///
 /// # Errors
 /// The database's.
@@ -52,7 +50,7 @@ pub async fn note(
     network: IpNetwork,
     since: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
+) -> Result<Failures, Error> {
     sqlx::query!(
         "insert into login_failures (tenant_id, email, network, failures, since) values ($1, $2, $3, 1, $5)
          on conflict (tenant_id, email, network) do update
@@ -64,9 +62,9 @@ pub async fn note(
         since,
         now
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    count(conn, tenant, email, network, since).await
 }
 
 /// Forgets those of one network, because somebody from there knew the password.

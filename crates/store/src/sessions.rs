@@ -178,3 +178,27 @@ pub async fn end(
     .await?;
     Ok(ended.rows_affected())
 }
+
+/// Whether a user opened a session from this network since then.
+///
+/// # Errors
+/// The database's.
+pub async fn is_known_from(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    user: UserId,
+    network: IpNetwork,
+    since: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let row = sqlx::query!(
+        r#"select exists (select from sessions
+                          where tenant_id = $1 and user_id = $2 and client <<= $3 and created_at > $4) as "exists!""#,
+        tenant.0,
+        user.0,
+        network,
+        since
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(row.exists)
+}

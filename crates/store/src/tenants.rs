@@ -77,3 +77,58 @@ pub async fn take_references(conn: &mut PgConnection, tenant: TenantId, count: i
     .await?;
     Ok(row.first)
 }
+
+/// A tenant as the platform sees it.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Its id.
+    pub tenant_id: TenantId,
+    /// Short name, for commands and logins.
+    pub slug: String,
+    /// As debtors read it.
+    pub name: String,
+    /// `active` or `suspended`.
+    pub status: String,
+    /// Since when.
+    pub created_at: DateTime<Utc>,
+}
+
+/// One tenant.
+///
+/// # Errors
+/// The database's.
+pub async fn find(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Tenant>, Error> {
+    sqlx::query_as!(
+        Tenant,
+        "select tenant_id, slug, name, status, created_at from tenants where tenant_id = $1",
+        tenant.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// All tenants, in the order of their slugs, after one of them.
+///
+/// # Errors
+/// The database's.
+pub async fn list(conn: &mut PgConnection, after: &str, limit: i64) -> Result<Vec<Tenant>, Error> {
+    sqlx::query_as!(
+        Tenant,
+        "select tenant_id, slug, name, status, created_at from tenants where slug > $1 order by slug limit $2",
+        after,
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Renames a tenant, suspends it, or lets it go on.
+///
+/// # Errors
+/// The database's.
+pub async fn update(conn: &mut PgConnection, tenant: TenantId, name: &str, status: &str) -> Result<(), Error> {
+    sqlx::query!("update tenants set name = $2, status = $3 where tenant_id = $1", tenant.0, name, status)
+        .execute(conn)
+        .await?;
+    Ok(())
+}

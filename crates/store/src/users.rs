@@ -157,12 +157,7 @@ pub async fn other_owners(conn: &mut PgConnection, tenant: TenantId, user: UserI
 ///
 /// # Errors
 /// The database's.
-pub async fn update(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    user: &User,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
+pub async fn update(conn: &mut PgConnection, tenant: TenantId, user: &User, now: DateTime<Utc>) -> Result<(), Error> {
     sqlx::query!(
         "update users set name = $3, role = $4, active = $5, updated_at = $6 where tenant_id = $1 and user_id = $2",
         tenant.0,
@@ -251,7 +246,34 @@ pub async fn came_in(
     Ok(noted.rows_affected() == 1)
 }
 
-/// Sets a password; an invitation is used up by it.
+/// Sets a password by an invitation, which is used up by it; false where somebody used it, or it was replaced, meanwhile.
+///
+/// # Errors
+/// The database's.
+pub async fn accept(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    user: UserId,
+    invitation_hash: Option<&[u8]>,
+    password_hash: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let accepted = sqlx::query!(
+        "update users
+         set password_hash = $4, invitation_hash = null, invitation_expires_at = null, updated_at = $5
+         where tenant_id = $1 and user_id = $2 and invitation_hash = $3",
+        tenant.0,
+        user.0,
+        invitation_hash,
+        password_hash,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(accepted.rows_affected() == 1)
+}
+
+/// Sets a password.
 ///
 /// # Errors
 /// The database's.
@@ -263,9 +285,7 @@ pub async fn set_password(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "update users
-         set password_hash = $3, invitation_hash = null, invitation_expires_at = null, updated_at = $4
-         where tenant_id = $1 and user_id = $2",
+        "update users set password_hash = $3, updated_at = $4 where tenant_id = $1 and user_id = $2",
         tenant.0,
         user.0,
         password_hash,

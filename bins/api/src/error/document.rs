@@ -63,7 +63,13 @@ pub(crate) fn document(problem: &Problem, language: Language, request_id: &str) 
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.pick("pt-BR", "en")));
+    if let Some(seconds) = problem.retry_after {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
     match code {
+        Code::NotAuthenticated | Code::LoginFailed | Code::TotpRequired | Code::TokenInvalid => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         Code::Unavailable => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
@@ -111,6 +117,29 @@ problems! {
     ListProblems = [
         ApiKeyMissing, ApiKeyInvalid, ApiKeyInactive, ApiKeyExpired, IpNotAllowed, ValidationFailed, RateLimited,
         Internal, Unavailable,
+    ];
+    /// Of a login.
+    LoginProblems = [
+        MalformedJson, LoginFailed, TotpRequired, BodyTimeout, BodyTooLarge, UnsupportedMediaType, ValidationFailed,
+        RateLimited, Internal, Unavailable,
+    ];
+    /// Of a call that shows a token or an invitation.
+    TokenProblems = [
+        MalformedJson, TokenInvalid, BodyTimeout, BodyTooLarge, UnsupportedMediaType, ValidationFailed, RateLimited, Internal,
+        Unavailable,
+    ];
+    /// Of a person's look.
+    PersonProblems = [
+        NotAuthenticated, Forbidden, NotFound, ValidationFailed, RateLimited, Internal, Unavailable,
+    ];
+    /// Of a person's change without a body.
+    PersonActionProblems = [
+        NotAuthenticated, Forbidden, CrossSite, NotFound, InUse, StateConflict, RateLimited, Internal, Unavailable,
+    ];
+    /// Of a person's change.
+    PersonChangeProblems = [
+        MalformedJson, NotAuthenticated, Forbidden, CrossSite, NotFound, BodyTimeout, NameTaken, StateConflict, BodyTooLarge,
+        UnsupportedMediaType, ValidationFailed, RateLimited, Internal, Unavailable,
     ];
     /// Of a webhook.
     WebhookProblems = [

@@ -25,6 +25,14 @@ impl Code {
             Self::ApiKeyInactive => ("Chave de API inativa", "API key inactive"),
             Self::ApiKeyExpired => ("Chave de API expirada", "API key expired"),
             Self::QuotaExceeded => ("Limite do plano atingido", "Quota exceeded"),
+            Self::NotAuthenticated => ("Não autenticado", "Not authenticated"),
+            Self::LoginFailed => ("Login recusado", "Login refused"),
+            Self::TotpRequired => ("Código de verificação necessário", "Verification code required"),
+            Self::TokenInvalid => ("Token inválido", "Token invalid"),
+            Self::Forbidden => ("Ação não permitida", "Forbidden"),
+            Self::CrossSite => ("Requisição de outro site", "Request of another site"),
+            Self::NameTaken => ("Nome já usado", "Name taken"),
+            Self::InUse => ("Em uso", "In use"),
             Self::WebhookSecretInvalid => ("Segredo do webhook inválido", "Webhook secret invalid"),
             Self::IpNotAllowed => ("Endereço IP não autorizado", "IP address not allowed"),
             Self::TemplateTypeNotAllowed => ("Tipo de mensagem não autorizado", "Message type not allowed"),
@@ -63,6 +71,29 @@ impl Code {
                 ("A validade da chave terminou. Peça uma nova.", "The key has expired. Ask for a new one.")
             }
             Self::QuotaExceeded => ("O limite do plano foi atingido.", "The plan's limit is reached."),
+            Self::NotAuthenticated => (
+                "Entre em POST /api/v1/auth/login e envie o access_token em Authorization: Bearer, ou entre no console de novo.",
+                "Log in at POST /api/v1/auth/login and send the access_token as Authorization: Bearer, or log in to the console again.",
+            ),
+            Self::LoginFailed => (
+                "Empresa, e-mail, senha ou código não conferem.",
+                "The tenant, the e-mail, the password or the code is not right.",
+            ),
+            Self::TotpRequired => (
+                "Envie em \"totp\" o código de seis dígitos do aplicativo autenticador, ou um código de recuperação.",
+                "Send the six digits of the authenticator app as \"totp\", or a recovery code.",
+            ),
+            Self::TokenInvalid => (
+                "O token não existe, já foi usado ou venceu. Entre de novo, ou peça outro convite.",
+                "The token does not exist, was used already, or has expired. Log in again, or ask for another invitation.",
+            ),
+            Self::Forbidden => ("O seu papel não permite esta ação.", "Your role does not allow this."),
+            Self::CrossSite => (
+                "A requisição veio da página de outro site. Use o console, ou um access_token.",
+                "The request came from another site's page. Use the console, or an access_token.",
+            ),
+            Self::NameTaken => ("Já existe um com este nome.", "There is one of that name already."),
+            Self::InUse => ("Algo ainda depende dele.", "Something still needs it."),
             Self::WebhookSecretInvalid => (
                 "O segredo enviado em X-Regua-Webhook-Secret não é o deste número. Configure de novo com `regua instance webhook`.",
                 "The secret in X-Regua-Webhook-Secret is not this number's. Set it up again with `regua instance webhook`.",

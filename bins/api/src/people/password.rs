@@ -16,7 +16,8 @@ pub(crate) const SHORTEST: usize = 12;
 pub(crate) const LONGEST: usize = 128;
 
 /// What somebody is checked against who does not exist, so that an answer takes as long. Made with the same parameters.
-const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$Xgyh7PkoLmRxb8USk6Ptb1OVEn7wrYyK5wYGPTZCCFY";
+const NOBODYS: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$Xgyh7PkoLmRxb8USk6Ptb1OVEn7wrYyK5wYGPTZCCFY";
 
 /// Hashes and compares, so many at once.
 #[derive(Clone)]
@@ -35,7 +36,7 @@ impl Passwords {
         SystemRandom::new().fill(&mut salt).map_err(|_| Problem::internal(anyhow::anyhow!("no random numbers")))?;
         self.off_thread(move || {
             let hash = Argon2::default().hash_password_with_salt(password.as_bytes(), &salt);
-            hash.map(|hash: argon2::password_hash::phc::PasswordHash| hash.to_string())
+            hash.map(|hash: PasswordHash| hash.to_string())
         })
         .await?
         .map_err(|error| Problem::internal(anyhow::anyhow!("a password could not be hashed: {error}")))
@@ -85,8 +86,18 @@ pub(crate) fn fault(password: &str, email: &str) -> Option<(&'static str, &'stat
 
 /// What most guessed passwords of twelve characters and more are made of, in Brazil as elsewhere.
 const COMMON: [&str; 12] = [
-    "123456", "abcdef", "qwerty", "asdfgh", "password", "senha123", "admin123", "mudar123", "brasil123", "cobranca123",
-    "111111", "000000",
+    "123456",
+    "abcdef",
+    "qwerty",
+    "asdfgh",
+    "password",
+    "senha123",
+    "admin123",
+    "mudar123",
+    "brasil123",
+    "cobranca123",
+    "111111",
+    "000000",
 ];
 
 #[cfg(test)]

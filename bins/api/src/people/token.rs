@@ -171,11 +171,8 @@ mod tests {
     #[test]
     fn a_token_that_says_it_needs_no_signature_is_none() {
         let tokens = AccessTokens::new(&SecretKeys::development());
-        let claims = format!(
-            r#"{{"iss":"regua","sid":"{}","tid":"{}","iat":0,"exp":99999999999}}"#,
-            Uuid::nil(),
-            Uuid::nil()
-        );
+        let claims =
+            format!(r#"{{"iss":"regua","sid":"{}","tid":"{}","iat":0,"exp":99999999999}}"#, Uuid::nil(), Uuid::nil());
         for header in [r#"{"alg":"none"}"#, r#"{"alg":"HS256","typ":"JWT"}"#, r#"{"alg":"RS256"}"#] {
             let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(&claims));
             for signature in [String::new(), URL_SAFE_NO_PAD.encode([0; 32])] {

@@ -1,5 +1,7 @@
 //! The second factor: codes of thirty seconds (RFC 6238), each good for once, and recovery codes for a lost telephone.
 
+use regua_boot::Place;
+use regua_domain::{TenantId, UserId};
 use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
 use totp_rs::{Builder, Secret, Totp};
@@ -9,6 +11,11 @@ const SEED_BYTES: usize = 20;
 const RECOVERY_CODES: usize = 10;
 /// Nothing that could be taken for another when it is read out.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// Where a person's seed is kept, sealed.
+pub(crate) fn totp_place(tenant: TenantId, user: UserId) -> Place {
+    Place::new("users.totp_seed", &[tenant.0, user.0])
+}
 
 /// The seed of one person's codes. Debug shows nothing of it.
 pub(crate) struct SecondFactor(Secret);
@@ -33,7 +40,7 @@ impl SecondFactor {
 
     /// What an authenticator app reads from a QR code.
     pub(crate) fn url(&self, email: &str) -> Option<String> {
-        Some(self.codes(email)?.to_url())
+        Some(self.codes(email)?.to_url().ok()?)
     }
 
     /// The step that a code belongs to, where it is one of now, of the step before or of the one after.

@@ -11,7 +11,7 @@ use regua_store::queues::{self, LockedQueue, Queue};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -245,6 +245,11 @@ fn eta(queue: &Queue, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
 /// The three message types, for the OpenAPI document.
 pub(crate) fn message_type_schema() -> RefOr<Schema> {
     words(MessageType::ALL.iter().map(|message_type| message_type.as_str()))
+}
+
+/// A list of them.
+pub(crate) fn message_types_schema() -> RefOr<Schema> {
+    RefOr::T(ArrayBuilder::new().items(message_type_schema()).min_items(Some(1)).max_items(Some(3)).into())
 }
 
 /// The states of a queue, for the OpenAPI document.

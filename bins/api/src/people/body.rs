@@ -1,0 +1,23 @@
+//! The body of a person's request: JSON, and small.
+
+use axum::extract::{FromRequest, Request};
+
+use crate::Context;
+use crate::error::{Code, Problem};
+use crate::posted::read_json;
+
+/// Five variations of a template and its schema fit in.
+const LONGEST: usize = 256 * 1024;
+
+/// A body that is said to be JSON. Who sends it was asked before: it is the last of a handler's arguments.
+pub(crate) struct JsonBody(pub(crate) Vec<u8>);
+
+impl FromRequest<Context> for JsonBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, context: &Context) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let read = read_json(&parts.headers, &mut body.into_data_stream(), context, LONGEST).await?;
+        read.map(Self).ok_or_else(|| Problem::of(Code::BodyTooLarge))
+    }
+}
