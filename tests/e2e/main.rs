@@ -14,6 +14,7 @@ mod killed;
 mod main_path;
 mod model;
 mod openapi;
+mod people;
 mod plan;
 mod reconcile;
 mod scale;

@@ -210,6 +210,7 @@ impl Fleet {
             max_lag: *max_lag,
         });
         let api = Api {
+            secrets: self.options.secrets.clone(),
             pool: self.pool.clone(),
             replica,
             broker: Arc::clone(&self.broker),
