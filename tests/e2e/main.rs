@@ -17,6 +17,7 @@ mod openapi;
 mod people;
 mod plan;
 mod reconcile;
+mod rights;
 mod scale;
 mod scenarios;
 mod secrets;

@@ -13,7 +13,7 @@ use regua_worker::WorkerSettings;
 use regua_worker::protocol::{Ending, Process};
 
 /// A piece of a statement that is bound to no tenant, and why it may be so.
-const UNBOUND: [(&str, &str); 25] = [
+const UNBOUND: [(&str, &str); 26] = [
     // Periodic looks at all tenants, because nobody tells it whose hour has come. What it finds it touches by tenant_id.
     ("from queues where status = 'scheduled'", "scheduled_batches: one scan by a partial index, bounded"),
     ("from queues where status = 'paused_hours'", "resume_at_hour: the same"),
@@ -35,6 +35,7 @@ const UNBOUND: [(&str, &str); 25] = [
     // What comes in says who it is, and not whose.
     ("from api_keys k join tenants t using (tenant_id) where k.lookup_prefix", "an API key names its tenant"),
     ("from tenants where slug = $1", "an operator names the tenant"),
+    ("from tenants where slug > $1", "somebody of the platform lists all tenants"),
     // An operator's commands are about all tenants.
     ("where name = $3 and lower(rtrim(base_url, '/'))", "regua instance add: a number belongs to one tenant"),
     ("from instances where not starts_with(token", "regua secrets rotate: pages by primary key"),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use futures_util::StreamExt;
 use regua_api::{Api, ApiSettings, Intake};
-use regua_boot::{Clock, Metrics};
+use regua_boot::{Clock, Metrics, SecretKeys};
 use regua_broker::{BrokerSettings, QueueType};
 use regua_domain::MessageType;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool};
@@ -72,7 +72,15 @@ async fn below_http(pool: &PgPool, tenant: &Tenant, batches: usize) -> anyhow::R
     };
     let broker = regua_broker::connect(&settings, pool.clone());
     let (clock, metrics) = (Clock::system(), Metrics::new()?);
-    let api = Api { pool: pool.clone(), replica: None, broker, clock, metrics, secrets: SecretKeys::development(), settings: ApiSettings::default() };
+    let api = Api {
+        pool: pool.clone(),
+        replica: None,
+        broker,
+        clock,
+        metrics,
+        secrets: SecretKeys::development(),
+        settings: ApiSettings::default(),
+    };
     let intake = Intake::open(api, &tenant.key).await?;
     let mut bodies = bodies(tenant, "below", batches + 1)?.into_iter();
     intake.take(MessageType::Overdue, bodies.next().context("no batch")?).await?;
