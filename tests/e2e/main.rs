@@ -9,6 +9,7 @@ mod control;
 mod crashes;
 mod fence;
 mod killed;
+mod limits;
 mod main_path;
 mod model;
 mod openapi;
