@@ -43,7 +43,7 @@ async fn the_script_in_redis_and_the_rule_in_the_domain_are_one() {
             paid_until = if is_allowed { Some(until) } else { paid_until };
         }
         let ttl: i64 = redis::cmd("PTTL").arg(key).query_async(&mut redis).await.unwrap();
-        assert!(ttl > 0 || ttl == -2 || key % 3 == 0, "a key that stays for ever: {ttl}");
+        assert!(ttl != -1 || key % 3 == 0, "a key that stays for ever");
     }
     assert!(allowed > 500 && refused > 500, "{allowed} and {refused}");
 }
