@@ -44,6 +44,9 @@ pub(crate) struct Create {
     /// 2027-12-31T12:00:00-03:00
     #[arg(long, value_name = "DATE")]
     expires: Option<Expiry>,
+    /// Requests a minute that it may make; absent: as many as its tenant has set for each of its keys
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=6_000_000))]
+    requests_per_minute: Option<i32>,
     #[command(flatten)]
     form: Form,
 }
@@ -90,14 +93,21 @@ pub(crate) async fn run(Command::Create(create): &Command) -> anyhow::Result<End
     let networks: Vec<_> =
         create.allow_ip.iter().filter_map(|one| IpNetwork::new(one.network(), one.prefix()).ok()).collect();
     let expires_at = expiry(&mut transaction, tenant, create.expires).await?;
-    let grant = Grant { tenant, name: &create.name, types: &types, networks: &networks, expires_at };
+    let grant = Grant {
+        tenant,
+        name: &create.name,
+        types: &types,
+        networks: &networks,
+        expires_at,
+        requests_per_minute: create.requests_per_minute,
+    };
     let key = api_key::create(&mut transaction, &grant).await?;
     transaction.commit().await?;
     if create.form.json {
         output::json(&json!({
             "key": key, "tenant": create.tenant, "name": create.name, "types": types,
             "allowed_networks": networks.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "expires_at": expires_at,
+            "expires_at": expires_at, "requests_per_minute": create.requests_per_minute,
         }))?;
         return Ok(Ending::Done);
     }

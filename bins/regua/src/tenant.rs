@@ -43,6 +43,9 @@ pub(crate) struct Create {
     /// `none` for none of them
     #[arg(long, value_name = "TYPES", default_value = "upcoming,notification", value_parser = resent)]
     resend_unconfirmed: Resent,
+    /// Requests a minute that each of its API keys may make which has no rate of its own
+    #[arg(long, value_name = "N", default_value_t = 1200, value_parser = clap::value_parser!(i32).range(1..=6_000_000))]
+    requests_per_minute: i32,
     #[command(flatten)]
     form: Form,
 }
@@ -64,6 +67,7 @@ pub(crate) async fn run(Command::Create(create): &Command) -> anyhow::Result<End
     }
     let mut config = tenant_configs::get(&mut transaction, tenant).await?.context("the tenant has no configuration")?;
     config.resend_unconfirmed.clone_from(&create.resend_unconfirmed.0);
+    config.requests_per_minute = create.requests_per_minute;
     tenant_configs::put(&mut transaction, tenant, &config).await?;
     transaction.commit().await?;
     if create.form.json {

@@ -129,7 +129,7 @@ struct VerdictRequest {
 async fn verdict(
     State(context): State<Context>,
     InPath(name): InPath,
-    Posted { caller, body }: Posted,
+    Posted { caller, body, .. }: Posted,
 ) -> Result<Json<ContactHistory>, Problem> {
     let (verdict, said_by) = read(&body, &caller)?;
     let now = context.clock.now();

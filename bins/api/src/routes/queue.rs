@@ -148,7 +148,7 @@ struct ControlRequest {
 async fn control(
     State(context): State<Context>,
     InPath(queue): InPath,
-    Posted { caller, body }: Posted,
+    Posted { caller, body, .. }: Posted,
 ) -> Result<Json<QueueStatus>, Problem> {
     let action = action(&body, caller.language)?;
     let now = context.clock.now();

@@ -24,6 +24,7 @@ use crate::auth::Caller;
 use crate::batch::{Batch, ContactReader};
 use crate::compose::{Composed, Recipe, compose};
 use crate::error::{BatchProblems, Code, Problem};
+use crate::limits::Turn;
 use crate::posted::Posted;
 use crate::request::note;
 use crate::rules::Hours;
@@ -81,13 +82,14 @@ async fn notification(State(context): State<Context>, posted: Posted) -> Result<
 pub(crate) async fn send(
     context: &Context,
     message_type: MessageType,
-    Posted { caller, body }: Posted,
+    Posted { caller, body, memory: _held }: Posted,
 ) -> Result<Response, Problem> {
     note("template_type", message_type);
     caller.may_send(message_type)?;
     let now = context.clock.now();
     let language = caller.language;
-    let mut batch = off_thread(move || Batch::parse(&body, message_type, language, now)).await??;
+    let turn = context.limits.turn(caller.tenant_id, body.len()).await?;
+    let mut batch = off_thread(&turn, move || Batch::parse(&body, message_type, language, now)).await??;
 
     let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
     if !batch.dry_run
@@ -104,7 +106,7 @@ pub(crate) async fn send(
     transaction.commit().await?;
 
     let sent = std::mem::take(&mut batch.contacts);
-    let composed = off_thread(move || compose(&recipe, sent)).await?;
+    let composed = off_thread(&turn, move || compose(&recipe, sent)).await?;
     if composed.contacts.ids.is_empty() {
         return Err(none_valid(composed));
     }
@@ -243,8 +245,12 @@ async fn replay(
         .with_member("queue_id", queue_id.to_string()))
 }
 
-/// Runs what keeps a core busy where it holds up no other request.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+/// Runs what keeps a core busy where it holds up no other request, on no more cores than there are.
+async fn off_thread<T: Send + 'static>(
+    turn: &Turn<'_>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let _core = turn.core().await;
     tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
 }
 
