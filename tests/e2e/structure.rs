@@ -144,7 +144,10 @@ fn every_test_that_a_claim_names_exists() {
     assert!(names.len() > 40, "only {} names were found", names.len());
     for name in names {
         let stands = [format!("fn {name}("), format!("    {name}: \"")].iter().any(|form| code.contains(form));
-        assert!(stands, "RELIABILITY.md, docs/limits.md, docs/scale.md or docs/gateway.md names {name}, which is no test");
+        assert!(
+            stands,
+            "RELIABILITY.md, docs/limits.md, docs/scale.md or docs/gateway.md names {name}, which is no test"
+        );
     }
 }
 

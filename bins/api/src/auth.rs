@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::FromRequestParts;
+use axum::http::Method;
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
 use ipnetwork::IpNetwork;
-use regua_domain::{ApiKeyId, Language, MessageType, TenantId};
+use regua_domain::{ApiKeyId, Language, MessageType, Right, TenantId};
 use regua_store::access;
 use regua_store::api_keys::{self, ApiKey};
+use sqlx::PgConnection;
 use subtle::ConstantTimeEq;
 
 use crate::Context;
@@ -18,33 +21,66 @@ use crate::client_address::ClientAddress;
 use crate::error::{Code, Problem};
 use crate::keys::ParsedKey;
 use crate::limits::{BAD_KEYS, Part};
+use crate::people::{Access, Actor, Change, Client, cookie, record};
 use crate::remembered::Recalled;
 use crate::request::{language, note};
 
 /// The header that carries the key.
 pub(crate) const API_KEY_HEADER: &str = "X-Billing-API-Key";
 
-/// Somebody with a valid key. As an extractor it looks at the headers alone, before any body is read.
+/// A program with a valid key, or somebody who came in and may do what is asked. As an extractor it looks at the headers
+/// alone, before any body is read.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    /// Whose key it is.
+    /// The tenant that is acted for.
     pub(crate) tenant_id: TenantId,
-    /// The key.
-    pub(crate) api_key_id: ApiKeyId,
     /// In which language to answer.
     pub(crate) language: Language,
-    key: Arc<ApiKey>,
+    holder: Holder,
+    client: Client,
     /// A place among the tenant's requests, held as long as the request.
     _place: Arc<Part>,
 }
 
+/// Who calls.
+#[derive(Clone, Debug)]
+enum Holder {
+    Key(Arc<ApiKey>),
+    Person(Box<Access>),
+}
+
 impl Caller {
-    /// Refuses a type that the key may not send.
-    pub(crate) fn may_send(&self, message_type: MessageType) -> Result<(), Problem> {
-        if self.key.allowed_types.iter().any(|allowed| allowed == message_type.as_str()) {
-            return Ok(());
+    /// For the record: the key's id, or the person's address.
+    pub(crate) fn name(&self) -> String {
+        match &self.holder {
+            Holder::Key(key) => format!("key {}", key.api_key_id),
+            Holder::Person(access) => access.name.clone(),
         }
-        let allowed = self.key.allowed_types.join(", ");
+    }
+
+    /// Writes down what is done, in its own transaction.
+    pub(crate) async fn record(
+        &self,
+        conn: &mut PgConnection,
+        change: Change<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Problem> {
+        match &self.holder {
+            Holder::Person(access) => access.record(conn, change, now).await,
+            Holder::Key(key) => {
+                let actor = Actor { kind: "api_key", id: Some(key.api_key_id.0), name: &self.name() };
+                record(conn, self.tenant_id, &actor, &self.client, change, now).await
+            }
+        }
+    }
+
+    /// The key, where it may send the type. Batches come from programs alone, each of which has a key of its own.
+    pub(crate) fn may_send(&self, message_type: MessageType) -> Result<ApiKeyId, Problem> {
+        let Holder::Key(key) = &self.holder else { return Err(Problem::of(Code::ApiKeyMissing)) };
+        if key.allowed_types.iter().any(|allowed| allowed == message_type.as_str()) {
+            return Ok(key.api_key_id);
+        }
+        let allowed = key.allowed_types.join(", ");
         let detail = self.language.pick(
             format!("Esta chave não pode enviar mensagens do tipo {message_type}; ela pode enviar: {allowed}."),
             format!("This key may not send messages of type {message_type}; it may send: {allowed}."),
@@ -57,14 +93,28 @@ impl FromRequestParts<Context> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Problem> {
-        let key = identify(parts, context).await?;
-        note("tenant_id", key.tenant_id);
-        check(&key, peer(parts), context.clock.now()).map_err(|code| context.limits.refuse(parts, code))?;
-        context.limits.admit(parts, &key).await?;
-        let place = Arc::new(context.limits.tenants_place(key.tenant_id).await?);
-        let (tenant_id, api_key_id) = (key.tenant_id, key.api_key_id);
-        Ok(Self { tenant_id, api_key_id, language: language(&parts.headers), key, _place: place })
+        let (tenant_id, holder) = if shows_a_person(parts) {
+            let access = Access::from_request_parts(parts, context).await?;
+            access.require(if parts.method == Method::GET { Right::Look } else { Right::Operate })?;
+            context.limits.admit_person(parts)?;
+            (access.tenant_id, Holder::Person(Box::new(access)))
+        } else {
+            let key = identify(parts, context).await?;
+            note("tenant_id", key.tenant_id);
+            check(&key, peer(parts), context.clock.now()).map_err(|code| context.limits.refuse(parts, code))?;
+            context.limits.admit(parts, &key).await?;
+            (key.tenant_id, Holder::Key(key))
+        };
+        let place = Arc::new(context.limits.tenants_place(tenant_id).await?);
+        let (language, client) = (language(&parts.headers), Client::of(parts));
+        Ok(Self { tenant_id, language, holder, client, _place: place })
     }
+}
+
+/// A key goes before whatever a browser adds.
+fn shows_a_person(parts: &Parts) -> bool {
+    let shows = |name: &str| parts.headers.contains_key(name);
+    !shows(API_KEY_HEADER) && (shows(AUTHORIZATION.as_str()) || cookie(&parts.headers).is_some())
 }
 
 /// The key in the header, where it is somebody's. Good callers of a moment ago wait for nobody; a key that nobody has shown

@@ -188,6 +188,13 @@ impl Limits {
         self.judge(parts.extensions.get(), taken, if matches!(subject, Subject::Key(_)) { "key" } else { "address" })
     }
 
+    /// Judges a request of somebody who came in, by their address.
+    pub(crate) fn admit_person(&self, parts: &Parts) -> Result<(), Problem> {
+        let address = parts.extensions.get::<ClientAddress>();
+        let standing = parts.extensions.get::<Standing>();
+        address.zip(standing).map_or(Ok(()), |(address, standing)| self.admit_stranger(*address, standing))
+    }
+
     /// Judges a request that needs no key, by its address.
     pub(crate) fn admit_stranger(&self, address: ClientAddress, standing: &Standing) -> Result<(), Problem> {
         let Some(rate) = self.settings.per_address else { return Ok(()) };

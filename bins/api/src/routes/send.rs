@@ -9,7 +9,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use fail::fail_point;
 use regua_broker::{Doorbell, ring};
-use regua_domain::{CampaignId, InstanceId, MessageType, QueueId, TemplateId, VariablesSchema, Variations};
+use regua_domain::{ApiKeyId, CampaignId, InstanceId, MessageType, QueueId, TemplateId, VariablesSchema, Variations};
 use regua_store::access;
 use regua_store::campaigns::{self, NewCampaign};
 use regua_store::{contacts, instances, templates, tenants};
@@ -85,7 +85,7 @@ pub(crate) async fn send(
     Posted { caller, body, memory: _held }: Posted,
 ) -> Result<Response, Problem> {
     note("template_type", message_type);
-    caller.may_send(message_type)?;
+    let api_key_id = caller.may_send(message_type)?;
     let now = context.clock.now();
     let language = caller.language;
     let turn = context.limits.turn(caller.tenant_id, body.len()).await?;
@@ -97,7 +97,7 @@ pub(crate) async fn send(
     {
         return Ok(replayed);
     }
-    let (plan, mut recipe) = Plan::load(&mut transaction, &caller, &batch, message_type, now).await?;
+    let (plan, mut recipe) = Plan::load(&mut transaction, &caller, api_key_id, &batch, message_type, now).await?;
     if !batch.dry_run {
         let count = i64::try_from(batch.contacts.len()).map_err(Problem::internal)?;
         let first = tenants::take_references(&mut transaction, caller.tenant_id, count).await?;
@@ -118,6 +118,7 @@ pub(crate) async fn send(
 
 /// What a batch goes with, and when.
 struct Plan {
+    api_key_id: ApiKeyId,
     message_type: MessageType,
     template: TemplateId,
     instance: InstanceId,
@@ -132,6 +133,7 @@ impl Plan {
     async fn load(
         conn: &mut PgConnection,
         caller: &Caller,
+        api_key_id: ApiKeyId,
         batch: &Batch,
         message_type: MessageType,
         now: DateTime<Utc>,
@@ -164,7 +166,7 @@ impl Plan {
             now,
         };
         let (template, per_minute) = (template.template_id, pace.messages_per_minute);
-        Ok((Self { message_type, template, instance, per_minute, hours, due_at }, recipe))
+        Ok((Self { api_key_id, message_type, template, instance, per_minute, hours, due_at }, recipe))
     }
 }
 
@@ -189,7 +191,7 @@ async fn store(
         message_type,
         template_id: plan.template,
         instance_id: plan.instance,
-        api_key_id: caller.api_key_id,
+        api_key_id: plan.api_key_id,
         body_hash: &batch.hash,
         rejected: &accepted.rejected,
         warnings: &accepted.warnings,
