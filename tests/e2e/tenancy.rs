@@ -13,7 +13,7 @@ use regua_worker::WorkerSettings;
 use regua_worker::protocol::{Ending, Process};
 
 /// A piece of a statement that is bound to no tenant, and why it may be so.
-const UNBOUND: [(&str, &str); 26] = [
+const UNBOUND: [(&str, &str); 27] = [
     // Periodic looks at all tenants, because nobody tells it whose hour has come. What it finds it touches by tenant_id.
     ("from queues where status = 'scheduled'", "scheduled_batches: one scan by a partial index, bounded"),
     ("from queues where status = 'paused_hours'", "resume_at_hour: the same"),
@@ -40,7 +40,8 @@ const UNBOUND: [(&str, &str); 26] = [
     ("where name = $3 and lower(rtrim(base_url, '/'))", "regua instance add: a number belongs to one tenant"),
     ("from instances where not starts_with(token", "regua secrets rotate: pages by primary key"),
     // regua doctor looks at everything.
-    ("select substring(token from", "regua doctor: how tokens are sealed"),
+    ("from users where not starts_with(totp_seed", "regua secrets rotate: the same"),
+    ("select substring(secret from", "regua doctor: how secrets are sealed"),
     ("from outbox", "regua doctor: the age of the oldest doorbell"),
     ("from dead_letters", "regua doctor: how many there are"),
     (

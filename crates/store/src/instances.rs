@@ -1,7 +1,6 @@
 //! Table `instances`: WhatsApp numbers at Evolution API servers, and what was last seen of each.
 
 mod operated;
-mod tokens;
 
 use std::fmt;
 
@@ -10,7 +9,6 @@ use regua_domain::{InstanceId, MessageType, QueueId, Sealed, TenantId};
 use sqlx::{Error, PgConnection};
 
 pub use operated::{Down, down, is_taken_by_another, set_address, set_webhook_secret, webhook_secret};
-pub use tokens::{KeptToken, TokenCount, count_tokens, reseal_tokens, tokens_not_under};
 
 /// One number, with what is needed to send through it.
 #[derive(Clone)]

@@ -20,6 +20,7 @@ pub mod login_failures;
 pub mod outbox;
 mod pool;
 pub mod queues;
+pub mod sealed_secrets;
 pub mod server;
 pub mod sessions;
 pub mod templates;
