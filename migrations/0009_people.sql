@@ -104,6 +104,9 @@ begin
                  using (tenant_id = (select nullif(current_setting(''regua.tenant_id'', true), '''')::uuid))', name);
     end loop;
 end $$;
+-- Whether another tenant has a number is asked by what would be the same number.
+create policy by_number on instances for select to regua_api
+    using (lower(rtrim(base_url, '/')) || ' ' || name = (select nullif(current_setting('regua.number', true), '')));
 -- A key's rate may be its tenant's (migrations/0007).
 create policy by_prefix on tenant_configs for select to regua_api
     using (exists (select from api_keys k
