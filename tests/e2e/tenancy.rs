@@ -13,7 +13,7 @@ use regua_worker::WorkerSettings;
 use regua_worker::protocol::{Ending, Process};
 
 /// A piece of a statement that is bound to no tenant, and why it may be so.
-const UNBOUND: [(&str, &str); 25] = [
+const UNBOUND: [(&str, &str); 26] = [
     // Periodic looks at all tenants, because nobody tells it whose hour has come. What it finds it touches by tenant_id.
     ("from queues where status = 'scheduled'", "scheduled_batches: one scan by a partial index, bounded"),
     ("from queues where status = 'paused_hours'", "resume_at_hour: the same"),
@@ -36,7 +36,8 @@ const UNBOUND: [(&str, &str); 25] = [
     ("from api_keys k join tenants t using (tenant_id) where k.lookup_prefix", "an API key names its tenant"),
     ("from tenants where slug = $1", "an operator names the tenant"),
     // An operator's commands are about all tenants.
-    ("where name = $3 and lower(rtrim(base_url, '/'))", "regua instance add: a number belongs to one tenant"),
+    ("from tenants where slug > $1", "whoever runs the platform lists its tenants"),
+    ("where name = $3 and lower(rtrim(base_url, '/'))", "whoever adds a number: it belongs to one tenant"),
     ("from instances where not starts_with(token", "regua secrets rotate: pages by primary key"),
     // regua doctor looks at everything.
     ("select substring(token from", "regua doctor: how tokens are sealed"),

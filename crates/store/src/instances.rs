@@ -1,5 +1,6 @@
 //! Table `instances`: WhatsApp numbers at Evolution API servers, and what was last seen of each.
 
+mod kept;
 mod operated;
 mod tokens;
 
@@ -9,6 +10,7 @@ use chrono::{DateTime, Utc};
 use regua_domain::{InstanceId, MessageType, QueueId, Sealed, TenantId};
 use sqlx::{Error, PgConnection};
 
+pub use kept::{Kept, delete, kept};
 pub use operated::{Down, down, is_taken_by_another, set_address, set_webhook_secret, webhook_secret};
 pub use tokens::{KeptToken, TokenCount, count_tokens, reseal_tokens, tokens_not_under};
 

@@ -26,6 +26,8 @@ pub struct TenantConfig {
     pub max_attempts: i16,
     /// Types of which a contact is sent once more when nobody can say whether its message left.
     pub resend_unconfirmed: Vec<MessageType>,
+    /// Requests a minute of every API key that has no rate of its own.
+    pub requests_per_minute: i32,
 }
 
 /// A tenant's configuration; none when there is no such tenant.
@@ -44,7 +46,7 @@ pub async fn get_all(conn: &mut PgConnection, tenants: &[TenantId]) -> Result<Ha
     let rows = sqlx::query!(
         r#"select c.tenant_id, t.status = 'active' as "active!", c.time_zone, c.keeps_hours, c.national_holidays,
                   c.messages_per_minute, c.jitter_percent, c.daily_cap, c.max_attempts,
-                  c.resend_unconfirmed
+                  c.resend_unconfirmed, c.requests_per_minute
            from tenant_configs c join tenants t using (tenant_id)
            where c.tenant_id = any($1)"#,
         &tenants.iter().map(|tenant| tenant.0).collect::<Vec<_>>()
@@ -64,6 +66,7 @@ pub async fn get_all(conn: &mut PgConnection, tenants: &[TenantId]) -> Result<Ha
                 daily_cap: row.daily_cap,
                 max_attempts: row.max_attempts,
                 resend_unconfirmed: resend.collect::<Result<_, _>>().map_err(|error| Error::Decode(Box::new(error)))?,
+                requests_per_minute: row.requests_per_minute,
             };
             Ok((TenantId(row.tenant_id), config))
         })
@@ -78,7 +81,7 @@ pub async fn put(conn: &mut PgConnection, tenant: TenantId, config: &TenantConfi
     sqlx::query!(
         "update tenant_configs
          set time_zone = $2, keeps_hours = $3, national_holidays = $4, messages_per_minute = $5, jitter_percent = $6,
-             daily_cap = $7, max_attempts = $8, resend_unconfirmed = $9
+             daily_cap = $7, max_attempts = $8, resend_unconfirmed = $9, requests_per_minute = $10
          where tenant_id = $1",
         tenant.0,
         config.time_zone,
@@ -88,7 +91,8 @@ pub async fn put(conn: &mut PgConnection, tenant: TenantId, config: &TenantConfi
         config.jitter_percent,
         config.daily_cap,
         config.max_attempts,
-        &config.resend_unconfirmed.iter().map(|message_type| message_type.as_str().to_owned()).collect::<Vec<_>>()
+        &config.resend_unconfirmed.iter().map(|message_type| message_type.as_str().to_owned()).collect::<Vec<_>>(),
+        config.requests_per_minute
     )
     .execute(conn)
     .await?;

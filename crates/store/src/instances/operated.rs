@@ -33,7 +33,8 @@ pub async fn set_address(
 
 /// Whether another tenant has the number of this name at this server. The answer holds until the transaction ends: whoever
 /// else asks about the same number waits. Servers are compared as `InstanceAddress::server` writes them, older rows as far
-/// as that goes in SQL.
+/// as that goes in SQL. For this one statement a transaction of the API sees whoever has that number, and no other row of
+/// another tenant's.
 ///
 /// # Errors
 /// The database's.
@@ -46,6 +47,8 @@ pub async fn is_taken_by_another(
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0))", server, name)
         .execute(&mut *conn)
         .await?;
+    let number = format!("{} {name}", server.to_lowercase());
+    sqlx::query!("select set_config('regua.number', $1, true)", number).fetch_one(&mut *conn).await?;
     let row = sqlx::query!(
         r#"select exists (
                select from instances
@@ -55,8 +58,9 @@ pub async fn is_taken_by_another(
         server,
         name
     )
-    .fetch_one(conn)
+    .fetch_one(&mut *conn)
     .await?;
+    sqlx::query!("select set_config('regua.number', '', true)").fetch_one(conn).await?;
     Ok(row.is_taken)
 }
 
