@@ -213,9 +213,10 @@ impl Fleet {
             pool: self.pool.clone(),
             replica,
             broker: Arc::clone(&self.broker),
+            secrets: SecretKeys::development(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
-            settings: ApiSettings::default(),
+            settings: ApiSettings { gateway_networks: AllowedNetworks::with_loopback(), ..ApiSettings::default() },
         };
         self.programs.push(tokio::spawn(regua_api::run(api, listener, self.shutdown.clone())));
     }

@@ -10,6 +10,7 @@ mod form;
 mod intake;
 pub mod keys;
 mod listings;
+mod new_tenant;
 mod openapi;
 mod people;
 mod posted;
@@ -27,6 +28,7 @@ use axum::middleware::from_fn_with_state;
 use axum::serve::ListenerExt;
 use regua_boot::{Clock, Metrics, SecretKeys, Services};
 use regua_broker::Broker;
+use regua_evolution::{AllowedNetworks, ClientSettings, EvolutionClient};
 use regua_store::Role;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -42,7 +44,9 @@ use crate::people::{AccessTokens, Passwords};
 
 pub use crate::intake::Intake;
 pub use crate::listings::ReplicaSettings;
+pub use crate::new_tenant::{NewTenant, is_slug};
 pub use crate::people::CommandLine;
+pub use crate::request::Cause;
 
 /// What the API works with.
 pub struct Api {
@@ -75,6 +79,8 @@ pub struct ApiSettings {
     pub request_timeout: Duration,
     /// How long requests under way may take when the process is asked to end.
     pub shutdown_grace: Duration,
+    /// Where gateways may be besides public addresses.
+    pub gateway_networks: AllowedNetworks,
     /// Between two passes of the relay, which is woken besides by every batch.
     pub relay_every: Duration,
 }
@@ -87,6 +93,7 @@ impl Default for ApiSettings {
             body_timeout: Duration::from_secs(20),
             request_timeout: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(25),
+            gateway_networks: AllowedNetworks::default(),
             relay_every: Duration::from_secs(1),
         }
     }
@@ -100,6 +107,7 @@ pub(crate) struct Context {
     pub(crate) secrets: SecretKeys,
     pub(crate) access_tokens: AccessTokens,
     pub(crate) passwords: Passwords,
+    pub(crate) gateway: EvolutionClient,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) settings: Arc<ApiSettings>,
@@ -108,10 +116,12 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    fn of(api: Api, listings: Listings, rang: Arc<Notify>) -> Self {
+    fn of(api: Api, listings: Listings, rang: Arc<Notify>) -> anyhow::Result<Self> {
         let Api { pool, secrets, clock, metrics, settings, .. } = api;
         let (access_tokens, passwords) = (AccessTokens::new(&secrets), Passwords::new());
-        Self { pool, listings, secrets, access_tokens, passwords, clock, metrics, settings: Arc::new(settings), rang }
+        let gateway = EvolutionClient::new(ClientSettings::with_networks(settings.gateway_networks.clone()))?;
+        let settings = Arc::new(settings);
+        Ok(Self { pool, listings, secrets, access_tokens, passwords, gateway, clock, metrics, settings, rang })
     }
 }
 
@@ -172,11 +182,21 @@ pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -
     Ok(ended?)
 }
 
+/// The API for one program's own calls: without a listener, and nobody rings or is rung. A request that carries a
+/// [`CommandLine`] acts for the platform, and its answer carries a [`Cause`] where something failed inside.
+///
+/// # Errors
+/// When the TLS side of the gateway's client cannot be set up.
+pub fn inside(api: Api) -> anyhow::Result<Router> {
+    let listings = Listings::new(api.pool.clone(), None, api.metrics.clone());
+    router(api, listings, Arc::new(Notify::new()))
+}
+
 /// All routes with what stands around them.
 fn router(api: Api, listings: Listings, rang: Arc<Notify>) -> anyhow::Result<Router> {
     let (metrics, probes) =
         (api.metrics.clone(), Services { pool: api.pool.clone(), broker: Arc::clone(&api.broker) }.probes());
-    let context = Context::of(api, listings, rang);
+    let context = Context::of(api, listings, rang)?;
     let (routes, document) = document().split_for_parts();
     let routes = routes
         .merge(openapi::router(&document)?)

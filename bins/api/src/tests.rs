@@ -97,7 +97,7 @@ fn around(routes: Router) -> Router {
     let settings = ApiSettings { request_timeout: Duration::from_millis(20), ..ApiSettings::default() };
     let api = Api { settings, ..api() };
     let listings = Listings::new(api.pool.clone(), None, api.metrics.clone());
-    surrounded(routes, Context::of(api, listings, Arc::new(Notify::new())))
+    surrounded(routes, Context::of(api, listings, Arc::new(Notify::new())).unwrap())
 }
 
 #[tokio::test]
