@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use futures_util::StreamExt;
 use regua_api::{Api, ApiSettings, Intake};
-use regua_boot::{Clock, Metrics};
+use regua_boot::{Clock, Metrics, SecretKeys};
 use regua_broker::{BrokerSettings, QueueType};
 use regua_domain::MessageType;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool};
