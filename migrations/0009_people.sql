@@ -109,10 +109,18 @@ create policy by_slug on tenants for select to regua_api
     using (slug = (select nullif(current_setting('regua.slug', true), '')));
 create policy all_for_the_platform on tenants for select to regua_api
     using ((select current_setting('regua.platform', true) = 'on'));
--- Nobody makes people of the platform but they.
-create policy platform_makes_its_own on users as restrictive to regua_api
-    using (true)
-    with check (role <> 'platform' or (select current_setting('regua.platform', true) = 'on'));
+-- Nobody makes people of the platform but they, and the command line.
+create function only_the_platform_makes_its_own() returns trigger language plpgsql as $$
+begin
+    if current_user = 'regua_api' and coalesce(current_setting('regua.platform', true), '') <> 'on' then
+        raise insufficient_privilege using message = 'only somebody of the platform gives the role platform';
+    end if;
+    return new;
+end $$;
+create trigger only_the_platform_makes_its_own before insert on users
+    for each row when (new.role = 'platform') execute function only_the_platform_makes_its_own();
+create trigger only_the_platform_raises_to_it before update of role on users
+    for each row when (new.role = 'platform' and old.role <> 'platform') execute function only_the_platform_makes_its_own();
 
 grant select, insert, update, delete on users, sessions, login_failures to regua_platform;
 grant select, insert on audit_log to regua_platform;

@@ -112,7 +112,7 @@ async fn a_secret_or_a_telephone_number_in_a_log_is_found() {
     {
         let line = line.replace("SECRET", &secret);
         let text = format!("a line\n{line}\nanother");
-        assert_eq!(logs::leaks_in(text.as_bytes()), [line.clone()], "{line}");
+        assert_eq!(logs::leaks_in(text.as_bytes()), std::slice::from_ref(&line), "{line}");
     }
     for line in ["token=…", "5585976543210", "976543219", "019a9f3c-0000-7000-8000-585976543210"] {
         assert!(logs::leaks_in(line.as_bytes()).is_empty(), "{line}");

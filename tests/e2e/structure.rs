@@ -114,7 +114,7 @@ fn every_piece_of_work_is_a_transaction() {
 }
 
 /// No claim without its test: what stands in the right-hand columns of RELIABILITY.md's tables, and in the paragraphs
-/// `Test:` of docs/scale.md.
+/// `Test:` of docs/scale.md and docs/gateway.md.
 #[test]
 fn every_test_that_a_claim_names_exists() {
     let mut files = Vec::new();
@@ -130,7 +130,9 @@ fn every_test_that_a_claim_names_exists() {
     let (_, text) = text.split_once("## Claims and tests").expect("the claims");
     let claims = text.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
     let scale = std::fs::read_to_string(root().join("docs/scale.md")).unwrap();
-    let paragraphs = scale.split("\n\n").filter(|text| text.starts_with("Test: ") || text.starts_with("Tests: "));
+    let gateway = std::fs::read_to_string(root().join("docs/gateway.md")).unwrap();
+    let paragraphs = scale.split("\n\n").chain(gateway.split("\n\n"));
+    let paragraphs = paragraphs.filter(|text| text.starts_with("Test: ") || text.starts_with("Tests: "));
     let names: Vec<_> = claims
         .filter_map(|line| line.split(" | ").nth(1))
         .chain(paragraphs)
@@ -140,7 +142,7 @@ fn every_test_that_a_claim_names_exists() {
     assert!(names.len() > 40, "only {} names were found", names.len());
     for name in names {
         let stands = [format!("fn {name}("), format!("    {name}: \"")].iter().any(|form| code.contains(form));
-        assert!(stands, "RELIABILITY.md or docs/scale.md names {name}, which is no test");
+        assert!(stands, "RELIABILITY.md, docs/scale.md or docs/gateway.md names {name}, which is no test");
     }
 }
 

@@ -35,6 +35,7 @@ const UNBOUND: [(&str, &str); 26] = [
     // What comes in says who it is, and not whose.
     ("from api_keys k join tenants t using (tenant_id) where k.lookup_prefix", "an API key names its tenant"),
     ("from tenants where slug = $1", "an operator names the tenant"),
+    ("from tenants where slug > $1", "somebody of the platform lists all tenants"),
     // An operator's commands are about all tenants.
     ("from tenants where slug > $1", "whoever runs the platform lists its tenants"),
     ("where name = $3 and lower(rtrim(base_url, '/'))", "whoever adds a number: it belongs to one tenant"),

@@ -210,10 +210,10 @@ impl Fleet {
             max_lag: *max_lag,
         });
         let api = Api {
+            secrets: self.options.secrets.clone(),
             pool: self.pool.clone(),
             replica,
             broker: Arc::clone(&self.broker),
-            secrets: SecretKeys::development(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             settings: ApiSettings { gateway_networks: AllowedNetworks::with_loopback(), ..ApiSettings::default() },

@@ -9,10 +9,16 @@ use aho_corasick::AhoCorasick;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What is captured: all that our own programs can log, and what others log at debug. The drivers of HTTP, AMQP and SQL are
-/// among them, because they see what we send.
+/// What is captured of processes: all that our own programs can log, and what others log at debug. The drivers of HTTP, AMQP
+/// and SQL are among them, because they see what we send.
 pub const FILTER: &str = "debug,regua_api=trace,regua_worker=trace,regua_periodic=trace,regua_evolution=trace,\
     regua_broker=trace,regua_store=trace,regua_boot=trace,regua_domain=trace,regua_sandbox=info";
+
+/// The same in this process, without the text of every statement, which is half of all that is said: the tests that start
+/// processes read those.
+fn own_filter() -> String {
+    format!("{FILTER},sqlx=info")
+}
 
 /// Digits of a Brazilian mobile number without its country's code: the shortest that names a person.
 const NATIONAL: usize = 11;
@@ -116,7 +122,7 @@ impl Watch {
         static CAPTURING: Once = Once::new();
         CAPTURING.call_once(|| {
             keep_secret(regua_boot::DEVELOPMENT_SECRET_KEY);
-            let filter = EnvFilter::new(FILTER);
+            let filter = EnvFilter::new(own_filter());
             let capturing = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).without_time();
             capturing.with_writer(Writer).try_init().expect("nobody else logs in this process");
         });

@@ -56,6 +56,8 @@ impl Default for TenantOptions {
 pub struct Tenant {
     /// Its id.
     pub id: TenantId,
+    /// Its short name.
+    pub slug: &'static str,
     /// Its API key, whole.
     pub key: String,
     /// Its numbers, in the order of the options.
@@ -114,7 +116,7 @@ impl Tenant {
         }
         transaction.commit().await.unwrap();
         let key = Self::add_key(pool, id, &["overdue", "upcoming", "notification"], None, now).await;
-        Self { id, key, instances, tokens }
+        Self { id, slug: options.slug, key, instances, tokens }
     }
 
     /// Adds an API key.

@@ -72,8 +72,15 @@ async fn below_http(pool: &PgPool, tenant: &Tenant, batches: usize) -> anyhow::R
     };
     let broker = regua_broker::connect(&settings, pool.clone());
     let (clock, metrics) = (Clock::system(), Metrics::new()?);
-    let (secrets, settings) = (SecretKeys::development(), ApiSettings::default());
-    let api = Api { pool: pool.clone(), replica: None, broker, secrets, clock, metrics, settings };
+    let api = Api {
+        pool: pool.clone(),
+        replica: None,
+        broker,
+        clock,
+        metrics,
+        secrets: SecretKeys::development(),
+        settings: ApiSettings::default(),
+    };
     let intake = Intake::open(api, &tenant.key).await?;
     let mut bodies = bodies(tenant, "below", batches + 1)?.into_iter();
     intake.take(MessageType::Overdue, bodies.next().context("no batch")?).await?;

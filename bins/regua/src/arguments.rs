@@ -118,6 +118,36 @@ mod tests {
     }
 
     #[test]
+    fn neither_debug_nor_help_shows_a_secret() {
+        let url = "postgres://regua:segredo-1@db/regua";
+        let secrets = ["--database-url", url, "--secret-key", "segredo-2", "--old-secret-keys", "segredo-3"];
+        let instance = ["--url", "https://evo.example", "--token", "segredo-4", "--tenant", "acme", "--name", "matriz"];
+        let lines = [
+            [&["regua", "instance", "add"], &secrets[..], &instance].concat(),
+            [&["regua", "instance", "check", "--tenant", "acme"], &secrets[..]].concat(),
+            [&["regua", "secrets", "rotate"], &secrets[..]].concat(),
+            [&["regua", "dev"], &secrets[..], &["--amqp-url", "amqp://regua:segredo-5@mq"]].concat(),
+            vec!["regua", "migrate", "--database-url", url, "--database-direct-url", url],
+            vec!["regua", "queue", "list", "--key", "segredo-6"],
+        ];
+        for line in lines {
+            let shown = format!("{:?}", Arguments::try_parse_from(&line).unwrap());
+            assert!(!shown.contains("segredo"), "{shown}");
+        }
+        fn look(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                let name = argument.get_env().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                let is_secret = ["DATABASE_", "AMQP_URL", "_KEY", "TOKEN", "SECRET", "PASSWORD"];
+                let is_secret = is_secret.iter().any(|part| name.contains(part));
+                let is_plain = name.ends_with("_MODE") || name.ends_with("_CONNECTIONS");
+                assert!(!is_secret || is_plain || argument.is_hide_env_values_set(), "--help shows {name}'s value");
+            }
+            command.get_subcommands().for_each(look);
+        }
+        look(&Arguments::command());
+    }
+
+    #[test]
     fn every_command_shows_an_example() {
         fn look(command: &clap::Command) {
             let mut leaves = command.get_subcommands().peekable();

@@ -9,7 +9,7 @@ use crate::arguments::Ending;
 use crate::{database, output};
 
 /// What `regua migrate` takes.
-#[derive(Args, Debug)]
+#[derive(Args)]
 #[command(after_help = "Example:\n  DATABASE_URL=postgres://regua:…@127.0.0.1/regua regua migrate")]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -20,6 +20,12 @@ pub(crate) struct Arguments {
     /// Seconds to wait for a database that does not answer yet
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     wait: u64,
+}
+
+impl std::fmt::Debug for Arguments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Arguments").field("database", &self.database).field("wait", &self.wait).finish_non_exhaustive()
+    }
 }
 
 /// Applies what the database lacks, and says what that was.

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
+use regua_boot::DEVELOPMENT_SECRET_KEY;
 use regua_tests::{Client, Database, Fleet, TenantOptions, batch};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -14,6 +15,7 @@ use serde_json::Value;
 fn regua(database: &Database, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_regua"));
     command.args(arguments).env("DATABASE_URL", &database.url).env_remove("AMQP_URL").current_dir(root());
+    command.env("REGUA_SECRET_KEY", DEVELOPMENT_SECRET_KEY).env("GATEWAY_ALLOW_NETWORKS", "127.0.0.0/8");
     command.output().expect("regua runs")
 }
 
@@ -65,6 +67,81 @@ async fn a_tenant_is_set_up_from_nothing() {
     let webhook = ["instance", "webhook", "--tenant", "acme", "matriz", "--public-url", "http://127.0.0.1:8080"];
     let told = refused(&database, 1, &webhook);
     assert!(told.contains("gateway_unreachable"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_is_added_where_it_may_be_and_to_one_tenant() {
+    let database = Database::fresh().await;
+    for tenant in ["acme", "outra"] {
+        done(&database, &["tenant", "create", tenant, "--name", tenant]);
+    }
+    let add = |tenant, url, networks| {
+        let number = ["instance", "add", "--tenant", tenant, "--name", "matriz", "--token", "segredo-do-gateway"];
+        [&number[..], &["--url", url, "--gateway-allow-networks", networks]].concat()
+    };
+    for url in ["http://169.254.169.254", "http://[::1]:8080", "http://2130706433", "http://10.0.0.7"] {
+        let told = refused(&database, 1, &add("acme", url, ""));
+        assert!(told.contains("GATEWAY_ALLOW_NETWORKS") && !told.contains("segredo"), "{told}");
+    }
+    assert!(refused(&database, 2, &add("acme", "http://10.0.0.7", "intranet")).contains("intranet"));
+    done(&database, &add("acme", "http://10.0.0.7/", "10.0.0.0/8"));
+    let told = refused(&database, 1, &add("outra", "http://10.0.0.7:80", "any"));
+    assert!(told.contains("another tenant"), "{told}");
+    done(&database, &add("outra", "http://10.0.0.8", "any"));
+}
+
+/// A command with these keys instead of the usual one.
+fn with_keys(database: &Database, keys: [&str; 2], arguments: &[&str]) -> (Option<i32>, Value) {
+    let keys = ["--secret-key", keys[0], "--old-secret-keys", keys[1], "--json"];
+    let output = regua(database, &[arguments, &keys].concat());
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_plain_or_under_an_old_key_is_sealed_anew() {
+    let database = Database::fresh().await;
+    done(&database, &["tenant", "create", "acme", "--name", "Acme Ltda"]);
+    for number in 0..3 {
+        let name = format!("numero-{number}");
+        let gateway = ["--url", "http://127.0.0.1:9", "--token", "segredo-do-gateway"];
+        done(&database, &[&["instance", "add", "--tenant", "acme", "--name", &name], &gateway[..]].concat());
+    }
+    write(&database, "update instances set token = 'segredo-de-antes' where name = 'numero-0'").await;
+    let (old, new) = (DEVELOPMENT_SECRET_KEY, "bm92YS1jaGF2ZS1ub3ZhLWNoYXZlLW5vdmEtMTIzNDU=");
+    let secrets = |keys| {
+        let (_, findings) = with_keys(&database, keys, &["doctor"]);
+        let of_secrets = findings.as_array().unwrap().iter().filter(|one| one["check"] == "secrets");
+        of_secrets.map(|one| format!("{} {}", one["health"], one["detail"])).collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(secrets([old, ""]), r#""warn" "1 token not sealed: run `regua secrets rotate`""#);
+    let found = secrets([new, old]);
+    assert!(found.contains("1 token not sealed") && found.contains("2 tokens under the old key"), "{found}");
+    assert!(secrets([new, ""]).contains(r#""fail" "2 tokens under the key"#));
+
+    // Without the old key only the plain one can be sealed, and the others are left as they are.
+    let (status, told) = with_keys(&database, [new, ""], &["secrets", "rotate"]);
+    assert_eq!((status, &told["sealed"], &told["resealed"]), (Some(1), &1.into(), &0.into()), "{told:#}");
+    assert_eq!(told["unreadable"].as_object().unwrap().values().collect::<Vec<_>>(), [2], "{told:#}");
+    let (status, told) = with_keys(&database, [new, old], &["secrets", "rotate"]);
+    assert_eq!((status, &told["sealed"], &told["resealed"]), (Some(0), &0.into(), &2.into()), "{told:#}");
+    let (status, told) = with_keys(&database, [new, old], &["secrets", "rotate"]);
+    assert_eq!((status, &told["sealed"], &told["resealed"]), (Some(0), &0.into(), &0.into()), "{told:#}");
+    assert_eq!(secrets([new, ""]), r#""ok" "all are sealed with the present key""#);
+
+    // The token of another row does not open here.
+    let copy =
+        "update instances set token = (select token from instances where name = 'numero-1') where name = 'numero-2'";
+    write(&database, copy).await;
+    let (_, told) = with_keys(&database, [old, new], &["secrets", "rotate"]);
+    let why = told["unreadable"].to_string();
+    assert!(told["resealed"] == 2 && why.contains("another place"), "{told:#}");
+    let told = refused(&database, 1, &["secrets", "rotate", "--secret-key", ""]);
+    assert!(told.contains("REGUA_SECRET_KEY is not set"), "{told}");
+}
+
+async fn write(database: &Database, statement: &'static str) {
+    #[expect(clippy::disallowed_methods, reason = "a test writes what no program does")]
+    sqlx::query(statement).execute(&database.pool).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

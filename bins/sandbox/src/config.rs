@@ -7,7 +7,7 @@ use clap::Parser;
 use crate::settings::{Key, Settings};
 
 /// A stand-in for Evolution API 2.3.7, with faults on demand under /sandbox.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "regua-sandbox", version)]
 pub struct Config {
     /// Port to listen on, at 127.0.0.1; 0 takes a free one and logs it.
@@ -34,6 +34,12 @@ pub struct Config {
     /// File that keeps what left, so that it is known again after a restart; absent: memory alone does
     #[arg(long, env = "SANDBOX_JOURNAL", value_name = "SANDBOX_JOURNAL")]
     pub journal: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config").field("port", &self.port).field("journal", &self.journal).finish_non_exhaustive()
+    }
 }
 
 impl Config {

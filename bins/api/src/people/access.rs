@@ -102,8 +102,6 @@ pub(crate) struct Person {
     pub(crate) home: TenantId,
     /// Who.
     pub(crate) user: UserId,
-    /// How they came in.
-    pub(crate) session: SessionId,
 }
 
 impl Access {
@@ -245,7 +243,7 @@ async fn somebody(parts: &Parts, context: &Context) -> Result<(Person, Session),
         sessions::used(&mut transaction, tenant, id, now).await?;
     }
     transaction.commit().await?;
-    Ok((Person { home: tenant, user: session.user_id, session: id }, session))
+    Ok((Person { home: tenant, user: session.user_id }, session))
 }
 
 /// What a request shows of its session.

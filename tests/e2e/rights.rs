@@ -1,0 +1,260 @@
+//! Who may do what: every route of the contract, tried by everybody, at their own tenant and at another's. A route that has no
+//! line here fails the test.
+
+use std::collections::BTreeSet;
+
+use regua_domain::{Right, UserRole};
+use regua_tests::{Answer, Client, Fleet, FleetOptions, Person, Tenant, TenantOptions, batch};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// What a route asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Asks {
+    /// Nothing: it is where people come in.
+    Nothing,
+    /// An API key.
+    Key,
+    /// That somebody came in.
+    Person,
+    /// That, and a right.
+    Right(Right),
+    /// The secret of a number's webhooks.
+    Webhook,
+}
+use Asks::{Key, Nothing, Webhook};
+const LOOK: Asks = Asks::Right(Right::Look);
+const OPERATE: Asks = Asks::Right(Right::Operate);
+const OWN: Asks = Asks::Right(Right::Own);
+const PLATFORM: Asks = Asks::Right(Right::RunThePlatform);
+
+#[rustfmt::skip]
+const ROUTES: &[(&str, &str, Asks)] = &[
+    ("post", "/api/v1/billing/send/overdue", Key),
+    ("post", "/api/v1/billing/send/upcoming", Key),
+    ("post", "/api/v1/billing/send/notification", Key),
+    ("get", "/api/v1/billing/queue/{queue_id}/status", Key),
+    ("post", "/api/v1/billing/queue/{queue_id}/control", Key),
+    ("get", "/api/v1/billing/queue/{queue_id}/contacts", Key),
+    ("get", "/api/v1/billing/queues", Key),
+    ("get", "/api/v1/billing/contact/{contact}", Key),
+    ("post", "/api/v1/billing/contact/{contact}/verdict", Key),
+    ("post", "/webhooks/evolution/{tenant_id}/{instance_id}", Webhook),
+    ("post", "/api/v1/auth/login", Nothing),
+    ("post", "/api/v1/auth/session", Nothing),
+    ("delete", "/api/v1/auth/session", Nothing),
+    ("post", "/api/v1/auth/refresh", Nothing),
+    ("post", "/api/v1/auth/logout", Nothing),
+    ("post", "/api/v1/auth/invitation", Nothing),
+    ("get", "/api/v1/auth/me", Asks::Person),
+    ("post", "/api/v1/auth/password", Asks::Person),
+    ("post", "/api/v1/auth/totp", Asks::Person),
+    ("put", "/api/v1/auth/totp", Asks::Person),
+    ("delete", "/api/v1/auth/totp", Asks::Person),
+    ("get", "/api/v1/admin/audit", OWN),
+    ("get", "/api/v1/admin/keys", OWN),
+    ("post", "/api/v1/admin/keys", OWN),
+    ("put", "/api/v1/admin/keys/{key_id}", OWN),
+    ("delete", "/api/v1/admin/keys/{key_id}", OWN),
+    ("post", "/api/v1/admin/keys/{key_id}/rotate", OWN),
+    ("get", "/api/v1/admin/users", OWN),
+    ("post", "/api/v1/admin/users", OWN),
+    ("put", "/api/v1/admin/users/{user_id}", OWN),
+    ("post", "/api/v1/admin/users/{user_id}/invitation", OWN),
+    ("delete", "/api/v1/admin/users/{user_id}/sessions", OWN),
+];
+
+/// A tenant with somebody of each role, and a key.
+struct Side {
+    tenant: Tenant,
+    people: Vec<(UserRole, Person)>,
+    queue: String,
+    contact: String,
+    key_id: String,
+}
+
+impl Side {
+    async fn of(fleet: &Fleet, tenant: Tenant) -> Self {
+        let mut people = Vec::new();
+        for role in UserRole::ALL {
+            people.push((role, Person::logged_in(fleet, &tenant, role, role.as_str()).await));
+        }
+        let erp = Client::new(&fleet.api, &tenant.key);
+        let queue = erp.accepted("overdue", &batch("lote-a", 1)).await;
+        let contact = erp.contacts(&queue).await[0]["contact_id"].as_str().unwrap().to_owned();
+        let key_id =
+            people[2].1.get("/api/v1/admin/keys").await.body["items"][0]["key_id"].as_str().unwrap().to_owned();
+        Self { tenant, people, queue, contact, key_id }
+    }
+
+    fn owner(&self) -> &Person {
+        &self.people[2].1
+    }
+
+    /// A path with this side's ids in it.
+    fn path(&self, pattern: &str) -> String {
+        let ids = [
+            ("{queue_id}", self.queue.clone()),
+            ("{contact}", self.contact.clone()),
+            ("{key_id}", self.key_id.clone()),
+            ("{user_id}", self.people[0].1.id.to_string()),
+            ("{tenant_id}", self.tenant.id.to_string()),
+            ("{instance_id}", self.tenant.instances[0].to_string()),
+        ];
+        filled(pattern, &ids)
+    }
+}
+
+/// A path with ids in it that are nobody's.
+fn nobodys(pattern: &str) -> String {
+    let id = Uuid::from_u128(0x019a_2000_0000_7000_8000_0000_0000_0001).to_string();
+    let names = ["{queue_id}", "{contact}", "{key_id}", "{user_id}", "{tenant_id}", "{instance_id}"];
+    filled(pattern, &names.map(|name| (name, id.clone())))
+}
+
+fn filled(pattern: &str, ids: &[(&str, String)]) -> String {
+    let path = ids.iter().fold(pattern.to_owned(), |path, (name, id)| path.replace(name, id));
+    assert!(!path.contains('{'), "{path}: say what stands there");
+    path
+}
+
+/// A body that every route reads and none takes: whoever is let in is told what is missing.
+fn body(method: &Method) -> Option<Value> {
+    (method != Method::GET).then(|| json!({"unknown": true}))
+}
+
+fn told(answer: &Answer) -> (StatusCode, Value) {
+    let mut body = answer.body.clone();
+    body.as_object_mut().map(|body| body.remove("request_id"));
+    (answer.status, body)
+}
+
+fn is_let_in(answer: &Answer) -> bool {
+    let refusals = [
+        "not_authenticated",
+        "api_key_missing",
+        "api_key_invalid",
+        "forbidden",
+        "cross_site",
+        "webhook_secret_invalid",
+    ];
+    let code = answer.body["code"].as_str().unwrap_or_default();
+    assert!(answer.status.as_u16() < 500, "{:#}", answer.body);
+    !refusals.contains(&code)
+}
+
+#[test]
+fn every_route_has_its_line() {
+    let document: Value = serde_json::from_str(&regua_api::openapi_json().unwrap()).unwrap();
+    let served: BTreeSet<_> = document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, methods)| {
+            methods.as_object().unwrap().keys().map(move |method| (method.clone(), path.clone()))
+        })
+        .collect();
+    let listed: BTreeSet<_> =
+        ROUTES.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+    let (new, gone): (Vec<_>, Vec<_>) = (served.difference(&listed).collect(), listed.difference(&served).collect());
+    assert!(new.is_empty() && gone.is_empty(), "say who may use these: {new:#?}\nand take these off: {gone:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_lets_in_whom_it_should_and_nobody_else() {
+    let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
+    let (fleet, acme, _) = Fleet::with(options, TenantOptions::default()).await;
+    let other = TenantOptions { slug: "other", instances: vec!["filial".to_owned()], ..TenantOptions::default() };
+    let other = fleet.tenant(&other).await;
+    let (ours, theirs) = (Side::of(&fleet, acme).await, Side::of(&fleet, other).await);
+    let key = Client::new(&fleet.api, &ours.tenant.key);
+    let mut tried = 0;
+    for (method, pattern, asks) in ROUTES {
+        let method: Method = method.to_uppercase().parse().unwrap();
+        let (path, body) = (nobodys(pattern), body(&method));
+        let what = format!("{method} {pattern}");
+        let mut expect = |who: &str, answer: &Answer, is_in: bool| {
+            tried += 1;
+            assert_eq!(is_let_in(answer), is_in, "{who}: {what}: {} {:#}", answer.status, answer.body);
+        };
+        let nobody = ours.owner().outside();
+        expect("nobody", &nobody.call(method.clone(), &path, body.as_ref()).await, *asks == Nothing);
+        let by_key = key.call(method.clone(), &path, body.as_ref()).await;
+        expect("a key", &by_key, matches!(asks, Nothing | Key));
+        for (role, person) in &ours.people {
+            let may = match asks {
+                Nothing | Asks::Person => true,
+                Asks::Right(right) => role.may(*right),
+                Key | Webhook => false,
+            };
+            expect(role.as_str(), &person.call(method.clone(), &path, body.as_ref()).await, may);
+            if *role != UserRole::Platform && matches!(asks, Asks::Right(_)) {
+                let abroad = person.acting_for(&theirs.tenant).call(method.clone(), &path, body.as_ref()).await;
+                expect(&format!("{role} in another's name"), &abroad, false);
+            }
+        }
+        tried += theirs_are_as_nobodys(&method, pattern, *asks, &ours, &theirs, &key).await;
+    }
+    println!("{} routes, {tried} tries of routes by roles and tenants", ROUTES.len());
+    fleet.end_unfinished().await;
+}
+
+/// Another tenant's ids are answered as ids that are nobody's, and change nothing.
+async fn theirs_are_as_nobodys(
+    method: &Method,
+    pattern: &str,
+    asks: Asks,
+    ours: &Side,
+    theirs: &Side,
+    key: &Client,
+) -> usize {
+    if !pattern.contains('{') || asks == Webhook {
+        return 0;
+    }
+    let body = match pattern.rsplit('/').next() {
+        Some("control") => Some(json!({"action": "cancel"})),
+        Some("verdict") => Some(json!({"verdict": "give_up"})),
+        Some("rotate") => Some(json!({})),
+        Some("{user_id}") => Some(json!({"name": "Outra", "role": "viewer"})),
+        Some("{key_id}") => Some(json!({"name": "Outra"})),
+        _ => body(method),
+    };
+    let call = async |path: &str| match asks {
+        Key => key.call(method.clone(), path, body.as_ref()).await,
+        _ => ours.owner().call(method.clone(), path, body.as_ref()).await,
+    };
+    let (their, nobodys) = (call(&theirs.path(pattern)).await, call(&nobodys(pattern)).await);
+    assert_eq!(told(&their), told(&nobodys), "{method} {pattern} tells that it exists");
+    assert!(matches!(their.status.as_u16(), 404 | 422), "{method} {pattern}: {}", their.status);
+    2
+}
+
+/// Whether an id of another tenant takes longer to be refused than one of nobody's, as far as a caller can measure.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_of_a_refusal_tells_nothing_of_what_exists() {
+    let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
+    let (fleet, acme, erp) = Fleet::with(options, TenantOptions::default()).await;
+    let other = TenantOptions { slug: "other", instances: vec!["filial".to_owned()], ..TenantOptions::default() };
+    let other = fleet.tenant(&other).await;
+    let theirs = Side::of(&fleet, other).await;
+    let _ = acme;
+    let mut times = [Vec::new(), Vec::new()];
+    let paths =
+        [theirs.path("/api/v1/billing/queue/{queue_id}/status"), nobodys("/api/v1/billing/queue/{queue_id}/status")];
+    for round in 0..300 {
+        let which = round % 2;
+        let started = std::time::Instant::now();
+        assert_eq!(erp.call(Method::GET, &paths[which], None).await.status, StatusCode::NOT_FOUND);
+        times[which].push(started.elapsed());
+    }
+    let median = |times: &mut Vec<std::time::Duration>| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
+    let [theirs, nobodys] = times.each_mut().map(median);
+    println!("median of 150 refusals: another's id {theirs:?}, nobody's {nobodys:?}");
+    // The same statement finds no row either way. What is left is the noise of two requests.
+    assert!(theirs < nobodys * 2 && nobodys < theirs * 2, "another's id {theirs:?}, nobody's {nobodys:?}");
+    fleet.end_unfinished().await;
+}
