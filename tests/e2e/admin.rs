@@ -110,7 +110,13 @@ async fn a_tenant_is_made_listed_and_renamed_by_the_platform() {
 
 /// A tenant of which only the id counts.
 fn fleet_tenant() -> Tenant {
-    Tenant { id: "019a2000-0000-7000-8000-000000000000".parse().unwrap(), slug: "nova", key: String::new(), instances: Vec::new(), tokens: Vec::new() }
+    Tenant {
+        id: "019a2000-0000-7000-8000-000000000000".parse().unwrap(),
+        slug: "nova",
+        key: String::new(),
+        instances: Vec::new(),
+        tokens: Vec::new(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,8 +168,14 @@ async fn a_configuration_is_replaced_whole() {
         "messages_per_minute": "20", "national_holidays": "yes",
     });
     let fields: Vec<_> = faults(owner.put(&path("/config"), &odd).await).into_iter().map(|(field, _)| field).collect();
-    let expected =
-        ["daily_cap", "jitter_percent", "max_attempts", "messages_per_minute", "national_holidays", "requests_per_minute"];
+    let expected = [
+        "daily_cap",
+        "jitter_percent",
+        "max_attempts",
+        "messages_per_minute",
+        "national_holidays",
+        "requests_per_minute",
+    ];
     assert_eq!(fields, expected);
     assert_eq!(answered(200, viewer.get(&path("/config")).await), defaults, "nothing was taken");
     assert_eq!(refused(403, viewer.put(&path("/config"), &all).await), "forbidden");
@@ -179,7 +191,10 @@ async fn hours_and_holidays_are_kept_and_written_down() {
     assert_eq!(answered(200, owner.put(&path("/hours"), &hours).await), hours);
     assert_eq!(answered(200, owner.get(&path("/hours")).await), hours);
     let (action, _, before, after) = latest(&owner).await;
-    assert_eq!((action.as_str(), before["items"].as_array().unwrap().len(), after), ("hours.updated", 5, hours.clone()));
+    assert_eq!(
+        (action.as_str(), before["items"].as_array().unwrap().len(), after),
+        ("hours.updated", 5, hours.clone())
+    );
     let twice = json!({"items": [hours["items"][0], hours["items"][0]]});
     assert_eq!(faults(owner.put(&path("/hours"), &twice).await)[0].1, "hours_overlap");
 
@@ -194,9 +209,12 @@ async fn hours_and_holidays_are_kept_and_written_down() {
     assert_eq!(items[10], json!({"day": "2026-12-25", "name": null, "national": true, "own": false}));
     assert_eq!(owner.delete(&day).await.status, StatusCode::NO_CONTENT);
     assert_eq!(refused(404, owner.delete(&day).await), "not_found");
-    let told: Vec<_> = audit(&owner).await.into_iter().take(3).map(|mut entry| {
-        (entry["action"].take(), entry["before"].take(), entry["after"].take())
-    }).collect();
+    let told: Vec<_> = audit(&owner)
+        .await
+        .into_iter()
+        .take(3)
+        .map(|mut entry| (entry["action"].take(), entry["before"].take(), entry["after"].take()))
+        .collect();
     let name = |name: &str| json!({"name": name});
     let expected = [
         (json!("holiday.removed"), name("Véspera de Natal"), Value::Null),
@@ -229,7 +247,10 @@ async fn a_template_is_written_replaced_and_deleted_where_nobody_needs_it() {
     let message = second.expect("its place")["message"].as_str().unwrap().to_owned();
     assert!(message.contains("inha 2") && message.contains("coluna 1"), "{message}");
     let fields: Vec<_> = faults(answer).into_iter().map(|(field, _)| field).collect();
-    assert!(fields.contains(&"variables_schema".to_owned()) && !fields.contains(&"variations[0]".to_owned()), "{fields:?}");
+    assert!(
+        fields.contains(&"variables_schema".to_owned()) && !fields.contains(&"variations[0]".to_owned()),
+        "{fields:?}"
+    );
     let none = json!({"name": "x", "type": "overdue", "variations": []});
     assert_eq!(faults(operator.post(&path("/templates"), &none).await)[0].1, "template_variation_count");
 
@@ -237,8 +258,10 @@ async fn a_template_is_written_replaced_and_deleted_where_nobody_needs_it() {
     let replaced = answered(200, operator.put(&one, &contents).await);
     assert_eq!(replaced["variations"], contents["variations"]);
     let (action, _, before, after) = latest(&owner).await;
-    assert_eq!((action.as_str(), &before["variations"], &after["variations"]),
-        ("template.updated", &new["variations"], &contents["variations"]));
+    assert_eq!(
+        (action.as_str(), &before["variations"], &after["variations"]),
+        ("template.updated", &new["variations"], &contents["variations"])
+    );
 
     let id = &made["template_id"];
     let instance = tenant.instances[0].to_string();

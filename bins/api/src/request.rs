@@ -14,8 +14,8 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use uuid::{NoContext, Timestamp, Uuid};
 
-use crate::Context;
 use crate::CommandLine;
+use crate::Context;
 use crate::error::{Code, Problem, document};
 
 /// Where a request's id stands, both ways.

@@ -111,12 +111,7 @@ pub async fn find(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Te
 ///
 /// # Errors
 /// The database's.
-pub async fn list(
-    conn: &mut PgConnection,
-    slug: Option<&str>,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<Tenant>, Error> {
+pub async fn list(conn: &mut PgConnection, slug: Option<&str>, after: &str, limit: i64) -> Result<Vec<Tenant>, Error> {
     sqlx::query_as!(
         Tenant,
         "select tenant_id, slug, name, status, created_at from tenants

@@ -46,7 +46,9 @@ async fn a_number_is_added_changed_and_deleted_where_nothing_needs_it() {
 async fn a_number_is_refused_for_what_is_wrong_with_it() {
     let (fleet, _, operator) = quiet(UserRole::Operator).await;
     let add = async |body: Value| operator.post(&path("/instances"), &body).await;
-    let code = |faults: Vec<(String, String)>| faults.into_iter().map(|(field, code)| format!("{field} {code}")).collect::<Vec<_>>();
+    let code = |faults: Vec<(String, String)>| {
+        faults.into_iter().map(|(field, code)| format!("{field} {code}")).collect::<Vec<_>>()
+    };
     let number = |base_url: &str| json!({"name": "novo", "base_url": base_url, "token": "token-do-numero"});
     for inside in ["http://10.0.0.1", "http://169.254.169.254/latest", "http://[fd00::1]:8080"] {
         assert_eq!(code(faults(add(number(inside)).await)), ["base_url address_not_allowed"], "{inside}");

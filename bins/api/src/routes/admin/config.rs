@@ -136,8 +136,7 @@ async fn replace(
     form.finish()?;
     tenant_configs::put(&mut transaction, access.tenant_id, &after).await?;
     let (before, noted) = (noted(&ConfigView::from(&before))?, noted(&ConfigView::from(&after))?);
-    let change =
-        Change { action: "config.updated", before: Some(&before), after: Some(&noted), ..Change::default() };
+    let change = Change { action: "config.updated", before: Some(&before), after: Some(&noted), ..Change::default() };
     access.record(&mut transaction, change, context.clock.now()).await?;
     transaction.commit().await?;
     Ok(Json((&after).into()))

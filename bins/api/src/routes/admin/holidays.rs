@@ -76,10 +76,9 @@ impl FromRequestParts<Context> for Day {
 async fn list(State(context): State<Context>, access: Access, uri: Uri) -> Result<Json<Holidays>, Problem> {
     access.require(Right::Look)?;
     let mut parameters = Parameters::of(&uri, access.language);
-    let year = parameters.text("year").map_or_else(
-        || Some(context.clock.now().year()),
-        |text| text.parse().ok().filter(|year| YEARS.contains(year)),
-    );
+    let year = parameters
+        .text("year")
+        .map_or_else(|| Some(context.clock.now().year()), |text| text.parse().ok().filter(|year| YEARS.contains(year)));
     if year.is_none() {
         let message = access.language.pick("Envie um ano de 2000 a 2199.", "Send a year from 2000 to 2199.");
         parameters.refuse("year", "invalid_year", message.to_owned());

@@ -124,9 +124,10 @@ fn intervals(form: &mut Form<'_>) -> Vec<OpenHours> {
     for pair in read.windows(2) {
         let [(_, first), (index, second)] = pair else { continue };
         if first.weekday() == second.weekday() && second.opens_minute() < first.closes_minute() {
-            let message = form
-                .language
-                .pick("Este intervalo começa antes que outro do mesmo dia termine.", "It opens before another one of the same day closes.");
+            let message = form.language.pick(
+                "Este intervalo começa antes que outro do mesmo dia termine.",
+                "It opens before another one of the same day closes.",
+            );
             form.refuse(&format!("items[{index}]"), "hours_overlap", message);
         }
     }
@@ -182,9 +183,8 @@ mod tests {
         let body = format!("{{\"items\": {items}}}");
         let mut form = Form::read(body.as_bytes(), Language::English).unwrap();
         let hours = intervals(&mut form);
-        let errors = |problem: Problem| {
-            problem.errors().iter().map(|error| (error.field.clone(), error.code.clone())).collect()
-        };
+        let errors =
+            |problem: Problem| problem.errors().iter().map(|error| (error.field.clone(), error.code.clone())).collect();
         form.finish().map_err(errors)?;
         Ok(hours.iter().map(|open| (open.weekday, open.opens_minute, open.closes_minute)).collect())
     }
@@ -213,7 +213,8 @@ mod tests {
         ] {
             assert_eq!(one(odd), "invalid_hours", "{odd}");
         }
-        let overlap = r#"[{"weekday":1,"opens":"12:00","closes":"18:00"},{"weekday":1,"opens":"08:00","closes":"12:01"}]"#;
+        let overlap =
+            r#"[{"weekday":1,"opens":"12:00","closes":"18:00"},{"weekday":1,"opens":"08:00","closes":"12:01"}]"#;
         assert_eq!(read(overlap).unwrap_err(), [("items[0]".to_owned(), "hours_overlap".to_owned())]);
         let many = vec![r#"{"weekday":1,"opens":"08:00","closes":"18:00"}"#; 51].join(",");
         assert_eq!(read(&format!("[{many}]")).unwrap_err(), [("items".to_owned(), "wrong_type".to_owned())]);

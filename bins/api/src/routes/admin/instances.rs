@@ -159,7 +159,11 @@ async fn list(State(context): State<Context>, access: Access) -> Result<Json<Ins
     security(("bearer" = []), ("session" = [])), params(("instance_id" = Uuid, Path)),
     responses((status = 200, description = "The number", body = InstanceView), PersonProblems)
 )]
-async fn get(State(context): State<Context>, access: Access, InPath(id): InPath) -> Result<Json<InstanceView>, Problem> {
+async fn get(
+    State(context): State<Context>,
+    access: Access,
+    InPath(id): InPath,
+) -> Result<Json<InstanceView>, Problem> {
     access.require(Right::Look)?;
     let mut transaction = access.begin(&context).await?;
     let found = find(&mut transaction, &access, id).await?;
@@ -294,18 +298,15 @@ async fn set_pace(conn: &mut PgConnection, access: &Access, id: InstanceId, pace
 }
 
 /// One number is one tenant's: two could not keep its rate.
-async fn refuse_anothers(
-    conn: &mut PgConnection,
-    access: &Access,
-    server: &str,
-    name: &str,
-) -> Result<(), Problem> {
+async fn refuse_anothers(conn: &mut PgConnection, access: &Access, server: &str, name: &str) -> Result<(), Problem> {
     if !instances::is_taken_by_another(conn, access.tenant_id, server, name).await? {
         return Ok(());
     }
     let detail = access.language.pick(
         format!("Outra empresa tem a instância \"{name}\" de {server}: um número é de uma só."),
-        format!("another tenant has the instance {name:?} of {server}: a number belongs to one tenant (docs/gateway.md)"),
+        format!(
+            "another tenant has the instance {name:?} of {server}: a number belongs to one tenant (docs/gateway.md)"
+        ),
     );
     Err(Problem::with_detail(Code::NameTaken, detail))
 }

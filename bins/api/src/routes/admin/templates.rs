@@ -117,7 +117,11 @@ async fn list(State(context): State<Context>, access: Access) -> Result<Json<Tem
     security(("bearer" = []), ("session" = [])), params(("template_id" = Uuid, Path)),
     responses((status = 200, description = "The template", body = TemplateView), PersonProblems)
 )]
-async fn get(State(context): State<Context>, access: Access, InPath(id): InPath) -> Result<Json<TemplateView>, Problem> {
+async fn get(
+    State(context): State<Context>,
+    access: Access,
+    InPath(id): InPath,
+) -> Result<Json<TemplateView>, Problem> {
     access.require(Right::Look)?;
     let mut transaction = access.begin(&context).await?;
     let found = find(&mut transaction, &access, TemplateId(id)).await?;

@@ -207,7 +207,8 @@ async fn replace(
     let after = Tenant::from(tenants::Tenant { name, status, ..before.clone() });
     tenants::update(conn, access.tenant_id, &after.name, &after.status).await?;
     let (before, noted) = (noted(&Tenant::from(before))?, noted(&after)?);
-    let change = Change { action: "tenant.updated", object: id.to_string(), before: Some(&before), after: Some(&noted) };
+    let change =
+        Change { action: "tenant.updated", object: id.to_string(), before: Some(&before), after: Some(&noted) };
     access.record(conn, change, now).await?;
     transaction.commit().await?;
     Ok(Json(after))

@@ -110,7 +110,8 @@ pub(super) async fn set_webhook(
 fn public_url(body: &[u8], context: &Context, access: &Access) -> Result<String, Problem> {
     let mut form = Form::read(body, access.language)?;
     let given = form.text("public_url", 500);
-    let is_url = |url: &String| ["http://", "https://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme));
+    let is_url =
+        |url: &String| ["http://", "https://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme));
     if given.as_ref().is_some_and(|url| !is_url(url)) {
         let message = form.language.pick(
             "Escreva o endereço com o esquema, como https://regua.example.",
