@@ -183,8 +183,9 @@ mod tests {
         let body = format!("{{\"items\": {items}}}");
         let mut form = Form::read(body.as_bytes(), Language::English).unwrap();
         let hours = intervals(&mut form);
-        let errors =
-            |problem: Problem| problem.errors().iter().map(|error| (error.field.clone(), error.code.clone())).collect();
+        let errors = |problem: Problem| {
+            problem.errors().iter().map(|error| (error.field.clone(), error.code.clone())).collect::<Vec<_>>()
+        };
         form.finish().map_err(errors)?;
         Ok(hours.iter().map(|open| (open.weekday, open.opens_minute, open.closes_minute)).collect())
     }
