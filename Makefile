@@ -5,7 +5,8 @@ SHELL := /bin/bash
 ADVISORY_DB ?= $(wildcard ../shared/advisory-db)
 TOOLS := target/tools
 SQLX_CLI := $(TOOLS)/bin/sqlx
-BENCH := $(or $(CARGO_TARGET_DIR),target)/release/regua-bench
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+BENCH := $(RELEASE)/regua-bench
 BENCH_PACKAGES := -p regua-api -p regua-worker -p regua-periodic -p regua-sandbox -p regua-bench
 DEMO_ARGS := $(if $(EXIT),--exit) $(if $(CONTACTS),--contacts $(CONTACTS))
 
@@ -22,13 +23,18 @@ dev: ## Run every process in one, for development
 	scripts/with-services cargo run -q -p regua -- dev
 
 test: ## Run all tests (BROKER=embedded: without RabbitMQ)
-	scripts/prerequisites pgbouncer
+	scripts/prerequisites pgbouncer redis
 	REGUA_TEST_FAST=1 RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} scripts/with-services cargo test --workspace
 
 chaos: ## Kill, freeze and cut everything while messages are sent, and check the promise (CHAOS_MESSAGES, CHAOS_FAULTS, CHAOS_SEED)
 	scripts/prerequisites cc postgresql rabbitmq
 	cargo build -q --release -p regua-tests --bins
 	cargo run -q --release -p regua-tests --bin regua-chaos
+
+security: ## Measure what the API withstands: bad keys, greedy tenants (SECURITY_BAD_KEYS, SECURITY_SECONDS, SECURITY_POSTS)
+	scripts/prerequisites cc postgresql
+	cargo build -q --release -p regua-tests --bins
+	REGUA_TEST_FAST= scripts/with-services --no-broker $(RELEASE)/regua-security
 
 bench: ## Measure everything beside its limit, in six minutes after the build (QUICK=1: two minutes; ONLY=name; BENCH_GATEWAY=URL)
 	scripts/prerequisites cc
@@ -71,4 +77,4 @@ $(TOOLS)/bin/cargo-%:
 	scripts/prerequisites cc
 	cargo install -q --locked --root $(TOOLS) cargo-$*
 
-.PHONY: help demo dev test chaos bench bench-growth bench-peers lint audit sqlx clean
+.PHONY: help demo dev test chaos security bench bench-growth bench-peers lint audit sqlx clean

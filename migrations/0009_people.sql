@@ -104,6 +104,11 @@ begin
                  using (tenant_id = (select nullif(current_setting(''regua.tenant_id'', true), '''')::uuid))', name);
     end loop;
 end $$;
+-- A key's rate may be its tenant's (migrations/0007).
+create policy by_prefix on tenant_configs for select to regua_api
+    using (exists (select from api_keys k
+                   where k.tenant_id = tenant_configs.tenant_id
+                     and k.lookup_prefix = (select nullif(current_setting('regua.lookup', true), ''))));
 -- A person names the tenant by its slug; the platform's people see which tenants there are.
 create policy by_slug on tenants for select to regua_api
     using (slug = (select nullif(current_setting('regua.slug', true), '')));

@@ -65,6 +65,7 @@ impl Tenant {
         config.keeps_hours = false;
         config.messages_per_minute = pace.per_minute;
         config.jitter_percent = 0;
+        config.requests_per_minute = 6_000_000; // what is measured is not the limit
         tenant_configs::put(conn, id, &config).await?;
         let mut made = Vec::with_capacity(numbers);
         for place in 0..numbers {
@@ -116,6 +117,7 @@ async fn create_key(conn: &mut PgConnection, tenant: TenantId) -> anyhow::Result
         allowed_types: &MessageType::ALL.map(|message_type| message_type.to_string()),
         allowed_networks: &[],
         expires_at: None,
+        requests_per_minute: None,
     };
     api_keys::create(conn, &new, now).await?;
     Ok(key.text)

@@ -165,7 +165,7 @@ async fn without_a_tenant_nothing_is_seen_and_a_prefix_shows_its_own_key_alone()
 
     let prefix = acme.key.split('_').nth(1).unwrap();
     let mut transaction = access::begin_lookup(pool, prefix).await.unwrap();
-    for (table, rows) in [("api_keys", 1), ("tenants", 1), ("instances", 0), ("contacts", 0)] {
+    for (table, rows) in [("api_keys", 1), ("tenants", 1), ("tenant_configs", 1), ("instances", 0), ("contacts", 0)] {
         assert_eq!(tried(&mut transaction, format!("select * from {table}")).await, Ok(rows), "{table}");
     }
     let taken = tried(&mut transaction, "update api_keys set last_used_at = now()".to_owned()).await;

@@ -12,6 +12,7 @@ mod fence;
 mod gateway;
 mod isolation;
 mod killed;
+mod limits;
 mod main_path;
 mod model;
 mod openapi;

@@ -16,6 +16,8 @@ enum Asks {
     Nothing,
     /// An API key.
     Key,
+    /// An API key, or somebody with a right.
+    KeyOr(Right),
     /// That somebody came in.
     Person,
     /// That, and a right.
@@ -34,12 +36,12 @@ const ROUTES: &[(&str, &str, Asks)] = &[
     ("post", "/api/v1/billing/send/overdue", Key),
     ("post", "/api/v1/billing/send/upcoming", Key),
     ("post", "/api/v1/billing/send/notification", Key),
-    ("get", "/api/v1/billing/queue/{queue_id}/status", Key),
-    ("post", "/api/v1/billing/queue/{queue_id}/control", Key),
-    ("get", "/api/v1/billing/queue/{queue_id}/contacts", Key),
-    ("get", "/api/v1/billing/queues", Key),
-    ("get", "/api/v1/billing/contact/{contact}", Key),
-    ("post", "/api/v1/billing/contact/{contact}/verdict", Key),
+    ("get", "/api/v1/billing/queue/{queue_id}/status", Asks::KeyOr(Right::Look)),
+    ("post", "/api/v1/billing/queue/{queue_id}/control", Asks::KeyOr(Right::Operate)),
+    ("get", "/api/v1/billing/queue/{queue_id}/contacts", Asks::KeyOr(Right::Look)),
+    ("get", "/api/v1/billing/queues", Asks::KeyOr(Right::Look)),
+    ("get", "/api/v1/billing/contact/{contact}", Asks::KeyOr(Right::Look)),
+    ("post", "/api/v1/billing/contact/{contact}/verdict", Asks::KeyOr(Right::Operate)),
     ("post", "/webhooks/evolution/{tenant_id}/{instance_id}", Webhook),
     ("post", "/api/v1/auth/login", Nothing),
     ("post", "/api/v1/auth/session", Nothing),
@@ -217,15 +219,15 @@ async fn every_route_lets_in_whom_it_should_and_nobody_else() {
         let nobody = ours.owner().outside();
         expect("nobody", &nobody.call(method.clone(), &path, body.as_ref()).await, *asks == Nothing);
         let by_key = key.call(method.clone(), &path, body.as_ref()).await;
-        expect("a key", &by_key, matches!(asks, Nothing | Key));
+        expect("a key", &by_key, matches!(asks, Nothing | Key | Asks::KeyOr(_)));
         for (role, person) in &ours.people {
             let may = match asks {
                 Nothing | Asks::Person => true,
-                Asks::Right(right) => role.may(*right),
+                Asks::Right(right) | Asks::KeyOr(right) => role.may(*right),
                 Key | Webhook => false,
             };
             expect(role.as_str(), &person.call(method.clone(), &path, body.as_ref()).await, may);
-            if *role != UserRole::Platform && matches!(asks, Asks::Right(_)) {
+            if *role != UserRole::Platform && matches!(asks, Asks::Right(_) | Asks::KeyOr(_)) {
                 let abroad = person.acting_for(&theirs.tenant).call(method.clone(), &path, body.as_ref()).await;
                 expect(&format!("{role} in another's name"), &abroad, false);
             }
@@ -261,7 +263,7 @@ async fn theirs_are_as_nobodys(
         _ => body(method),
     };
     let call = async |path: &str| match asks {
-        Key => key.call(method.clone(), path, body.as_ref()).await,
+        Key | Asks::KeyOr(_) => key.call(method.clone(), path, body.as_ref()).await,
         _ => ours.owner().call(method.clone(), path, body.as_ref()).await,
     };
     let (their, nobodys) = (call(&theirs.path(pattern)).await, call(&nobodys(pattern)).await);

@@ -113,8 +113,8 @@ fn every_piece_of_work_is_a_transaction() {
     }
 }
 
-/// No claim without its test: what stands in the right-hand columns of RELIABILITY.md's tables, and in the paragraphs
-/// `Test:` of docs/scale.md and docs/gateway.md.
+/// No claim without its test: what stands in the right-hand columns of RELIABILITY.md's and docs/limits.md's tables, and in
+/// the paragraphs `Test:` of docs/scale.md and docs/gateway.md.
 #[test]
 fn every_test_that_a_claim_names_exists() {
     let mut files = Vec::new();
@@ -128,7 +128,9 @@ fn every_test_that_a_claim_names_exists() {
             && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
     };
     let (_, text) = text.split_once("## Claims and tests").expect("the claims");
-    let claims = text.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let limits = std::fs::read_to_string(root().join("docs/limits.md")).unwrap();
+    let (_, limits) = limits.split_once("## Tests").expect("the tests of the limits");
+    let claims = text.lines().chain(limits.lines()).filter(|line| line.starts_with("| ") && line.contains('`'));
     let scale = std::fs::read_to_string(root().join("docs/scale.md")).unwrap();
     let gateway = std::fs::read_to_string(root().join("docs/gateway.md")).unwrap();
     let paragraphs = scale.split("\n\n").chain(gateway.split("\n\n"));
@@ -142,7 +144,10 @@ fn every_test_that_a_claim_names_exists() {
     assert!(names.len() > 40, "only {} names were found", names.len());
     for name in names {
         let stands = [format!("fn {name}("), format!("    {name}: \"")].iter().any(|form| code.contains(form));
-        assert!(stands, "RELIABILITY.md, docs/scale.md or docs/gateway.md names {name}, which is no test");
+        assert!(
+            stands,
+            "RELIABILITY.md, docs/limits.md, docs/scale.md or docs/gateway.md names {name}, which is no test"
+        );
     }
 }
 

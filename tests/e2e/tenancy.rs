@@ -33,7 +33,7 @@ const UNBOUND: [(&str, &str); 26] = [
     ("select count(*) as \"count!\" from outbox", "a gauge of periodic, and regua doctor"),
     ("select tenant_id, status, count(*) as \"count!\" from queues", "a gauge of periodic"),
     // What comes in says who it is, and not whose.
-    ("from api_keys k join tenants t using (tenant_id) where k.lookup_prefix", "an API key names its tenant"),
+    ("from api_keys k join tenants t using (tenant_id) join tenant_configs c using", "an API key names its tenant"),
     ("from tenants where slug = $1", "an operator names the tenant"),
     ("from tenants where slug > $1", "somebody of the platform lists all tenants"),
     // An operator's commands are about all tenants.

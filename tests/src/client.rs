@@ -1,5 +1,6 @@
 //! The API as an ERP sees it, and waiting for what is expected.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
@@ -40,6 +41,18 @@ impl Client {
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
         Self { key: key.to_owned(), ..self.clone() }
+    }
+
+    /// The same key from another address of this machine.
+    #[must_use]
+    pub fn from_address(&self, address: IpAddr) -> Self {
+        let builder = reqwest::Client::builder().timeout(Duration::from_secs(60)).local_address(address);
+        Self { http: builder.build().unwrap(), ..self.clone() }
+    }
+
+    /// The API's address.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// Posts a batch.

@@ -1,14 +1,15 @@
 //! The whole fleet in the test's process, each program through its `run`, with real PostgreSQL and a real broker.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use regua_api::{Api, ApiSettings, ReplicaSettings};
+use regua_api::{Api, ApiSettings, LimitSettings, ReplicaSettings};
 use regua_boot::{Clock, ManualClock, Metrics, SecretKeys};
 use regua_broker::{Broker, BrokerSettings, QueueType};
-use regua_domain::LookSchedule;
+use regua_domain::{LookSchedule, Rate};
 use regua_evolution::{AllowedNetworks, ClientSettings, EvolutionClient, InstanceAddress, Token};
 use regua_periodic::{Periodic, PeriodicSettings};
 use regua_sandbox::{InstanceSettings, Key, Sandbox, Settings};
@@ -53,6 +54,8 @@ pub struct FleetOptions {
     pub secrets: SecretKeys,
     /// Where the worker may reach gateways.
     pub networks: AllowedNetworks,
+    /// How the API behaves. By default it limits no address, because all of a test's callers have the same.
+    pub api: ApiSettings,
 }
 
 impl Default for FleetOptions {
@@ -72,6 +75,7 @@ impl Default for FleetOptions {
             looks: LookSchedule::default(),
             secrets: SecretKeys::development(),
             networks: AllowedNetworks::with_loopback(),
+            api: unlimited(),
         }
     }
 }
@@ -79,6 +83,12 @@ impl Default for FleetOptions {
 /// The sandbox listens on this machine.
 pub fn gateway_settings() -> ClientSettings {
     ClientSettings::with_networks(AllowedNetworks::with_loopback())
+}
+
+fn unlimited() -> ApiSettings {
+    let often = Rate::per_minute(NonZeroU32::MAX);
+    let limits = LimitSettings { per_address: None, refused_keys: often, ..LimitSettings::default() };
+    ApiSettings { limits, gateway_networks: AllowedNetworks::with_loopback(), ..ApiSettings::default() }
 }
 
 /// Monday, 23 November 2026, 10:00 in São Paulo.
@@ -203,8 +213,13 @@ impl Fleet {
     }
 
     async fn start_api(&mut self) {
+        self.api = self.start_another_api(self.metrics.clone()).await;
+    }
+
+    /// Starts one more API, with metrics of its own; its address.
+    pub async fn start_another_api(&mut self, metrics: Metrics) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        self.api = format!("http://{}", listener.local_addr().unwrap());
+        let address = format!("http://{}", listener.local_addr().unwrap());
         let replica = self.options.replica.as_ref().map(|(url, max_lag)| ReplicaSettings {
             pool: open_pool(url, self.options.pool_mode, "regua-listings"),
             max_lag: *max_lag,
@@ -215,10 +230,11 @@ impl Fleet {
             replica,
             broker: Arc::clone(&self.broker),
             clock: self.clock.clone(),
-            metrics: self.metrics.clone(),
-            settings: ApiSettings { gateway_networks: AllowedNetworks::with_loopback(), ..ApiSettings::default() },
+            metrics,
+            settings: self.options.api.clone(),
         };
         self.programs.push(tokio::spawn(regua_api::run(api, listener, self.shutdown.clone())));
+        address
     }
 
     /// Starts one more periodic.

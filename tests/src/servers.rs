@@ -4,6 +4,7 @@
 mod pgbouncer;
 mod postgres;
 mod rabbitmq;
+mod redis;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use rabbitmq::{Rabbit, RabbitCluster};
+pub use redis::Redis;
 
 use crate::database::random;
 

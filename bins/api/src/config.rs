@@ -1,14 +1,16 @@
 //! The API's arguments and environment.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::{Args, Parser};
 use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments, SecretArguments};
+use regua_domain::Rate;
 use regua_evolution::AllowedNetworks;
 use regua_store::Role;
 
-use crate::{ApiSettings, ReplicaSettings};
+use crate::{ApiSettings, LimitSettings, RedisAddress, ReplicaSettings, TrustedProxies};
 
 /// Takes batches of contacts, and tells and controls what becomes of them.
 #[derive(Debug, Parser)]
@@ -29,6 +31,9 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub replica: ReplicaArguments,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
+    pub limits: LimitArguments,
     /// Address to listen at
     #[arg(long, env = "BIND_ADDRESS", default_value = "0.0.0.0")]
     pub bind_address: IpAddr,
@@ -58,6 +63,57 @@ pub struct ReplicaArguments {
     /// Seconds by which the replica may be behind before listings are read from the database itself
     #[arg(long, env = "DATABASE_REPLICA_MAX_LAG_SECONDS", default_value_t = 10)]
     pub database_replica_max_lag_seconds: u64,
+}
+
+/// What callers are held to.
+#[derive(Args, Debug)]
+pub struct LimitArguments {
+    /// Redis, in which all processes limit rates together, as redis://:password@host:port/0; absent: each for itself
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<RedisUrl>,
+    /// Proxies whose X-Forwarded-For is believed, as networks with commas between them, such as 10.0.0.0/8; absent: none
+    #[arg(long, env = "TRUSTED_PROXIES", default_value = "")]
+    pub trusted_proxies: TrustedProxies,
+    /// Requests a minute that one client address may make with good keys; 0: any number
+    #[arg(long, env = "RATE_LIMIT_IP_PER_MINUTE", default_value_t = 6000)]
+    pub rate_limit_ip_per_minute: u32,
+    /// Requests a minute whose key is refused, before an address is answered 429 instead; half as many may come at once
+    #[arg(long, env = "RATE_LIMIT_REFUSED_PER_MINUTE", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_limit_refused_per_minute: u32,
+    /// Requests under way at once, above which the answer is 503; a quarter of them may be one tenant's
+    #[arg(long, env = "MAX_CONCURRENT_REQUESTS", default_value_t = LimitSettings::default().concurrent_requests)]
+    pub max_concurrent_requests: usize,
+    /// Bytes of request bodies in memory at once; a quarter of them may be one tenant's
+    #[arg(long, env = "MAX_BODY_BYTES_IN_FLIGHT", default_value_t = LimitSettings::default().body_bytes)]
+    pub max_body_bytes_in_flight: usize,
+}
+
+/// Where Redis is, or an empty text, as hosting panels write what is absent.
+#[derive(Clone, Debug)]
+pub struct RedisUrl(Option<RedisAddress>);
+
+impl std::str::FromStr for RedisUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() { Ok(Self(None)) } else { text.parse().map(|address| Self(Some(address))) }
+    }
+}
+
+impl LimitArguments {
+    fn settings(&self) -> LimitSettings {
+        let refused = NonZeroU32::new(self.rate_limit_refused_per_minute).unwrap_or(NonZeroU32::MIN);
+        let burst = NonZeroU32::new(refused.get() / 2).unwrap_or(NonZeroU32::MIN);
+        LimitSettings {
+            trusted_proxies: self.trusted_proxies.clone(),
+            redis: self.redis_url.as_ref().and_then(|url| url.0.clone()),
+            per_address: NonZeroU32::new(self.rate_limit_ip_per_minute).map(Rate::per_minute),
+            refused_keys: Rate::with_burst(refused, burst),
+            concurrent_requests: self.max_concurrent_requests,
+            body_bytes: self.max_body_bytes_in_flight,
+            ..LimitSettings::default()
+        }
+    }
 }
 
 impl std::fmt::Debug for ReplicaArguments {
@@ -91,6 +147,7 @@ impl Config {
             max_body_bytes: self.max_body_bytes,
             gateway_networks: self.gateway_allow_networks.clone(),
             shutdown_grace: Duration::from_secs(self.shutdown_grace_seconds),
+            limits: self.limits.settings(),
             ..ApiSettings::default()
         }
     }

@@ -6,18 +6,25 @@ mod document;
 mod wording;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chrono::TimeDelta;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+
+use crate::request::whole_seconds;
 
 pub(crate) use document::{
     BatchProblems, ContactProblems, ControlProblems, ListProblems, LoginProblems, PersonActionProblems,
     PersonChangeProblems, PersonProblems, ProblemDocument, QueueProblems, TokenProblems, WebhookProblems, document,
 };
+
+/// Seconds after which a caller may ask again when the database was away.
+const AWAY_SECONDS: u64 = 5;
+/// The same where there was too much to do.
+const BUSY_SECONDS: u64 = 1;
 
 /// The status of a batch that was taken.
 pub(crate) const ACCEPTED: StatusCode = StatusCode::ACCEPTED;
@@ -112,11 +119,11 @@ codes! {
     TemplateNotFound = "template_not_found", UNPROCESSABLE_ENTITY;
     /// No such instance, or no default.
     InstanceNotFound = "instance_not_found", UNPROCESSABLE_ENTITY;
-    /// Too many requests. Reserved.
+    /// Too many requests.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS;
     /// A fault of ours.
     Internal = "internal", INTERNAL_SERVER_ERROR;
-    /// The database is away; nothing was taken.
+    /// The database is away, or there is too much to do; nothing was taken.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE;
 }
 
@@ -140,8 +147,10 @@ pub(crate) struct Problem {
     errors: Vec<FieldError>,
     /// Members beyond RFC 9457's, for programs.
     members: Map<String, Value>,
-    /// Seconds after which to ask again.
-    retry_after: Option<i64>,
+    /// The detail is that there is too much to do, and not that the database is away.
+    is_busy: bool,
+    /// Whole seconds after which a caller may ask again.
+    retry_after: Option<u64>,
     /// What happened inside, for the log alone.
     cause: Option<anyhow::Error>,
 }
@@ -149,7 +158,15 @@ pub(crate) struct Problem {
 impl Problem {
     /// A problem of which the code says all.
     pub(crate) fn of(code: Code) -> Self {
-        Self { code, detail: None, errors: Vec::new(), members: Map::new(), retry_after: None, cause: None }
+        Self {
+            code,
+            detail: None,
+            errors: Vec::new(),
+            members: Map::new(),
+            is_busy: false,
+            retry_after: None,
+            cause: None,
+        }
     }
 
     /// With a sentence about this very case.
@@ -169,13 +186,18 @@ impl Problem {
 
     /// The database does not answer, with the cause for the log.
     pub(crate) fn unavailable(cause: impl Into<anyhow::Error>) -> Self {
-        Self { cause: Some(cause.into()), ..Self::of(Code::Unavailable) }
+        let retry_after = Some(AWAY_SECONDS);
+        Self { cause: Some(cause.into()), retry_after, ..Self::of(Code::Unavailable) }
     }
 
-    /// Too many, and when there will be room again.
-    pub(crate) fn rate_limited(wait: TimeDelta) -> Self {
-        let seconds = wait.num_seconds().max(0) + 1;
-        Self { retry_after: Some(seconds), ..Self::of(Code::RateLimited) }
+    /// There is too much to do at the moment.
+    pub(crate) fn too_busy() -> Self {
+        Self { is_busy: true, retry_after: Some(BUSY_SECONDS), ..Self::of(Code::Unavailable) }
+    }
+
+    /// Too many requests of one caller, until then.
+    pub(crate) fn rate_limited(retry_after: Duration) -> Self {
+        Self { retry_after: Some(whole_seconds(retry_after).max(1)), ..Self::of(Code::RateLimited) }
     }
 
     /// One wrong field.
@@ -188,6 +210,11 @@ impl Problem {
     pub(crate) fn with_member(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.members.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// Nobody needs a line in the log for each.
+    pub(crate) fn is_of_a_flood(&self) -> bool {
+        self.is_busy || self.code == Code::RateLimited
     }
 
     /// What went wrong.

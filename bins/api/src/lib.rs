@@ -3,20 +3,24 @@
 
 mod auth;
 mod batch;
+mod client_address;
 mod compose;
 pub mod config;
 mod error;
 mod form;
 mod intake;
 pub mod keys;
+mod limits;
 mod listings;
 mod new_tenant;
 mod openapi;
 mod people;
 mod posted;
+mod remembered;
 mod request;
 mod routes;
 mod rules;
+mod serve;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,11 +29,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::serve::ListenerExt;
 use regua_boot::{Clock, Metrics, SecretKeys, Services};
 use regua_broker::Broker;
+use regua_domain::{InstanceId, TenantId};
 use regua_evolution::{AllowedNetworks, ClientSettings, EvolutionClient};
 use regua_store::Role;
+use regua_store::api_keys::ApiKey;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -39,10 +44,15 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::config::Config;
+use crate::limits::Limits;
 use crate::listings::Listings;
 use crate::people::{AccessTokens, Passwords};
+use crate::remembered::Remembered;
+use crate::serve::Connections;
 
+pub use crate::client_address::{ClientAddress, TrustedProxies};
 pub use crate::intake::Intake;
+pub use crate::limits::{LimitSettings, RedisAddress};
 pub use crate::listings::ReplicaSettings;
 pub use crate::new_tenant::{NewTenant, is_slug};
 pub use crate::people::CommandLine;
@@ -83,6 +93,8 @@ pub struct ApiSettings {
     pub gateway_networks: AllowedNetworks,
     /// Between two passes of the relay, which is woken besides by every batch.
     pub relay_every: Duration,
+    /// What callers are held to.
+    pub limits: LimitSettings,
 }
 
 impl Default for ApiSettings {
@@ -95,6 +107,7 @@ impl Default for ApiSettings {
             shutdown_grace: Duration::from_secs(25),
             gateway_networks: AllowedNetworks::default(),
             relay_every: Duration::from_secs(1),
+            limits: LimitSettings::default(),
         }
     }
 }
@@ -111,17 +124,36 @@ pub(crate) struct Context {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) settings: Arc<ApiSettings>,
+    pub(crate) limits: Arc<Limits>,
+    /// By their lookup prefixes.
+    pub(crate) keys: Arc<Remembered<String, ApiKey>>,
+    /// Hashes of the secrets that webhooks carry.
+    pub(crate) webhook_secrets: Arc<Remembered<(TenantId, InstanceId), Vec<u8>>>,
     /// Wakes the relay after a commit that rang.
     pub(crate) rang: Arc<Notify>,
 }
 
 impl Context {
-    fn of(api: Api, listings: Listings, rang: Arc<Notify>) -> anyhow::Result<Self> {
+    fn of(api: &Api, listings: Listings, rang: Arc<Notify>) -> anyhow::Result<Self> {
         let Api { pool, secrets, clock, metrics, settings, .. } = api;
-        let (access_tokens, passwords) = (AccessTokens::new(&secrets), Passwords::new());
+        let limits = settings.limits.clone();
+        let believed_for = limits.key_believed_for;
         let gateway = EvolutionClient::new(ClientSettings::with_networks(settings.gateway_networks.clone()))?;
-        let settings = Arc::new(settings);
-        Ok(Self { pool, listings, secrets, access_tokens, passwords, gateway, clock, metrics, settings, rang })
+        Ok(Self {
+            pool: pool.clone(),
+            listings,
+            secrets: secrets.clone(),
+            access_tokens: AccessTokens::new(secrets),
+            passwords: Passwords::new(),
+            gateway,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            settings: Arc::new(settings.clone()),
+            limits: Arc::new(Limits::new(limits, settings.body_timeout / 2, clock.clone(), metrics.clone())),
+            keys: Arc::new(Remembered::new(believed_for)),
+            webhook_secrets: Arc::new(Remembered::new(believed_for)),
+            rang,
+        })
     }
 }
 
@@ -156,30 +188,27 @@ pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -
     let (broker, grace) = (api.broker.name(), api.settings.shutdown_grace);
     let listings = Listings::new(api.pool.clone(), api.replica.clone(), api.metrics.clone());
     let watch = tokio::spawn(listings.clone().watch(served.clone()));
-    let service = router(api, listings, rang)?.into_make_service_with_connect_info::<SocketAddr>();
+    let context = Context::of(&api, listings, rang)?;
+    let limits = tokio::spawn(Arc::clone(&context.limits).watch(served.clone()));
+    let connections = Connections::of(&api.settings.limits);
+    let routes = router(&api, context)?;
     tracing::info!(address = %listener.local_addr()?, broker, "the API is up");
-
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "answers on this connection may be delayed");
-        }
-    });
-    let serving = axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let serving = connections.serve(listener, routes, shutdown.clone());
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(grace).await;
     };
-    let ended = tokio::select! {
-        ended = serving => ended,
+    tokio::select! {
+        () = serving => {}
         () = overdue => {
             tracing::warn!(grace_seconds = grace.as_secs(), "requests did not finish in time and are cut off");
-            Ok(())
         }
-    };
+    }
     served.cancel();
     relay.await?;
     watch.await?;
-    Ok(ended?)
+    limits.await?;
+    Ok(())
 }
 
 /// The API for one program's own calls: without a listener, and nobody rings or is rung. A request that carries a
@@ -187,21 +216,20 @@ pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -
 ///
 /// # Errors
 /// When the TLS side of the gateway's client cannot be set up.
-pub fn inside(api: Api) -> anyhow::Result<Router> {
+pub fn inside(api: &Api) -> anyhow::Result<Router> {
     let listings = Listings::new(api.pool.clone(), None, api.metrics.clone());
-    router(api, listings, Arc::new(Notify::new()))
+    let context = Context::of(&api, listings, Arc::new(Notify::new()))?;
+    router(&api, context)
 }
 
 /// All routes with what stands around them.
-fn router(api: Api, listings: Listings, rang: Arc<Notify>) -> anyhow::Result<Router> {
-    let (metrics, probes) =
-        (api.metrics.clone(), Services { pool: api.pool.clone(), broker: Arc::clone(&api.broker) }.probes());
-    let context = Context::of(api, listings, rang)?;
+fn router(api: &Api, context: Context) -> anyhow::Result<Router> {
+    let probes = Services { pool: api.pool.clone(), broker: Arc::clone(&api.broker) }.probes();
     let (routes, document) = document().split_for_parts();
     let routes = routes
         .merge(openapi::router(&document)?)
         .with_state(context.clone())
-        .merge(regua_boot::health_routes(metrics, probes));
+        .merge(regua_boot::health_routes(api.metrics.clone(), probes));
     Ok(surrounded(routes, context))
 }
 

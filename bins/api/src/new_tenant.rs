@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use regua_domain::{DEFAULT_HOURS, MessageType, TenantId};
+use regua_domain::{DEFAULT_HOURS, TenantId};
 use regua_store::business_hours::{self, OpenHours};
 use regua_store::{tenant_configs, tenants};
 use sqlx::{Error, PgConnection};
@@ -33,29 +33,20 @@ impl NewTenant<'_> {
         if created == tenants::Created::SlugTaken {
             return Ok(false);
         }
-        self.configure(conn, tenant, None).await?;
+        self.configure(conn, tenant).await?;
         business_hours::replace(conn, tenant, &default_hours()).await?;
         Ok(true)
     }
 
-    /// Sets zone, rate and whether hours are kept, also what is sent once more where that is given, and leaves the rest as
-    /// it is.
+    /// Sets zone, rate and whether hours are kept, and leaves the rest as it is.
     ///
     /// # Errors
     /// The database's; `RowNotFound` where there is no such tenant.
-    pub async fn configure(
-        &self,
-        conn: &mut PgConnection,
-        tenant: TenantId,
-        resend_unconfirmed: Option<Vec<MessageType>>,
-    ) -> Result<(), Error> {
+    pub async fn configure(&self, conn: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
         let mut config = tenant_configs::get(conn, tenant).await?.ok_or(Error::RowNotFound)?;
         self.time_zone.name().clone_into(&mut config.time_zone);
         config.messages_per_minute = self.messages_per_minute;
         config.keeps_hours = self.keeps_hours;
-        if let Some(types) = resend_unconfirmed {
-            config.resend_unconfirmed = types;
-        }
         tenant_configs::put(conn, tenant, &config).await
     }
 }

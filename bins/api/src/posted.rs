@@ -7,10 +7,12 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
+use regua_domain::TenantId;
 
 use crate::Context;
 use crate::auth::Caller;
 use crate::error::{Code, Problem};
+use crate::limits::{Limits, Part};
 
 /// How long what a refused caller still sends is read and thrown away.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -21,6 +23,8 @@ pub(crate) struct Posted {
     pub(crate) caller: Caller,
     /// The whole body, said to be JSON.
     pub(crate) body: Vec<u8>,
+    /// The memory that it was given, held as long as the request.
+    pub(crate) memory: Option<Part>,
 }
 
 impl FromRequest<Context> for Posted {
@@ -31,7 +35,7 @@ impl FromRequest<Context> for Posted {
         let mut stream = body.into_data_stream();
         let posted = Self::read(&mut parts, &mut stream, context).await;
         if posted.is_err() && !parts.headers.contains_key(header::EXPECT) {
-            drain(stream, context.settings.max_body_bytes).await;
+            drain(stream, context.settings.max_body_bytes);
         }
         posted
     }
@@ -41,26 +45,34 @@ impl Posted {
     async fn read(parts: &mut Parts, stream: &mut BodyDataStream, context: &Context) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, context).await?;
         let limit = context.settings.max_body_bytes;
-        let body = read_json(&parts.headers, stream, context, limit).await?;
-        body.map(|body| Self { body, caller: caller.clone() }).ok_or_else(|| too_large(&caller, limit))
+        let body = read_json(&parts.headers, stream, context, caller.tenant_id, limit).await?;
+        let (body, memory) = body.ok_or_else(|| too_large(&caller, limit))?;
+        Ok(Self { caller, body, memory: Some(memory) })
     }
 }
 
-/// A body that is said to be JSON; none where it is longer than `limit`.
+/// A body that is said to be JSON, with the memory that it holds; none where it is longer than `limit`. What does not say
+/// how long it is counts as the longest until it is read.
 pub(crate) async fn read_json(
     headers: &HeaderMap,
     stream: &mut BodyDataStream,
     context: &Context,
+    tenant: TenantId,
     limit: usize,
-) -> Result<Option<Vec<u8>>, Problem> {
+) -> Result<Option<(Vec<u8>, Part)>, Problem> {
     if !is_json(headers) {
         return Err(Problem::of(Code::UnsupportedMediaType));
     }
     if announced_length(headers).is_some_and(|length| length > limit) {
         return Ok(None);
     }
+    let mut memory = context.limits.memory(tenant, announced_length(headers).unwrap_or(limit)).await?;
     let read = tokio::time::timeout(context.settings.body_timeout, read_up_to(stream, limit)).await;
-    read.map_err(|_| Problem::of(Code::BodyTimeout))?
+    let body = read.map_err(|_| Problem::of(Code::BodyTimeout))??;
+    Ok(body.map(|body| {
+        Limits::shrink(&mut memory, body.len());
+        (body, memory)
+    }))
 }
 
 /// The body; none where it is longer than `limit`.
@@ -77,18 +89,20 @@ async fn read_up_to(stream: &mut BodyDataStream, limit: usize) -> Result<Option<
 }
 
 /// Reads on for a moment: a connection that is closed while the caller still sends is reset, and the caller never sees
-/// why it was refused.
-async fn drain(mut stream: BodyDataStream, most: usize) {
-    let read_on = async {
+/// why it was refused. It has its answer meanwhile, and holds no place among the requests.
+fn drain(mut stream: BodyDataStream, most: usize) {
+    let read_on = async move {
         let mut left = most.saturating_mul(2);
         while let Some(Ok(chunk)) = stream.next().await {
             let Some(rest) = left.checked_sub(chunk.len()) else { return };
             left = rest;
         }
     };
-    if tokio::time::timeout(DRAIN_TIME, read_on).await.is_err() {
-        tracing::debug!("a refused body did not end");
-    }
+    tokio::spawn(async {
+        if tokio::time::timeout(DRAIN_TIME, read_on).await.is_err() {
+            tracing::debug!("a refused body did not end");
+        }
+    });
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

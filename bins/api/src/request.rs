@@ -2,14 +2,15 @@
 //! out of problems.
 
 use std::any::Any;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use regua_domain::Language;
+use regua_domain::{Language, Taken};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use uuid::{NoContext, Timestamp, Uuid};
@@ -17,6 +18,8 @@ use uuid::{NoContext, Timestamp, Uuid};
 use crate::CommandLine;
 use crate::Context;
 use crate::error::{Code, Problem, document};
+use crate::limits::Standing;
+use crate::routes::asks_who_calls;
 
 /// Where a request's id stands, both ways.
 const REQUEST_ID: &str = "x-request-id";
@@ -49,12 +52,10 @@ pub(crate) async fn around(State(context): State<Context>, mut request: Request,
         instance_id = Empty
     );
     let is_command_line = request.extensions().get::<CommandLine>().is_some();
+    let standing = Standing::default();
     request.extensions_mut().insert(RequestId(id.clone()));
-    let limit = context.settings.request_timeout;
-    let answered = tokio::time::timeout(limit, next.run(request)).instrument(span.clone()).await;
-    let mut response = answered.unwrap_or_else(|_| {
-        Problem::unavailable(anyhow::anyhow!("no answer within {} s", limit.as_secs())).into_response()
-    });
+    request.extensions_mut().insert(standing.clone());
+    let mut response = answer(&context, request, next, &path, &standing).instrument(span.clone()).await;
     span.in_scope(|| log(&response, &path, started));
     if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
         response = spell_out(&response, &problem, language, &id);
@@ -62,10 +63,57 @@ pub(crate) async fn around(State(context): State<Context>, mut request: Request,
             response.extensions_mut().insert(Cause(format!("{cause:#}")));
         }
     }
+    if let Some(taken) = standing.0.get() {
+        tell(taken, response.headers_mut());
+    }
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// The answer of a route, within the time limit and while there is a place for the request. Probes always have one.
+async fn answer(context: &Context, mut request: Request, next: Next, path: &str, standing: &Standing) -> Response {
+    let limits = &context.limits;
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+    let address = peer.map(|peer| limits.trusted_proxies().client(peer, request.headers()));
+    if let Some(address) = address {
+        request.extensions_mut().insert(address);
+    }
+    let _place = match limits.place() {
+        _ if is_probe(path) => None,
+        Ok(place) => Some(place),
+        Err(problem) => return problem.into_response(),
+    };
+    if let Some(address) = address.filter(|_| !is_probe(path) && !asks_who_calls(path))
+        && let Err(problem) = limits.admit_stranger(address, standing)
+    {
+        return problem.into_response();
+    }
+    let limit = context.settings.request_timeout;
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+        Problem::unavailable(anyhow::anyhow!("no answer within {} s", limit.as_secs())).into_response()
+    })
+}
+
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/metrics")
+}
+
+/// How the caller stands with the rate that was decisive.
+fn tell(taken: &Taken, headers: &mut HeaderMap) {
+    let (per_minute, burst) = (taken.rate.a_minute(), taken.rate.burst());
+    if let Ok(policy) = HeaderValue::from_str(&format!("{per_minute};w=60;burst={burst}")) {
+        headers.insert("ratelimit-policy", policy);
+    }
+    headers.insert("ratelimit-limit", HeaderValue::from(burst));
+    headers.insert("ratelimit-remaining", HeaderValue::from(taken.remaining()));
+    headers.insert("ratelimit-reset", HeaderValue::from(whole_seconds(taken.reset_after())));
+}
+
+/// Rounded up, because whoever comes too early is refused.
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
 /// A panic is a fault of ours like any other; its words are in the log.
@@ -122,7 +170,8 @@ fn spell_out(response: &Response, problem: &Problem, language: Language, id: &st
     document
 }
 
-/// One line a request. Probes come every few seconds and are not worth one.
+/// One line a request. Probes come every few seconds and are not worth one, nor are requests of which there are too many:
+/// `regua_requests_refused_total` counts them.
 fn log(response: &Response, path: &str, started: Instant) {
     let status = response.status().as_u16();
     let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -133,7 +182,7 @@ fn log(response: &Response, path: &str, started: Instant) {
         tracing::error!(status, latency_ms, code, error = cause, "failed");
     } else if cause.is_some() {
         tracing::warn!(status, latency_ms, code, error = cause, "answered");
-    } else if matches!(path, "/healthz" | "/readyz" | "/metrics") {
+    } else if is_probe(path) || problem.is_some_and(|problem| problem.is_of_a_flood()) {
         tracing::debug!(status, latency_ms, "answered");
     } else {
         tracing::info!(status, latency_ms, code, "answered");

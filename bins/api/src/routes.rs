@@ -36,6 +36,11 @@ pub(crate) fn router() -> OpenApiRouter<Context> {
         .nest(admin::BASE, admin::router())
 }
 
+/// Whether a route, by its path, asks for a key or a secret, and so judges itself how often it may be called.
+pub(crate) fn asks_who_calls(path: &str) -> bool {
+    path.starts_with(BASE) || path.starts_with(webhooks::BASE)
+}
+
 /// The queue that a path names; what is no id at all names nothing.
 struct InPath(QueueId);
 

@@ -48,7 +48,8 @@ fn api() -> Api {
 async fn call(method: &str, path: &str, headers: &[(&str, &str)]) -> (Response<()>, Value) {
     let api = api();
     let listings = Listings::new(api.pool.clone(), None, api.metrics.clone());
-    ask(router(api, listings, Arc::new(Notify::new())).unwrap(), method, path, headers).await
+    let context = Context::of(&api, listings, Arc::new(Notify::new())).unwrap();
+    ask(router(&api, context).unwrap(), method, path, headers).await
 }
 
 async fn ask(routes: Router, method: &str, path: &str, headers: &[(&str, &str)]) -> (Response<()>, Value) {
@@ -94,10 +95,10 @@ async fn without_a_database_a_caller_is_asked_to_come_again() {
 
 /// Routes of the test's own within what stands around every route.
 fn around(routes: Router) -> Router {
-    let settings = ApiSettings { request_timeout: Duration::from_millis(20), ..ApiSettings::default() };
-    let api = Api { settings, ..api() };
+    let mut api = api();
+    api.settings.request_timeout = Duration::from_millis(20);
     let listings = Listings::new(api.pool.clone(), None, api.metrics.clone());
-    surrounded(routes, Context::of(api, listings, Arc::new(Notify::new())).unwrap())
+    surrounded(routes, Context::of(&api, listings, Arc::new(Notify::new())).unwrap())
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ fn inside(pool: PgPool, gateways: Gateways) -> anyhow::Result<Router> {
     let broker = regua_broker::connect(&broker, pool.clone());
     let Gateways { secrets, networks } = gateways;
     let settings = ApiSettings { gateway_networks: networks, ..ApiSettings::default() };
-    regua_api::inside(Api {
+    regua_api::inside(&Api {
         pool,
         replica: None,
         broker,

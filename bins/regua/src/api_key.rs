@@ -26,6 +26,8 @@ pub(crate) struct Grant<'a> {
     pub(crate) networks: &'a [IpNetwork],
     /// Not valid from then on.
     pub(crate) expires_at: Option<DateTime<Utc>>,
+    /// Requests that it may make; none: as many as its tenant has set.
+    pub(crate) requests_per_minute: Option<i32>,
 }
 
 /// Makes a key and stores its hash; the text is nowhere but in the answer.
@@ -44,7 +46,14 @@ pub(crate) async fn ensure_development_key(conn: &mut PgConnection, tenant: Tena
         Some(key) if key.tenant_id == tenant => Ok(()),
         Some(_) => anyhow::bail!("the development key belongs to another tenant in this database: use a fresh one"),
         None => {
-            let grant = Grant { tenant, name: "dev", types: &MessageType::ALL, networks: &[], expires_at: None };
+            let grant = Grant {
+                tenant,
+                name: "dev",
+                types: &MessageType::ALL,
+                networks: &[],
+                expires_at: None,
+                requests_per_minute: None,
+            };
             store(conn, &grant, DEVELOPMENT_PREFIX, &development_hash()).await
         }
     }
@@ -62,6 +71,7 @@ async fn store(conn: &mut PgConnection, grant: &Grant<'_>, prefix: &str, hash: &
         allowed_types: &types,
         allowed_networks: grant.networks,
         expires_at: grant.expires_at,
+        requests_per_minute: grant.requests_per_minute,
     };
     Ok(api_keys::create(conn, &key, now).await?)
 }

@@ -90,7 +90,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ending> {
 
 async fn fresh_key(pool: &PgPool, tenant: TenantId) -> anyhow::Result<String> {
     let expires_at = Some(Clock::system().now() + KEY_LIFE);
-    let grant = Grant { tenant, name: "demo", types: &[MessageType::Overdue], networks: &[], expires_at };
+    let grant = Grant {
+        tenant,
+        name: "demo",
+        types: &[MessageType::Overdue],
+        networks: &[],
+        expires_at,
+        requests_per_minute: None,
+    };
     let mut transaction = pool.begin().await?;
     let key = api_key::create(&mut transaction, &grant).await?;
     transaction.commit().await?;

@@ -75,7 +75,7 @@ async fn ensure_tenant(conn: &mut PgConnection, rate: i32) -> anyhow::Result<Ten
         keeps_hours: false,
     };
     if let Some(tenant) = tenants::by_slug(conn, SLUG).await? {
-        new.configure(conn, tenant, None).await?;
+        new.configure(conn, tenant).await?;
         return Ok(tenant);
     }
     let now = Clock::system().now();

@@ -76,6 +76,9 @@ pub(crate) struct Create {
     /// 2027-12-31T12:00:00-03:00
     #[arg(long, value_name = "DATE")]
     expires: Option<Expiry>,
+    /// Requests a minute that it may make; absent: as many as its tenant has set for each of its keys
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=6_000_000))]
+    requests_per_minute: Option<i32>,
 }
 
 /// When a key ends, as it was written.
@@ -126,12 +129,16 @@ impl Create {
         types.dedup();
         let expires_at = expiry(&admin, self.expires).await?;
         let networks: Vec<_> = self.allow_ip.iter().map(ToString::to_string).collect();
-        let body = json!({"name": self.name, "types": types, "allowed_networks": networks, "expires_at": expires_at});
+        let body = json!({
+            "name": self.name, "types": types, "allowed_networks": networks, "expires_at": expires_at,
+            "requests_per_minute": self.requests_per_minute,
+        });
         let made = admin.post("/keys", &body).await?;
         if self.of.form.json {
             output::json(&json!({
                 "key": made["api_key"], "tenant": self.of.tenant, "name": self.name, "types": types,
                 "allowed_networks": made["allowed_networks"], "expires_at": made["expires_at"],
+                "requests_per_minute": made["requests_per_minute"],
             }))?;
             return Ok(Ending::Done);
         }

@@ -39,6 +39,9 @@ pub(crate) struct Create {
     /// `none` for none of them
     #[arg(long, value_name = "TYPES", default_value = "upcoming,notification", value_parser = resent)]
     resend_unconfirmed: Resent,
+    /// Requests a minute that each of its API keys may make which has no rate of its own
+    #[arg(long, value_name = "N", default_value_t = 1200, value_parser = clap::value_parser!(i32).range(1..=6_000_000))]
+    requests_per_minute: i32,
     #[command(flatten)]
     form: Form,
 }
@@ -53,6 +56,7 @@ pub(crate) async fn run(Command::Create(create): &Command) -> anyhow::Result<End
             &json!({
                 "slug": slug, "name": name, "time_zone": create.time_zone.name(), "messages_per_minute": rate,
                 "keeps_hours": !create.around_the_clock, "resend_unconfirmed": create.resend_unconfirmed.0,
+                "requests_per_minute": create.requests_per_minute,
             }),
         )
         .await?;

@@ -35,6 +35,12 @@ pub struct Metrics {
     pub listings: IntCounterVec,
     /// Milliseconds by which the replica is behind.
     pub replica_lag: IntGauge,
+    /// Requests that the API refused because there were too many, by what refused them.
+    pub requests_refused: IntCounterVec,
+    /// 1 while the API's processes cannot limit rates together, because Redis is away.
+    pub rate_limiter_degraded: IntGauge,
+    /// Look-ups of API keys and webhook secrets in the database.
+    pub key_look_ups: IntCounter,
 }
 
 impl Metrics {
@@ -86,6 +92,15 @@ impl Metrics {
                 &["read_from"],
             )?,
             replica_lag: IntGauge::new("regua_replica_lag_milliseconds", "By how much the replica is behind")?,
+            requests_refused: IntCounterVec::new(
+                Opts::new("regua_requests_refused_total", "Requests refused as too many, by what refused them"),
+                &["layer"],
+            )?,
+            rate_limiter_degraded: IntGauge::new(
+                "regua_rate_limiter_degraded",
+                "1 while Redis is away and each process limits rates by itself",
+            )?,
+            key_look_ups: IntCounter::new("regua_key_look_ups_total", "Look-ups of keys and secrets in the database")?,
             registry,
         };
         metrics.register()?;
@@ -105,6 +120,9 @@ impl Metrics {
         self.registry.register(Box::new(self.lanes_taken_over.clone()))?;
         self.registry.register(Box::new(self.listings.clone()))?;
         self.registry.register(Box::new(self.replica_lag.clone()))?;
+        self.registry.register(Box::new(self.requests_refused.clone()))?;
+        self.registry.register(Box::new(self.rate_limiter_degraded.clone()))?;
+        self.registry.register(Box::new(self.key_look_ups.clone()))?;
         self.registry.register(Box::new(self.leases_lost.clone()))
     }
 

@@ -22,6 +22,8 @@ pub struct ApiKey {
     pub active: bool,
     /// Not valid from then on.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Requests that it may make: its own rate, else its tenant's.
+    pub requests_per_minute: i32,
 }
 
 /// A key to be stored.
@@ -43,6 +45,8 @@ pub struct NewApiKey<'a> {
     pub allowed_networks: &'a [IpNetwork],
     /// Not valid from then on.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Requests that it may make; none: as many as its tenant has set for each of its keys.
+    pub requests_per_minute: Option<i32>,
 }
 
 /// Stores a key.
@@ -52,8 +56,8 @@ pub struct NewApiKey<'a> {
 pub async fn create(conn: &mut PgConnection, key: &NewApiKey<'_>, now: DateTime<Utc>) -> Result<(), Error> {
     sqlx::query!(
         "insert into api_keys (tenant_id, api_key_id, name, lookup_prefix, secret_hash, allowed_types,
-                               allowed_networks, expires_at, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7::inet[]::cidr[], $8, $9)",
+                               allowed_networks, expires_at, requests_per_minute, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7::inet[]::cidr[], $8, $9, $10)",
         key.tenant_id.0,
         key.api_key_id.0,
         key.name,
@@ -62,6 +66,7 @@ pub async fn create(conn: &mut PgConnection, key: &NewApiKey<'_>, now: DateTime<
         key.allowed_types,
         key.allowed_networks,
         key.expires_at,
+        key.requests_per_minute,
         now
     )
     .execute(conn)
@@ -77,8 +82,9 @@ pub async fn by_prefix(conn: &mut PgConnection, lookup_prefix: &str) -> Result<O
     let row = sqlx::query!(
         r#"select k.tenant_id, k.api_key_id, k.secret_hash, k.allowed_types,
                   k.allowed_networks::inet[] as "allowed_networks!: Vec<IpNetwork>",
-                  k.active and t.status = 'active' as "active!", k.expires_at
-           from api_keys k join tenants t using (tenant_id)
+                  k.active and t.status = 'active' as "active!", k.expires_at,
+                  coalesce(k.requests_per_minute, c.requests_per_minute) as "requests_per_minute!"
+           from api_keys k join tenants t using (tenant_id) join tenant_configs c using (tenant_id)
            where k.lookup_prefix = $1"#,
         lookup_prefix
     )
@@ -92,6 +98,7 @@ pub async fn by_prefix(conn: &mut PgConnection, lookup_prefix: &str) -> Result<O
         allowed_networks: row.allowed_networks,
         active: row.active,
         expires_at: row.expires_at,
+        requests_per_minute: row.requests_per_minute,
     }))
 }
 

@@ -26,7 +26,7 @@ pub struct TenantConfig {
     pub max_attempts: i16,
     /// Types of which a contact is sent once more when nobody can say whether its message left.
     pub resend_unconfirmed: Vec<MessageType>,
-    /// Requests a minute of every API key that has no rate of its own.
+    /// Requests that each API key may make which has no rate of its own.
     pub requests_per_minute: i32,
 }
 

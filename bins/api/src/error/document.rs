@@ -8,14 +8,12 @@ use axum::response::{IntoResponse, Response};
 use regua_domain::Language;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as Described, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, HeaderBuilder, Ref, RefOr, Response as Described, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
 use super::{Code, FieldError, Problem};
 
 const MEDIA_TYPE: &str = "application/problem+json";
-/// Seconds after which a caller may ask again when the database was away.
-const RETRY_AFTER: &str = "5";
 
 /// A problem document of RFC 9457. Some codes add members of their own; `batch_conflict` has `external_id`,
 /// `campaign_id` and `queue_id` of the batch that was taken first, and `malformed_json` has `line` and `column`.
@@ -48,13 +46,14 @@ pub(crate) struct ProblemDocument<'a> {
 
 /// The whole answer.
 pub(crate) fn document(problem: &Problem, language: Language, request_id: &str) -> Response {
-    let Problem { code, detail, errors, members, .. } = problem;
+    let Problem { code, detail, errors, members, is_busy, retry_after, .. } = problem;
+    let usual = if *is_busy { Code::busy_detail(language) } else { code.usual_detail(language) };
     let document = ProblemDocument {
         r#type: format!("/docs#{}", code.as_str()),
         title: code.title(language),
         status: code.status().as_u16(),
         code: code.as_str(),
-        detail: detail.as_deref().unwrap_or_else(|| code.usual_detail(language)),
+        detail: detail.as_deref().unwrap_or(usual),
         errors,
         request_id,
         members,
@@ -63,15 +62,12 @@ pub(crate) fn document(problem: &Problem, language: Language, request_id: &str) 
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.pick("pt-BR", "en")));
-    if let Some(seconds) = problem.retry_after {
-        headers.insert(header::RETRY_AFTER, seconds.into());
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
     }
     match code {
         Code::NotAuthenticated | Code::LoginFailed | Code::TotpRequired | Code::TokenInvalid => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        Code::Unavailable => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
         Code::ApiKeyMissing | Code::ApiKeyInvalid | Code::ApiKeyInactive | Code::ApiKeyExpired => {
             let challenge = HeaderValue::from_static("ApiKey header=\"X-Billing-API-Key\"");
@@ -143,7 +139,8 @@ problems! {
     ];
     /// Of a webhook.
     WebhookProblems = [
-        MalformedJson, WebhookSecretInvalid, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Internal, Unavailable,
+        MalformedJson, WebhookSecretInvalid, BodyTimeout, BodyTooLarge, UnsupportedMediaType, RateLimited, Internal,
+        Unavailable,
     ];
     /// Of an operator's action.
     ControlProblems = [
@@ -157,10 +154,31 @@ fn described(codes: &[Code]) -> BTreeMap<String, RefOr<Described>> {
     for code in codes {
         by_status.entry(code.status().as_str().to_owned()).or_default().push(format!("`{}`", code.as_str()));
     }
-    by_status.into_iter().map(|(status, codes)| (status, RefOr::T(description(&codes.join(", "))))).collect()
+    by_status.into_iter().map(|(status, codes)| (status.clone(), RefOr::T(description(&status, &codes)))).collect()
 }
 
-fn description(codes: &str) -> Described {
+/// Of a refusal that passes, with the headers that say when.
+const UNTIL_WHEN: [(&str, &str); 5] = [
+    ("Retry-After", "Seconds after which to ask again"),
+    (
+        "RateLimit-Policy",
+        "Requests in a window of so many seconds (w), and so many of them at once (burst), such as 1200;w=60;burst=200",
+    ),
+    ("RateLimit-Limit", "Requests that may come at once after a rest"),
+    ("RateLimit-Remaining", "Requests that may follow at once"),
+    ("RateLimit-Reset", "Seconds until as many as RateLimit-Limit may come at once"),
+];
+
+fn description(status: &str, codes: &[String]) -> Described {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    ResponseBuilder::new().description(codes).content(MEDIA_TYPE, content).build()
+    let described = ResponseBuilder::new().description(codes.join(", ")).content(MEDIA_TYPE, content);
+    let headers = match status {
+        "429" => &UNTIL_WHEN[..],
+        "503" => &UNTIL_WHEN[..1],
+        _ => &[],
+    };
+    let with = |described: ResponseBuilder, (name, text): &(&str, &str)| {
+        described.header(*name, HeaderBuilder::new().description(Some(*text)).build())
+    };
+    headers.iter().fold(described, with).build()
 }

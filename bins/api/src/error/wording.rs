@@ -17,6 +17,14 @@ impl Code {
         language.pick(portuguese, english)
     }
 
+    /// What is said where the API itself, and not the database, has too much to do.
+    pub(super) fn busy_detail(language: Language) -> &'static str {
+        language.pick(
+            "O serviço está ocupado demais neste momento. Repita daqui a um segundo: nada foi aceito.",
+            "The service is too busy at the moment. Repeat in a second: nothing was taken.",
+        )
+    }
+
     const fn titles(self) -> (&'static str, &'static str) {
         match self {
             Self::MalformedJson => ("JSON malformado", "Malformed JSON"),

@@ -1,8 +1,8 @@
 //! Who acts, for which tenant, and what they may do: asked by every handler of people's routes before anything else.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::crossing;
 use super::token::{SESSION_COOKIE, SessionSecret};
 use crate::Context;
+use crate::client_address::ClientAddress;
 use crate::error::{Code, Problem};
 use crate::request::{RequestId, language, note};
 
@@ -37,24 +38,22 @@ pub struct CommandLine {
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     /// The caller's address.
-    pub(crate) address: Option<IpAddr>,
+    pub(crate) address: Option<ClientAddress>,
     /// The request's id.
     pub(crate) request_id: String,
 }
 
 impl Client {
     pub(crate) fn of(parts: &Parts) -> Self {
-        let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
+        let address = parts.extensions.get().copied();
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         Self { address, request_id }
     }
 
-    /// The network that counts as one caller: an address, or a customer's whole network in IPv6.
+    /// The network that counts as one caller.
     pub(crate) fn network(&self) -> IpNetwork {
-        let address = self.address.unwrap_or(IpAddr::from([0, 0, 0, 0]));
-        let prefix = if address.is_ipv4() { 32 } else { 64 };
-        let whole = IpNetwork::new(address, prefix).map(|network| IpNetwork::new(network.network(), prefix));
-        whole.ok().and_then(Result::ok).unwrap_or_else(|| address.into())
+        let site = self.address.map_or(IpAddr::from([0, 0, 0, 0]), ClientAddress::site);
+        IpNetwork::new(site, if site.is_ipv4() { 32 } else { 64 }).unwrap_or_else(|_| site.into())
     }
 }
 
@@ -71,7 +70,8 @@ pub(crate) struct Visitor {
 impl FromRequestParts<Context> for Visitor {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Context) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Problem> {
+        context.limits.knock(parts)?;
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let user_agent = user_agent.map(|text| text.chars().take(200).collect());
         Ok(Self { language: language(&parts.headers), client: Client::of(parts), user_agent })
@@ -185,7 +185,7 @@ pub(crate) async fn record(
         actor_kind: actor.kind,
         actor_id: actor.id,
         actor_name: actor.name,
-        client: client.address,
+        client: client.address.map(ClientAddress::ip),
         request_id: &client.request_id,
         action: change.action,
         object_id: Some(change.object.as_str()).filter(|object| !object.is_empty()),
@@ -224,7 +224,7 @@ impl FromRequestParts<Context> for Access {
 /// The session that a request shows, where it stands.
 async fn somebody(parts: &Parts, context: &Context) -> Result<(Person, Session), Problem> {
     let now = context.clock.now();
-    let refused = || Problem::of(Code::NotAuthenticated);
+    let refused = || context.limits.refuse(parts, Code::NotAuthenticated);
     let shown = shown(parts, context, now).ok_or_else(refused)?;
     let (tenant, id) = (shown.tenant, shown.session);
     let mut transaction = access::begin(&context.pool, tenant).await?;

@@ -2,12 +2,18 @@
 
 use axum::extract::{FromRequest, Request};
 
+use regua_domain::TenantId;
+use uuid::Uuid;
+
 use crate::Context;
 use crate::error::{Code, Problem};
 use crate::posted::read_json;
 
 /// Five variations of a template and its schema fit in.
 const LONGEST: usize = 256 * 1024;
+
+/// Whose share of the memory for bodies theirs is.
+const PEOPLE: TenantId = TenantId(Uuid::nil());
 
 /// A body that is said to be JSON. Who sends it was asked before: it is the last of a handler's arguments.
 pub(crate) struct JsonBody(pub(crate) Vec<u8>);
@@ -17,7 +23,7 @@ impl FromRequest<Context> for JsonBody {
 
     async fn from_request(request: Request, context: &Context) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let read = read_json(&parts.headers, &mut body.into_data_stream(), context, LONGEST).await?;
-        read.map(Self).ok_or_else(|| Problem::of(Code::BodyTooLarge))
+        let read = read_json(&parts.headers, &mut body.into_data_stream(), context, PEOPLE, LONGEST).await?;
+        read.map(|(body, _place)| Self(body)).ok_or_else(|| Problem::of(Code::BodyTooLarge))
     }
 }

@@ -23,6 +23,7 @@ use crate::Context;
 use crate::auth::Caller;
 use crate::error::{Code, ControlProblems, Problem, QueueProblems};
 use crate::form::Form;
+use crate::people::Change;
 use crate::posted::Posted;
 
 pub(super) fn router() -> OpenApiRouter<Context> {
@@ -92,7 +93,7 @@ impl From<Attempt> for ContactAttempt {
 
 /// What became of one contact, try by try.
 #[utoipa::path(
-    get, path = "/contact/{contact}", operation_id = "contact_history", tag = "contacts", security(("api_key" = [])),
+    get, path = "/contact/{contact}", operation_id = "contact_history", tag = "contacts", security(("api_key" = []), ("bearer" = []), ("session" = [])),
     params(("contact" = String, Path, description = "Its `contact_id`, or the reference in its message, such as 7K3F9Q")),
     responses((status = 200, description = "The contact", body = ContactHistory), QueueProblems)
 )]
@@ -121,7 +122,7 @@ struct VerdictRequest {
 /// (`give_up`). A proof that comes later is believed whatever was said.
 #[utoipa::path(
     post, path = "/contact/{contact}/verdict", operation_id = "contact_verdict", tag = "contacts",
-    security(("api_key" = [])),
+    security(("api_key" = []), ("bearer" = []), ("session" = [])),
     params(("contact" = String, Path, description = "Its `contact_id`, or the reference in its message, such as 7K3F9Q")),
     request_body = VerdictRequest,
     responses((status = 200, description = "The contact after it", body = ContactHistory), ControlProblems)
@@ -129,7 +130,7 @@ struct VerdictRequest {
 async fn verdict(
     State(context): State<Context>,
     InPath(name): InPath,
-    Posted { caller, body }: Posted,
+    Posted { caller, body, .. }: Posted,
 ) -> Result<Json<ContactHistory>, Problem> {
     let (verdict, said_by) = read(&body, &caller)?;
     let now = context.clock.now();
@@ -147,6 +148,9 @@ async fn verdict(
         Locked::Missing => return Err(Problem::of(Code::NotFound)),
     }
     let answer = history(conn, &caller, name).await?;
+    let after = serde_json::json!({ "verdict": verdict.as_str(), "said_by": said_by });
+    let object = contact.contact_id.to_string();
+    caller.record(conn, Change { action: "contact.decided", object, before: None, after: Some(&after) }, now).await?;
     transaction.commit().await?;
 
     context.rang.notify_one();
@@ -200,7 +204,7 @@ impl Verdict {
 fn read(body: &[u8], caller: &Caller) -> Result<(Verdict, String), Problem> {
     let mut form = Form::read(body, caller.language)?;
     let named = form.required_text("verdict", 20);
-    let said_by = form.text("said_by", 200).unwrap_or_else(|| format!("key {}", caller.api_key_id));
+    let said_by = form.text("said_by", 200).unwrap_or_else(|| caller.name());
     let verdict = Verdict::ALL.into_iter().find(|verdict| verdict.as_str() == named);
     if verdict.is_none() && !named.is_empty() {
         let message =

@@ -105,7 +105,7 @@ struct ContactFilter {
 
 /// The contacts of one queue, in the order in which they were posted.
 #[utoipa::path(
-    get, path = "/queue/{queue_id}/contacts", operation_id = "list_contacts", tag = "queues", security(("api_key" = [])),
+    get, path = "/queue/{queue_id}/contacts", operation_id = "list_contacts", tag = "queues", security(("api_key" = []), ("bearer" = []), ("session" = [])),
     params(("queue_id" = uuid::Uuid, Path), ContactFilter),
     responses((status = 200, description = "A page of contacts", body = ContactPage), ContactProblems)
 )]

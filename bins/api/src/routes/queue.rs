@@ -21,6 +21,7 @@ use crate::Context;
 use crate::auth::Caller;
 use crate::error::{Code, ControlProblems, Problem, QueueProblems};
 use crate::form::Form;
+use crate::people::Change;
 use crate::posted::Posted;
 
 pub(super) fn router() -> OpenApiRouter<Context> {
@@ -115,7 +116,7 @@ impl QueueStatus {
 
 /// How one batch is doing.
 #[utoipa::path(
-    get, path = "/queue/{queue_id}/status", operation_id = "queue_status", tag = "queues", security(("api_key" = [])),
+    get, path = "/queue/{queue_id}/status", operation_id = "queue_status", tag = "queues", security(("api_key" = []), ("bearer" = []), ("session" = [])),
     params(("queue_id" = Uuid, Path)),
     responses((status = 200, description = "The queue", body = QueueStatus), QueueProblems)
 )]
@@ -140,7 +141,7 @@ struct ControlRequest {
 
 /// Pauses, resumes or cancels a queue. Asking twice is harmless.
 #[utoipa::path(
-    post, path = "/queue/{queue_id}/control", operation_id = "control_queue", tag = "queues", security(("api_key" = [])),
+    post, path = "/queue/{queue_id}/control", operation_id = "control_queue", tag = "queues", security(("api_key" = []), ("bearer" = []), ("session" = [])),
     params(("queue_id" = Uuid, Path)),
     request_body = ControlRequest,
     responses((status = 200, description = "The queue after it", body = QueueStatus), ControlProblems)
@@ -148,7 +149,7 @@ struct ControlRequest {
 async fn control(
     State(context): State<Context>,
     InPath(queue): InPath,
-    Posted { caller, body }: Posted,
+    Posted { caller, body, .. }: Posted,
 ) -> Result<Json<QueueStatus>, Problem> {
     let action = action(&body, caller.language)?;
     let now = context.clock.now();
@@ -159,6 +160,10 @@ async fn control(
     let after = after(&locked, action, now).map_err(|conflict| explain(conflict, caller.language))?;
     if after != locked.status {
         move_on(&mut transaction, &locked, after, now).await?;
+        let (before, after) = (locked.status.as_str(), after.as_str());
+        let (before, after) = (serde_json::json!({ "status": before }), serde_json::json!({ "status": after }));
+        let (object, before, after) = (queue.to_string(), Some(&before), Some(&after));
+        caller.record(&mut transaction, Change { action: "queue.controlled", object, before, after }, now).await?;
     }
     let answer = shown(&mut transaction, &caller, queue, now).await?;
     transaction.commit().await?;

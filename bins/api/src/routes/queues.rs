@@ -52,7 +52,7 @@ struct QueueFilter {
 
 /// The tenant's queues, newest first.
 #[utoipa::path(
-    get, path = "/queues", operation_id = "list_queues", tag = "queues", security(("api_key" = [])),
+    get, path = "/queues", operation_id = "list_queues", tag = "queues", security(("api_key" = []), ("bearer" = []), ("session" = [])),
     params(QueueFilter),
     responses((status = 200, description = "A page of queues", body = QueuePage), ListProblems)
 )]

@@ -9,7 +9,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use fail::fail_point;
 use regua_broker::{Doorbell, ring};
-use regua_domain::{CampaignId, InstanceId, MessageType, QueueId, TemplateId, VariablesSchema, Variations};
+use regua_domain::{ApiKeyId, CampaignId, InstanceId, MessageType, QueueId, TemplateId, VariablesSchema, Variations};
 use regua_store::access;
 use regua_store::campaigns::{self, NewCampaign};
 use regua_store::{contacts, instances, templates, tenants};
@@ -24,6 +24,7 @@ use crate::auth::Caller;
 use crate::batch::{Batch, ContactReader};
 use crate::compose::{Composed, Recipe, compose};
 use crate::error::{BatchProblems, Code, Problem};
+use crate::limits::Turn;
 use crate::posted::Posted;
 use crate::request::note;
 use crate::rules::Hours;
@@ -81,13 +82,14 @@ async fn notification(State(context): State<Context>, posted: Posted) -> Result<
 pub(crate) async fn send(
     context: &Context,
     message_type: MessageType,
-    Posted { caller, body }: Posted,
+    Posted { caller, body, memory: _held }: Posted,
 ) -> Result<Response, Problem> {
     note("template_type", message_type);
-    caller.may_send(message_type)?;
+    let api_key_id = caller.may_send(message_type)?;
     let now = context.clock.now();
     let language = caller.language;
-    let mut batch = off_thread(move || Batch::parse(&body, message_type, language, now)).await??;
+    let turn = context.limits.turn(caller.tenant_id, body.len()).await?;
+    let mut batch = off_thread(&turn, move || Batch::parse(&body, message_type, language, now)).await??;
 
     let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
     if !batch.dry_run
@@ -95,7 +97,7 @@ pub(crate) async fn send(
     {
         return Ok(replayed);
     }
-    let (plan, mut recipe) = Plan::load(&mut transaction, &caller, &batch, message_type, now).await?;
+    let (plan, mut recipe) = Plan::load(&mut transaction, &caller, api_key_id, &batch, message_type, now).await?;
     if !batch.dry_run {
         let count = i64::try_from(batch.contacts.len()).map_err(Problem::internal)?;
         let first = tenants::take_references(&mut transaction, caller.tenant_id, count).await?;
@@ -104,7 +106,7 @@ pub(crate) async fn send(
     transaction.commit().await?;
 
     let sent = std::mem::take(&mut batch.contacts);
-    let composed = off_thread(move || compose(&recipe, sent)).await?;
+    let composed = off_thread(&turn, move || compose(&recipe, sent)).await?;
     if composed.contacts.ids.is_empty() {
         return Err(none_valid(composed));
     }
@@ -116,6 +118,7 @@ pub(crate) async fn send(
 
 /// What a batch goes with, and when.
 struct Plan {
+    api_key_id: ApiKeyId,
     message_type: MessageType,
     template: TemplateId,
     instance: InstanceId,
@@ -130,6 +133,7 @@ impl Plan {
     async fn load(
         conn: &mut PgConnection,
         caller: &Caller,
+        api_key_id: ApiKeyId,
         batch: &Batch,
         message_type: MessageType,
         now: DateTime<Utc>,
@@ -162,7 +166,7 @@ impl Plan {
             now,
         };
         let (template, per_minute) = (template.template_id, pace.messages_per_minute);
-        Ok((Self { message_type, template, instance, per_minute, hours, due_at }, recipe))
+        Ok((Self { api_key_id, message_type, template, instance, per_minute, hours, due_at }, recipe))
     }
 }
 
@@ -187,7 +191,7 @@ async fn store(
         message_type,
         template_id: plan.template,
         instance_id: plan.instance,
-        api_key_id: caller.api_key_id,
+        api_key_id: plan.api_key_id,
         body_hash: &batch.hash,
         rejected: &accepted.rejected,
         warnings: &accepted.warnings,
@@ -243,8 +247,12 @@ async fn replay(
         .with_member("queue_id", queue_id.to_string()))
 }
 
-/// Runs what keeps a core busy where it holds up no other request.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+/// Runs what keeps a core busy where it holds up no other request, on no more cores than there are.
+async fn off_thread<T: Send + 'static>(
+    turn: &Turn<'_>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let _core = turn.core().await;
     tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
 }
 

@@ -274,10 +274,9 @@ async fn store(
         allowed_types: &key.allowed_types,
         allowed_networks: &key.allowed_networks,
         expires_at: key.expires_at,
+        requests_per_minute: key.requests_per_minute,
     };
     api_keys::create(conn, &new, now).await?;
-    // What a new key does not begin with.
-    api_keys::update(conn, access.tenant_id, key).await?;
     Ok(NewKey { api_key: generated.text, key: key.into() })
 }
 

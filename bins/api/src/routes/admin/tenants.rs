@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use regua_domain::{Right, TenantId};
-use regua_store::tenants;
+use regua_store::{tenant_configs, tenants};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -75,6 +75,9 @@ struct NewTenantRequest {
     /// unless given.
     #[schema(max_items = 3)]
     resend_unconfirmed: Option<Vec<String>>,
+    /// Of every API key that has no rate of its own; 1200 unless given.
+    #[schema(minimum = 1, maximum = 6_000_000)]
+    requests_per_minute: Option<i32>,
 }
 
 /// What is changed of a tenant.
@@ -142,6 +145,7 @@ async fn create(State(context): State<Context>, access: Access, JsonBody(body): 
         keeps_hours: form.choice("keeps_hours").unwrap_or(true),
     };
     let resent = message_types(&mut form, "resend_unconfirmed");
+    let requests = form.number("requests_per_minute", 1..=6_000_000);
     form.finish()?;
     let access = access.at(TenantId::new(now));
     let mut transaction = access.begin(&context).await?;
@@ -153,7 +157,11 @@ async fn create(State(context): State<Context>, access: Access, JsonBody(body): 
         );
         return Err(Problem::with_detail(Code::NameTaken, detail));
     }
-    new.configure(conn, access.tenant_id, resent).await?;
+    if let Some(mut config) = tenant_configs::get(conn, access.tenant_id).await? {
+        config.resend_unconfirmed = resent.unwrap_or(config.resend_unconfirmed);
+        config.requests_per_minute = requests.unwrap_or(config.requests_per_minute);
+        tenant_configs::put(conn, access.tenant_id, &config).await?;
+    }
     let tenant = Tenant::from(tenants::lock(conn, access.tenant_id).await?.ok_or(Problem::of(Code::NotFound))?);
     let (after, object) = (noted(&tenant)?, access.tenant_id.to_string());
     access.record(conn, Change { action: "tenant.created", object, before: None, after: Some(&after) }, now).await?;

@@ -72,5 +72,6 @@ pub(super) async fn accept(
     let change = Change { action: "invitation.accepted", object: found.user_id.to_string(), ..Change::default() };
     record(conn, tenant, &actor, &visitor.client, change, now).await?;
     transaction.commit().await?;
+    context.limits.welcome(visitor.client.address);
     Ok(DONE.into_response())
 }

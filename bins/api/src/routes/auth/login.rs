@@ -15,6 +15,7 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use crate::Context;
+use crate::client_address::ClientAddress;
 use crate::error::{Code, LoginProblems, Problem};
 use crate::form::Form;
 use crate::people::{
@@ -182,7 +183,7 @@ pub(super) async fn counted(
     if failures.here > MOST_HERE || is_crowded {
         let again = failures.first_here.map_or(now, |first| first) + WINDOW;
         tracing::warn!(tenant_id = %tenant, here = failures.here, everywhere = failures.everywhere, "logins are held back");
-        return Err(Problem::rate_limited(again - now));
+        return Err(Problem::rate_limited((again - now).to_std().unwrap_or_default()));
     }
     Ok(found)
 }
@@ -206,6 +207,7 @@ async fn opened(
     login_failures::forget(conn, tenant, &sent.email, visitor.client.network()).await?;
     let secret = open(conn, visitor, tenant, found, kind, now).await?;
     transaction.commit().await?;
+    context.limits.welcome(visitor.client.address);
     Ok((secret, now + kind.life()))
 }
 
@@ -226,7 +228,7 @@ pub(super) async fn open(
         user_id: found.user_id,
         kind: kind.as_str(),
         secret_hash: &secret.hash(),
-        client: visitor.client.address,
+        client: visitor.client.address.map(ClientAddress::ip),
         user_agent: visitor.user_agent.as_deref(),
         expires_at: now + kind.life(),
     };

@@ -62,6 +62,7 @@ pub(super) async fn close(
     if let Some(shown) = cookie(&headers).and_then(SessionSecret::parse) {
         leave(&context, &visitor, &shown).await?;
     }
+    context.limits.welcome(visitor.client.address);
     Ok((DONE, [(header::SET_COOKIE, set_cookie("", 0)?)]).into_response())
 }
 
@@ -94,6 +95,7 @@ pub(super) async fn refresh(
     let secret = secret.ok_or_else(|| Problem::internal(anyhow::anyhow!("no random numbers")))?;
     sessions::rotate(conn, shown.tenant, shown.session, &secret.hash(), now).await?;
     transaction.commit().await?;
+    context.limits.welcome(visitor.client.address);
     Tokens::of(&context, &secret, session.expires_at, now).map(Json)
 }
 

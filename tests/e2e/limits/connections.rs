@@ -1,0 +1,150 @@
+//! Slow callers, by raw sockets, and many at once: what they hold, they hold for a while, and nobody else's.
+
+use std::time::{Duration, Instant};
+
+use regua_tests::{Client, Fleet, Tenant, TenantOptions, batch};
+use reqwest::{Method, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::{look, only_the_api};
+
+async fn connect(fleet: &Fleet) -> TcpStream {
+    TcpStream::connect(fleet.api.trim_start_matches("http://")).await.unwrap()
+}
+
+/// Until the server closes, with how long that took.
+async fn read_to_end(socket: &mut TcpStream) -> (String, Duration) {
+    let (started, mut read) = (Instant::now(), Vec::new());
+    let reading = tokio::time::timeout(Duration::from_secs(20), socket.read_to_end(&mut read)).await;
+    let _reset_is_an_end = reading.expect("the server closes the connection");
+    (String::from_utf8_lossy(&read).into_owned(), started.elapsed())
+}
+
+#[tokio::test]
+async fn a_connection_must_say_soon_what_it_wants() {
+    let options = only_the_api(|api| api.limits.first_head_within = Duration::from_millis(400));
+    let (fleet, _, client) = Fleet::with(options, TenantOptions::default()).await;
+    for head in ["", "GET /healthz HTTP/1.1\r\nHost: a\r\nX-Slow: "] {
+        let mut socket = connect(&fleet).await;
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let (read, took) = read_to_end(&mut socket).await;
+        assert_eq!(read, "");
+        assert!(took > Duration::from_millis(300) && took < Duration::from_secs(10), "{took:?}");
+    }
+    let patient = client.request(Method::GET, "/healthz").send().await.unwrap();
+    assert_eq!(patient.status(), StatusCode::OK);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_rests_is_closed() {
+    let options = only_the_api(|api| api.limits.idle = Duration::from_millis(600));
+    let (fleet, ..) = Fleet::with(options, TenantOptions::default()).await;
+    let mut socket = connect(&fleet).await;
+    for _ in 0..3 {
+        socket.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            assert_ne!(socket.read_buf(&mut answer).await.unwrap(), 0, "it is still open");
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200"));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // The next request's head does not come whole.
+    socket.write_all(b"GET /healthz HTTP/1.1\r\nX-").await.unwrap();
+    let (_, took) = read_to_end(&mut socket).await;
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    fleet.end().await;
+}
+
+/// A post of which the head and one byte have come.
+async fn begin_post(fleet: &Fleet, key: &str, length: usize) -> TcpStream {
+    let mut socket = connect(fleet).await;
+    let head = format!(
+        "POST /api/v1/billing/send/overdue HTTP/1.1\r\nHost: a\r\nX-Billing-API-Key: {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{{"
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    socket
+}
+
+async fn tenants(fleet: &Fleet, slugs: [&'static str; 4]) -> Vec<Tenant> {
+    let mut all = Vec::new();
+    for slug in slugs {
+        let options = TenantOptions { slug, instances: vec![slug.to_owned()], ..TenantOptions::default() };
+        all.push(fleet.tenant(&options).await);
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    let options = only_the_api(|api| api.body_timeout = Duration::from_millis(300));
+    let (fleet, tenant, _) = Fleet::with(options, TenantOptions::default()).await;
+    let mut socket = begin_post(&fleet, &tenant.key, 1000).await;
+    let mut answer = [0; 12];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn slow_posts_take_up_their_tenants_places_and_no_more_than_there_are() {
+    let options = only_the_api(|api| {
+        api.limits.concurrent_requests = 8;
+        api.body_timeout = Duration::from_secs(20);
+    });
+    let (fleet, tenant, client) = Fleet::with(options, TenantOptions::default()).await;
+    let others = tenants(&fleet, ["b", "c", "d", "e"]).await;
+    let mut slow = Vec::new();
+    // A look that holds a place itself can have a post refused: then there is another one.
+    regua_tests::eventually("the tenant's places to be taken", async || {
+        slow.push(begin_post(&fleet, &tenant.key, 1000).await);
+        look(&client).await.status == StatusCode::TOO_MANY_REQUESTS
+    })
+    .await;
+    assert_eq!(look(&client).await.headers["retry-after"], "1");
+    assert_eq!(look(&client.with_key(&others[3].key)).await.status, StatusCode::OK, "another tenant has its own");
+    let last = client.with_key(&others[3].key);
+    regua_tests::eventually("all places to be taken", async || {
+        for other in &others[..3] {
+            slow.push(begin_post(&fleet, &other.key, 1000).await);
+        }
+        look(&last).await.status == StatusCode::SERVICE_UNAVAILABLE
+    })
+    .await;
+    let refused = look(&last).await;
+    assert_eq!(
+        (&refused.body["code"], &refused.headers["retry-after"]),
+        (&"unavailable".into(), &"1".parse().unwrap())
+    );
+    assert_eq!(last.call(Method::GET, "/healthz", None).await.status, StatusCode::OK);
+    drop(slow);
+    regua_tests::eventually("the places to be free again", async || look(&last).await.status == StatusCode::OK).await;
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn bodies_hold_no_more_memory_than_there_is_and_a_quarter_of_it_for_each_tenant() {
+    let options = only_the_api(|api| {
+        api.limits.body_bytes = 4 << 20;
+        api.body_timeout = Duration::from_secs(4);
+    });
+    let (fleet, tenant, client) = Fleet::with(options, TenantOptions::default()).await;
+    let another = TenantOptions { slug: "another", instances: vec!["filial".to_owned()], ..TenantOptions::default() };
+    let another = fleet.tenant(&another).await;
+    // Longer than a tenant's part: it takes the whole of it.
+    let _slow = begin_post(&fleet, &tenant.key, 2 << 20).await;
+    regua_tests::eventually("the part to be taken", async || fleet_refuses(&fleet, &client).await).await;
+    let other = Client::new(&fleet.api, &another.key);
+    assert_eq!(other.send("overdue", &batch("b", 1)).await.status, StatusCode::ACCEPTED);
+    fleet.end_unfinished().await;
+}
+
+async fn fleet_refuses(fleet: &Fleet, client: &Client) -> bool {
+    let answer = client.send("overdue", &batch("a", 1)).await;
+    assert!(matches!(answer.status.as_u16(), 200 | 202 | 429), "{:#}", answer.body);
+    answer.status == StatusCode::TOO_MANY_REQUESTS
+        && fleet.metrics.requests_refused.with_label_values(&["tenants_bodies"]).get() > 0
+}
