@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, and tells one story")]
 
+mod admin;
 mod away;
 mod bad_input;
 mod chaos;

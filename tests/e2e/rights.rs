@@ -54,6 +54,31 @@ const ROUTES: &[(&str, &str, Asks)] = &[
     ("post", "/api/v1/auth/totp", Asks::Person),
     ("put", "/api/v1/auth/totp", Asks::Person),
     ("delete", "/api/v1/auth/totp", Asks::Person),
+    ("get", "/api/v1/admin/tenants", PLATFORM),
+    ("post", "/api/v1/admin/tenants", PLATFORM),
+    ("get", "/api/v1/admin/tenants/{tenant_id}", PLATFORM),
+    ("put", "/api/v1/admin/tenants/{tenant_id}", PLATFORM),
+    ("get", "/api/v1/admin/config", LOOK),
+    ("put", "/api/v1/admin/config", OWN),
+    ("get", "/api/v1/admin/hours", LOOK),
+    ("put", "/api/v1/admin/hours", OWN),
+    ("get", "/api/v1/admin/holidays", LOOK),
+    ("put", "/api/v1/admin/holidays/{day}", OPERATE),
+    ("delete", "/api/v1/admin/holidays/{day}", OPERATE),
+    ("get", "/api/v1/admin/templates", LOOK),
+    ("post", "/api/v1/admin/templates", OPERATE),
+    ("get", "/api/v1/admin/templates/{template_id}", LOOK),
+    ("put", "/api/v1/admin/templates/{template_id}", OPERATE),
+    ("delete", "/api/v1/admin/templates/{template_id}", OPERATE),
+    ("get", "/api/v1/admin/defaults", LOOK),
+    ("put", "/api/v1/admin/defaults/{type}", OPERATE),
+    ("get", "/api/v1/admin/instances", LOOK),
+    ("post", "/api/v1/admin/instances", OPERATE),
+    ("get", "/api/v1/admin/instances/{instance_id}", LOOK),
+    ("put", "/api/v1/admin/instances/{instance_id}", OPERATE),
+    ("delete", "/api/v1/admin/instances/{instance_id}", OPERATE),
+    ("post", "/api/v1/admin/instances/{instance_id}/check", OPERATE),
+    ("post", "/api/v1/admin/instances/{instance_id}/webhook", OPERATE),
     ("get", "/api/v1/admin/audit", OWN),
     ("get", "/api/v1/admin/keys", OWN),
     ("post", "/api/v1/admin/keys", OWN),
@@ -74,7 +99,11 @@ struct Side {
     queue: String,
     contact: String,
     key_id: String,
+    template_id: String,
 }
+
+/// A day on which nobody is closed.
+const DAY: &str = "2026-12-23";
 
 impl Side {
     async fn of(fleet: &Fleet, tenant: Tenant) -> Self {
@@ -87,7 +116,9 @@ impl Side {
         let contact = erp.contacts(&queue).await[0]["contact_id"].as_str().unwrap().to_owned();
         let key_id =
             people[2].1.get("/api/v1/admin/keys").await.body["items"][0]["key_id"].as_str().unwrap().to_owned();
-        Self { tenant, people, queue, contact, key_id }
+        let templates = people[2].1.get("/api/v1/admin/templates").await.body;
+        let template_id = templates["items"][0]["template_id"].as_str().unwrap().to_owned();
+        Self { tenant, people, queue, contact, key_id, template_id }
     }
 
     fn owner(&self) -> &Person {
@@ -103,6 +134,9 @@ impl Side {
             ("{user_id}", self.people[0].1.id.to_string()),
             ("{tenant_id}", self.tenant.id.to_string()),
             ("{instance_id}", self.tenant.instances[0].to_string()),
+            ("{template_id}", self.template_id.clone()),
+            ("{day}", DAY.to_owned()),
+            ("{type}", "overdue".to_owned()),
         ];
         filled(pattern, &ids)
     }
@@ -112,7 +146,9 @@ impl Side {
 fn nobodys(pattern: &str) -> String {
     let id = Uuid::from_u128(0x019a_2000_0000_7000_8000_0000_0000_0001).to_string();
     let names = ["{queue_id}", "{contact}", "{key_id}", "{user_id}", "{tenant_id}", "{instance_id}"];
-    filled(pattern, &names.map(|name| (name, id.clone())))
+    let mut ids = names.map(|name| (name, id.clone())).to_vec();
+    ids.extend([("{template_id}", id), ("{day}", DAY.to_owned()), ("{type}", "overdue".to_owned())]);
+    filled(pattern, &ids)
 }
 
 fn filled(pattern: &str, ids: &[(&str, String)]) -> String {
@@ -211,7 +247,8 @@ async fn theirs_are_as_nobodys(
     theirs: &Side,
     key: &Client,
 ) -> usize {
-    if !pattern.contains('{') || asks == Webhook {
+    // The platform's own are there for the platform, whosever they are.
+    if !pattern.contains('{') || asks == Webhook || asks == PLATFORM {
         return 0;
     }
     let body = match pattern.rsplit('/').next() {
@@ -220,6 +257,9 @@ async fn theirs_are_as_nobodys(
         Some("rotate") => Some(json!({})),
         Some("{user_id}") => Some(json!({"name": "Outra", "role": "viewer"})),
         Some("{key_id}") => Some(json!({"name": "Outra"})),
+        Some("{template_id}") => Some(json!({"variations": ["Outra"]})),
+        Some("{instance_id}") => Some(json!({"base_url": "https://gateway.example"})),
+        Some("webhook") => Some(json!({"public_url": "https://regua.example"})),
         _ => body(method),
     };
     let call = async |path: &str| match asks {

@@ -37,7 +37,7 @@ const UNBOUND: [(&str, &str); 27] = [
     ("from tenants where slug = $1", "an operator names the tenant"),
     ("from tenants where slug > $1", "somebody of the platform lists all tenants"),
     // An operator's commands are about all tenants.
-    ("where name = $3 and lower(rtrim(base_url, '/'))", "regua instance add: a number belongs to one tenant"),
+    ("where name = $3 and lower(rtrim(base_url, '/'))", "whoever adds a number: it belongs to one tenant"),
     ("from instances where not starts_with(token", "regua secrets rotate: pages by primary key"),
     // regua doctor looks at everything.
     ("from users where not starts_with(totp_seed", "regua secrets rotate: the same"),

@@ -88,7 +88,7 @@ pub fn gateway_settings() -> ClientSettings {
 fn unlimited() -> ApiSettings {
     let often = Rate::per_minute(NonZeroU32::MAX);
     let limits = LimitSettings { per_address: None, refused_keys: often, ..LimitSettings::default() };
-    ApiSettings { limits, ..ApiSettings::default() }
+    ApiSettings { limits, gateway_networks: AllowedNetworks::with_loopback(), ..ApiSettings::default() }
 }
 
 /// Monday, 23 November 2026, 10:00 in São Paulo.

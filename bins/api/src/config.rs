@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser};
 use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments, SecretArguments};
 use regua_domain::Rate;
+use regua_evolution::AllowedNetworks;
 use regua_store::Role;
 
 use crate::{ApiSettings, LimitSettings, RedisAddress, ReplicaSettings, TrustedProxies};
@@ -45,6 +46,9 @@ pub struct Config {
     /// Largest request body, in bytes
     #[arg(long, env = "MAX_BODY_BYTES", default_value_t = ApiSettings::default().max_body_bytes)]
     pub max_body_bytes: usize,
+    /// Networks in which gateways may be besides public addresses, such as 10.0.0.0/8,fd00::/8; any: everywhere
+    #[arg(long, env = "GATEWAY_ALLOW_NETWORKS", default_value_t)]
+    pub gateway_allow_networks: AllowedNetworks,
     /// Seconds that requests under way may take when the process is asked to end
     #[arg(long, env = "SHUTDOWN_GRACE_SECONDS", default_value_t = 25)]
     pub shutdown_grace_seconds: u64,
@@ -141,6 +145,7 @@ impl Config {
         ApiSettings {
             public_url: self.public_url.clone().filter(|url| !url.is_empty()),
             max_body_bytes: self.max_body_bytes,
+            gateway_networks: self.gateway_allow_networks.clone(),
             shutdown_grace: Duration::from_secs(self.shutdown_grace_seconds),
             limits: self.limits.settings(),
             ..ApiSettings::default()

@@ -164,6 +164,11 @@ impl<'a> Form<'a> {
         }
     }
 
+    /// Whether something was noted about a member.
+    pub(crate) fn has_refused(&self, name: &str) -> bool {
+        self.errors.iter().any(|error| error.field == name)
+    }
+
     /// Notes that a member is missing.
     pub(crate) fn required(&mut self, name: &str) {
         let message = self.language.pick("O campo é obrigatório.", "The field is required.");

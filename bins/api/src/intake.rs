@@ -26,7 +26,7 @@ impl Intake {
     /// When the key is not valid, or the database is away.
     pub async fn open(api: Api, key: &str) -> anyhow::Result<Self> {
         let listings = Listings::new(api.pool.clone(), None, api.metrics.clone());
-        let context = Context::of(&api, listings, Arc::default());
+        let context = Context::of(&api, listings, Arc::default())?;
         let (mut parts, ()) = Request::builder().header(API_KEY_HEADER, key).body(())?.into_parts();
         let Ok(caller) = Caller::from_request_parts(&mut parts, &context).await else { bail!("the key is refused") };
         Ok(Self { context, caller })

@@ -12,6 +12,7 @@ mod intake;
 pub mod keys;
 mod limits;
 mod listings;
+mod new_tenant;
 mod openapi;
 mod people;
 mod posted;
@@ -31,6 +32,7 @@ use axum::middleware::from_fn_with_state;
 use regua_boot::{Clock, Metrics, SecretKeys, Services};
 use regua_broker::Broker;
 use regua_domain::{InstanceId, TenantId};
+use regua_evolution::{AllowedNetworks, ClientSettings, EvolutionClient};
 use regua_store::Role;
 use regua_store::api_keys::ApiKey;
 use sqlx::PgPool;
@@ -52,7 +54,9 @@ pub use crate::client_address::{ClientAddress, TrustedProxies};
 pub use crate::intake::Intake;
 pub use crate::limits::{LimitSettings, RedisAddress};
 pub use crate::listings::ReplicaSettings;
+pub use crate::new_tenant::{NewTenant, is_slug};
 pub use crate::people::CommandLine;
+pub use crate::request::Cause;
 
 /// What the API works with.
 pub struct Api {
@@ -85,6 +89,8 @@ pub struct ApiSettings {
     pub request_timeout: Duration,
     /// How long requests under way may take when the process is asked to end.
     pub shutdown_grace: Duration,
+    /// Where gateways may be besides public addresses.
+    pub gateway_networks: AllowedNetworks,
     /// Between two passes of the relay, which is woken besides by every batch.
     pub relay_every: Duration,
     /// What callers are held to.
@@ -99,6 +105,7 @@ impl Default for ApiSettings {
             body_timeout: Duration::from_secs(20),
             request_timeout: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(25),
+            gateway_networks: AllowedNetworks::default(),
             relay_every: Duration::from_secs(1),
             limits: LimitSettings::default(),
         }
@@ -113,6 +120,7 @@ pub(crate) struct Context {
     pub(crate) secrets: SecretKeys,
     pub(crate) access_tokens: AccessTokens,
     pub(crate) passwords: Passwords,
+    pub(crate) gateway: EvolutionClient,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) settings: Arc<ApiSettings>,
@@ -126,16 +134,18 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    fn of(api: &Api, listings: Listings, rang: Arc<Notify>) -> Self {
+    fn of(api: &Api, listings: Listings, rang: Arc<Notify>) -> anyhow::Result<Self> {
         let Api { pool, secrets, clock, metrics, settings, .. } = api;
         let limits = settings.limits.clone();
         let believed_for = limits.key_believed_for;
-        Self {
+        let gateway = EvolutionClient::new(ClientSettings::with_networks(settings.gateway_networks.clone()))?;
+        Ok(Self {
             pool: pool.clone(),
             listings,
             secrets: secrets.clone(),
             access_tokens: AccessTokens::new(secrets),
             passwords: Passwords::new(),
+            gateway,
             clock: clock.clone(),
             metrics: metrics.clone(),
             settings: Arc::new(settings.clone()),
@@ -143,7 +153,7 @@ impl Context {
             keys: Arc::new(Remembered::new(believed_for)),
             webhook_secrets: Arc::new(Remembered::new(believed_for)),
             rang,
-        }
+        })
     }
 }
 
@@ -178,7 +188,7 @@ pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -
     let (broker, grace) = (api.broker.name(), api.settings.shutdown_grace);
     let listings = Listings::new(api.pool.clone(), api.replica.clone(), api.metrics.clone());
     let watch = tokio::spawn(listings.clone().watch(served.clone()));
-    let context = Context::of(&api, listings, rang);
+    let context = Context::of(&api, listings, rang)?;
     let limits = tokio::spawn(Arc::clone(&context.limits).watch(served.clone()));
     let connections = Connections::of(&api.settings.limits);
     let routes = router(&api, context)?;
@@ -199,6 +209,17 @@ pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -
     watch.await?;
     limits.await?;
     Ok(())
+}
+
+/// The API for one program's own calls: without a listener, and nobody rings or is rung. A request that carries a
+/// [`CommandLine`] acts for the platform, and its answer carries a [`Cause`] where something failed inside.
+///
+/// # Errors
+/// When the TLS side of the gateway's client cannot be set up.
+pub fn inside(api: &Api) -> anyhow::Result<Router> {
+    let listings = Listings::new(api.pool.clone(), None, api.metrics.clone());
+    let context = Context::of(&api, listings, Arc::new(Notify::new()))?;
+    router(&api, context)
 }
 
 /// All routes with what stands around them.

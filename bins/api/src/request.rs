@@ -15,6 +15,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use uuid::{NoContext, Timestamp, Uuid};
 
+use crate::CommandLine;
 use crate::Context;
 use crate::error::{Code, Problem, document};
 use crate::limits::Standing;
@@ -27,6 +28,10 @@ const LONGEST_REQUEST_ID: usize = 100;
 /// A request's id, for whoever writes it down.
 #[derive(Clone)]
 pub(crate) struct RequestId(pub(crate) String);
+
+/// What failed inside, for whoever runs the command line: it has no log.
+#[derive(Clone, Debug)]
+pub struct Cause(pub String);
 
 /// The outermost layer. The ids that the span has room for are filled in by those who learn them; never a phone number,
 /// a text or a key.
@@ -46,6 +51,7 @@ pub(crate) async fn around(State(context): State<Context>, mut request: Request,
         template_type = Empty,
         instance_id = Empty
     );
+    let is_command_line = request.extensions().get::<CommandLine>().is_some();
     let standing = Standing::default();
     request.extensions_mut().insert(RequestId(id.clone()));
     request.extensions_mut().insert(standing.clone());
@@ -53,6 +59,9 @@ pub(crate) async fn around(State(context): State<Context>, mut request: Request,
     span.in_scope(|| log(&response, &path, started));
     if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
         response = spell_out(&response, &problem, language, &id);
+        if let Some(cause) = problem.cause().filter(|_| is_command_line) {
+            response.extensions_mut().insert(Cause(format!("{cause:#}")));
+        }
     }
     if let Some(taken) = standing.0.get() {
         tell(taken, response.headers_mut());

@@ -48,7 +48,7 @@ fn api() -> Api {
 async fn call(method: &str, path: &str, headers: &[(&str, &str)]) -> (Response<()>, Value) {
     let api = api();
     let listings = Listings::new(api.pool.clone(), None, api.metrics.clone());
-    let context = Context::of(&api, listings, Arc::new(Notify::new()));
+    let context = Context::of(&api, listings, Arc::new(Notify::new())).unwrap();
     ask(router(&api, context).unwrap(), method, path, headers).await
 }
 
@@ -98,7 +98,7 @@ fn around(routes: Router) -> Router {
     let mut api = api();
     api.settings.request_timeout = Duration::from_millis(20);
     let listings = Listings::new(api.pool.clone(), None, api.metrics.clone());
-    surrounded(routes, Context::of(&api, listings, Arc::new(Notify::new())))
+    surrounded(routes, Context::of(&api, listings, Arc::new(Notify::new())).unwrap())
 }
 
 #[tokio::test]

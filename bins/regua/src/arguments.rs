@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{contact, demo, dev, doctor, instance, key, migrate, queue, secrets, send, template, tenant};
+use crate::{audit, contact, demo, dev, doctor, instance, key, migrate, queue, secrets, send, template, tenant, user};
 
 /// Régua sends dunning messages over WhatsApp: sets it up, feeds it, and looks after it.
 #[derive(Debug, Parser)]
@@ -31,7 +31,7 @@ enum Command {
     /// Create a tenant
     #[command(subcommand)]
     Tenant(tenant::Command),
-    /// Create an API key
+    /// Create API keys, list, replace and revoke them
     #[command(subcommand)]
     Key(key::Command),
     /// Add WhatsApp numbers, list them, and see whether they are connected
@@ -40,6 +40,12 @@ enum Command {
     /// Import message templates
     #[command(subcommand)]
     Template(template::Command),
+    /// Invite people, list them, and switch them off
+    #[command(subcommand)]
+    User(user::Command),
+    /// See what was changed, by whom, from where
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Look after what is sealed in the database
     #[command(subcommand)]
     Secrets(secrets::Command),
@@ -98,6 +104,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Key(command) => key::run(&command).await,
         Command::Instance(command) => instance::run(&command).await,
         Command::Template(command) => template::run(&command).await,
+        Command::User(command) => user::run(&command).await,
+        Command::Audit(command) => audit::run(&command).await,
         Command::Secrets(command) => secrets::run(&command).await,
         Command::Send(arguments) => send::run(&arguments).await,
         Command::Queue(command) => queue::run(&command).await,
@@ -129,6 +137,7 @@ mod tests {
             [&["regua", "dev"], &secrets[..], &["--amqp-url", "amqp://regua:segredo-5@mq"]].concat(),
             vec!["regua", "migrate", "--database-url", url, "--database-direct-url", url],
             vec!["regua", "queue", "list", "--key", "segredo-6"],
+            vec!["regua", "key", "list", "--tenant", "a", "--api-url", "http://r", "--access-token", "segredo-7"],
         ];
         for line in lines {
             let shown = format!("{:?}", Arguments::try_parse_from(&line).unwrap());

@@ -1,12 +1,13 @@
 //! The tenant that `regua dev` and `regua demo` work with. It is made again and again without harm.
 
 use chrono_tz::Tz;
+use regua_api::NewTenant;
 use regua_boot::{Clock, Place, SecretKeys};
 use regua_domain::{InstanceId, MessageType, TenantId};
 use regua_store::{instances, templates, tenants, type_defaults};
 use sqlx::{PgConnection, PgPool};
 
-use crate::{template, tenant};
+use crate::template;
 
 /// Its slug.
 pub(crate) const SLUG: &str = "demo";
@@ -57,7 +58,8 @@ pub(crate) async fn ensure(pool: &PgPool, secrets: &SecretKeys, gateway: &str, p
         let template = template::parse(source)?;
         // One that is there may have been changed on purpose.
         if templates::for_type(conn, tenant, template.message_type, Some(&template.name)).await?.is_none() {
-            template::put(conn, tenant, &template, false).await?;
+            let id = templates::put(conn, tenant, &template, Clock::system().now()).await?;
+            type_defaults::set_template(conn, tenant, template.message_type, id, true).await?;
         }
     }
     transaction.commit().await?;
@@ -65,19 +67,20 @@ pub(crate) async fn ensure(pool: &PgPool, secrets: &SecretKeys, gateway: &str, p
 }
 
 async fn ensure_tenant(conn: &mut PgConnection, rate: i32) -> anyhow::Result<TenantId> {
-    let settings = tenant::Settings {
+    let new = NewTenant {
         slug: SLUG,
         name: "Empresa Demonstração",
         time_zone: Tz::America__Sao_Paulo,
-        rate,
+        messages_per_minute: rate,
         keeps_hours: false,
     };
     if let Some(tenant) = tenants::by_slug(conn, SLUG).await? {
-        settings.configure(conn, tenant).await?;
+        new.configure(conn, tenant).await?;
         return Ok(tenant);
     }
-    let tenant = TenantId::new(Clock::system().now());
-    settings.create(conn, tenant).await?;
+    let now = Clock::system().now();
+    let tenant = TenantId::new(now);
+    new.create(conn, tenant, now).await?;
     Ok(tenant)
 }
 

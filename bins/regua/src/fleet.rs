@@ -116,16 +116,14 @@ impl Fleet {
         let (sandbox, stop) = (self.sandbox.clone(), programs.stop.clone());
         programs.start("the sandbox", async move { sandbox.serve(sandbox_listener, stop).await });
         let Services { pool, broker } = self.services.clone();
-        let settings = ApiSettings { public_url: Some(self.api.clone()), ..ApiSettings::default() };
-        let api = Api {
-            pool,
-            replica: None,
-            broker,
-            secrets: self.secrets.clone(),
-            clock: self.clock.clone(),
-            metrics: self.metrics.clone(),
-            settings,
+        let settings = ApiSettings {
+            public_url: Some(self.api.clone()),
+            // The sandbox listens on this machine.
+            gateway_networks: AllowedNetworks::with_loopback(),
+            ..ApiSettings::default()
         };
+        let (clock, metrics, secrets) = (self.clock.clone(), self.metrics.clone(), self.secrets.clone());
+        let api = Api { pool, replica: None, broker, secrets, clock, metrics, settings };
         programs.start("the API", regua_api::run(api, api_listener, programs.stop.clone()));
         programs
     }

@@ -2,17 +2,15 @@
 
 mod gateway;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use regua_boot::{Clock, DatabaseArguments};
-use regua_domain::{InstanceId, MessageType, TenantId};
-use regua_store::{instances, type_defaults};
-use serde_json::json;
-use sqlx::PgConnection;
+use regua_domain::MessageType;
+use serde_json::{Value, json};
 
+use crate::admin::{Admin, AdminArguments};
 use crate::arguments::{Ending, Form};
 use crate::instance::gateway::GatewayArguments;
-use crate::{database, output};
+use crate::output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -85,7 +83,7 @@ impl std::fmt::Debug for Add {
 #[derive(Args, Debug)]
 pub(crate) struct Of {
     #[command(flatten)]
-    database: DatabaseArguments,
+    admin: AdminArguments,
     /// The tenant's slug
     #[arg(long, value_name = "SLUG")]
     tenant: String,
@@ -115,28 +113,19 @@ pub(crate) async fn run(command: &Command) -> anyhow::Result<Ending> {
 
 impl Add {
     async fn run(&self) -> anyhow::Result<Ending> {
-        let address = self.gateway.new_address(&self.url, &self.name, &self.token)?;
-        let pool = database::open(&self.of.database)?;
-        let mut transaction = pool.begin().await?;
-        let conn = &mut *transaction;
-        let tenant = database::tenant(conn, &self.of.tenant).await?;
-        let (server, name, now) = (address.server(), &self.name, Clock::system().now());
-        ensure!(
-            !instances::is_taken_by_another(conn, tenant, server, name).await?,
-            "another tenant has the instance {name:?} of {server}: a number belongs to one tenant (docs/gateway.md)"
-        );
-        let id = InstanceId::new(now);
-        let token = self.gateway.seal(tenant, id, &self.token)?;
-        let id = instances::create(conn, tenant, id, name, server, &token, now).await?;
-        let id = id.with_context(|| format!("the tenant already has an instance {:?}", self.name))?;
-        instances::set_pace(conn, tenant, id, self.rate, self.daily_cap, self.concurrency).await?;
-        for message_type in MessageType::ALL {
-            type_defaults::set_instance(conn, tenant, message_type, id, !self.default).await?;
+        let admin = self.of.open(&self.gateway).await?;
+        let body = json!({
+            "name": self.name, "base_url": self.url, "token": self.token, "messages_per_minute": self.rate,
+            "daily_cap": self.daily_cap, "lane_concurrency": self.concurrency,
+        });
+        let made = admin.post("/instances", &body).await?;
+        if self.default {
+            make_default(&admin, &made["instance_id"]).await?;
         }
-        let is_default = defaults(conn, tenant).await?.iter().any(|(_, default)| *default == id);
-        transaction.commit().await?;
+        let is_default = self.default || made["default_for"].as_array().is_some_and(|types| !types.is_empty());
         if self.of.form.json {
-            output::json(&json!({"instance_id": id, "name": self.name, "url": server, "default": is_default}))?;
+            let (id, url) = (&made["instance_id"], &made["base_url"]);
+            output::json(&json!({"instance_id": id, "name": self.name, "url": url, "default": is_default}))?;
         } else {
             let default = if is_default { ", the tenant's default" } else { "" };
             output::line(format_args!("instance {} added{default}", self.name))?;
@@ -146,28 +135,33 @@ impl Add {
     }
 }
 
+/// Makes a number the default of every type.
+async fn make_default(admin: &Admin, id: &Value) -> anyhow::Result<()> {
+    let defaults = admin.items("/defaults").await?;
+    for message_type in MessageType::ALL {
+        let default = defaults.iter().find(|default| default["type"] == message_type.as_str());
+        let template = default.map_or(&Value::Null, |default| &default["template_id"]);
+        let body = json!({"template_id": template, "instance_id": id});
+        admin.put(&format!("/defaults/{message_type}"), &body).await?;
+    }
+    Ok(())
+}
+
 impl Of {
+    async fn open(&self, gateway: &GatewayArguments) -> anyhow::Result<Admin> {
+        self.admin.open_with(|| gateway.gateways()).await?.of(&self.tenant).await
+    }
+
     async fn list(&self) -> anyhow::Result<Ending> {
-        let pool = database::open(&self.database)?;
-        let mut transaction = pool.begin().await?;
-        let tenant = database::tenant(&mut transaction, &self.tenant).await?;
-        let all = instances::list(&mut transaction, tenant).await?;
-        let defaults = defaults(&mut transaction, tenant).await?;
-        transaction.commit().await?;
-        let default_for = |id: InstanceId| -> Vec<_> {
-            defaults
-                .iter()
-                .filter(|(_, default)| *default == id)
-                .map(|(message_type, _)| message_type.as_str())
-                .collect()
-        };
+        let all = self.admin.open().await?.of(&self.tenant).await?.items("/instances").await?;
         if self.form.json {
             let rows = all.iter().map(|one| {
                 json!({
-                    "instance_id": one.instance_id, "name": one.name, "url": one.base_url, "state": one.state,
-                    "reason": one.state_reason, "messages_per_minute": one.messages_per_minute,
-                    "daily_cap": one.daily_cap, "concurrency": one.lane_concurrency,
-                    "default_for": default_for(one.instance_id),
+                    "instance_id": one["instance_id"], "name": one["name"], "url": one["base_url"],
+                    "state": one["state"], "reason": one["state_reason"],
+                    "messages_per_minute": one["effective_messages_per_minute"],
+                    "daily_cap": one["effective_daily_cap"], "concurrency": one["lane_concurrency"],
+                    "default_for": one["default_for"],
                 })
             });
             output::json(&rows.collect::<Vec<_>>())?;
@@ -175,14 +169,15 @@ impl Of {
         }
         let header = ["NAME", "URL", "LAST SEEN", "A MINUTE", "A DAY", "AT ONCE", "DEFAULT FOR"];
         let rows = all.iter().map(|one| {
+            let types = one["default_for"].as_array().into_iter().flatten().filter_map(Value::as_str);
             [
-                one.name.clone(),
-                one.base_url.clone(),
-                state(&one.state, one.state_reason.as_deref()),
-                one.messages_per_minute.to_string(),
-                one.daily_cap.map_or_else(|| "-".to_owned(), |cap| cap.to_string()),
-                one.lane_concurrency.to_string(),
-                default_for(one.instance_id).join(", "),
+                output::cell(&one["name"]),
+                output::cell(&one["base_url"]),
+                state(one, "state_reason"),
+                output::cell(&one["effective_messages_per_minute"]),
+                output::cell(&one["effective_daily_cap"]),
+                output::cell(&one["lane_concurrency"]),
+                types.collect::<Vec<_>>().join(", "),
             ]
         });
         output::table(header, rows)?;
@@ -191,30 +186,18 @@ impl Of {
 }
 
 impl Webhook {
-    /// The secret is stored first: should the gateway take it and its answer get lost, its webhooks are taken all the same.
     async fn run(&self) -> anyhow::Result<Ending> {
-        let pool = database::open(&self.of.database)?;
-        let mut transaction = pool.begin().await?;
-        let tenant = database::tenant(&mut transaction, &self.of.tenant).await?;
-        let all = instances::list(&mut transaction, tenant).await?;
-        let one = all.into_iter().find(|one| one.name == self.name);
+        let admin = self.of.open(&self.gateway).await?;
+        let all = admin.items("/instances").await?;
+        let one = all.iter().find(|one| one["name"] == *self.name);
         let one = one.with_context(|| format!("the tenant has no instance {:?}", self.name))?;
-        let address = self.gateway.address_of(tenant, &one)?;
-        let mut random = [0; 32];
-        let source = rustls::crypto::ring::default_provider().secure_random;
-        source.fill(&mut random).map_err(|_| anyhow::anyhow!("the system has no random numbers"))?;
-        let (secret, hash) = regua_api::keys::webhook_secret(&random);
-        instances::set_webhook_secret(&mut transaction, tenant, one.instance_id, &hash).await?;
-        transaction.commit().await?;
-        let base = self.public_url.trim_end_matches('/');
-        let url = format!("{base}/webhooks/evolution/{tenant}/{}", one.instance_id);
-        let gateway = self.gateway.client()?;
-        let set = gateway.set_webhook(&address, &url, ("X-Regua-Webhook-Secret", &secret)).await;
-        set.map_err(|reason| anyhow::anyhow!("the gateway did not take it ({reason}): repeat the command"))?;
+        let path = format!("/instances/{}/webhook", output::cell(&one["instance_id"]));
+        let set = admin.post(&path, &json!({"public_url": self.public_url})).await?;
         if self.of.form.json {
-            output::json(&json!({"name": one.name, "webhook_url": url}))?;
+            output::json(&json!({"name": self.name, "webhook_url": set["webhook_url"]}))?;
         } else {
-            output::line(format_args!("instance {} tells {url} what it sends", one.name))?;
+            let url = output::cell(&set["webhook_url"]);
+            output::line(format_args!("instance {} tells {url} what it sends", self.name))?;
         }
         Ok(Ending::Done)
     }
@@ -222,50 +205,40 @@ impl Webhook {
 
 impl Check {
     async fn run(&self) -> anyhow::Result<Ending> {
-        let pool = database::open(&self.of.database)?;
-        let mut transaction = pool.begin().await?;
-        let tenant = database::tenant(&mut transaction, &self.of.tenant).await?;
-        let all = instances::list(&mut transaction, tenant).await?;
-        transaction.commit().await?;
-        let chosen: Vec<_> = all.iter().filter(|one| self.name.as_ref().is_none_or(|name| *name == one.name)).collect();
+        let admin = self.of.open(&self.gateway).await?;
+        let all = admin.items("/instances").await?;
+        let is_meant = |one: &&Value| self.name.as_ref().is_none_or(|name| one["name"] == **name);
+        let chosen: Vec<_> = all.iter().filter(is_meant).collect();
         if chosen.is_empty() {
-            let names: Vec<_> = all.iter().map(|one| one.name.as_str()).collect();
+            let names: Vec<_> = all.iter().map(|one| output::cell(&one["name"])).collect();
             bail!(
                 "there is no such instance; the tenant has: {}",
                 if names.is_empty() { "none".to_owned() } else { names.join(", ") }
             );
         }
-        let gateway = self.gateway.client()?;
         let mut seen = Vec::new();
         for one in chosen {
-            let (word, why) = self.gateway.ask(&gateway, tenant, one).await;
-            seen.push((&one.name, word, why));
+            let path = format!("/instances/{}/check", output::cell(&one["instance_id"]));
+            let mut checked = admin.post(&path, &json!({})).await?;
+            checked["name"] = one["name"].clone();
+            seen.push(checked);
         }
         if self.of.form.json {
-            let rows = seen.iter().map(|(name, state, reason)| json!({"name": name, "state": state, "reason": reason}));
+            let rows =
+                seen.iter().map(|one| json!({"name": one["name"], "state": one["state"], "reason": one["reason"]}));
             output::json(&rows.collect::<Vec<_>>())?;
         } else {
-            output::table(
-                ["NAME", "STATE"],
-                seen.iter().map(|(name, word, why)| [name.to_string(), state(word, why.as_deref())]),
-            )?;
+            let rows = seen.iter().map(|one| [output::cell(&one["name"]), state(one, "reason")]);
+            output::table(["NAME", "STATE"], rows)?;
         }
-        Ok(Ending::of(seen.iter().all(|(_, state, _)| *state == "open")))
+        Ok(Ending::of(seen.iter().all(|one| one["state"] == "open")))
     }
 }
 
-/// The tenant's default instance of each type.
-async fn defaults(conn: &mut PgConnection, tenant: TenantId) -> anyhow::Result<Vec<(MessageType, InstanceId)>> {
-    let mut all = Vec::new();
-    for message_type in MessageType::ALL {
-        let default = instances::for_type(conn, tenant, message_type, None).await?;
-        all.extend(default.map(|id| (message_type, id)));
-    }
-    Ok(all)
-}
-
-fn state(state: &str, reason: Option<&str>) -> String {
-    reason.map_or_else(|| state.to_owned(), |reason| format!("{state} ({reason})"))
+/// A number's state and, where there is one, the reason.
+fn state(one: &Value, reason: &str) -> String {
+    let state = output::cell(&one["state"]);
+    one[reason].as_str().map_or_else(|| state.clone(), |reason| format!("{state} ({reason})"))
 }
 
 /// As the table's check has it.

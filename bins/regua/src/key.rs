@@ -1,19 +1,17 @@
-//! `regua key`: creates API keys.
+//! `regua key`: creates API keys, lists, replaces and revokes them.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 use ipnetwork::IpNetwork;
-use regua_boot::{Clock, DatabaseArguments};
-use regua_domain::{MessageType, TenantId};
-use regua_store::tenant_configs;
-use serde_json::json;
-use sqlx::PgConnection;
+use regua_boot::Clock;
+use regua_domain::MessageType;
+use serde_json::{Value, json};
 
-use crate::api_key::{self, Grant};
+use crate::admin::{Admin, AdminArguments};
 use crate::arguments::{Ending, Form};
-use crate::{database, output, tenant};
+use crate::{output, tenant};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -22,15 +20,49 @@ pub(crate) enum Command {
         after_help = "Example:\n  regua key create --tenant acme --types overdue,upcoming --allow-ip 203.0.113.0/24 --expires 2027-12-31"
     )]
     Create(Create),
+    /// List a tenant's keys, newest first
+    #[command(after_help = "Example:\n  regua key list --tenant acme")]
+    List(Of),
+    /// Create a key that may do what another one may, which goes on for a while and then ends
+    #[command(after_help = "Example:\n  regua key rotate --tenant acme k3xw9qpa --overlap-hours 48")]
+    Rotate(Rotate),
+    /// Switch a key off; every process refuses it within seconds
+    #[command(after_help = "Example:\n  regua key revoke --tenant acme k3xw9qpa")]
+    Revoke(One),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Of {
+    #[command(flatten)]
+    admin: AdminArguments,
+    /// The tenant's slug
+    #[arg(long, value_name = "SLUG")]
+    tenant: String,
+    #[command(flatten)]
+    form: Form,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct One {
+    #[command(flatten)]
+    of: Of,
+    /// What the key begins with after regua_, as `regua key list` shows it
+    prefix: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Rotate {
+    #[command(flatten)]
+    one: One,
+    /// Hours for which the old key still works
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(i64).range(0..=720))]
+    overlap_hours: i64,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Create {
     #[command(flatten)]
-    database: DatabaseArguments,
-    /// The tenant's slug
-    #[arg(long, value_name = "SLUG")]
-    tenant: String,
+    of: Of,
     /// For people: which program uses it
     #[arg(long, default_value = "default", value_parser = tenant::name)]
     name: String,
@@ -47,8 +79,6 @@ pub(crate) struct Create {
     /// Requests a minute that it may make; absent: as many as its tenant has set for each of its keys
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=6_000_000))]
     requests_per_minute: Option<i32>,
-    #[command(flatten)]
-    form: Form,
 }
 
 /// When a key ends, as it was written.
@@ -82,48 +112,122 @@ impl Expiry {
 }
 
 /// Runs the command.
-pub(crate) async fn run(Command::Create(create): &Command) -> anyhow::Result<Ending> {
-    let pool = database::open(&create.database)?;
-    let mut transaction = pool.begin().await?;
-    let tenant = database::tenant(&mut transaction, &create.tenant).await?;
-    let mut types = create.types.clone();
-    types.sort_unstable();
-    types.dedup();
-    // A network is stored without the bits of a host.
-    let networks: Vec<_> =
-        create.allow_ip.iter().filter_map(|one| IpNetwork::new(one.network(), one.prefix()).ok()).collect();
-    let expires_at = expiry(&mut transaction, tenant, create.expires).await?;
-    let grant = Grant {
-        tenant,
-        name: &create.name,
-        types: &types,
-        networks: &networks,
-        expires_at,
-        requests_per_minute: create.requests_per_minute,
-    };
-    let key = api_key::create(&mut transaction, &grant).await?;
-    transaction.commit().await?;
-    if create.form.json {
-        output::json(&json!({
-            "key": key, "tenant": create.tenant, "name": create.name, "types": types,
-            "allowed_networks": networks.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "expires_at": expires_at, "requests_per_minute": create.requests_per_minute,
-        }))?;
-        return Ok(Ending::Done);
+pub(crate) async fn run(command: &Command) -> anyhow::Result<Ending> {
+    match command {
+        Command::Create(create) => create.run().await,
+        Command::List(of) => of.list().await,
+        Command::Rotate(rotate) => rotate.run().await,
+        Command::Revoke(one) => one.revoke().await,
     }
-    output::line(&key)?;
+}
+
+impl Create {
+    async fn run(&self) -> anyhow::Result<Ending> {
+        let admin = self.of.open().await?;
+        let mut types = self.types.clone();
+        types.sort_unstable();
+        types.dedup();
+        let expires_at = expiry(&admin, self.expires).await?;
+        let networks: Vec<_> = self.allow_ip.iter().map(ToString::to_string).collect();
+        let body = json!({
+            "name": self.name, "types": types, "allowed_networks": networks, "expires_at": expires_at,
+            "requests_per_minute": self.requests_per_minute,
+        });
+        let made = admin.post("/keys", &body).await?;
+        if self.of.form.json {
+            output::json(&json!({
+                "key": made["api_key"], "tenant": self.of.tenant, "name": self.name, "types": types,
+                "allowed_networks": made["allowed_networks"], "expires_at": made["expires_at"],
+                "requests_per_minute": made["requests_per_minute"],
+            }))?;
+            return Ok(Ending::Done);
+        }
+        show(&made)
+    }
+}
+
+/// Prints a key, which is shown this once.
+fn show(made: &Value) -> anyhow::Result<Ending> {
+    output::line(made["api_key"].as_str().context("the answer has no key")?)?;
     output::remark("This key is shown once: only a hash of it is kept. Put it where your ERP keeps its secrets.");
     Ok(Ending::Done)
 }
 
-async fn expiry(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    expiry: Option<Expiry>,
-) -> anyhow::Result<Option<DateTime<Utc>>> {
+impl Of {
+    async fn open(&self) -> anyhow::Result<Admin> {
+        self.admin.open().await?.of(&self.tenant).await
+    }
+
+    async fn list(&self) -> anyhow::Result<Ending> {
+        let keys = self.open().await?.items("/keys").await?;
+        if self.form.json {
+            output::json(&keys)?;
+            return Ok(Ending::Done);
+        }
+        let header = ["KEY", "NAME", "STATE", "TYPES", "FROM", "EXPIRES", "LAST USED"];
+        output::table(header, keys.iter().map(row))?;
+        Ok(Ending::Done)
+    }
+}
+
+fn row(key: &Value) -> [String; 7] {
+    let list = |name: &str| {
+        let items = key[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+        items.collect::<Vec<_>>().join(", ")
+    };
+    let networks = Some(list("allowed_networks")).filter(|networks| !networks.is_empty());
+    [
+        output::cell(&key["prefix"]),
+        output::cell(&key["name"]),
+        if key["active"] == true { "active" } else { "off" }.to_owned(),
+        list("types"),
+        networks.unwrap_or_else(|| "any".to_owned()),
+        output::cell(&key["expires_at"]),
+        output::cell(&key["last_used_at"]),
+    ]
+}
+
+impl One {
+    async fn find(&self) -> anyhow::Result<(Admin, Value)> {
+        let admin = self.of.open().await?;
+        let keys = admin.items("/keys").await?;
+        let found = keys.into_iter().find(|key| key["prefix"] == *self.prefix);
+        let found = found.with_context(|| format!("the tenant has no key {:?}: see `regua key list`", self.prefix))?;
+        Ok((admin, found))
+    }
+
+    async fn revoke(&self) -> anyhow::Result<Ending> {
+        let (admin, key) = self.find().await?;
+        admin.delete(&format!("/keys/{}", output::cell(&key["key_id"]))).await?;
+        if self.of.form.json {
+            output::json(&json!({"prefix": self.prefix, "active": false}))?;
+        } else {
+            output::line(format_args!("key {} is off", self.prefix))?;
+        }
+        Ok(Ending::Done)
+    }
+}
+
+impl Rotate {
+    async fn run(&self) -> anyhow::Result<Ending> {
+        let (admin, key) = self.one.find().await?;
+        let path = format!("/keys/{}/rotate", output::cell(&key["key_id"]));
+        let made = admin.post(&path, &json!({"overlap_seconds": self.overlap_hours * 3600})).await?;
+        if self.one.of.form.json {
+            output::json(&json!({
+                "key": made["api_key"], "prefix": made["prefix"], "replaces": self.one.prefix,
+                "overlap_hours": self.overlap_hours,
+            }))?;
+            return Ok(Ending::Done);
+        }
+        show(&made)
+    }
+}
+
+async fn expiry(admin: &Admin, expiry: Option<Expiry>) -> anyhow::Result<Option<DateTime<Utc>>> {
     let Some(expiry) = expiry else { return Ok(None) };
-    let Some(config) = tenant_configs::get(conn, tenant).await? else { bail!("the tenant has no configuration") };
-    let instant = expiry.instant(config.time_zone.parse()?);
+    let config = admin.get("/config").await?;
+    let instant = expiry.instant(output::cell(&config["time_zone"]).parse()?);
     if instant.is_none_or(|instant| instant <= Clock::system().now()) {
         bail!("--expires lies in the past: choose a later day");
     }

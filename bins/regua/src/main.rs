@@ -1,7 +1,9 @@
 //! The program `regua`: reads its arguments, runs one command, and says by its exit status how it ended.
 
+mod admin;
 mod api_key;
 mod arguments;
+mod audit;
 mod batches;
 mod client;
 mod contact;
@@ -21,6 +23,7 @@ mod secrets;
 mod send;
 mod template;
 mod tenant;
+mod user;
 mod watch;
 
 use std::process::ExitCode;

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Write};
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::database;
 
@@ -40,6 +41,15 @@ fn aligned<const COLUMNS: usize>(header: [&str; COLUMNS], rows: impl IntoIterato
         column.set_padding((0, 2));
     }
     table.trim_fmt()
+}
+
+/// A member of an answer in a listing.
+pub(crate) fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// Remarks on the run. Where even this cannot be written, there is nobody to tell.

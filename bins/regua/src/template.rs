@@ -2,18 +2,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
-use regua_boot::{Clock, DatabaseArguments};
-use regua_domain::{Language, MessageType, TemplateId, TenantId, VariablesSchema, Variations};
-use regua_store::templates::{self, Template};
-use regua_store::type_defaults;
+use regua_boot::Clock;
+use regua_domain::{Language, MessageType, TemplateId, VariablesSchema, Variations};
+use regua_store::templates::Template;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sqlx::PgConnection;
 
+use crate::admin::{Admin, AdminArguments};
 use crate::arguments::{Ending, Form};
-use crate::{database, output};
+use crate::output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -27,7 +26,7 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 pub(crate) struct Import {
     #[command(flatten)]
-    database: DatabaseArguments,
+    admin: AdminArguments,
     /// The tenant's slug
     #[arg(long, value_name = "SLUG")]
     tenant: String,
@@ -58,11 +57,8 @@ pub(crate) async fn run(Command::Import(import): &Command) -> anyhow::Result<End
     let template = parse(&text).with_context(|| file.to_string())?;
     let (name, message_type) = (template.name.clone(), template.message_type);
     let variations = template.variations.len();
-    let pool = database::open(&import.database)?;
-    let mut transaction = pool.begin().await?;
-    let tenant = database::tenant(&mut transaction, &import.tenant).await?;
-    let is_default = put(&mut transaction, tenant, &template, import.default).await?;
-    transaction.commit().await?;
+    let admin = import.admin.open().await?.of(&import.tenant).await?;
+    let is_default = put(&admin, &template, import.default).await?;
     if import.form.json {
         let shown = json!({"name": name, "type": message_type, "variations": variations, "default": is_default});
         output::json(&shown)?;
@@ -74,23 +70,39 @@ pub(crate) async fn run(Command::Import(import): &Command) -> anyhow::Result<End
     Ok(Ending::Done)
 }
 
-/// Stores a template, in the caller's transaction; whether it is its type's default now.
-pub(crate) async fn put(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    template: &Template,
-    replaces_default: bool,
-) -> anyhow::Result<bool> {
-    let message_type = template.message_type;
-    for other in MessageType::ALL.into_iter().filter(|other| *other != message_type) {
-        if templates::for_type(conn, tenant, other, Some(&template.name)).await?.is_some() {
-            bail!("there is already a template {:?} of type {other}: give this one another name", template.name);
+/// Adds a template or replaces the one of its name; whether it is its type's default now.
+async fn put(admin: &Admin, template: &Template, replaces_default: bool) -> anyhow::Result<bool> {
+    let Template { name, message_type, variations, variables_schema, .. } = template;
+    let all = admin.items("/templates").await?;
+    let id = match all.iter().find(|one| one["name"] == **name) {
+        Some(one) => {
+            let (id, other) = (output::cell(&one["template_id"]), output::cell(&one["type"]));
+            ensure!(
+                other == message_type.as_str(),
+                "there is already a template {name:?} of type {other}: give this one another name"
+            );
+            let body = json!({"variations": variations, "variables_schema": variables_schema});
+            admin.put(&format!("/templates/{id}"), &body).await?;
+            id
         }
+        None => {
+            let body = json!({
+                "name": name, "type": message_type, "variations": variations, "variables_schema": variables_schema,
+            });
+            output::cell(&admin.post("/templates", &body).await?["template_id"])
+        }
+    };
+    let defaults = admin.items("/defaults").await?;
+    let default = defaults.into_iter().find(|default| default["type"] == message_type.as_str()).unwrap_or_default();
+    if default["template_id"] == *id {
+        return Ok(true);
     }
-    let id = templates::put(conn, tenant, template, Clock::system().now()).await?;
-    type_defaults::set_template(conn, tenant, message_type, id, !replaces_default).await?;
-    let default = templates::for_type(conn, tenant, message_type, None).await?;
-    Ok(default.is_some_and(|default| default.template_id == id))
+    let is_default = replaces_default || default["template_id"].is_null();
+    if is_default {
+        let body = json!({"template_id": id, "instance_id": default["instance_id"]});
+        admin.put(&format!("/defaults/{message_type}"), &body).await?;
+    }
+    Ok(is_default)
 }
 
 /// Reads and checks a file's text.

@@ -1,17 +1,13 @@
 //! `regua tenant`: creates tenants.
 
-use anyhow::{Context, bail};
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
-use regua_boot::{Clock, DatabaseArguments};
-use regua_domain::{DEFAULT_HOURS, MessageType, TenantId};
-use regua_store::business_hours::{self, OpenHours};
-use regua_store::{tenant_configs, tenants};
+use regua_domain::MessageType;
 use serde_json::json;
-use sqlx::PgConnection;
 
+use crate::admin::AdminArguments;
 use crate::arguments::{Ending, Form};
-use crate::{database, output};
+use crate::output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -23,7 +19,7 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 pub(crate) struct Create {
     #[command(flatten)]
-    database: DatabaseArguments,
+    admin: AdminArguments,
     /// Short name for commands: lower-case letters, digits and hyphens
     #[arg(value_parser = slug)]
     slug: String,
@@ -52,85 +48,30 @@ pub(crate) struct Create {
 
 /// Runs the command.
 pub(crate) async fn run(Command::Create(create): &Command) -> anyhow::Result<Ending> {
-    let tenant = TenantId::new(Clock::system().now());
-    let pool = database::open(&create.database)?;
-    let mut transaction = pool.begin().await?;
-    let settings = Settings {
-        slug: &create.slug,
-        name: &create.name,
-        time_zone: create.time_zone,
-        rate: create.rate,
-        keeps_hours: !create.around_the_clock,
-    };
-    if !settings.create(&mut transaction, tenant).await? {
-        bail!("there is already a tenant {:?}: choose another slug", create.slug);
-    }
-    let mut config = tenant_configs::get(&mut transaction, tenant).await?.context("the tenant has no configuration")?;
-    config.resend_unconfirmed.clone_from(&create.resend_unconfirmed.0);
-    config.requests_per_minute = create.requests_per_minute;
-    tenant_configs::put(&mut transaction, tenant, &config).await?;
-    transaction.commit().await?;
+    let admin = create.admin.open().await?;
+    let Create { slug, name, rate, .. } = create;
+    let made = admin
+        .post(
+            "/tenants",
+            &json!({
+                "slug": slug, "name": name, "time_zone": create.time_zone.name(), "messages_per_minute": rate,
+                "keeps_hours": !create.around_the_clock, "resend_unconfirmed": create.resend_unconfirmed.0,
+                "requests_per_minute": create.requests_per_minute,
+            }),
+        )
+        .await?;
     if create.form.json {
         output::json(&json!({
-            "tenant_id": tenant, "slug": create.slug, "name": create.name, "time_zone": create.time_zone.name(),
-            "messages_per_minute": create.rate, "around_the_clock": create.around_the_clock,
+            "tenant_id": made["tenant_id"], "slug": slug, "name": name, "time_zone": create.time_zone.name(),
+            "messages_per_minute": rate, "around_the_clock": create.around_the_clock,
         }))?;
     } else {
         let hours = if create.around_the_clock { "at every hour" } else { "Monday to Friday, 8:00 to 18:00" };
-        let (slug, zone, rate) = (&create.slug, create.time_zone, create.rate);
+        let zone = create.time_zone;
         output::line(format_args!("tenant {slug} created: sends {hours} ({zone}), {rate} a minute"))?;
         output::line(format_args!("next: regua instance add --tenant {slug} --name … --url … --token …"))?;
     }
     Ok(Ending::Done)
-}
-
-/// What a new tenant is given.
-pub(crate) struct Settings<'a> {
-    /// Unique.
-    pub(crate) slug: &'a str,
-    /// As debtors read it.
-    pub(crate) name: &'a str,
-    /// Where its hours are meant.
-    pub(crate) time_zone: Tz,
-    /// Messages a minute.
-    pub(crate) rate: i32,
-    /// Whether it keeps business hours.
-    pub(crate) keeps_hours: bool,
-}
-
-impl Settings<'_> {
-    /// Creates the tenant with all that belongs to it, in the caller's transaction; false where the slug is taken.
-    pub(crate) async fn create(&self, conn: &mut PgConnection, tenant: TenantId) -> anyhow::Result<bool> {
-        let created = tenants::create(conn, tenant, self.slug, self.name, Clock::system().now()).await?;
-        if created == tenants::Created::SlugTaken {
-            return Ok(false);
-        }
-        self.configure(conn, tenant).await?;
-        business_hours::replace(conn, tenant, &default_hours()?).await?;
-        Ok(true)
-    }
-
-    /// Sets zone, rate and whether hours are kept, and leaves the rest as it is.
-    pub(crate) async fn configure(&self, conn: &mut PgConnection, tenant: TenantId) -> anyhow::Result<()> {
-        let Some(mut config) = tenant_configs::get(conn, tenant).await? else {
-            bail!("the tenant has no configuration")
-        };
-        config.time_zone = self.time_zone.name().to_owned();
-        config.messages_per_minute = self.rate;
-        config.keeps_hours = self.keeps_hours;
-        Ok(tenant_configs::put(conn, tenant, &config).await?)
-    }
-}
-
-fn default_hours() -> anyhow::Result<Vec<OpenHours>> {
-    let hours = DEFAULT_HOURS.iter().map(|open| {
-        Ok(OpenHours {
-            weekday: open.weekday().into(),
-            opens_minute: open.opens_minute().try_into()?,
-            closes_minute: open.closes_minute().try_into()?,
-        })
-    });
-    hours.collect()
 }
 
 /// Types of which an unconfirmed contact is sent once more.
@@ -147,11 +88,8 @@ fn resent(text: &str) -> Result<Resent, String> {
 
 /// As the table's check has it.
 fn slug(text: &str) -> Result<String, String> {
-    let has_only = |allowed: fn(u8) -> bool| text.bytes().all(allowed);
-    let is_slug = has_only(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && (1..=63).contains(&text.len())
-        && !text.starts_with('-');
-    if is_slug { Ok(text.to_owned()) } else { Err("use 1 to 63 lower-case letters, digits and hyphens".to_owned()) }
+    let refusal = || "use 1 to 63 lower-case letters, digits and hyphens".to_owned();
+    regua_api::is_slug(text).then(|| text.to_owned()).ok_or_else(refusal)
 }
 
 /// Any text of 1 to 200 characters that is not blank.
@@ -169,15 +107,5 @@ mod tests {
         assert_eq!(resent("none"), Ok(Resent(Vec::new())));
         assert_eq!(resent("overdue, upcoming"), Ok(Resent(vec![MessageType::Overdue, MessageType::Upcoming])));
         assert!(resent("").is_err() && resent("overdue,").is_err());
-    }
-
-    #[test]
-    fn a_slug_is_what_the_table_takes() {
-        for good in ["acme", "a", "2-irmaos"] {
-            assert!(slug(good).is_ok(), "{good}");
-        }
-        for bad in ["", "Acme", "-a", "a b", "açaí", &"a".repeat(64)] {
-            assert!(slug(bad).is_err(), "{bad}");
-        }
     }
 }

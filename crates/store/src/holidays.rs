@@ -34,3 +34,51 @@ pub async fn put(conn: &mut PgConnection, tenant: TenantId, day: NaiveDate, name
     .await?;
     Ok(())
 }
+
+/// A closed day of a tenant's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holiday {
+    /// Closed all day.
+    pub day: NaiveDate,
+    /// For people.
+    pub name: String,
+}
+
+/// A tenant's own closed days from one to another, both included, in order.
+///
+/// # Errors
+/// The database's.
+pub async fn between(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    first: NaiveDate,
+    last: NaiveDate,
+) -> Result<Vec<Holiday>, Error> {
+    sqlx::query_as!(
+        Holiday,
+        "select day, name from holidays where tenant_id = $1 and day between $2 and $3 order by day",
+        tenant.0,
+        first,
+        last
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// How many closed days of its own a tenant has.
+///
+/// # Errors
+/// The database's.
+pub async fn count(conn: &mut PgConnection, tenant: TenantId) -> Result<i64, Error> {
+    let row = sqlx::query!(r#"select count(*) as "count!" from holidays where tenant_id = $1"#, tenant.0);
+    Ok(row.fetch_one(conn).await?.count)
+}
+
+/// Opens a day again; false where it was not closed.
+///
+/// # Errors
+/// The database's.
+pub async fn delete(conn: &mut PgConnection, tenant: TenantId, day: NaiveDate) -> Result<bool, Error> {
+    let deleted = sqlx::query!("delete from holidays where tenant_id = $1 and day = $2", tenant.0, day);
+    Ok(deleted.execute(conn).await?.rows_affected() == 1)
+}

@@ -1,5 +1,6 @@
 //! Table `instances`: WhatsApp numbers at Evolution API servers, and what was last seen of each.
 
+mod kept;
 mod operated;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use chrono::{DateTime, Utc};
 use regua_domain::{InstanceId, MessageType, QueueId, Sealed, TenantId};
 use sqlx::{Error, PgConnection};
 
+pub use kept::{Kept, delete, kept};
 pub use operated::{Down, down, is_taken_by_another, set_address, set_webhook_secret, webhook_secret};
 
 /// One number, with what is needed to send through it.

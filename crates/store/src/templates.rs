@@ -1,9 +1,13 @@
 //! Tables `templates` and `template_variations`: what is sent, in one to five wordings.
 
+mod listing;
+
 use chrono::{DateTime, Utc};
 use regua_domain::{MessageType, TemplateId, TenantId};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
+
+pub use listing::{Listed, delete, list};
 
 /// A template with its wordings, first variation first.
 #[derive(Clone, Debug)]

@@ -107,18 +107,34 @@ pub async fn find(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Te
     .await
 }
 
-/// All tenants, in the order of their slugs, after one of them.
+/// All tenants, in the order of their slugs, after one of them; or the one of this slug.
 ///
 /// # Errors
 /// The database's.
-pub async fn list(conn: &mut PgConnection, after: &str, limit: i64) -> Result<Vec<Tenant>, Error> {
+pub async fn list(conn: &mut PgConnection, slug: Option<&str>, after: &str, limit: i64) -> Result<Vec<Tenant>, Error> {
     sqlx::query_as!(
         Tenant,
-        "select tenant_id, slug, name, status, created_at from tenants where slug > $1 order by slug limit $2",
+        "select tenant_id, slug, name, status, created_at from tenants
+         where slug > $1 and ($2::text is null or slug = $2) order by slug limit $3",
         after,
+        slug,
         limit
     )
     .fetch_all(conn)
+    .await
+}
+
+/// One tenant, which nobody else changes meanwhile.
+///
+/// # Errors
+/// The database's.
+pub async fn lock(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Tenant>, Error> {
+    sqlx::query_as!(
+        Tenant,
+        "select tenant_id, slug, name, status, created_at from tenants where tenant_id = $1 for no key update",
+        tenant.0
+    )
+    .fetch_optional(conn)
     .await
 }
 

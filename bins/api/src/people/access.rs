@@ -122,6 +122,11 @@ impl Access {
         self.person.ok_or_else(|| Problem::of(Code::NotAuthenticated))
     }
 
+    /// The same for another tenant; the right to it was asked for before.
+    pub(crate) fn at(self, tenant_id: TenantId) -> Self {
+        Self { tenant_id, ..self }
+    }
+
     /// A transaction that sees the tenant's rows.
     pub(crate) async fn begin(&self, context: &Context) -> Result<Transaction<'static, Postgres>, Problem> {
         let mut transaction = access::begin(&context.pool, self.tenant_id).await?;

@@ -2,7 +2,14 @@
 //! transaction. Every handler begins with the right that it needs; `tests/e2e/rights.rs` tries every role at every one.
 
 mod audit;
+mod config;
+mod defaults;
+mod holidays;
+mod hours;
+mod instances;
 mod keys;
+mod templates;
+mod tenants;
 mod users;
 
 use axum::extract::{FromRequestParts, Path};
@@ -19,7 +26,9 @@ use crate::error::{Code, Problem};
 pub(crate) const BASE: &str = "/api/v1/admin";
 
 pub(super) fn router() -> OpenApiRouter<Context> {
-    audit::router().merge(keys::router()).merge(users::router())
+    let rules = config::router().merge(hours::router()).merge(holidays::router());
+    let sending = templates::router().merge(defaults::router()).merge(instances::router());
+    tenants::router().merge(rules).merge(sending).merge(audit::router()).merge(keys::router()).merge(users::router())
 }
 
 /// The id in a path; what is no id names nothing.
@@ -37,4 +46,14 @@ impl FromRequestParts<Context> for InPath {
 /// As it is written down.
 fn noted(value: &impl Serialize) -> Result<Value, Problem> {
     serde_json::to_value(value).map_err(Problem::internal)
+}
+
+/// What the database refused to delete because something refers to it is in use.
+fn unless_in_use(deleted: Result<(), sqlx::Error>, why: impl FnOnce() -> &'static str) -> Result<(), Problem> {
+    match deleted {
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+            Err(Problem::with_detail(Code::InUse, why().to_owned()))
+        }
+        deleted => Ok(deleted?),
+    }
 }

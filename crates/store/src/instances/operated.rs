@@ -32,8 +32,9 @@ pub async fn set_address(
 }
 
 /// Whether another tenant has the number of this name at this server. The answer holds until the transaction ends: whoever
-/// else asks about the same number waits. A transaction of one tenant sees the other's row for this one question. Servers are compared as `InstanceAddress::server` writes them, older rows as far
-/// as that goes in SQL.
+/// else asks about the same number waits. Servers are compared as `InstanceAddress::server` writes them, older rows as far
+/// as that goes in SQL. For this one statement a transaction of the API sees whoever has that number, and no other row of
+/// another tenant's.
 ///
 /// # Errors
 /// The database's.

@@ -1,0 +1,330 @@
+//! What people look after through the admin API: what it takes and refuses, what it writes down, and that what is changed acts.
+
+mod numbers;
+
+use chrono::TimeDelta;
+use regua_domain::UserRole;
+use regua_tests::{Answer, Client, Fleet, FleetOptions, Person, Tenant, TenantOptions, batch, eventually, logs};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+/// A fleet that sends nothing, and a tenant with somebody of a role.
+async fn quiet(role: UserRole) -> (Fleet, Tenant, Person) {
+    let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
+    let (fleet, tenant, _) = Fleet::with(options, TenantOptions::default()).await;
+    let person = Person::logged_in(&fleet, &tenant, role, role.as_str()).await;
+    (fleet, tenant, person)
+}
+
+fn path(rest: &str) -> String {
+    format!("/api/v1/admin{rest}")
+}
+
+/// What a call that must be answered so answered.
+#[track_caller]
+fn answered(status: u16, answer: Answer) -> Value {
+    assert_eq!(answer.status.as_u16(), status, "{:#}", answer.body);
+    answer.body
+}
+
+/// The code of a refusal.
+#[track_caller]
+fn refused(status: u16, answer: Answer) -> String {
+    answered(status, answer)["code"].as_str().expect("a problem").to_owned()
+}
+
+/// The fields that a body was refused for, with their codes.
+#[track_caller]
+fn faults(answer: Answer) -> Vec<(String, String)> {
+    let problem = answered(422, answer);
+    let text = |error: &Value, name: &str| error[name].as_str().unwrap().to_owned();
+    let errors = problem["errors"].as_array().expect("errors").iter();
+    let mut faults: Vec<_> = errors.map(|error| (text(error, "field"), text(error, "code"))).collect();
+    faults.sort();
+    faults
+}
+
+/// The entries of the audit log, the latest first.
+async fn audit(owner: &Person) -> Vec<Value> {
+    let page = answered(200, owner.get(&path("/audit?limit=1000")).await);
+    page["items"].as_array().unwrap().clone()
+}
+
+/// What the latest entry says: action, object, before and after.
+async fn latest(owner: &Person) -> (String, Value, Value, Value) {
+    let entry = audit(owner).await.swap_remove(0);
+    let action = entry["action"].as_str().unwrap().to_owned();
+    (action, entry["object_id"].clone(), entry["before"].clone(), entry["after"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_is_made_listed_and_renamed_by_the_platform() {
+    let (fleet, _, platform) = quiet(UserRole::Platform).await;
+    let new = json!({"slug": "nova", "name": "Nova Ltda", "time_zone": "America/Manaus", "messages_per_minute": 30});
+    let made = answered(201, platform.post(&path("/tenants"), &new).await);
+    assert_eq!((&made["slug"], &made["status"]), (&json!("nova"), &json!("active")));
+    assert_eq!(refused(409, platform.post(&path("/tenants"), &new).await), "name_taken");
+    let odd = json!({"slug": "Nova!", "time_zone": "Mars/Olympus", "messages_per_minute": 0, "keeps_hours": 1,
+                     "resend_unconfirmed": ["sms"], "plan": "gold"});
+    let wrong = [
+        ("keeps_hours", "wrong_type"),
+        ("messages_per_minute", "invalid_number"),
+        ("name", "required"),
+        ("plan", "unknown_field"),
+        ("resend_unconfirmed[0]", "invalid_value"),
+        ("slug", "invalid_slug"),
+        ("time_zone", "invalid_time_zone"),
+    ];
+    let wrong: Vec<_> = wrong.iter().map(|(field, code)| ((*field).to_owned(), (*code).to_owned())).collect();
+    assert_eq!(faults(platform.post(&path("/tenants"), &odd).await), wrong);
+
+    let first = answered(200, platform.get(&path("/tenants?limit=1")).await);
+    let (slug, next) = (&first["items"][0]["slug"], first["next_cursor"].as_str().unwrap());
+    assert_eq!((slug, next), (&json!("acme"), "acme"));
+    let second = answered(200, platform.get(&path(&format!("/tenants?limit=1&cursor={next}"))).await);
+    assert_eq!((&second["items"][0], &second["next_cursor"]), (&made, &Value::Null));
+    let one = answered(200, platform.get(&path("/tenants?slug=nova")).await);
+    assert_eq!(one["items"], json!([made]));
+
+    let id: Tenant = Tenant { id: made["tenant_id"].as_str().unwrap().parse().unwrap(), ..fleet_tenant() };
+    let there = platform.acting_for(&id);
+    let config = answered(200, there.get(&path("/config")).await);
+    let rate = (&config["messages_per_minute"], &config["time_zone"], &config["keeps_hours"]);
+    assert_eq!(rate, (&json!(30), &json!("America/Manaus"), &json!(true)));
+    let hours = answered(200, there.get(&path("/hours")).await);
+    assert_eq!(hours["items"].as_array().unwrap().len(), 5, "Monday to Friday");
+    assert_eq!(hours["items"][0], json!({"weekday": 1, "opens": "08:00", "closes": "18:00"}));
+
+    let one = path(&format!("/tenants/{}", id.id));
+    let renamed = answered(200, platform.put(&one, &json!({"name": "Nova S.A."})).await);
+    assert_eq!(answered(200, platform.get(&one).await), renamed);
+    let (action, object, before, after) = latest(&there).await;
+    assert_eq!((action.as_str(), &object), ("tenant.updated", &json!(id.id)));
+    assert_eq!((&before["name"], &after["name"]), (&json!("Nova Ltda"), &json!("Nova S.A.")));
+    let actions: Vec<_> = audit(&there).await.iter().map(|entry| entry["action"].clone()).collect();
+    assert_eq!(actions, ["tenant.updated", "tenant.created"], "in the new tenant's own log");
+    let status = json!({"name": "Nova S.A.", "status": "closed"});
+    assert_eq!(faults(platform.put(&one, &status).await), [("status".to_owned(), "invalid_value".to_owned())]);
+    fleet.end().await;
+}
+
+/// A tenant of which only the id counts.
+fn fleet_tenant() -> Tenant {
+    Tenant {
+        id: "019a2000-0000-7000-8000-000000000000".parse().unwrap(),
+        slug: "nova",
+        key: String::new(),
+        instances: Vec::new(),
+        tokens: Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_tenant_is_shut_out_until_it_may_go_on() {
+    let (fleet, _, platform) = quiet(UserRole::Platform).await;
+    let other = TenantOptions { slug: "other", instances: vec!["filial".to_owned()], ..TenantOptions::default() };
+    let other = fleet.tenant(&other).await;
+    let owner = Person::logged_in(&fleet, &other, UserRole::Owner, "dona").await;
+    let erp = Client::new(&fleet.api, &other.key);
+    let queues = async || erp.call(Method::GET, "/api/v1/billing/queues", None).await.status;
+    let one = path(&format!("/tenants/{}", other.id));
+    assert_eq!(queues().await, StatusCode::OK);
+
+    answered(200, platform.put(&one, &json!({"name": "Other", "status": "suspended"})).await);
+    eventually("its key is refused", async || queues().await == StatusCode::UNAUTHORIZED).await;
+    assert_eq!(refused(401, owner.get(&path("/keys")).await), "not_authenticated");
+    let (action, _, before, after) = latest(&platform.acting_for(&other)).await;
+    assert_eq!(action, "tenant.updated");
+    assert_eq!((&before["status"], &after["status"]), (&json!("active"), &json!("suspended")));
+
+    answered(200, platform.put(&one, &json!({"name": "Other"})).await);
+    eventually("its key is good again", async || queues().await == StatusCode::OK).await;
+    answered(200, owner.get(&path("/keys")).await);
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_is_replaced_whole() {
+    let (fleet, tenant, owner) = quiet(UserRole::Owner).await;
+    let viewer = Person::logged_in(&fleet, &tenant, UserRole::Viewer, "quem-olha").await;
+    let before = answered(200, viewer.get(&path("/config")).await);
+    let all = json!({
+        "time_zone": "America/Bahia", "keeps_hours": false, "national_holidays": false, "messages_per_minute": 40,
+        "jitter_percent": 10, "daily_cap": 500, "max_attempts": 3, "resend_unconfirmed": ["notification"],
+        "requests_per_minute": 600,
+    });
+    assert_eq!(answered(200, owner.put(&path("/config"), &all).await), all);
+    assert_eq!(answered(200, viewer.get(&path("/config")).await), all);
+    assert_eq!(latest(&owner).await, ("config.updated".to_owned(), Value::Null, before, all.clone()));
+
+    let defaults = json!({
+        "time_zone": "America/Sao_Paulo", "keeps_hours": true, "national_holidays": true, "messages_per_minute": 20,
+        "jitter_percent": 20, "daily_cap": null, "max_attempts": 5, "resend_unconfirmed": ["upcoming", "notification"],
+        "requests_per_minute": 1200,
+    });
+    assert_eq!(answered(200, owner.put(&path("/config"), &json!({})).await), defaults);
+    let odd = json!({
+        "jitter_percent": 51, "daily_cap": 0, "max_attempts": 21, "requests_per_minute": 6_000_001,
+        "messages_per_minute": "20", "national_holidays": "yes",
+    });
+    let fields: Vec<_> = faults(owner.put(&path("/config"), &odd).await).into_iter().map(|(field, _)| field).collect();
+    let expected = [
+        "daily_cap",
+        "jitter_percent",
+        "max_attempts",
+        "messages_per_minute",
+        "national_holidays",
+        "requests_per_minute",
+    ];
+    assert_eq!(fields, expected);
+    assert_eq!(answered(200, viewer.get(&path("/config")).await), defaults, "nothing was taken");
+    assert_eq!(refused(403, viewer.put(&path("/config"), &all).await), "forbidden");
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hours_and_holidays_are_kept_and_written_down() {
+    let (fleet, _, owner) = quiet(UserRole::Owner).await;
+    let hours = json!({"items": [
+        {"weekday": 1, "opens": "08:00", "closes": "12:00"}, {"weekday": 1, "opens": "13:30", "closes": "24:00"},
+    ]});
+    assert_eq!(answered(200, owner.put(&path("/hours"), &hours).await), hours);
+    assert_eq!(answered(200, owner.get(&path("/hours")).await), hours);
+    let (action, _, before, after) = latest(&owner).await;
+    assert_eq!(
+        (action.as_str(), before["items"].as_array().unwrap().len(), after),
+        ("hours.updated", 5, hours.clone())
+    );
+    let twice = json!({"items": [hours["items"][0], hours["items"][0]]});
+    assert_eq!(faults(owner.put(&path("/hours"), &twice).await)[0].1, "hours_overlap");
+
+    let day = path("/holidays/2026-12-24");
+    let closed = json!({"day": "2026-12-24", "name": "Véspera", "national": false, "own": true});
+    assert_eq!(answered(200, owner.put(&day, &json!({"name": "Véspera"})).await), closed);
+    let renamed = answered(200, owner.put(&day, &json!({"name": "Véspera de Natal"})).await);
+    let listed = answered(200, owner.get(&path("/holidays?year=2026")).await);
+    let items = listed["items"].as_array().unwrap();
+    assert_eq!(items.len(), 11, "ten national ones and one of their own");
+    assert_eq!(items[9], renamed);
+    assert_eq!(items[10], json!({"day": "2026-12-25", "name": null, "national": true, "own": false}));
+    assert_eq!(owner.delete(&day).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(refused(404, owner.delete(&day).await), "not_found");
+    let told: Vec<_> = audit(&owner)
+        .await
+        .into_iter()
+        .take(3)
+        .map(|mut entry| (entry["action"].take(), entry["before"].take(), entry["after"].take()))
+        .collect();
+    let name = |name: &str| json!({"name": name});
+    let expected = [
+        (json!("holiday.removed"), name("Véspera de Natal"), Value::Null),
+        (json!("holiday.set"), name("Véspera"), name("Véspera de Natal")),
+        (json!("holiday.set"), Value::Null, name("Véspera")),
+    ];
+    assert_eq!(told, expected);
+    for odd in ["2026-13-01", "natal", "1999-12-25"] {
+        assert_eq!(refused(404, owner.put(&path(&format!("/holidays/{odd}")), &name("x")).await), "not_found");
+    }
+    assert_eq!(faults(owner.get(&path("/holidays?year=26")).await)[0].0, "year");
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_is_written_replaced_and_deleted_where_nobody_needs_it() {
+    let (fleet, tenant, operator) = quiet(UserRole::Operator).await;
+    let owner = Person::logged_in(&fleet, &tenant, UserRole::Owner, "dona").await;
+    let new = json!({"name": "cobranca-2", "type": "overdue", "variations": ["Olá {{primeiro_nome}}"]});
+    let made = answered(201, operator.post(&path("/templates"), &new).await);
+    assert_eq!((&made["default"], &made["variations"]), (&json!(false), &new["variations"]));
+    assert_eq!(refused(409, operator.post(&path("/templates"), &new).await), "name_taken");
+    let one = path(&format!("/templates/{}", made["template_id"].as_str().unwrap()));
+    assert_eq!(answered(200, operator.get(&one).await), made, "and the refusal changed nothing");
+
+    let odd = json!({"name": "x", "type": "overdue", "variations": ["Olá", "Olá\n{{#if nome}} sem fim", "{{nada}}"],
+                     "variables_schema": []});
+    let answer = operator.post(&path("/templates"), &odd).await;
+    let second = answer.body["errors"].as_array().unwrap().iter().find(|error| error["field"] == "variations[1]");
+    let message = second.expect("its place")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("inha 2") && message.contains("coluna 1"), "{message}");
+    let fields: Vec<_> = faults(answer).into_iter().map(|(field, _)| field).collect();
+    assert!(
+        fields.contains(&"variables_schema".to_owned()) && !fields.contains(&"variations[0]".to_owned()),
+        "{fields:?}"
+    );
+    let none = json!({"name": "x", "type": "overdue", "variations": []});
+    assert_eq!(faults(operator.post(&path("/templates"), &none).await)[0].1, "template_variation_count");
+
+    let contents = json!({"variations": ["Oi {{primeiro_nome}}", "Olá {{primeiro_nome}}"]});
+    let replaced = answered(200, operator.put(&one, &contents).await);
+    assert_eq!(replaced["variations"], contents["variations"]);
+    let (action, _, before, after) = latest(&owner).await;
+    assert_eq!(
+        (action.as_str(), &before["variations"], &after["variations"]),
+        ("template.updated", &new["variations"], &contents["variations"])
+    );
+
+    let id = &made["template_id"];
+    let instance = tenant.instances[0].to_string();
+    let default = json!({"type": "overdue", "template_id": id, "instance_id": instance});
+    let defaults = path("/defaults/overdue");
+    let body = json!({"template_id": id, "instance_id": instance});
+    assert_eq!(answered(200, operator.put(&defaults, &body).await), default);
+    assert_eq!(answered(200, operator.get(&path("/defaults")).await)["items"][0], default);
+    assert_eq!(latest(&owner).await.0, "default.updated");
+    assert_eq!(refused(409, operator.delete(&one).await), "in_use");
+    let wrong = operator.put(&path("/defaults/upcoming"), &json!({"template_id": id, "instance_id": id})).await;
+    let codes: Vec<_> = faults(wrong).into_iter().map(|(_, code)| code).collect();
+    assert_eq!(codes, ["instance_not_found", "template_not_found"], "a template of another type is none");
+    assert_eq!(refused(404, operator.put(&path("/defaults/sms"), &json!({})).await), "not_found");
+
+    answered(200, operator.put(&defaults, &json!({"instance_id": instance})).await);
+    assert_eq!(operator.delete(&one).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(refused(404, operator.get(&one).await), "not_found");
+    assert_eq!(latest(&owner).await.0, "template.deleted");
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_rate_acts() {
+    let (fleet, tenant, erp) = Fleet::with_tenant(TenantOptions { rate: 1, ..TenantOptions::default() }).await;
+    let owner = Person::logged_in(&fleet, &tenant, UserRole::Owner, "dona").await;
+    let queue = erp.accepted("overdue", &batch("lote-a", 1)).await;
+    erp.until(&queue, "completed").await;
+    fleet.until_lanes_are_free().await;
+    let fast = json!({"keeps_hours": false, "messages_per_minute": 60_000, "jitter_percent": 0});
+    answered(200, owner.put(&path("/config"), &fast).await);
+    // The slot after the first message was given at the old rate.
+    fleet.hands.set(fleet.clock.now() + TimeDelta::seconds(61));
+    let queue = erp.accepted("overdue", &batch("lote-b", 20)).await;
+    erp.until(&queue, "completed").await;
+    fleet.assert_each_left_once(21);
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_secret_stands_in_the_audit_log() {
+    let (fleet, _, owner) = quiet(UserRole::Owner).await;
+    let made = answered(201, owner.post(&path("/keys"), &json!({"name": "ERP"})).await);
+    let key = made["api_key"].as_str().unwrap();
+    logs::keep_secret(key);
+    let token = "token-do-segundo-numero";
+    logs::keep_secret(token);
+    let new = json!({"name": "segundo", "base_url": fleet.gateway, "token": token});
+    let number = answered(201, owner.post(&path("/instances"), &new).await);
+    let one = path(&format!("/instances/{}", number["instance_id"].as_str().unwrap()));
+    answered(200, owner.put(&one, &json!({"base_url": fleet.gateway, "token": token})).await);
+    let invited = json!({"email": "ana@acme.example", "name": "Ana", "role": "viewer"});
+    let invited = answered(201, owner.post(&path("/users"), &invited).await);
+    let invitation = invited["invitation"].as_str().unwrap();
+    logs::keep_secret(invitation);
+    let entries = audit(&owner).await;
+    let text = serde_json::to_string(&entries).unwrap();
+    for action in ["key.created", "instance.created", "instance.updated", "user.invited"] {
+        assert!(text.contains(action), "{text}");
+    }
+    let secret = key.rsplit('_').next().unwrap();
+    for secret in [key, secret, token, invitation, "v1:"] {
+        assert!(!text.contains(secret), "{secret:?} stands in {text}");
+    }
+    fleet.end().await;
+}
