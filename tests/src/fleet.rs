@@ -213,6 +213,7 @@ impl Fleet {
             pool: self.pool.clone(),
             replica,
             broker: Arc::clone(&self.broker),
+            secrets: self.options.secrets.clone(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             settings: ApiSettings::default(),
