@@ -100,7 +100,8 @@ impl PhoneNumber {
     /// mobile and `3333-4444` another person's landline.
     pub fn same_line(&self) -> Vec<Self> {
         let is_own = |digits: &str| {
-            let subscriber = digits.strip_prefix("55").filter(|rest| matches!(rest.len(), 10 | 11)).and_then(|rest| rest.get(2..));
+            let subscriber =
+                digits.strip_prefix("55").filter(|rest| matches!(rest.len(), 10 | 11)).and_then(|rest| rest.get(2..));
             subscriber.is_none_or(|subscriber| subscriber.len() == 8 && subscriber.starts_with(['6', '7', '8', '9']))
         };
         let others = self.whatsapp_digits().into_iter().skip(1).filter(|digits| is_own(digits));

@@ -150,7 +150,10 @@ mod tests {
             {"index": 1, "external_id": "48", "field": "phone", "code": "too_short", "message": "y"},
         ]);
         assert!(maria().take_out_of_remarks(&mut remarks));
-        assert_eq!(remarks[0], json!({"index": 0, "external_id": null, "field": "phone", "code": "too_short", "message": ""}));
+        assert_eq!(
+            remarks[0],
+            json!({"index": 0, "external_id": null, "field": "phone", "code": "too_short", "message": ""})
+        );
         assert_eq!((&remarks[1]["external_id"], &remarks[1]["message"]), (&json!("48"), &json!("y")));
         assert!(!maria().take_out_of_remarks(&mut remarks));
     }

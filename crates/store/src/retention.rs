@@ -138,13 +138,10 @@ pub async fn delete_batch(conn: &mut PgConnection, now: DateTime<Utc>) -> Result
     .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(false) };
-    let done = sqlx::query!(
-        "delete from campaigns where tenant_id = $1 and campaign_id = $2",
-        row.tenant_id,
-        row.campaign_id
-    )
-    .execute(conn)
-    .await?;
+    let done =
+        sqlx::query!("delete from campaigns where tenant_id = $1 and campaign_id = $2", row.tenant_id, row.campaign_id)
+            .execute(conn)
+            .await?;
     Ok(done.rows_affected() > 0)
 }
 

@@ -2,7 +2,9 @@
 //! transaction. Every handler begins with the right that it needs; `tests/e2e/rights.rs` tries every role at every one.
 
 mod audit;
+mod debtors;
 mod keys;
+mod retention;
 mod users;
 
 use axum::extract::{FromRequestParts, Path};
@@ -19,7 +21,7 @@ use crate::error::{Code, Problem};
 pub(crate) const BASE: &str = "/api/v1/admin";
 
 pub(super) fn router() -> OpenApiRouter<Context> {
-    audit::router().merge(keys::router()).merge(users::router())
+    audit::router().merge(debtors::router()).merge(keys::router()).merge(retention::router()).merge(users::router())
 }
 
 /// The id in a path; what is no id names nothing.
