@@ -15,6 +15,7 @@ mod main_path;
 mod model;
 mod openapi;
 mod plan;
+mod privacy;
 mod reconcile;
 mod scale;
 mod scenarios;
