@@ -25,7 +25,7 @@ alter table contacts
                or (name = '' and phone = '' and text = '' and external_id is null and due_date is null
                    and amount_cents is null and variables = '{}' and metadata = '{}'));
 -- None of these changes while a message is sent, so marks and outcomes stay HOT updates. There is no index by phone: it would
--- cost every batch a third more, and a debtor asks seldom (docs/privacy.md).
+-- cost every batch a fifth more, and a debtor asks seldom (docs/privacy.md).
 create index contacts_to_erase on contacts (tenant_id, contact_id)
     where erasure_asked_at is not null and erased_at is null;
 create index contacts_by_external_id_hash on contacts (tenant_id, external_id_hash) where external_id_hash is not null;

@@ -117,8 +117,15 @@ impl Fleet {
         programs.start("the sandbox", async move { sandbox.serve(sandbox_listener, stop).await });
         let Services { pool, broker } = self.services.clone();
         let settings = ApiSettings { public_url: Some(self.api.clone()), ..ApiSettings::default() };
-        let api =
-            Api { pool, replica: None, broker, clock: self.clock.clone(), metrics: self.metrics.clone(), settings };
+        let api = Api {
+            pool,
+            replica: None,
+            broker,
+            secrets: self.secrets.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            settings,
+        };
         programs.start("the API", regua_api::run(api, api_listener, programs.stop.clone()));
         programs
     }

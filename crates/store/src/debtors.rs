@@ -12,8 +12,8 @@ use crate::{campaigns, webhook_events};
 
 /// Contacts that one look finds at most.
 const MOST: usize = 200;
-/// Contacts that one look by number looks through: there is no index by it, because it would cost every batch a third more, and a
-/// debtor asks seldom. It takes less than half a second.
+/// Contacts that one look by number looks through: there is no index by it, because it would cost every batch a fifth more, and a
+/// debtor asks seldom (docs/privacy.md). It takes about a third of a second.
 const ROWS: i64 = 100_000;
 
 /// Whom is meant: by number or by the tenant's own id, and by the hashes of either that erased contacts are kept under. Debug shows
