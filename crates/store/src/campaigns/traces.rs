@@ -15,6 +15,9 @@ pub async fn remarks_on(
     tenant: TenantId,
     external_ids: &[String],
 ) -> Result<Vec<Value>, Error> {
+    if external_ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = sqlx::query!(
         r#"select jsonb_build_object('campaign_id', p.campaign_id, 'remark', r.remark) as "remark!"
            from campaigns p cross join lateral jsonb_array_elements(p.rejected || p.warnings) as r (remark)
@@ -39,6 +42,10 @@ pub async fn take_out(
     contacts: &[ContactId],
     traces: &Traces,
 ) -> Result<(), Error> {
+    let external_ids = traces.external_ids();
+    if contacts.is_empty() && external_ids.is_empty() {
+        return Ok(());
+    }
     let rows = sqlx::query!(
         "select p.campaign_id, p.name, p.rejected, p.warnings, p.metadata from campaigns p
          where p.tenant_id = $1
@@ -49,7 +56,7 @@ pub async fn take_out(
          order by p.campaign_id for no key update of p",
         tenant.0,
         &contacts.iter().map(|contact| contact.0).collect::<Vec<_>>(),
-        &traces.external_ids()
+        &external_ids
     )
     .fetch_all(&mut *conn)
     .await?;

@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use regua_boot::DebtorKeys;
-use regua_domain::{ContactId, PhoneNumber, Right};
+use regua_domain::{ContactId, PhoneNumber, Right, TenantId};
 use regua_store::debtors::{self, Debtor};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -170,8 +170,6 @@ async fn erase(
 fn read(body: &[u8], access: &Access, keys: &DebtorKeys, takes_reason: bool) -> Result<Asked, Problem> {
     let language = access.language;
     let mut form = Form::read(body, language)?;
-    let phone = form.text("phone", 40);
-    let external_id = form.text("external_id", LONGEST_ID);
     let after = form.text("cursor", 36);
     let cursor = after.as_deref().map(str::parse::<ContactId>);
     if matches!(cursor, Some(Err(_))) {
@@ -183,25 +181,32 @@ fn read(body: &[u8], access: &Access, keys: &DebtorKeys, takes_reason: bool) -> 
         let message = language.pick(format!("Valores aceitos: {all}."), format!("Use one of {all}."));
         form.refuse("reason", "invalid_value", &message);
     }
-    let found = match (&phone, &external_id) {
-        (Some(phone), None) => match PhoneNumber::parse(phone) {
-            Ok(phone) => Some((keys.by_phone(access.tenant_id, &phone), "phone")),
-            Err(error) => {
-                form.refuse("phone", error.code(), &error.explain(language));
-                None
-            }
-        },
-        (None, Some(id)) => Some((keys.by_external_id(access.tenant_id, id), "external_id")),
-        _ => {
-            let message = language.pick("Envie phone ou external_id.", "Send either phone or external_id.");
-            form.refuse("phone", "required", message);
-            None
-        }
-    };
+    let found = whom(&mut form, keys, access.tenant_id);
     form.finish()?;
     let (debtor, by) = found.ok_or_else(|| Problem::of(crate::error::Code::ValidationFailed))?;
     let reason = takes_reason.then(|| reason.unwrap_or_else(|| REASONS[0].to_owned()));
     Ok(Asked { debtor, by, after: cursor.and_then(Result::ok), reason })
+}
+
+/// Whom a form names, and by what.
+fn whom(form: &mut Form<'_>, keys: &DebtorKeys, tenant: TenantId) -> Option<(Debtor, &'static str)> {
+    let phone = form.text("phone", 40);
+    let external_id = form.text("external_id", LONGEST_ID);
+    match (phone, external_id) {
+        (Some(phone), None) => match PhoneNumber::parse(&phone) {
+            Ok(phone) => Some((keys.by_phone(tenant, &phone), "phone")),
+            Err(error) => {
+                form.refuse("phone", error.code(), &error.explain(form.language));
+                None
+            }
+        },
+        (None, Some(id)) => Some((keys.by_external_id(tenant, &id), "external_id")),
+        _ => {
+            let message = form.language.pick("Envie phone ou external_id.", "Send either phone or external_id.");
+            form.refuse("phone", "required", message);
+            None
+        }
+    }
 }
 
 /// That it was done, and of whom by a hash that only the keys can make.
