@@ -41,7 +41,7 @@ async fn an_export_shows_all_of_one_debtor_at_this_tenant_and_nothing_else() {
             assert!(contact["campaign"]["external_id"].as_str().unwrap().starts_with("lote-"), "{contact:#}");
         }
         assert_eq!(found["remarks"].as_array().unwrap().len(), 1, "{found:#}");
-        assert_eq!(found["remarks"][0]["remark"]["code"], "too_short");
+        assert_eq!(found["remarks"][0]["remark"]["code"], "phone_too_short");
         assert_eq!(found["webhooks"].as_array().unwrap().len(), 1, "{found:#}");
         assert!(!found.to_string().contains("Maria da Silva"), "nobody else is in it");
     }
@@ -111,7 +111,8 @@ async fn an_erasure_leaves_no_trace_of_the_person_and_all_of_the_proof() {
     let replayed = erp.send("overdue", &body).await;
     assert_eq!((replayed.status, &replayed.body["replayed"]), (StatusCode::OK, &json!(true)));
     let remarks = erp.send("notification", &refusing_her("lote-c")).await.body["rejected"].clone();
-    let nobodys = json!([{"index": 1, "external_id": null, "field": "phone", "code": "too_short", "message": ""}]);
+    let nobodys =
+        json!([{"index": 1, "external_id": null, "field": "phone", "code": "phone_too_short", "message": ""}]);
     assert_eq!(remarks, nobodys);
     assert_eq!(fleet.sandbox.ledger().len(), 6);
     fleet.end_without_the_ledger().await;

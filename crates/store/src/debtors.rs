@@ -86,7 +86,7 @@ async fn by_external_id(
     let rows = sqlx::query!(
         r#"with theirs as materialized (
              select contact_id from contacts where tenant_id = $1 and external_id = $2
-             union all
+             union
              select contact_id from contacts where tenant_id = $1 and external_id_hash = any($3)
          )
          select contact_id as "contact_id!" from theirs where contact_id > $4 order by contact_id limit $5"#,

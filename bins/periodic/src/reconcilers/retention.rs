@@ -14,8 +14,9 @@ use sqlx::PgConnection;
 
 use crate::Context;
 
-/// What no other pass locks.
-const LOCK: i32 = 7;
+/// What no other pass locks, one for each of the two.
+const ASKED: i32 = 7;
+const OVER: i32 = 8;
 /// Rows of one step.
 const ROWS: i64 = 500;
 /// Steps of one kind in one round.
@@ -41,29 +42,33 @@ const KINDS: [(&str, Step); 3] = [
 pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
     let mut all = 0;
     for (what, step) in KINDS {
-        all += steps(context, what, step).await?;
+        all += steps(context, OVER, what, step).await?;
     }
     Ok(all)
 }
 
 /// The second half of erasures: they were asked for by somebody who waits.
 pub(super) async fn asked(context: &Context) -> anyhow::Result<u64> {
-    steps(context, "asked", |c, _, now| Box::pin(erase_asked(c, now))).await
+    steps(context, ASKED, "asked", |c, _, now| Box::pin(erase_asked(c, now))).await
 }
 
-async fn steps(context: &Context, what: &'static str, step: Step) -> anyhow::Result<u64> {
+async fn steps(context: &Context, lock: i32, what: &'static str, step: Step) -> anyhow::Result<u64> {
     let keys = DebtorKeys::of(&context.secrets);
     let mut all = 0;
     for _ in 0..STEPS {
         let stepping = async {
             let mut transaction = context.pool.begin().await?;
-            if !advisory_locks::try_for_transaction(&mut transaction, LOCK).await? {
+            if !advisory_locks::try_for_transaction(&mut transaction, lock).await? {
                 return Ok(Done { rows: 0, is_more: false });
             }
             let done = step(&mut transaction, &keys, context.clock.now()).await?;
-            fail_point!("retention::before_commit");
+            if done.rows > 0 {
+                fail_point!("retention::before_commit");
+            }
             transaction.commit().await?;
-            fail_point!("retention::committed");
+            if done.rows > 0 {
+                fail_point!("retention::committed");
+            }
             anyhow::Ok(done)
         };
         let done = within(PATIENCE, stepping).await?;
