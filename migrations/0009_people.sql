@@ -144,7 +144,6 @@ grant insert, update (name, allowed_types, allowed_networks, active, expires_at,
 grant insert, delete, update (base_url, token, messages_per_minute, daily_cap, lane_concurrency, next_check_at, state, state_reason,
     state_checked_at, webhook_secret_hash) on instances to regua_api;
 grant insert on lanes to regua_api;
--- A number belongs to one tenant: whoever adds one asks whether another tenant has it.
 grant insert, update, delete on templates, template_variations, type_defaults to regua_api;
 -- Periodic forgets what is over.
 create policy of_all_tenants on sessions to regua_fleet using (true);
