@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use regua_boot::DEVELOPMENT_SECRET_KEY;
-use regua_tests::{Client, Database, Fleet, TenantOptions, batch};
+use regua_domain::UserRole;
+use regua_tests::{Client, Database, Fleet, Person, TenantOptions, batch};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
@@ -67,6 +68,92 @@ async fn a_tenant_is_set_up_from_nothing() {
     let webhook = ["instance", "webhook", "--tenant", "acme", "matriz", "--public-url", "http://127.0.0.1:8080"];
     let told = refused(&database, 1, &webhook);
     assert!(told.contains("gateway_unreachable"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_invited_and_what_was_done_is_written_down() {
+    let database = Database::fresh().await;
+    done(&database, &["tenant", "create", "acme", "--name", "Acme Ltda"]);
+    let of = |arguments: &[&'static str]| [arguments, &["--tenant", "acme"]].concat();
+    let person = ["user", "create", "--email", "Maria@acme.example", "--name", "Maria", "--role", "owner"];
+    let invitation = done(&database, &of(&person));
+    assert!(refused(&database, 1, &of(&person)).contains("maria@acme.example"));
+    let people = done(&database, &of(&["user", "list"]));
+    assert!(people.contains("maria@acme.example") && people.contains("invited"), "{people}");
+    let person = ["user", "create", "--email", "rui@acme.example", "--name", "Rui", "--role", "viewer"];
+    done(&database, &of(&person));
+    done(&database, &of(&["user", "disable", "rui@acme.example"]));
+    assert!(refused(&database, 1, &of(&["user", "disable", "ana@acme.example"])).contains("ana@acme.example"));
+
+    let key = done(&database, &of(&["key", "create"]));
+    let prefix: &'static str = key.split('_').nth(1).unwrap().to_owned().leak();
+    let rotated = done(&database, &of(&["key", "rotate", prefix, "--overlap-hours", "0"]));
+    assert!(rotated.starts_with("regua_") && rotated != key);
+    done(&database, &of(&["key", "revoke", prefix]));
+    let keys: Value = serde_json::from_str(&done(&database, &of(&["key", "list", "--json"]))).unwrap();
+    let active: Vec<_> = keys.as_array().unwrap().iter().map(|key| key["active"].clone()).collect();
+    assert_eq!(active, [true, false], "{keys:#}");
+
+    let log = done(&database, &of(&["audit", "list", "--json"]));
+    let entries: Value = serde_json::from_str(&log).unwrap();
+    let told: Vec<_> = entries.as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    let expected = [
+        "key.revoked",
+        "key.created",
+        "key.rotated",
+        "key.created",
+        "user.updated",
+        "user.invited",
+        "user.invited",
+        "tenant.created",
+    ];
+    let sorted = |mut actions: Vec<&str>| {
+        actions.sort_unstable();
+        actions.join(" ")
+    };
+    assert_eq!(sorted(told), sorted(expected.to_vec()));
+    assert!(entries.as_array().unwrap().iter().all(|entry| entry["actor_kind"] == "command_line"), "{log}");
+    for secret in [key.trim(), rotated.trim(), invitation.trim()] {
+        assert!(!log.contains(secret) && !log.contains(secret.rsplit('_').next().unwrap()), "{log}");
+    }
+    let some = done(&database, &of(&["audit", "list", "--action", "user.updated"]));
+    assert!(some.contains("command_line") && !some.contains("key."), "{some}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_commands_go_over_http_with_an_access_token() {
+    let (fleet, tenant, _) = Fleet::with_tenant(TenantOptions::default()).await;
+    let platform = Person::logged_in(&fleet, &tenant, UserRole::Platform, "plataforma").await;
+    let owner = Person::logged_in(&fleet, &tenant, UserRole::Owner, "dona").await;
+    let by = |person: &Person, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_regua"));
+        command.args(arguments).env_remove("DATABASE_URL").env("REGUA_URL", &fleet.api).current_dir(root());
+        command.env("REGUA_ACCESS_TOKEN", person.bearer.as_deref().unwrap());
+        let output = command.output().expect("regua runs");
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (status, _, told) = by(&platform, &["tenant", "create", "nova", "--name", "Nova Ltda"]);
+    assert_eq!(status, Some(0), "{told}");
+    let gateway = ["--url", &fleet.gateway, "--token", "token-da-nova"];
+    let add = [&["instance", "add", "--tenant", "nova", "--name", "nova"], &gateway[..]].concat();
+    let (status, added, told) = by(&platform, &add);
+    assert!(status == Some(0) && added.contains("the tenant's default"), "{added}{told}");
+    let (status, _, told) = by(&owner, &["template", "import", "--tenant", "acme", "examples/cobranca-padrao.json"]);
+    assert_eq!(status, Some(0), "{told}");
+
+    let (status, _, told) = by(&owner, &["tenant", "create", "minha", "--name", "Minha"]);
+    assert!(status == Some(1) && told.contains("forbidden"), "{told}");
+    let (status, _, told) = by(&owner, &["key", "list", "--tenant", "nova"]);
+    assert!(status == Some(1) && told.contains("only somebody of the platform"), "{told}");
+    let (status, _, told) = by(&platform, &["key", "list", "--tenant", "ninguem"]);
+    assert!(status == Some(1) && told.contains("there is no tenant"), "{told}");
+
+    let (_, log, told) = by(&platform, &["audit", "list", "--tenant", "nova", "--json"]);
+    let entries: Value = serde_json::from_str(&log).expect(&told);
+    let actors: Vec<_> = entries.as_array().unwrap().iter().map(|entry| entry["actor_name"].clone()).collect();
+    assert_eq!(actors, [platform.email.as_str(); 2], "{log}");
+    fleet.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
