@@ -70,12 +70,12 @@ impl Traces {
         let is_theirs = match value {
             Value::String(text) => self.are_in(text),
             Value::Number(number) => self.are_in(&number.to_string()),
-            Value::Array(items) => return items.iter_mut().fold(false, |found, item| self.take_out_of(item) || found),
+            Value::Array(items) => return self.take_out_of_each(items.iter_mut()),
             Value::Object(members) => {
                 let before = members.len();
                 members.retain(|name, _| !self.are_in(name));
                 let found = members.len() < before;
-                return members.values_mut().fold(found, |found, member| self.take_out_of(member) || found);
+                return self.take_out_of_each(members.values_mut()) || found;
             }
             Value::Null | Value::Bool(_) => false,
         };
@@ -83,6 +83,14 @@ impl Traces {
             *value = Value::Null;
         }
         is_theirs
+    }
+
+    fn take_out_of_each<'a>(&self, values: impl Iterator<Item = &'a mut Value>) -> bool {
+        let mut found = false;
+        for value in values {
+            found |= self.take_out_of(value);
+        }
+        found
     }
 
     /// Makes remarks on a batch's contacts (`external_id`, `message` and more) nobody's; whether there were any about them.
