@@ -104,6 +104,9 @@ begin
                  using (tenant_id = (select nullif(current_setting(''regua.tenant_id'', true), '''')::uuid))', name);
     end loop;
 end $$;
+-- Whether another tenant has a number is asked by what would be the same number.
+create policy by_number on instances for select to regua_api
+    using (lower(rtrim(base_url, '/')) || ' ' || name = (select nullif(current_setting('regua.number', true), '')));
 -- A key's rate may be its tenant's (migrations/0007).
 create policy by_prefix on tenant_configs for select to regua_api
     using (exists (select from api_keys k
@@ -141,9 +144,6 @@ grant insert, update (name, allowed_types, allowed_networks, active, expires_at,
 grant insert, delete, update (base_url, token, messages_per_minute, daily_cap, lane_concurrency, next_check_at, state, state_reason,
     state_checked_at, webhook_secret_hash) on instances to regua_api;
 grant insert on lanes to regua_api;
--- A number belongs to one tenant: whoever adds one asks whether another tenant has it.
-create policy by_number on instances for select to regua_api
-    using (lower(rtrim(base_url, '/')) || ' ' || name = (select nullif(current_setting('regua.number', true), '')));
 grant insert, update, delete on templates, template_variations, type_defaults to regua_api;
 -- Periodic forgets what is over.
 create policy of_all_tenants on sessions to regua_fleet using (true);

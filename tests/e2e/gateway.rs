@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use regua_evolution::AllowedNetworks;
-use regua_store::instances;
+use regua_store::{access, instances};
 use regua_tests::{Fleet, FleetOptions, TenantOptions, batch, eventually};
 use serde_json::json;
 
@@ -31,8 +31,6 @@ async fn a_number_belongs_to_one_tenant_however_its_server_is_written() {
     let (fleet, tenant, _) = Fleet::with_tenant(TenantOptions::default()).await;
     let other = TenantOptions { slug: "outra", instances: vec!["filial".to_owned()], ..TenantOptions::default() };
     let other = fleet.tenant(&other).await;
-    let mut transaction = fleet.database.pool.begin().await.unwrap();
-    let conn = &mut *transaction;
     for (who, server, name, expected) in [
         (other.id, fleet.gateway.clone(), "matriz", true),
         (other.id, fleet.gateway.to_uppercase().replace("HTTP", "http"), "matriz", true),
@@ -40,9 +38,12 @@ async fn a_number_belongs_to_one_tenant_however_its_server_is_written() {
         (other.id, fleet.gateway.clone(), "matriz-2", false),
         (other.id, "http://elsewhere.example".to_owned(), "matriz", false),
     ] {
-        let is_taken = instances::is_taken_by_another(conn, who, &server, name).await.unwrap();
+        let mut transaction = access::begin(&fleet.database.pool, who).await.unwrap();
+        let is_taken = instances::is_taken_by_another(&mut transaction, who, &server, name).await.unwrap();
         assert_eq!(is_taken, expected, "{server} {name}");
+        let seen = instances::list(&mut transaction, tenant.id).await.unwrap().len();
+        assert_eq!(seen, usize::from(who == tenant.id), "and nothing else of it is seen");
+        transaction.commit().await.unwrap();
     }
-    transaction.commit().await.unwrap();
     fleet.end().await;
 }

@@ -18,6 +18,7 @@ mod model;
 mod openapi;
 mod people;
 mod plan;
+mod privacy;
 mod reconcile;
 mod rights;
 mod scale;

@@ -130,6 +130,10 @@ fn every_test_that_a_claim_names_exists() {
     let (_, text) = text.split_once("## Claims and tests").expect("the claims");
     let limits = std::fs::read_to_string(root().join("docs/limits.md")).unwrap();
     let (_, limits) = limits.split_once("## Tests").expect("the tests of the limits");
+    let security = std::fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let (_, security) = security.split_once("## Threats").expect("the threats");
+    let security: Vec<_> =
+        security.lines().filter_map(|line| line.rsplit_once(" | ").filter(|_| line.starts_with("| "))).collect();
     let claims = text.lines().chain(limits.lines()).filter(|line| line.starts_with("| ") && line.contains('`'));
     let scale = std::fs::read_to_string(root().join("docs/scale.md")).unwrap();
     let gateway = std::fs::read_to_string(root().join("docs/gateway.md")).unwrap();
@@ -137,6 +141,7 @@ fn every_test_that_a_claim_names_exists() {
     let paragraphs = paragraphs.filter(|text| text.starts_with("Test: ") || text.starts_with("Tests: "));
     let names: Vec<_> = claims
         .filter_map(|line| line.split(" | ").nth(1))
+        .chain(security.iter().map(|(_, tests)| *tests))
         .chain(paragraphs)
         .flat_map(|tests| tests.split('`').skip(1).step_by(2))
         .filter(is_test)
@@ -146,7 +151,7 @@ fn every_test_that_a_claim_names_exists() {
         let stands = [format!("fn {name}("), format!("    {name}: \"")].iter().any(|form| code.contains(form));
         assert!(
             stands,
-            "RELIABILITY.md, docs/limits.md, docs/scale.md or docs/gateway.md names {name}, which is no test"
+            "RELIABILITY.md, SECURITY.md, docs/limits.md, docs/scale.md or docs/gateway.md names {name}, which is no test"
         );
     }
 }

@@ -13,7 +13,7 @@ use regua_worker::WorkerSettings;
 use regua_worker::protocol::{Ending, Process};
 
 /// A piece of a statement that is bound to no tenant, and why it may be so.
-const UNBOUND: [(&str, &str); 26] = [
+const UNBOUND: [(&str, &str); 33] = [
     // Periodic looks at all tenants, because nobody tells it whose hour has come. What it finds it touches by tenant_id.
     ("from queues where status = 'scheduled'", "scheduled_batches: one scan by a partial index, bounded"),
     ("from queues where status = 'paused_hours'", "resume_at_hour: the same"),
@@ -24,6 +24,12 @@ const UNBOUND: [(&str, &str); 26] = [
     ("with finished as materialized", "completion: the same"),
     ("from attempts where next_look_at <= $1", "unconfirmed: attempts that are to be looked for"),
     ("from webhook_events where next_match_at <= $1", "webhooks: events that are to be matched"),
+    ("from contacts where erasure_asked_at is not null and erased_at is null and", "erasures: the same"),
+    ("due.erased_at is null and due.finished_at <", "retention: one finished queue that is old enough"),
+    ("due.erased_at is not null and due.finished_at <", "retention: one batch whose proof is old enough"),
+    ("select tenant_id, session_id from sessions where expires_at", "retention: sessions that are long over"),
+    ("select tenant_id, email, network from login_failures where since", "retention: wrong passwords that are"),
+    ("delete from dead_letters where died_at", "retention: dead letters that are"),
     // Workers share the lanes of all tenants. What one takes it touches by tenant_id.
     ("from workers w where w.expires_at >= now()", "sharing: how many lanes each worker holds"),
     ("with offered as materialized ( select tenant_id, instance_id from lanes", "sharing: lanes that were let go"),
@@ -40,7 +46,8 @@ const UNBOUND: [(&str, &str); 26] = [
     ("where name = $3 and lower(rtrim(base_url, '/'))", "whoever adds a number: it belongs to one tenant"),
     ("from instances where not starts_with(token", "regua secrets rotate: pages by primary key"),
     // regua doctor looks at everything.
-    ("select substring(token from", "regua doctor: how tokens are sealed"),
+    ("from users where not starts_with(totp_seed", "regua secrets rotate: the same"),
+    ("select substring(secret from", "regua doctor: how secrets are sealed"),
     ("from outbox", "regua doctor: the age of the oldest doorbell"),
     ("from dead_letters", "regua doctor: how many there are"),
     (

@@ -12,4 +12,4 @@ pub(crate) use access::{Access, Actor, Change, Client, Person, Visitor, cookie, 
 pub(crate) use body::JsonBody;
 pub(crate) use password::{Passwords, fault as password_fault};
 pub(crate) use token::{ACCESS_TOKEN_LIFE, AccessTokens, SESSION_COOKIE, SessionSecret, random_secret};
-pub(crate) use totp::{RecoveryCodes, SecondFactor, totp_place};
+pub(crate) use totp::{RecoveryCodes, SecondFactor};

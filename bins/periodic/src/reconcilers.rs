@@ -2,6 +2,7 @@
 //! ask the gateway, which must never happen inside a transaction) rows that are taken for a while.
 
 pub mod protocol;
+mod retention;
 mod unconfirmed;
 mod webhooks;
 
@@ -56,6 +57,8 @@ pub(crate) static ALL: &[Reconciler] = &[
     alone("completion", 5, 6, |c, x| Box::pin(completion(c, x))),
     Reconciler { name: "gauges", every_passes: 5, work: Work::Each(|c, x| Box::pin(gauges(c, x))) },
     Reconciler { name: "unconfirmed", every_passes: 1, work: Work::Shared(|x| Box::pin(unconfirmed::round(x))) },
+    Reconciler { name: "erasures", every_passes: 2, work: Work::Shared(|x| Box::pin(retention::asked(x))) },
+    Reconciler { name: "retention", every_passes: 60, work: Work::Shared(|x| Box::pin(retention::round(x))) },
     Reconciler { name: "webhooks", every_passes: 1, work: Work::Shared(|x| Box::pin(webhooks::round(x))) },
 ];
 

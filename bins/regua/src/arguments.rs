@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{audit, contact, demo, dev, doctor, instance, key, migrate, queue, secrets, send, template, tenant, user};
+use crate::{
+    audit, contact, debtor, demo, dev, doctor, instance, key, migrate, queue, secrets, send, template, tenant, user,
+};
 
 /// Régua sends dunning messages over WhatsApp: sets it up, feeds it, and looks after it.
 #[derive(Debug, Parser)]
@@ -57,6 +59,9 @@ enum Command {
     /// See what became of one contact; decide one of which nobody can say whether it left
     #[command(subcommand)]
     Contact(contact::Command),
+    /// Show or erase what is kept about one debtor
+    #[command(subcommand)]
+    Debtor(debtor::Command),
     /// Look for what is wrong with the system
     Doctor(doctor::Arguments),
 }
@@ -110,6 +115,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Send(arguments) => send::run(&arguments).await,
         Command::Queue(command) => queue::run(&command).await,
         Command::Contact(command) => contact::run(&command).await,
+        Command::Debtor(command) => debtor::run(&command).await,
         Command::Doctor(arguments) => doctor::run(&arguments).await,
     }
 }

@@ -9,6 +9,7 @@ mod client;
 mod contact;
 mod contact_file;
 mod database;
+mod debtor;
 mod demo;
 mod dev;
 mod doctor;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::ensure;
 use clap::{Args, Subcommand};
 use regua_boot::{CannotOpen, DatabaseArguments, Place, SecretArguments, SecretKeys};
-use regua_domain::Sealed;
-use regua_store::instances::{self, KeptToken};
+use regua_domain::{InstanceId, Sealed, UserId};
+use regua_store::sealed_secrets::{self, Column, Kept};
 use serde_json::json;
+use sqlx::PgPool;
 
 use crate::arguments::{Ending, Form};
 use crate::{database, output};
@@ -52,37 +53,54 @@ struct Done {
 pub(crate) async fn run(Command::Rotate(rotate): &Command) -> anyhow::Result<Ending> {
     let keys = rotate.secrets.keys()?;
     let pool = database::open(&rotate.database)?;
-    let (mut done, mut after) = (Done::default(), None);
-    loop {
-        let mut transaction = pool.begin().await?;
-        let kept = instances::tokens_not_under(&mut transaction, keys.current_id(), after, BATCH).await?;
-        let Some(last) = kept.last() else { break };
-        after = Some((last.tenant, last.instance));
-        let (resealed, was_sealed) = done.seal_anew(&keys, kept)?;
-        let changed = instances::reseal_tokens(&mut transaction, &resealed).await?;
-        transaction.commit().await?;
-        let all = u64::try_from(resealed.len())?;
-        ensure!(changed <= all, "more tokens were changed than were sealed");
-        done.left_alone += all - changed;
-        done.resealed += was_sealed.min(changed);
-        done.sealed += changed.saturating_sub(was_sealed);
+    let mut done = Done::default();
+    for column in Column::ALL {
+        done.rotate(&pool, &keys, column).await?;
     }
     done.tell(rotate.form)
 }
 
+/// The place that a secret was sealed for.
+fn place(column: Column, kept: &Kept) -> Place {
+    match column {
+        Column::InstanceToken => Place::instance_token(kept.tenant, InstanceId(kept.row)),
+        Column::TotpSeed => Place::totp_seed(kept.tenant, UserId(kept.row)),
+    }
+}
+
 impl Done {
+    /// Seals one column anew, batch by batch.
+    async fn rotate(&mut self, pool: &PgPool, keys: &SecretKeys, column: Column) -> anyhow::Result<()> {
+        let mut after = None;
+        loop {
+            let mut transaction = pool.begin().await?;
+            let kept = sealed_secrets::not_under(&mut transaction, column, keys.current_id(), after, BATCH).await?;
+            let Some(last) = kept.last() else { return Ok(()) };
+            after = Some((last.tenant, last.row));
+            let (resealed, was_sealed) = self.seal_anew(keys, column, kept)?;
+            let changed = sealed_secrets::reseal(&mut transaction, column, &resealed).await?;
+            transaction.commit().await?;
+            let all = u64::try_from(resealed.len())?;
+            ensure!(changed <= all, "more secrets were changed than were sealed");
+            self.left_alone += all - changed;
+            self.resealed += was_sealed.min(changed);
+            self.sealed += changed.saturating_sub(was_sealed);
+        }
+    }
+
     /// A batch under the present key, and how many of it were under another one before.
     fn seal_anew(
         &mut self,
         keys: &SecretKeys,
-        batch: Vec<KeptToken>,
-    ) -> anyhow::Result<(Vec<(KeptToken, Sealed)>, u64)> {
+        column: Column,
+        batch: Vec<Kept>,
+    ) -> anyhow::Result<(Vec<(Kept, Sealed)>, u64)> {
         let (mut sealed, mut was_sealed) = (Vec::with_capacity(batch.len()), 0);
         for kept in batch {
-            let place = Place::instance_token(kept.tenant, kept.instance);
-            match keys.open_or_plain(&place, &kept.token) {
+            let place = place(column, &kept);
+            match keys.open_or_plain(&place, &kept.secret) {
                 Ok(plain) => {
-                    was_sealed += u64::from(Sealed::parse(&kept.token).is_some());
+                    was_sealed += u64::from(Sealed::parse(&kept.secret).is_some());
                     sealed.push((kept, keys.seal(&place, &plain)?));
                 }
                 Err(cannot) => *self.unreadable.entry(why(&cannot)).or_default() += 1,

@@ -256,6 +256,32 @@ async fn a_person_decides_by_the_reference_in_the_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_debtor_is_shown_and_erased_and_the_audit_log_does_not_say_who() {
+    let (fleet, _, erp) = Fleet::with_tenant(TenantOptions::default()).await;
+    let queue = erp.accepted("overdue", &batch("lote-a", 2)).await;
+    erp.until(&queue, "completed").await;
+    let call = |what: &str, who: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_regua"));
+        command.args(["debtor", what, "--tenant", "acme"]).args(who).env("DATABASE_URL", &fleet.database.url);
+        command.env("REGUA_SECRET_KEY", regua_boot::DEVELOPMENT_SECRET_KEY).output().expect("regua runs")
+    };
+    let said = |output: &Output| serde_json::from_slice::<Value>(&output.stdout).expect("JSON");
+    let phone = regua_tests::number("lote-a", 0);
+    let shown = said(&call("export", &["--phone", &phone]));
+    assert_eq!(shown["contacts"][0]["external_id"], "lote-a-0", "{shown:#}");
+    let erased = said(&call("erase", &["--external-id", "lote-a-0"]));
+    assert_eq!((&erased["erased"], &erased["being_sent"]), (&1.into(), &0.into()), "{erased:#}");
+    let again = said(&call("export", &["--phone", &phone]));
+    assert_eq!((&again["contacts"][0]["phone"], &again["contacts"][0]["status"]), (&"".into(), &"sent".into()));
+    let wrong = call("erase", &["--phone", "123456"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let noted = "select count(*) from audit_log where actor_kind = 'command_line' and after::text not like '%lote-a%'
+                 and after::text not like '%55119%'";
+    assert_eq!(fleet.count(noted).await, 3);
+    fleet.end_without_the_ledger().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_usage_is_2_and_what_cannot_be_done_is_1() {
     let database = Database::fresh().await;
     for arguments in [&["nonsense"][..], &["tenant", "create"], &["queue", "status", "no-uuid", "--key", "x"]] {

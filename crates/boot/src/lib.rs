@@ -1,6 +1,7 @@
 //! What every process does around its work: the clock, logs, metrics, health, secrets and shutdown. No rule and no SQL is here.
 
 mod clock;
+mod debtors;
 mod health;
 mod metrics;
 mod secrets;
@@ -10,6 +11,7 @@ mod shutdown;
 mod telemetry;
 
 pub use clock::{Clock, ManualClock};
+pub use debtors::DebtorKeys;
 pub use health::{Probe, health_routes, serve};
 pub use metrics::Metrics;
 pub use secrets::{CannotOpen, CannotSeal, DEVELOPMENT_SECRET_KEY, Place, SecretArguments, SecretKeys};

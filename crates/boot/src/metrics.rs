@@ -31,6 +31,8 @@ pub struct Metrics {
     pub unconfirmed_settled: IntCounterVec,
     /// Contacts of which the gateway proved a second message.
     pub messages_doubled: IntCounter,
+    /// Rows that were erased or deleted because their time was over, by what they were.
+    pub data_erased: IntCounterVec,
     /// Listings, by where they were read: `replica` or `primary`.
     pub listings: IntCounterVec,
     /// Milliseconds by which the replica is behind.
@@ -87,6 +89,13 @@ impl Metrics {
                 "regua_messages_doubled_total",
                 "Contacts of which the gateway proved a second message",
             )?,
+            data_erased: IntCounterVec::new(
+                Opts::new(
+                    "regua_data_erased_total",
+                    "Rows erased or deleted because their time was over, by what they were",
+                ),
+                &["what"],
+            )?,
             listings: IntCounterVec::new(
                 Opts::new("regua_listings_total", "Listings, by where they were read"),
                 &["read_from"],
@@ -118,6 +127,7 @@ impl Metrics {
         self.registry.register(Box::new(self.messages_doubled.clone()))?;
         self.registry.register(Box::new(self.lanes_given.clone()))?;
         self.registry.register(Box::new(self.lanes_taken_over.clone()))?;
+        self.registry.register(Box::new(self.data_erased.clone()))?;
         self.registry.register(Box::new(self.listings.clone()))?;
         self.registry.register(Box::new(self.replica_lag.clone()))?;
         self.registry.register(Box::new(self.requests_refused.clone()))?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use regua_domain::{InstanceId, Sealed, TenantId};
+use regua_domain::{InstanceId, Sealed, TenantId, UserId};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
 use ring::hmac;
@@ -82,6 +82,11 @@ impl Place {
         bytes.push(0);
         row.iter().for_each(|id| bytes.extend_from_slice(id.as_bytes()));
         Self(bytes)
+    }
+
+    /// The seed of somebody's second factor.
+    pub fn totp_seed(tenant: TenantId, user: UserId) -> Self {
+        Self::new("users.totp_seed", &[tenant.0, user.0])
     }
 
     /// The token of a tenant's number.

@@ -95,6 +95,19 @@ impl PhoneNumber {
         all
     }
 
+    /// The forms in E.164 of the very same line, its own first: with and without what a country has put into its numbers since
+    /// (Brazil's ninth digit, Mexico's 1, Argentina's 9). Never a form that may be somebody else's: in Brazil `9 3333-4444` is a
+    /// mobile and `3333-4444` another person's landline.
+    pub fn same_line(&self) -> Vec<Self> {
+        let is_own = |digits: &str| {
+            let subscriber =
+                digits.strip_prefix("55").filter(|rest| matches!(rest.len(), 10 | 11)).and_then(|rest| rest.get(2..));
+            subscriber.is_none_or(|subscriber| subscriber.len() == 8 && subscriber.starts_with(['6', '7', '8', '9']))
+        };
+        let others = self.whatsapp_digits().into_iter().skip(1).filter(|digits| is_own(digits));
+        [self.clone()].into_iter().chain(others.map(|digits| Self { e164: format!("+{digits}") })).collect()
+    }
+
     /// Mobile, landline or foreign.
     pub fn kind(&self) -> PhoneKind {
         match self.brazilian() {

@@ -1,9 +1,13 @@
 //! Table `campaigns`: the accepted batches, and the guard against taking one twice.
 
+mod traces;
+
 use chrono::{DateTime, Utc};
 use regua_domain::{ApiKeyId, CampaignId, InstanceId, MessageType, QueueId, TemplateId, TenantId};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
+
+pub use traces::{remarks_on, take_out};
 
 /// A batch to be stored with its queue.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 
 mod abandoned;
 mod delivery;
+mod erasure;
 mod intake;
 mod learn;
 mod listing;
@@ -18,6 +19,7 @@ use sqlx::{Error, PgConnection};
 
 pub use abandoned::{settle_abandoned, with_attempts_under_way};
 pub use delivery::{Delivery, note_delivery};
+pub use erasure::{Erasable, ErasedContacts, erase, to_erase};
 pub use intake::{NewContacts, insert};
 pub use learn::{Finding, Learnt, learn};
 pub use listing::{Contact, Name, get, list};

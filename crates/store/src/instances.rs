@@ -2,7 +2,6 @@
 
 mod kept;
 mod operated;
-mod tokens;
 
 use std::fmt;
 
@@ -12,7 +11,6 @@ use sqlx::{Error, PgConnection};
 
 pub use kept::{Kept, delete, kept};
 pub use operated::{Down, down, is_taken_by_another, set_address, set_webhook_secret, webhook_secret};
-pub use tokens::{KeptToken, TokenCount, count_tokens, reseal_tokens, tokens_not_under};
 
 /// One number, with what is needed to send through it.
 #[derive(Clone)]

@@ -141,3 +141,39 @@ pub async fn delete(conn: &mut PgConnection, tenant: TenantId, id: WebhookEventI
         .await?;
     Ok(())
 }
+
+/// Stored webhooks that hold one of these texts: a number's digits, a reference, a message's id. The table holds a day's at most.
+///
+/// # Errors
+/// The database's.
+pub async fn telling_of(conn: &mut PgConnection, tenant: TenantId, needles: &[String]) -> Result<Vec<Value>, Error> {
+    let rows = sqlx::query!(
+        r#"select jsonb_build_object('event', e.event, 'received_at', e.received_at, 'data', e.data) as "webhook!"
+           from webhook_events e
+           where e.tenant_id = $1
+             and exists (select from unnest($2::text[]) as u (needle) where strpos(e.data::text, u.needle) > 0)
+           order by e.webhook_event_id limit 1000"#,
+        tenant.0,
+        needles
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.webhook).collect())
+}
+
+/// Forgets them.
+///
+/// # Errors
+/// The database's.
+pub async fn forget(conn: &mut PgConnection, tenant: TenantId, needles: &[String]) -> Result<u64, Error> {
+    let done = sqlx::query!(
+        "delete from webhook_events e
+         where e.tenant_id = $1
+           and exists (select from unnest($2::text[]) as u (needle) where strpos(e.data::text, u.needle) > 0)",
+        tenant.0,
+        needles
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -1,7 +1,5 @@
 //! The second factor: codes of thirty seconds (RFC 6238), each good for once, and recovery codes for a lost telephone.
 
-use regua_boot::Place;
-use regua_domain::{TenantId, UserId};
 use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
 use totp_rs::{Builder, Secret, Totp};
@@ -11,11 +9,6 @@ const SEED_BYTES: usize = 20;
 const RECOVERY_CODES: usize = 10;
 /// Nothing that could be taken for another when it is read out.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-
-/// Where a person's seed is kept, sealed.
-pub(crate) fn totp_place(tenant: TenantId, user: UserId) -> Place {
-    Place::new("users.totp_seed", &[tenant.0, user.0])
-}
 
 /// The seed of one person's codes. Debug shows nothing of it.
 pub(crate) struct SecondFactor(Secret);

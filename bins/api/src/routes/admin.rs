@@ -3,11 +3,13 @@
 
 mod audit;
 mod config;
+mod debtors;
 mod defaults;
 mod holidays;
 mod hours;
 mod instances;
 mod keys;
+mod retention;
 mod templates;
 mod tenants;
 mod users;
@@ -26,9 +28,10 @@ use crate::error::{Code, Problem};
 pub(crate) const BASE: &str = "/api/v1/admin";
 
 pub(super) fn router() -> OpenApiRouter<Context> {
-    let rules = config::router().merge(hours::router()).merge(holidays::router());
+    let rules = config::router().merge(hours::router()).merge(holidays::router()).merge(retention::router());
     let sending = templates::router().merge(defaults::router()).merge(instances::router());
-    tenants::router().merge(rules).merge(sending).merge(audit::router()).merge(keys::router()).merge(users::router())
+    let people = users::router().merge(audit::router()).merge(debtors::router());
+    tenants::router().merge(rules).merge(sending).merge(keys::router()).merge(people)
 }
 
 /// The id in a path; what is no id names nothing.

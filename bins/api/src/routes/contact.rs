@@ -190,6 +190,7 @@ impl Verdict {
                 let finding = Finding::Left { message_id: None, at: now };
                 contacts::learn(conn, key, Source::Operator, &finding, Some(said_by), now).await?;
             }
+            Self::Resend if contact.is_to_be_erased => return Err(erased(caller.language)),
             Self::Resend if queue_status == QueueStatus::Cancelled => return Err(queue_cancelled(caller.language)),
             Self::Resend => {
                 contacts::resend(conn, contact, now).await?;
@@ -234,6 +235,14 @@ fn queue_cancelled(language: Language) -> Problem {
     let detail = language.pick(
         "A fila foi cancelada; nada mais é enviado por ela. Poste o contato em outro lote.",
         "The queue was cancelled; nothing more is sent through it. Post the contact in another batch.",
+    );
+    Problem::with_detail(Code::StateConflict, detail.to_owned())
+}
+
+fn erased(language: Language) -> Problem {
+    let detail = language.pick(
+        "Os dados deste contato foram apagados; não há o que enviar.",
+        "This contact's data was erased; there is nothing to send.",
     );
     Problem::with_detail(Code::StateConflict, detail.to_owned())
 }

@@ -33,7 +33,7 @@ pub(super) struct ContactStatus {
     contact_id: uuid::Uuid,
     /// The caller's id.
     external_id: Option<String>,
-    /// In E.164.
+    /// In E.164; empty once it was erased.
     phone: String,
     #[schema(schema_with = contact_status_schema)]
     status: String,
@@ -55,6 +55,8 @@ pub(super) struct ContactStatus {
     /// The caller's own, as it was posted.
     #[schema(value_type = Object)]
     metadata: Value,
+    /// When the person's data was erased; null: it was not.
+    erased_at: Option<DateTime<Utc>>,
 }
 
 impl From<Contact> for ContactStatus {
@@ -74,6 +76,7 @@ impl From<Contact> for ContactStatus {
             delivered_at: contact.delivered_at,
             read_at: contact.read_at,
             metadata: contact.metadata,
+            erased_at: contact.erased_at,
         }
     }
 }

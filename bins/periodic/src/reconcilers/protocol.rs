@@ -9,7 +9,7 @@ use regua_store::attempts::Sought;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
-use super::{unconfirmed, webhooks};
+use super::{retention, unconfirmed, webhooks};
 use crate::{Context, PeriodicSettings};
 
 /// A periodic that does nothing by itself.
@@ -26,6 +26,14 @@ impl Replica {
         settings: PeriodicSettings,
     ) -> Self {
         Self(Context { pool, clock, metrics, gateway, secrets, settings, rang: Arc::new(Notify::new()) })
+    }
+
+    /// Erases and deletes what is over.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn retain(&self) -> anyhow::Result<u64> {
+        retention::round(&self.0).await
     }
 
     /// Takes what is due to be looked for.

@@ -224,7 +224,7 @@ async fn decide(conn: &mut PgConnection, sought: &Sought, now: DateTime<Utc>) ->
     {
         let config = tenant_configs::get(conn, tenant).await?.context("the tenant has no configuration")?;
         let unfound = Unfound {
-            may_resend: config.resend_unconfirmed.contains(&sought.message_type),
+            may_resend: !contact.is_to_be_erased && config.resend_unconfirmed.contains(&sought.message_type),
             resends: u16::try_from(contact.resends)?,
             probably_left: contact.reason.as_deref().is_some_and(Reason::probably_left),
             is_cancelled: contact.queue_status == QueueStatus::Cancelled,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regua_boot::{Clock, SecretArguments};
-use regua_store::{dead_letters, instances, lanes, outbox, queues, server};
+use regua_store::{dead_letters, instances, lanes, outbox, queues, sealed_secrets, server};
 use sqlx::{Connection, PgConnection};
 
 use super::Finding;
@@ -157,16 +157,16 @@ pub(super) async fn instances(conn: &mut PgConnection) -> Findings {
     Ok(down.into_iter().map(finding).collect())
 }
 
-/// How the numbers' tokens are kept.
+/// How what is sealed is kept.
 pub(super) async fn secrets(conn: &mut PgConnection, arguments: &SecretArguments) -> Findings {
-    let counts = instances::count_tokens(conn).await?;
+    let counts = sealed_secrets::count(conn).await?;
     if !arguments.is_set() {
         let detail = "REGUA_SECRET_KEY is not set here: nobody looked whether secrets open".to_owned();
         return Ok(vec![Finding::warn("secrets", detail)]);
     }
     let keys = arguments.keys()?;
-    let finding = |one: &instances::TokenCount| {
-        let count = counted(usize::try_from(one.count).unwrap_or(usize::MAX), "token");
+    let finding = |one: &sealed_secrets::Count| {
+        let count = counted(usize::try_from(one.count).unwrap_or(usize::MAX), "secret");
         match one.key_id.as_deref() {
             None => Some(Finding::warn("secrets", format!("{count} not sealed: run `regua secrets rotate`"))),
             Some(id) if id == keys.current_id() => None,

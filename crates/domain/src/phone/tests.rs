@@ -162,3 +162,19 @@ fn whatsapp_may_know_a_brazilian_number_with_and_without_its_ninth_digit() {
         assert_eq!(PhoneNumber::from_stored(number).unwrap().whatsapp_digits(), expected);
     }
 }
+
+#[test]
+fn the_forms_of_one_line_are_never_anothers() {
+    let forms = |text: &str| {
+        let number = PhoneNumber::parse(text).unwrap();
+        number.same_line().iter().map(|form| form.as_e164().to_owned()).collect::<Vec<_>>()
+    };
+    for text in ["11 98888-7777", "(11) 8888-7777", "5511988887777", "+55 11 98888-7777"] {
+        assert_eq!(forms(text), ["+5511988887777", "+551188887777"], "{text}");
+    }
+    // Without its ninth digit it would be a landline, and a landline with one a mobile: somebody else's, both.
+    assert_eq!(forms("11 93333-4444"), ["+5511933334444"]);
+    assert_eq!(forms("11 3333-4444"), ["+551133334444"]);
+    assert_eq!(forms("+1 202 555 0143"), ["+12025550143"]);
+    assert_eq!(forms("+52 55 1234 5678"), ["+525512345678", "+5215512345678"]);
+}

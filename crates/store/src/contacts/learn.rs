@@ -62,6 +62,8 @@ struct Facts {
     outcome: Option<String>,
     message_id: Option<String>,
     was_resent: bool,
+    /// It is to be erased, or is.
+    is_to_be_erased: bool,
 }
 
 /// Keeps a finding, and acts on it. Its queue is locked here, in the order that holds everywhere.
@@ -136,7 +138,8 @@ async fn lock(conn: &mut PgConnection, key: AttemptKey) -> Result<Option<Facts>,
     let Some(queue) = queues::lock(conn, &[(tenant, QueueId(place.queue_id))]).await?.pop() else { return Ok(None) };
     let row = sqlx::query!(
         r#"select c.status, c.message_id as contact_message_id, c.attempt_id = $3 as "is_latest!",
-                  a.outcome as "outcome?", a.message_id, coalesce(a.settled_by = 'resent', false) as "was_resent!"
+                  a.outcome as "outcome?", a.message_id, coalesce(a.settled_by = 'resent', false) as "was_resent!",
+                  c.erasure_asked_at is not null as "is_to_be_erased!"
            from contacts c
            left join attempts a on a.tenant_id = c.tenant_id and a.contact_id = c.contact_id and a.attempt_id = $3
            where c.tenant_id = $1 and c.contact_id = $2 and (a.outcome is not null or c.attempt_id = $3)
@@ -158,6 +161,7 @@ async fn lock(conn: &mut PgConnection, key: AttemptKey) -> Result<Option<Facts>,
         outcome: row.outcome,
         message_id: row.message_id,
         was_resent: row.was_resent,
+        is_to_be_erased: row.is_to_be_erased,
     }))
 }
 
@@ -236,7 +240,8 @@ async fn not_left(
     if facts.status != ContactStatus::Unconfirmed || !facts.is_latest {
         return Ok(Learnt::Kept);
     }
-    let is_cancelled = status == ContactStatus::Pending && facts.queue_status == QueueStatus::Cancelled;
+    let is_over = facts.queue_status == QueueStatus::Cancelled || facts.is_to_be_erased;
+    let is_cancelled = status == ContactStatus::Pending && is_over;
     let status = if is_cancelled { ContactStatus::Cancelled } else { status };
     sqlx::query!(
         "update contacts

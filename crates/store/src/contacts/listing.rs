@@ -38,6 +38,8 @@ pub struct Contact {
     pub read_at: Option<DateTime<Utc>>,
     /// The caller's own.
     pub metadata: Value,
+    /// When what says who it was went.
+    pub erased_at: Option<DateTime<Utc>>,
 }
 
 /// How a person names one contact.
@@ -61,7 +63,7 @@ pub async fn get(conn: &mut PgConnection, tenant: TenantId, name: Name) -> Resul
     let row = sqlx::query_as!(
         Row,
         "select contact_id, position, external_id, phone, reference, status, variation, attempts, resends, reason,
-                message_id, sent_at, delivered_at, read_at, metadata
+                message_id, sent_at, delivered_at, read_at, metadata, erased_at
          from contacts
          where tenant_id = $1 and (contact_id = $2 or reference = $3)",
         tenant.0,
@@ -88,7 +90,7 @@ pub async fn list(
     let rows = sqlx::query_as!(
         Row,
         "select contact_id, position, external_id, phone, reference, status, variation, attempts, resends, reason,
-                message_id, sent_at, delivered_at, read_at, metadata
+                message_id, sent_at, delivered_at, read_at, metadata, erased_at
          from contacts
          where tenant_id = $1 and queue_id = $2 and ($3::text is null or status = $3) and position > $4
          order by position limit $5",
@@ -119,6 +121,7 @@ struct Row {
     delivered_at: Option<DateTime<Utc>>,
     read_at: Option<DateTime<Utc>>,
     metadata: Value,
+    erased_at: Option<DateTime<Utc>>,
 }
 
 impl From<Row> for Contact {
@@ -139,6 +142,7 @@ impl From<Row> for Contact {
             delivered_at: row.delivered_at,
             read_at: row.read_at,
             metadata: row.metadata,
+            erased_at: row.erased_at,
         }
     }
 }

@@ -233,7 +233,7 @@ pub async fn finish_sent(
 /// A contact of which an earlier try has turned out to have left is `sent`, whatever became of this one; one of which
 /// nobody can say whether an earlier try left is not `failed` or `cancelled`, and that one is looked for again. A try of
 /// which a webhook proved that it left before its own answer said that it did not is unknown, and the first look believes
-/// the proof.
+/// the proof. One that is to be erased is not tried again.
 ///
 /// # Errors
 /// The database's.
@@ -243,7 +243,9 @@ pub async fn finish(conn: &mut PgConnection, outcomes: &[&Finish], now: DateTime
              select c.tenant_id, c.contact_id, c.attempts as number, c.attempt_id, c.attempt_epoch, c.attempt_worker,
                     c.attempt_started_at, u.instance_id, u.reason, u.message_id, u.due_at,
                     case when proven then 'unknown' else u.outcome end as outcome,
-                    case when proven then 'unconfirmed' else u.status end as status
+                    case when proven then 'unconfirmed'
+                         when u.status = 'pending' and c.erasure_asked_at is not null then 'cancelled'
+                         else u.status end as status
              from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
                          $9::timestamptz[])
                   as u (tenant_id, contact_id, attempt_id, instance_id, outcome, reason, message_id, status, due_at)

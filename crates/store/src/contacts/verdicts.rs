@@ -22,6 +22,8 @@ pub struct Unconfirmed {
     pub reason: Option<String>,
     /// Times that it was sent again already.
     pub resends: i16,
+    /// It is to be erased, or is: there is nothing that could be sent again.
+    pub is_to_be_erased: bool,
 }
 
 /// What was found under a contact's id.
@@ -57,7 +59,7 @@ pub async fn lock_unconfirmed(
         return Ok(Locked::Missing);
     };
     let row = sqlx::query!(
-        r#"select c.resends, a.attempt_id, a.reason
+        r#"select c.resends, a.attempt_id, a.reason, c.erasure_asked_at is not null as "is_to_be_erased!"
            from contacts c join attempts a on a.tenant_id = c.tenant_id and a.contact_id = c.contact_id
                                           and a.number = c.attempts
            where c.tenant_id = $1 and c.contact_id = $2 and c.status = 'unconfirmed'
@@ -86,6 +88,7 @@ pub async fn lock_unconfirmed(
         queue_status: queue.status,
         reason: row.reason,
         resends: row.resends,
+        is_to_be_erased: row.is_to_be_erased,
     }))
 }
 

@@ -6,6 +6,7 @@
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, TimeDelta, Utc};
+use regua_boot::Place;
 use regua_domain::{SessionId, TenantId};
 use regua_store::sessions::{self, NewSession};
 use regua_store::users::{self, Credentials};
@@ -20,7 +21,6 @@ use crate::error::{Code, LoginProblems, Problem};
 use crate::form::Form;
 use crate::people::{
     ACCESS_TOKEN_LIFE, Actor, Change, Client, JsonBody, RecoveryCodes, SecondFactor, SessionSecret, Visitor, record,
-    totp_place,
 };
 
 /// In which wrong passwords count.
@@ -249,7 +249,7 @@ fn second_factor(
 ) -> Result<(Option<i64>, Option<Vec<u8>>), Problem> {
     let Some(seed) = found.totp_seed.as_deref().filter(|_| found.totp_confirmed) else { return Ok((None, None)) };
     let sent = sent.ok_or_else(|| Problem::of(Code::TotpRequired))?;
-    let seed = context.secrets.open(&totp_place(tenant, found.user_id), seed).map_err(Problem::internal)?;
+    let seed = context.secrets.open(&Place::totp_seed(tenant, found.user_id), seed).map_err(Problem::internal)?;
     let factor = SecondFactor::parse(&seed).ok_or_else(|| Problem::internal(anyhow::anyhow!("the seed is no seed")))?;
     if let Some(step) = factor.step_of(sent, now.timestamp()) {
         return Ok((Some(step), None));

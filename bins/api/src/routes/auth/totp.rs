@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use regua_boot::Place;
 use regua_store::{access, users};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,7 +12,7 @@ use super::own::{note, prove};
 use crate::Context;
 use crate::error::{Code, DONE, PersonChangeProblems, Problem};
 use crate::form::Form;
-use crate::people::{Access, JsonBody, RecoveryCodes, SecondFactor, totp_place};
+use crate::people::{Access, JsonBody, RecoveryCodes, SecondFactor};
 
 /// The password, again.
 #[derive(ToSchema)]
@@ -63,7 +64,7 @@ pub(super) async fn begin(
     }
     let factor = SecondFactor::generate().ok_or_else(|| Problem::internal(anyhow::anyhow!("no random numbers")))?;
     let sealed =
-        context.secrets.seal(&totp_place(person.home, person.user), &factor.seed()).map_err(Problem::internal)?;
+        context.secrets.seal(&Place::totp_seed(person.home, person.user), &factor.seed()).map_err(Problem::internal)?;
     let mut transaction = access::begin(&context.pool, person.home).await?;
     let now = context.clock.now();
     users::set_totp(&mut transaction, person.home, person.user, Some(sealed.as_str()), None, &[], now).await?;
@@ -95,7 +96,7 @@ pub(super) async fn confirm(
         return Err(already(&access));
     }
     let sealed = found.totp_seed.ok_or_else(|| not_begun(&access))?;
-    let seed = context.secrets.open(&totp_place(person.home, person.user), &sealed).map_err(Problem::internal)?;
+    let seed = context.secrets.open(&Place::totp_seed(person.home, person.user), &sealed).map_err(Problem::internal)?;
     let step = SecondFactor::parse(&seed).and_then(|factor| factor.step_of(&code, now.timestamp()));
     let step = step.ok_or_else(|| wrong_code(&access))?;
     let codes = RecoveryCodes::generate().ok_or_else(|| Problem::internal(anyhow::anyhow!("no random numbers")))?;
