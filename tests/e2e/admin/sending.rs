@@ -70,7 +70,8 @@ async fn a_changed_rate_acts() {
     let queue = erp.accepted("overdue", &batch("lote-a", 1)).await;
     erp.until(&queue, "completed").await;
     fleet.until_lanes_are_free().await;
-    let fast = json!({"keeps_hours": false, "messages_per_minute": 60_000, "jitter_percent": 0});
+    let fast = json!({"keeps_hours": false, "messages_per_minute": 60_000, "jitter_percent": 0,
+        "requests_per_minute": 6_000_000});
     answered(200, owner.put(&path("/config"), &fast).await);
     // The slot after the first message was given at the old rate.
     fleet.hands.set(fleet.clock.now() + TimeDelta::seconds(61));
