@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::batch::{Contact, ContactReader, LONGEST_ID, Refusal, WHOLE, external_id_of};
 use crate::error::FieldError;
-use crate::form::shown;
+use crate::form::{printable, shown};
 
 /// So many different unknown members are remarked on.
 const MOST_REMARKS: usize = 20;
@@ -105,7 +105,7 @@ fn doubled(sent: &[Option<Value>]) -> Vec<bool> {
 
 /// An id as it is repeated in the answer even where it is refused for its length or its characters.
 fn shown_id(id: &str) -> String {
-    id.chars().filter(|character| !character.is_control()).take(LONGEST_ID).collect()
+    printable(id, LONGEST_ID)
 }
 
 /// A contact with its message.

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 use regua_boot::{Clock, DatabaseArguments};
-use regua_domain::{DEFAULT_HOURS, MessageType, TenantId};
+use regua_domain::{DEFAULT_HOURS, MessageType, TenantId, refused_character};
 use regua_store::business_hours::{self, OpenHours};
 use regua_store::{tenant_configs, tenants};
 use serde_json::json;
@@ -152,8 +152,9 @@ fn slug(text: &str) -> Result<String, String> {
 
 /// Any text of 1 to 200 characters that is not blank.
 pub(crate) fn name(text: &str) -> Result<String, String> {
-    let is_name = !text.trim().is_empty() && text.chars().count() <= 200 && !text.chars().any(char::is_control);
-    if is_name { Ok(text.trim().to_owned()) } else { Err("use 1 to 200 characters".to_owned()) }
+    let is_name =
+        !text.trim().is_empty() && text.chars().count() <= 200 && refused_character(text.trim(), &[]).is_none();
+    if is_name { Ok(text.trim().to_owned()) } else { Err("use 1 to 200 characters, none of them invisible".to_owned()) }
 }
 
 #[cfg(test)]

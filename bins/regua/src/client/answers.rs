@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use regua_domain::{ContactStatus, QueueStatus as Status};
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 /// A batch that was taken.
@@ -55,17 +56,27 @@ impl QueueStatus {
     }
 }
 
-/// What became of one contact.
-#[derive(Clone, Debug, Deserialize)]
+/// What became of one contact. It holds a phone number, so it is not shown by Debug.
+#[derive(Clone, Deserialize)]
 pub(crate) struct Contact {
+    pub(crate) contact_id: Uuid,
+    pub(crate) external_id: Option<String>,
+    pub(crate) phone: String,
     pub(crate) status: ContactStatus,
+    pub(crate) reference: String,
+    pub(crate) variation: u8,
     pub(crate) attempts: u16,
+    pub(crate) resends: u16,
     pub(crate) reason: Option<String>,
     pub(crate) message_id: Option<String>,
+    pub(crate) sent_at: Option<DateTime<Utc>>,
+    pub(crate) delivered_at: Option<DateTime<Utc>>,
+    pub(crate) read_at: Option<DateTime<Utc>>,
+    pub(crate) metadata: Value,
 }
 
 /// Contacts of a queue.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(crate) struct ContactPage {
     pub(crate) items: Vec<Contact>,
     pub(crate) next_cursor: Option<String>,
