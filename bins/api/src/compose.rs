@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use regua_domain::{
     ContactDetails, ContactId, PhoneKind, Reference, RenderError, TenantId, Variables, VariablesSchema, Variations,
+    printable,
 };
 use regua_store::contacts::NewContacts;
 use serde::Serialize;
@@ -14,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::batch::{Contact, ContactReader, LONGEST_ID, Refusal, WHOLE, external_id_of};
 use crate::error::FieldError;
-use crate::form::{printable, shown};
+use crate::form::shown;
 
 /// So many different unknown members are remarked on.
 const MOST_REMARKS: usize = 20;

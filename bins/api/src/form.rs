@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use regua_domain::{Language, refused_character};
+use regua_domain::{Language, printable, refused_character};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -231,12 +231,6 @@ fn refused_in(value: &Value) -> Option<char> {
 /// A name as it may be repeated in an answer.
 pub(crate) fn shown(name: &str) -> String {
     printable(name, 60)
-}
-
-/// As much of a text as may be repeated, without what may not.
-pub(crate) fn printable(text: &str, most: usize) -> String {
-    let is_shown = |character: &char| refused_character(character.encode_utf8(&mut [0; 4]), &[]).is_none();
-    text.chars().filter(is_shown).take(most).collect()
 }
 
 fn unreadable(error: &serde_json::Error, language: Language) -> Problem {

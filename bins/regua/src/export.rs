@@ -151,12 +151,17 @@ fn cells(contact: &Contact) -> [String; COLUMNS.len()] {
 /// does one that begins with an apostrophe, so that [`unguarded`] finds the very cell again. Phone numbers begin with `+` and
 /// are guarded like everything else.
 pub(crate) fn guarded(cell: &str) -> Cow<'_, str> {
-    if cell.starts_with(begins_a_formula) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
+    if is_formula(cell) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
 }
 
 /// The cell as it was before it was guarded; what was not is left alone.
 pub(crate) fn unguarded(cell: &str) -> &str {
-    cell.strip_prefix('\'').filter(|rest| rest.starts_with(begins_a_formula)).unwrap_or(cell)
+    cell.strip_prefix('\'').filter(|rest| is_formula(rest)).unwrap_or(cell)
+}
+
+/// Whoever reads a cell may leave out the white space in front.
+fn is_formula(cell: &str) -> bool {
+    cell.starts_with(begins_a_formula) || cell.trim_start().starts_with(begins_a_formula)
 }
 
 /// As OWASP lists them, with their full-width forms; and the apostrophe that guards.
@@ -187,13 +192,13 @@ mod tests {
 
     #[test]
     fn a_cell_that_would_be_a_formula_is_guarded_and_found_again() {
-        for first in ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'", "'="] {
+        for first in ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'", "'=", " =", " '="] {
             let cell = format!("{first}cmd|' /C calc'!A0");
             let guarded = guarded(&cell).into_owned();
             assert_eq!(guarded, format!("'{cell}"));
             assert_eq!(unguarded(&guarded), cell);
         }
-        for cell in ["", "NF-123", "1-2", "a=b", " =1", "d'Ávila"] {
+        for cell in ["", "NF-123", "1-2", "a=b", "d'Ávila"] {
             assert_eq!(guarded(cell), cell);
             assert_eq!(unguarded(cell), cell);
         }

@@ -91,7 +91,13 @@ pub(crate) fn active(text: &str) -> Option<Found> {
     }
     let mut glyphs = Vec::with_capacity(text.len());
     decode(text, 0, &mut glyphs);
-    active_in(&glyphs)
+    active_in(&glyphs).or_else(|| link_as_written(text))
+}
+
+/// `&#10http://` is a link to whoever reads character references, and another scheme to whoever does not.
+fn link_as_written(text: &str) -> Option<Found> {
+    let written = text.char_indices().map(|(at, character)| Glyph { character: character.to_ascii_lowercase(), at });
+    text.contains('&').then(|| link_elsewhere(&written.collect::<Vec<_>>())).flatten()
 }
 
 /// The same for text in pieces.
@@ -253,6 +259,8 @@ mod tests {
             "file:&sol;&sol;x",
             "ftp:&#47;&#x2f;x",
             "java\u{200d}script:x",
+            "&#4http://x",
+            "&#xAhttps://x",
         ] {
             assert!(active(text).is_some(), "{text:?}");
         }

@@ -44,7 +44,7 @@ pub use settlement::{LookSchedule, LookScheduleError, Unfound, resends};
 pub use share::{Waiting, shares};
 pub use status::{ContactStatus, ControlAction, QueueStatus, StateConflict, UnknownStatus};
 pub use template::{MessageTemplate, RenderError, TemplateError, TemplateProblem, Variations, VariationsError};
-pub use text::refused_character;
+pub use text::{printable, refused_character};
 pub use variables::{ContactDetails, OwnVariables, VARIABLE_NAMES, Variables, VariablesError};
 pub use variables_schema::{SchemaError, SchemaViolation, VariablesSchema};
 pub use variation::choose_variation;

@@ -28,6 +28,12 @@ pub fn refused_character(text: &str, allowed: &[char]) -> Option<(usize, char)> 
     None
 }
 
+/// As much of a text as may be repeated in an answer, without what may not.
+pub fn printable(text: &str, most_characters: usize) -> String {
+    let is_shown = |character: &char| refused_character(character.encode_utf8(&mut [0; 4]), &[]).is_none();
+    text.chars().filter(is_shown).take(most_characters).collect()
+}
+
 /// Whether a joiner may stand beside it.
 fn may_be_joined(neighbour: Option<char>) -> bool {
     neighbour

@@ -1,6 +1,7 @@
 //! What can be wrong with a template, for programs and for people; with a message made from it: `render_error`.
 
 use crate::Language;
+use crate::text::printable;
 
 /// What is wrong with a template, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,11 +115,11 @@ impl TemplateProblem {
     }
 
     pub(super) fn unknown_helper(helper: &str) -> Self {
-        Self::UnknownHelper { helper: helper.chars().take(SHOWN_CHARACTERS).collect() }
+        Self::UnknownHelper { helper: printable(helper, SHOWN_CHARACTERS) }
     }
 
     pub(super) fn invalid_name(name: &str) -> Self {
-        Self::InvalidName { name: name.chars().take(SHOWN_CHARACTERS).collect() }
+        Self::InvalidName { name: printable(name, SHOWN_CHARACTERS) }
     }
 
     fn explain(&self, language: Language) -> String {

@@ -8,7 +8,7 @@ use super::VARIABLE_NAMES;
 use crate::Language;
 use crate::active_text::active;
 use crate::template::explain_active;
-use crate::text::{is_template_word, is_variable_name, refused_character};
+use crate::text::{is_template_word, is_variable_name, printable, refused_character};
 
 const MAX_VARIABLES: usize = 50;
 const MAX_CHARACTERS: usize = 1000;
@@ -53,13 +53,12 @@ impl fmt::Debug for OwnVariables {
 
 fn check_name(name: &str) -> Result<(), VariablesError> {
     if VARIABLE_NAMES.contains(&name) || is_template_word(name) {
-        return Err(VariablesError::Reserved { name: name.to_owned() });
+        return Err(VariablesError::Reserved { name: printable(name, SHOWN_CHARACTERS) });
     }
     if is_variable_name(name) && name.len() <= SHOWN_CHARACTERS {
         return Ok(());
     }
-    let shown = name.chars().filter(|other| refused_character(other.encode_utf8(&mut [0; 4]), &[]).is_none());
-    Err(VariablesError::InvalidName { name: shown.take(SHOWN_CHARACTERS).collect() })
+    Err(VariablesError::InvalidName { name: printable(name, SHOWN_CHARACTERS) })
 }
 
 fn scalar(name: &str, value: &Value) -> Result<Option<Value>, VariablesError> {
@@ -222,6 +221,7 @@ mod tests {
             (json!({"referencia": null}), "reserved_variable", Some("referencia")),
             (json!({"if": "x"}), "reserved_variable", Some("if")),
             (json!({"elsewhere": "x"}), "reserved_variable", Some("elsewhere")),
+            (json!({"else\u{e}": "x"}), "reserved_variable", Some("else")),
             (json!({"Link": "x"}), "variable_invalid_name", Some("Link")),
             (json!({"a b": "x"}), "variable_invalid_name", Some("a b")),
             (json!({"": "x"}), "variable_invalid_name", Some("")),
