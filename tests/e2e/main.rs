@@ -8,6 +8,7 @@ mod chaos;
 mod control;
 mod crashes;
 mod fence;
+mod fuzz;
 mod killed;
 mod main_path;
 mod model;

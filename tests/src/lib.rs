@@ -7,6 +7,7 @@ pub mod chaos;
 mod client;
 mod database;
 mod fleet;
+pub mod fuzz;
 mod process;
 mod proxy;
 mod servers;
