@@ -56,6 +56,21 @@ audit: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-audit ## Licences, sources and
 	$(TOOLS)/bin/cargo-deny --log-level error check licenses bans sources
 	$(TOOLS)/bin/cargo-audit audit --deny warnings $(if $(ADVISORY_DB),--no-fetch --stale --db $(ADVISORY_DB))
 
+# Each is a target of its own; the last lines of each say what was tried.
+SECURITY := security-fuzz security-openapi audit
+
+security: $(SECURITY) ## Everything of security that takes long: fuzzing, the served OpenAPI document, the dependencies (FUZZ_INPUTS, FUZZ_SEED, FUZZ_ONLY, SCHEMATHESIS_EXAMPLES)
+
+security-fuzz:
+	scripts/prerequisites cc
+	cargo build -q --release --locked -p regua-tests --bin regua-fuzz
+	cargo run -q --release --locked -p regua-tests --bin regua-fuzz
+
+security-openapi:
+	scripts/prerequisites cc python
+	cargo build -q --locked -p regua-tests --bin regua-serve
+	REGUA_TEST_FAST=1 scripts/with-services --no-broker scripts/schemathesis $(SCHEMATHESIS_EXAMPLES)
+
 sqlx: $(SQLX_CLI) ## Regenerate .sqlx from the migrations and the queries
 	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" SQLX_OFFLINE=false scripts/with-services --no-broker \
 		bash -c 'sqlx migrate run && cargo sqlx prepare --workspace -- --all-targets'
@@ -71,4 +86,4 @@ $(TOOLS)/bin/cargo-%:
 	scripts/prerequisites cc
 	cargo install -q --locked --root $(TOOLS) cargo-$*
 
-.PHONY: help demo dev test chaos bench bench-growth bench-peers lint audit sqlx clean
+.PHONY: help demo dev test chaos bench bench-growth bench-peers lint audit security security-fuzz security-openapi sqlx clean
