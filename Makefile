@@ -31,11 +31,6 @@ chaos: ## Kill, freeze and cut everything while messages are sent, and check the
 	cargo build -q --release -p regua-tests --bins
 	cargo run -q --release -p regua-tests --bin regua-chaos
 
-security: ## Measure what the API withstands: bad keys, greedy tenants (SECURITY_BAD_KEYS, SECURITY_SECONDS, SECURITY_POSTS)
-	scripts/prerequisites cc postgresql
-	cargo build -q --release -p regua-tests --bins
-	REGUA_TEST_FAST= scripts/with-services --no-broker $(RELEASE)/regua-security
-
 bench: ## Measure everything beside its limit, in six minutes after the build (QUICK=1: two minutes; ONLY=name; BENCH_GATEWAY=URL)
 	scripts/prerequisites cc
 	cargo build -q --release $(BENCH_PACKAGES)
@@ -62,6 +57,26 @@ audit: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-audit ## Licences, sources and
 	$(TOOLS)/bin/cargo-deny --log-level error check licenses bans sources
 	$(TOOLS)/bin/cargo-audit audit --deny warnings $(if $(ADVISORY_DB),--no-fetch --stale --db $(ADVISORY_DB))
 
+# Each is a target of its own; the last lines of each say what was tried.
+SECURITY := security-load security-fuzz security-openapi audit
+
+security: $(SECURITY) ## What takes long of security: floods and greedy tenants, fuzzing, the OpenAPI document, the dependencies (docs/security-testing.md)
+
+security-load:
+	scripts/prerequisites cc postgresql
+	cargo build -q --release --locked -p regua-tests --bins
+	REGUA_TEST_FAST= scripts/with-services --no-broker $(RELEASE)/regua-security
+
+security-fuzz:
+	scripts/prerequisites cc
+	cargo build -q --release --locked -p regua-tests --bin regua-fuzz
+	cargo run -q --release --locked -p regua-tests --bin regua-fuzz
+
+security-openapi:
+	scripts/prerequisites cc python
+	cargo build -q --locked -p regua-tests --bin regua-serve
+	REGUA_TEST_FAST=1 scripts/with-services --no-broker scripts/schemathesis $(SCHEMATHESIS_EXAMPLES)
+
 sqlx: $(SQLX_CLI) ## Regenerate .sqlx from the migrations and the queries
 	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" SQLX_OFFLINE=false scripts/with-services --no-broker \
 		bash -c 'sqlx migrate run && cargo sqlx prepare --workspace -- --all-targets'
@@ -77,4 +92,4 @@ $(TOOLS)/bin/cargo-%:
 	scripts/prerequisites cc
 	cargo install -q --locked --root $(TOOLS) cargo-$*
 
-.PHONY: help demo dev test chaos security bench bench-growth bench-peers lint audit sqlx clean
+.PHONY: help demo dev test chaos bench bench-growth bench-peers lint audit security security-load security-fuzz security-openapi sqlx clean

@@ -9,6 +9,7 @@ mod chaos;
 mod control;
 mod crashes;
 mod fence;
+mod fuzz;
 mod gateway;
 mod isolation;
 mod killed;

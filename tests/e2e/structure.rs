@@ -1,6 +1,6 @@
 //! What the documents and the design say of the tree is held against the tree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -54,6 +54,22 @@ fn dependencies_point_downwards_only() {
                 package.name,
                 used.name
             );
+        }
+    }
+}
+
+/// What is depended on is used: a crate that nobody names is only something more to trust.
+#[test]
+fn every_dependency_is_named_in_the_code() {
+    let metadata = MetadataCommand::new().current_dir(root()).no_deps().exec().unwrap();
+    for package in &metadata.packages {
+        let mut files = Vec::new();
+        rust_files(package.manifest_path.parent().unwrap().as_std_path(), &mut files);
+        let code: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+        let words: BTreeSet<_> = code.split(|other: char| !other.is_alphanumeric() && other != '_').collect();
+        for used in &package.dependencies {
+            let name = used.rename.as_ref().unwrap_or(&used.name).replace('-', "_");
+            assert!(words.contains(name.as_str()), "{} depends on {name} and never names it", package.name);
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod chaos;
 mod client;
 mod database;
 mod fleet;
+pub mod fuzz;
 pub mod load;
 pub mod logs;
 mod person;

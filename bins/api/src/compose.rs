@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use regua_domain::{
     ContactDetails, ContactId, PhoneKind, Reference, RenderError, TenantId, Variables, VariablesSchema, Variations,
+    printable,
 };
 use regua_store::contacts::NewContacts;
 use serde::Serialize;
@@ -105,7 +106,7 @@ fn doubled(sent: &[Option<Value>]) -> Vec<bool> {
 
 /// An id as it is repeated in the answer even where it is refused for its length or its characters.
 fn shown_id(id: &str) -> String {
-    id.chars().filter(|character| !character.is_control()).take(LONGEST_ID).collect()
+    printable(id, LONGEST_ID)
 }
 
 /// A contact with its message.

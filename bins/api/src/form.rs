@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
-use regua_domain::Language;
+use regua_domain::{Language, printable, refused_character};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, FieldError, Problem};
 
+/// How deep an object of the caller's own may be nested.
+const DEEPEST: usize = 16;
 /// More members than any request has; the rest is not even kept.
 const MOST_MEMBERS: usize = 64;
 
@@ -215,12 +217,19 @@ pub(crate) fn text_fault(text: &str, most: usize, language: Language) -> Option<
         );
         return Some(("too_long", message));
     }
-    let message = language
-        .pick("O campo contém caracteres de controle. Remova-os.", "The field holds control characters. Remove them.");
-    text.chars().any(char::is_control).then(|| ("invalid_characters", message.to_owned()))
+    let (_, character) = refused_character(text, &[])?;
+    let code = format!("U+{:04X}", u32::from(character));
+    let message = language.pick(
+        format!("O campo contém o caractere invisível {code}, que não é aceito. Apague-o e digite o trecho de novo."),
+        format!(
+            "The field holds the invisible character {code}, which is not taken. Delete it and type the passage again."
+        ),
+    );
+    Some(("invalid_characters", message))
 }
 
-/// What is wrong with an object that is only kept and given back, where anything is. PostgreSQL cannot keep a NUL.
+/// What is wrong with an object that is only kept and given back, where anything is. It may hold the line ends of any
+/// system; what nobody can see is refused here too, because a console shows it and an export carries it.
 pub(crate) fn object_fault(
     object: &Value,
     bytes: usize,
@@ -234,25 +243,43 @@ pub(crate) fn object_fault(
         );
         return Some(("too_large", message));
     }
+    if depth(object) > DEEPEST {
+        let message = language.pick(
+            format!("O objeto tem mais de {DEEPEST} níveis. Envie um mais simples."),
+            format!("The object is nested more than {DEEPEST} deep. Send a simpler one."),
+        );
+        return Some(("too_deep", message));
+    }
+    let code = format!("U+{:04X}", u32::from(refused_in(object)?));
     let message = language.pick(
-        "O objeto contém o caractere nulo (\\u0000). Remova-o.",
-        "The object holds a null character (\\u0000). Remove it.",
+        format!("O objeto contém o caractere invisível {code}, que não é aceito. Remova-o."),
+        format!("The object holds the invisible character {code}, which is not taken. Remove it."),
     );
-    holds_nul(object).then(|| ("invalid_characters", message.to_owned()))
+    Some(("invalid_characters", message))
 }
 
-fn holds_nul(value: &Value) -> bool {
+/// The reader of JSON bounds the recursion.
+fn depth(value: &Value) -> usize {
     match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
+fn refused_in(value: &Value) -> Option<char> {
+    let refused = |text: &str| refused_character(text, &['\n', '\r', '\t']).map(|(_, character)| character);
+    match value {
+        Value::String(text) => refused(text),
+        Value::Array(items) => items.iter().find_map(refused_in),
+        Value::Object(members) => members.iter().find_map(|(name, value)| refused(name).or_else(|| refused_in(value))),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
 }
 
 /// A name as it may be repeated in an answer.
 pub(crate) fn shown(name: &str) -> String {
-    name.chars().filter(|character| !character.is_control()).take(60).collect()
+    printable(name, 60)
 }
 
 fn unreadable(error: &serde_json::Error, language: Language) -> Problem {

@@ -8,6 +8,8 @@ mod compose;
 pub mod config;
 mod error;
 mod form;
+#[doc(hidden)]
+pub mod fuzz;
 mod intake;
 pub mod keys;
 mod limits;

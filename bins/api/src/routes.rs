@@ -69,11 +69,11 @@ impl Parameters {
         Self { language, given, known: Vec::new(), errors: Vec::new() }
     }
 
-    /// A parameter's text; empty counts as absent.
+    /// A parameter's text. An empty one is no absent one: a filter that somebody forgot to fill must not list everything.
     fn text(&mut self, name: &'static str) -> Option<String> {
         self.known.push(name);
         let place = self.given.iter().position(|(other, _)| other == name)?;
-        Some(self.given.swap_remove(place).1).filter(|text| !text.is_empty())
+        Some(self.given.swap_remove(place).1)
     }
 
     /// A parameter that is one of a few words.
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_listing_has_its_usual_limit_and_no_filters() {
-        let mut parameters = parameters("status=");
+        let mut parameters = parameters("");
         assert_eq!(parameters.limit(), USUAL_LIMIT);
         assert_eq!(parameters.word::<regua_domain::QueueStatus>("status", &[]), None);
         assert_eq!(parameters.cursor::<QueueId>(), None);
@@ -170,6 +170,15 @@ mod tests {
         assert!(parameters.errors[2].message.contains("running"));
         assert_eq!(parameters.given.len(), 2, "a stranger and a repetition are left");
         assert!(parameters.finish().is_err());
+    }
+
+    #[test]
+    fn an_empty_parameter_is_a_wrong_one() {
+        let mut parameters = parameters("status=&limit=&cursor=");
+        parameters.limit();
+        parameters.cursor::<QueueId>();
+        parameters.word::<regua_domain::QueueStatus>("status", &[]);
+        assert_eq!(parameters.errors.len(), 3);
     }
 
     #[test]

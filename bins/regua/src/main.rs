@@ -1,46 +1,8 @@
-//! The program `regua`: reads its arguments, runs one command, and says by its exit status how it ended.
-
-mod admin;
-mod api_key;
-mod arguments;
-mod audit;
-mod batches;
-mod client;
-mod contact;
-mod contact_file;
-mod database;
-mod debtor;
-mod demo;
-mod dev;
-mod doctor;
-mod example_tenant;
-mod fleet;
-mod instance;
-mod key;
-mod migrate;
-mod output;
-mod queue;
-mod secrets;
-mod send;
-mod template;
-mod tenant;
-mod user;
-mod watch;
+//! The program `regua`.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::arguments::Arguments;
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    regua_boot::init_tls();
-    match Box::pin(arguments::run(Arguments::parse())).await {
-        Ok(ending) => ending.into(),
-        Err(error) => {
-            output::failure(&error);
-            ExitCode::from(1)
-        }
-    }
+    Box::pin(regua::run()).await
 }

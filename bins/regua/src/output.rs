@@ -18,6 +18,14 @@ pub(crate) fn line(text: impl Display) -> anyhow::Result<()> {
     }
 }
 
+/// Writes a piece of a result that has its own lines.
+pub(crate) fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
+    match io::stdout().lock().write_all(bytes) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Writes the result for programs.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     line(serde_json::to_string_pretty(value)?)

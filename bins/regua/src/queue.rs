@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::arguments::{Ending, Form};
 use crate::client::{ApiArguments, Client, QueueStatus};
+use crate::export::Export;
 use crate::{output, watch};
 
 /// The most items of one page.
@@ -24,6 +25,11 @@ pub(crate) enum Command {
     /// Watch a queue until nothing is left to be sent; exit status 0 only when it completed
     #[command(after_help = "Example:\n  regua queue watch 019a9f3c-… --key regua_…")]
     Watch(Of),
+    /// Write what became of a queue's contacts, as CSV for a spreadsheet
+    #[command(
+        after_help = "Example:\n  regua queue export 019a9f3c-… --output novembro.csv --delimiter ';' --bom --key regua_…"
+    )]
+    Export(Export),
     /// Hold a queue: nothing more leaves until it is resumed
     #[command(after_help = "Example:\n  regua queue pause 019a9f3c-… --key regua_…")]
     Pause(Of),
@@ -68,6 +74,7 @@ pub(crate) async fn run(command: &Command) -> anyhow::Result<Ending> {
         Command::List(list) => list.run().await,
         Command::Status(of) => show(&of.api.client()?.impatient().status(of.id).await?, of.form),
         Command::Watch(of) => of.watch().await,
+        Command::Export(export) => export.run().await,
         Command::Pause(of) => of.control("pause").await,
         Command::Resume(of) => of.control("resume").await,
         Command::Cancel(of) => of.control("cancel").await,

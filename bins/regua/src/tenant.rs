@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
-use regua_domain::MessageType;
+use regua_domain::{MessageType, refused_character};
 use serde_json::json;
 
 use crate::admin::AdminArguments;
@@ -94,8 +94,9 @@ fn slug(text: &str) -> Result<String, String> {
 
 /// Any text of 1 to 200 characters that is not blank.
 pub(crate) fn name(text: &str) -> Result<String, String> {
-    let is_name = !text.trim().is_empty() && text.chars().count() <= 200 && !text.chars().any(char::is_control);
-    if is_name { Ok(text.trim().to_owned()) } else { Err("use 1 to 200 characters".to_owned()) }
+    let is_name =
+        !text.trim().is_empty() && text.chars().count() <= 200 && refused_character(text.trim(), &[]).is_none();
+    if is_name { Ok(text.trim().to_owned()) } else { Err("use 1 to 200 characters, none of them invisible".to_owned()) }
 }
 
 #[cfg(test)]

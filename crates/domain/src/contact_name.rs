@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::Language;
-use crate::text::{fold_whitespace, is_bidi_control};
+use crate::text::{fold_whitespace, refused_character};
 
 const MAX_CHARACTERS: usize = 200;
 /// Words that stay small inside a person's name.
@@ -37,8 +37,8 @@ impl ContactName {
     /// # Errors
     /// [`ContactNameError`] where nothing is left, it is too long, or it holds characters that no name has.
     pub fn parse(text: &str) -> Result<Self, ContactNameError> {
-        if text.trim().chars().any(|other| other.is_control() || is_bidi_control(other)) {
-            return Err(ContactNameError::InvalidCharacters);
+        if let Some((_, character)) = refused_character(text.trim(), &[]) {
+            return Err(ContactNameError::InvalidCharacters { character });
         }
         let folded = fold_whitespace(text);
         match folded.chars().count() {
@@ -125,9 +125,12 @@ pub enum ContactNameError {
     /// Above 200 characters.
     #[error("the name has more than 200 characters")]
     TooLong,
-    /// A control character, or one that turns the direction of the text.
-    #[error("the name holds control characters")]
-    InvalidCharacters,
+    /// A control character, or one that is invisible or turns the direction of the text.
+    #[error("the name holds the character U+{:04X}", u32::from(*character))]
+    InvalidCharacters {
+        /// The character.
+        character: char,
+    },
 }
 
 impl ContactNameError {
@@ -136,23 +139,26 @@ impl ContactNameError {
         match self {
             Self::Empty => "name_empty",
             Self::TooLong => "name_too_long",
-            Self::InvalidCharacters => "name_invalid_characters",
+            Self::InvalidCharacters { .. } => "name_invalid_characters",
         }
     }
 
     /// What is wrong, what is expected, how to mend it.
     pub fn explain(&self, language: Language) -> String {
         let (portuguese, english) = match self {
+            Self::InvalidCharacters { character } => {
+                let code = format!("U+{:04X}", u32::from(*character));
+                return language.pick(
+                    format!("O nome contém o caractere invisível {code}, que não é aceito. Apague-o e envie só texto."),
+                    format!("The name holds the invisible character {code}, which is not taken. Delete it and send plain text."),
+                );
+            }
             Self::Empty => {
                 ("O nome está vazio. Informe o nome do contato.", "The name is empty. Give the contact's name.")
             }
             Self::TooLong => (
                 "O nome tem mais de 200 caracteres. Envie um nome mais curto.",
                 "The name has more than 200 characters. Send a shorter one.",
-            ),
-            Self::InvalidCharacters => (
-                "O nome contém caracteres de controle. Remova-os e envie só texto.",
-                "The name holds control characters. Remove them and send plain text.",
             ),
         };
         language.pick(portuguese, english).to_owned()

@@ -1,6 +1,7 @@
 //! The rules of the fleet: types that can only be made by parsing, state machines, and pure decisions.
 //! There is no I/O, no async and no clock in this room: time is always an argument.
 
+mod active_text;
 mod calendar;
 mod contact_name;
 mod decide;
@@ -50,6 +51,7 @@ pub use settlement::{LookSchedule, LookScheduleError, Unfound, resends};
 pub use share::{Waiting, shares};
 pub use status::{ContactStatus, ControlAction, QueueStatus, StateConflict, UnknownStatus};
 pub use template::{MessageTemplate, RenderError, TemplateError, TemplateProblem, Variations, VariationsError};
+pub use text::{printable, refused_character};
 pub use traces::Traces;
 pub use user_role::{Right, UnknownUserRole, UserRole};
 pub use variables::{ContactDetails, OwnVariables, VARIABLE_NAMES, Variables, VariablesError};

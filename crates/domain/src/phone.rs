@@ -12,6 +12,8 @@ pub use error::PhoneError;
 const MAX_TEXT: usize = 40;
 /// E.164 allows fifteen digits, country code included.
 const MAX_DIGITS: usize = 15;
+/// Fewer are no number anywhere, and none that the database takes.
+const MIN_DIGITS: usize = 7;
 
 /// What kind of line a number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,7 +59,7 @@ impl PhoneNumber {
     /// [`PhoneError::Invalid`] where the text has not the form of E.164.
     pub fn from_stored(text: &str) -> Result<Self, PhoneError> {
         let digits = text.strip_prefix('+').ok_or(PhoneError::Invalid)?;
-        let is_e164 = (6..=MAX_DIGITS).contains(&digits.len())
+        let is_e164 = (MIN_DIGITS..=MAX_DIGITS).contains(&digits.len())
             && !digits.starts_with('0')
             && digits.bytes().all(|byte| byte.is_ascii_digit());
         if is_e164 { Ok(Self { e164: text.to_owned() }) } else { Err(PhoneError::Invalid) }
@@ -197,7 +199,7 @@ fn foreign(digits: &str) -> Result<String, PhoneError> {
     if digits.len() > MAX_DIGITS {
         return Err(PhoneError::TooLong);
     }
-    if digits.len() < 7 {
+    if digits.len() < MIN_DIGITS {
         return Err(PhoneError::TooShort);
     }
     let number = phonenumber::parse(None, format!("+{digits}")).map_err(|_| PhoneError::Invalid)?;

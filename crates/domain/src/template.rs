@@ -4,6 +4,7 @@
 mod error;
 mod grammar;
 mod markup;
+mod output;
 mod render_error;
 mod tags;
 mod variations;
@@ -12,12 +13,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::LazyLock;
 
-use handlebars::{
-    Context, Handlebars, RenderContext, RenderErrorReason, Renderable, StringOutput, Template, no_escape,
-};
+use handlebars::{Context, Handlebars, RenderContext, RenderErrorReason, Renderable, Template, no_escape};
 
+use self::output::Bounded;
+use crate::active_text::active;
 use crate::{Reference, Variables};
 
+pub(crate) use error::explain_active;
 pub use error::{TemplateError, TemplateProblem};
 pub use render_error::RenderError;
 pub use variations::{Variations, VariationsError};
@@ -68,13 +70,18 @@ impl MessageTemplate {
     /// counts as false then, as do an empty string, zero and `false`. What stands in a branch not taken is not needed.
     ///
     /// # Errors
-    /// [`RenderError`] where a variable is missing, or the message is blank or above 4096 characters.
+    /// [`RenderError`] where a variable is missing, the message is blank or above 4096 characters, or something active came
+    /// of the variables.
     pub fn render(&self, variables: &Variables) -> Result<String, RenderError> {
         let message = render(&self.compiled, variables.context())?;
         if message.trim().is_empty() {
             return Err(RenderError::Blank);
         }
-        fitting(message)
+        // Each variable was looked at alone; two of them, or one and the template, can still make a link together.
+        match active(&message) {
+            Some((_, found)) => Err(RenderError::ForbiddenMarkup { found }),
+            None => Ok(message),
+        }
     }
 
     /// The message as it is sent: its reference stands where the template prints it, and is the last line where it does
@@ -124,13 +131,15 @@ fn fitting(message: String) -> Result<String, RenderError> {
 }
 
 fn render(compiled: &Template, context: &Context) -> Result<String, RenderError> {
-    let mut output = StringOutput::new();
+    let mut output = Bounded::new(MAX_CHARACTERS);
     let rendered = compiled.render(&ENGINE, context, &mut RenderContext::new(None), &mut output);
     rendered.map_err(|error| match error.reason() {
         RenderErrorReason::MissingVariable(Some(name)) => RenderError::MissingVariable { name: name.clone() },
+        // The output writes to memory, and fails where it is full and nowhere else.
+        RenderErrorReason::IOError(_) => RenderError::TooLong,
         other => RenderError::Engine { message: other.to_string() },
     })?;
-    output.into_string().map_err(|error| RenderError::Engine { message: error.to_string() })
+    Ok(output.into_text())
 }
 
 #[cfg(test)]

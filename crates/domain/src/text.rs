@@ -1,13 +1,58 @@
 //! Which characters no text of ours may hold, whoever wrote it: asked by templates, variables and names.
 
-/// A control character other than those that a message may hold (line feed and tab).
-pub(crate) fn is_forbidden_control(character: char) -> bool {
-    character.is_control() && !matches!(character, '\n' | '\t')
+/// The first character that no text may hold, whoever wrote it, and the byte at which it stands; `allowed` are the control
+/// characters that this text may hold (a message its line feeds).
+///
+/// Refused are control characters, those that turn the direction of the text around them (a link or an amount reads as
+/// another), and those that cannot be seen at all (two texts that look alike are not, and a word may hide from whoever
+/// searches it). A joiner is needed inside emoji and in scripts of Asia: it is refused where a neighbour is ASCII, white
+/// space or the text's end, so that it cannot stand inside a link or an amount.
+pub fn refused_character(text: &str, allowed: &[char]) -> Option<(usize, char)> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return None;
+    }
+    let mut before = None;
+    let mut characters = text.char_indices().peekable();
+    while let Some((at, character)) = characters.next() {
+        let after = characters.peek().map(|(_, after)| *after);
+        let is_refused = match character {
+            _ if character.is_control() => !allowed.contains(&character),
+            '\u{200C}' | '\u{200D}' => !(may_be_joined(before) && may_be_joined(after)),
+            _ => turns_direction(character) || is_invisible(character),
+        };
+        if is_refused {
+            return Some((at, character));
+        }
+        before = Some(character);
+    }
+    None
 }
 
-/// A character that changes the direction of the text around it and so can make a link or an amount read as another.
-pub(crate) fn is_bidi_control(character: char) -> bool {
+/// As much of a text as may be repeated in an answer, without what may not.
+pub fn printable(text: &str, most_characters: usize) -> String {
+    let is_shown = |character: &char| refused_character(character.encode_utf8(&mut [0; 4]), &[]).is_none();
+    text.chars().filter(is_shown).take(most_characters).collect()
+}
+
+/// Whether a joiner may stand beside it.
+fn may_be_joined(neighbour: Option<char>) -> bool {
+    neighbour
+        .is_some_and(|other| !other.is_ascii() && !other.is_whitespace() && !matches!(other, '\u{200C}' | '\u{200D}'))
+}
+
+/// A character that changes the direction of the text around it.
+fn turns_direction(character: char) -> bool {
     matches!(character, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A character that is never seen: soft hyphens, spaces without width, fillers, separators of lines, annotations, tags,
+/// and the variation selectors other than the two that emoji are written with.
+pub(crate) fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{AD}' | '\u{34F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{200B}'
+        | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2065}' | '\u{206A}'..='\u{206F}' | '\u{3164}'
+        | '\u{FE00}'..='\u{FE0D}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'
+        | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 /// Trims, and makes one space of every run of white space.
@@ -41,6 +86,30 @@ pub(crate) fn is_template_word(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_refused_with_its_place() {
+        for (text, found) in [
+            ("Cobrança de novembro", None),
+            ("a\nb\tc", Some((3, '\t'))),
+            ("a\0", Some((1, '\0'))),
+            ("a\u{85}", Some((1, '\u{85}'))),
+            ("á\u{202E}051,00", Some((2, '\u{202E}'))),
+            ("\u{2066}x", Some((0, '\u{2066}'))),
+            ("pa\u{200B}gar", Some((2, '\u{200B}'))),
+            ("pa\u{AD}gar", Some((2, '\u{AD}'))),
+            ("pa\u{FEFF}gar", Some((2, '\u{FEFF}'))),
+            ("pa\u{2060}gar", Some((2, '\u{2060}'))),
+            ("oi\u{E0041}", Some((2, '\u{E0041}'))),
+            ("❤\u{FE0F} 1\u{FE0F}\u{20E3} 👩\u{200D}💻 🇧🇷 👍🏽", None),
+            ("क्\u{200D}ष می\u{200C}خواهم", None),
+            ("pa\u{200D}gar", Some((2, '\u{200D}'))),
+            ("👩\u{200D}", Some(("👩".len(), '\u{200D}'))),
+            ("👩\u{200D}\u{200D}💻", Some(("👩".len(), '\u{200D}'))),
+        ] {
+            assert_eq!(refused_character(text, &['\n']), found, "{text:?}");
+        }
+    }
 
     #[test]
     fn white_space_is_folded_and_trimmed() {

@@ -11,8 +11,12 @@ use crate::Language;
 
 /// Longest schema taken, in bytes of JSON.
 const MAX_BYTES: usize = 20_000;
-/// Largest compiled pattern, in bytes.
-const MAX_PATTERN: usize = 1 << 20;
+/// Deepest nesting taken.
+const MAX_DEPTH: usize = 16;
+/// Most patterns, `patternProperties` included, and the largest one when compiled, in bytes: a schema is compiled with every
+/// batch, and `\\w{500}` takes eight letters to write.
+const MAX_PATTERNS: usize = 32;
+const MAX_PATTERN: usize = 256 << 10;
 
 /// A compiled schema. Compile once, check every contact.
 pub struct VariablesSchema {
@@ -30,6 +34,12 @@ impl VariablesSchema {
         }
         if schema.to_string().len() > MAX_BYTES {
             return Err(SchemaError::TooLong);
+        }
+        if depth(schema) > MAX_DEPTH {
+            return Err(SchemaError::TooDeep);
+        }
+        if patterns(schema) > MAX_PATTERNS {
+            return Err(SchemaError::TooManyPatterns);
         }
         if let Some(reference) = forbidden_reference(schema, false) {
             return Err(SchemaError::Reference { reference: reference.chars().take(100).collect() });
@@ -60,6 +70,31 @@ impl fmt::Debug for VariablesSchema {
     }
 }
 
+/// How many lists and objects are in one another. The reader of JSON bounds the recursion.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
+}
+
+/// How many patterns there may be to compile.
+fn patterns(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| match (name.as_str(), value) {
+                ("pattern", Value::String(_)) => 1,
+                ("patternProperties", Value::Object(named)) => named.len() + patterns(value),
+                _ => patterns(value),
+            })
+            .sum(),
+        Value::Array(items) => items.iter().map(patterns).sum(),
+        _ => 0,
+    }
+}
+
 /// A reference that leads anywhere but into the schema's definitions, or stands within them: definitions that refer to each
 /// other can go in circles, and a validator that follows them never ends.
 fn forbidden_reference(schema: &Value, in_definitions: bool) -> Option<&str> {
@@ -86,6 +121,12 @@ pub enum SchemaError {
     /// Above 20,000 bytes.
     #[error("the schema has more than 20000 bytes")]
     TooLong,
+    /// Nested more than 16 deep.
+    #[error("the schema is nested more than 16 deep")]
+    TooDeep,
+    /// More than 32 patterns.
+    #[error("the schema has more than 32 patterns")]
+    TooManyPatterns,
     /// A reference to something outside of `#/$defs/`, or from within.
     #[error("the reference {reference:?} does not point from outside into #/$defs/")]
     Reference {
@@ -108,6 +149,8 @@ impl SchemaError {
         match self {
             Self::NotAnObject => "schema_not_an_object",
             Self::TooLong => "schema_too_long",
+            Self::TooDeep => "schema_too_deep",
+            Self::TooManyPatterns => "schema_too_many_patterns",
             Self::Reference { .. } => "schema_reference",
             Self::Invalid { .. } => "schema_invalid",
         }
@@ -123,6 +166,14 @@ impl SchemaError {
             Self::TooLong => language.pick(
                 format!("O JSON Schema passa de {MAX_BYTES} bytes. Simplifique-o."),
                 format!("The JSON Schema has more than {MAX_BYTES} bytes. Simplify it."),
+            ),
+            Self::TooDeep => language.pick(
+                format!("O JSON Schema tem mais de {MAX_DEPTH} níveis. Simplifique-o."),
+                format!("The JSON Schema is nested more than {MAX_DEPTH} deep. Simplify it."),
+            ),
+            Self::TooManyPatterns => language.pick(
+                format!("O JSON Schema tem mais de {MAX_PATTERNS} expressões (pattern, patternProperties). Use menos."),
+                format!("The JSON Schema has more than {MAX_PATTERNS} patterns (pattern, patternProperties). Use fewer."),
             ),
             Self::Reference { reference } => language.pick(
                 format!("A referência \"{reference}\" não é aceita: nada é buscado fora e não há ciclos. Aponte para \"#/$defs/…\", e só de fora dele."),
@@ -201,6 +252,24 @@ mod tests {
         VariablesSchema::parse(&schema).unwrap()
     }
 
+    fn many_patterns(count: usize) -> Value {
+        Value::Object((0..count).map(|n| (format!("^x{n}$"), json!({}))).collect())
+    }
+
+    /// A schema is compiled with every batch, and asked about every contact.
+    #[test]
+    fn the_costliest_schema_is_soon_compiled_and_soon_asked() {
+        let pattern = json!({"type": "string", "pattern": "^(\\w{1,20}|.{1,20}a)*b$"});
+        let properties: Map<String, Value> = (0..32).map(|n| (format!("v{n}"), pattern.clone())).collect();
+        let values: Map<String, Value> = (0..32).map(|n| (format!("v{n}"), json!("a".repeat(999) + "b"))).collect();
+        let started = std::time::Instant::now();
+        let schema = VariablesSchema::parse(&json!({"properties": properties})).unwrap();
+        let compiled = started.elapsed();
+        assert_eq!(schema.check(&values), Ok(()));
+        println!("compiled in {compiled:?}, asked in {:?}", started.elapsed().saturating_sub(compiled));
+        assert!(started.elapsed().as_secs() < 5);
+    }
+
     #[test]
     fn the_field_that_does_not_fit_is_named_and_its_value_is_not() {
         for (variables, pointer, keyword) in [
@@ -239,6 +308,10 @@ mod tests {
             ),
             (json!({"$schema": "https://example.com/meta.json"}), "schema_invalid"),
             (json!({"description": "x".repeat(20_001)}), "schema_too_long"),
+            ((0..17).fold(json!({}), |inner, _| json!({"not": inner})), "schema_too_deep"),
+            (json!({"allOf": vec![json!({"pattern": "x"}); 33]}), "schema_too_many_patterns"),
+            (json!({"patternProperties": many_patterns(33)}), "schema_too_many_patterns"),
+            (json!({"properties": {"a": {"pattern": "(\\w{1000}){1000}"}}}), "schema_invalid"),
         ] {
             assert_eq!(VariablesSchema::parse(&schema).unwrap_err().code(), code, "{schema}");
         }

@@ -81,9 +81,17 @@ impl Search {
     }
 }
 
-/// Nothing that a database would choke on.
+/// Longer than any id of WhatsApp or of Evolution.
+const LONGEST_ID: usize = 200;
+
+/// Nothing that a database would choke on, or that is no id at all.
 pub(crate) fn is_id(id: &str) -> bool {
-    !id.is_empty() && !id.chars().any(char::is_control)
+    !id.is_empty() && is_storable(id)
+}
+
+/// What the gateway says of a message is kept, and a log may show it.
+pub(crate) fn is_storable(text: &str) -> bool {
+    text.chars().count() <= LONGEST_ID && !text.chars().any(char::is_control)
 }
 
 /// The text of a message, however it was sent: with a link in it, Baileys makes it an extended one.

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::history::{is_id, is_storable};
 use crate::reason::Reason;
 
 /// What came back from one POST.
@@ -117,9 +118,9 @@ struct Created {
 fn created(body: &[u8]) -> Outcome {
     let key = serde_json::from_slice::<Created>(body).map_or(Value::Null, |created| created.key);
     match key["id"].as_str() {
-        Some(id) if !id.is_empty() && !id.chars().any(char::is_control) => Outcome::Sent {
+        Some(id) if is_id(id) => Outcome::Sent {
             message_id: id.to_owned(),
-            remote_jid: key["remoteJid"].as_str().unwrap_or_default().to_owned(),
+            remote_jid: key["remoteJid"].as_str().filter(|jid| is_storable(jid)).unwrap_or_default().to_owned(),
         },
         _ => Outcome::Unknown { reason: Reason::SuccessWithoutId },
     }

@@ -13,6 +13,7 @@ use regua_store::evidence::Source;
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -110,11 +111,13 @@ async fn show(
 
 /// What a person says of an unconfirmed contact.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body; a form reads it, so that all that is wrong is answered at once")]
 struct VerdictRequest {
     #[schema(schema_with = verdict_schema)]
     verdict: String,
     /// Who says so, for the record; the key's id unless given.
+    #[schema(min_length = 1, max_length = 200)]
     said_by: Option<String>,
 }
 
@@ -251,6 +254,9 @@ fn verdict_schema() -> RefOr<Schema> {
     words(Verdict::ALL.iter().map(|verdict| verdict.as_str()))
 }
 
+/// Null while the try is on its way.
 fn outcome_schema() -> RefOr<Schema> {
-    words(["sent", "not_sent", "refused", "unknown"])
+    let nothing = ObjectBuilder::new().schema_type(Type::Null);
+    let words = words(["sent", "not_sent", "refused", "unknown"]);
+    RefOr::T(OneOfBuilder::new().item(nothing).item(words).into())
 }

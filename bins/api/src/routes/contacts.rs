@@ -101,8 +101,10 @@ struct ContactFilter {
     #[param(schema_with = contact_status_schema, required = false)]
     status: Option<String>,
     /// The page before's `next_cursor`.
+    #[param(pattern = r"^[0-9]{1,9}$")]
     cursor: Option<String>,
     /// Items of a page: 1 to 1000, usually 100.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
 }
 

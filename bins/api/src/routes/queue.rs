@@ -133,6 +133,7 @@ async fn status(
 
 /// What an operator asks of a queue.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes the body; a form reads it, so that all that is wrong is answered at once")]
 struct ControlRequest {
     #[schema(schema_with = action_schema)]

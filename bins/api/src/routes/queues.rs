@@ -45,8 +45,9 @@ struct QueueFilter {
     #[param(schema_with = queue_status_schema, required = false)]
     status: Option<String>,
     /// The page before's `next_cursor`.
-    cursor: Option<String>,
+    cursor: Option<uuid::Uuid>,
     /// Items of a page: 1 to 1000, usually 100.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
 }
 

@@ -45,7 +45,7 @@ struct GatewayEvent {
     event: String,
     /// What the event is about.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     data: Value,
 }
 

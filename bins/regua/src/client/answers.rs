@@ -6,7 +6,12 @@ use chrono::{DateTime, Utc};
 use regua_domain::{ContactStatus, QueueStatus as Status};
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
+
+/// Longest text of a problem that is shown, in characters, and most errors of one.
+const LONGEST_TEXT: usize = 500;
+const MOST_ERRORS: usize = 20;
 
 /// A batch that was taken.
 #[derive(Clone, Debug, Deserialize)]
@@ -55,17 +60,27 @@ impl QueueStatus {
     }
 }
 
-/// What became of one contact.
-#[derive(Clone, Debug, Deserialize)]
+/// What became of one contact. It holds a phone number, so it is not shown by Debug.
+#[derive(Clone, Deserialize)]
 pub(crate) struct Contact {
+    pub(crate) contact_id: Uuid,
+    pub(crate) external_id: Option<String>,
+    pub(crate) phone: String,
     pub(crate) status: ContactStatus,
+    pub(crate) reference: String,
+    pub(crate) variation: u8,
     pub(crate) attempts: u16,
+    pub(crate) resends: u16,
     pub(crate) reason: Option<String>,
     pub(crate) message_id: Option<String>,
+    pub(crate) sent_at: Option<DateTime<Utc>>,
+    pub(crate) delivered_at: Option<DateTime<Utc>>,
+    pub(crate) read_at: Option<DateTime<Utc>>,
+    pub(crate) metadata: Value,
 }
 
 /// Contacts of a queue.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(crate) struct ContactPage {
     pub(crate) items: Vec<Contact>,
     pub(crate) next_cursor: Option<String>,
@@ -96,8 +111,17 @@ struct FieldError {
 
 impl Problem {
     /// Reads an answer that is no success.
+    ///
+    /// It is shown on a terminal, and nobody knows who answered: nothing in it moves a cursor, or goes on for ever.
     pub(crate) fn parse(status: StatusCode, body: &[u8]) -> Self {
-        Self { status, document: serde_json::from_slice(body).unwrap_or_default() }
+        let mut document: Document = serde_json::from_slice(body).unwrap_or_default();
+        for text in [&mut document.code, &mut document.detail, &mut document.request_id] {
+            *text = shown(text);
+        }
+        for FieldError { field, code, message } in &mut document.errors {
+            (*field, *code, *message) = (shown(field), shown(code), shown(message));
+        }
+        Self { status, document }
     }
 
     /// The contacts of a batch of which none could be taken; none where that is not what is wrong.
@@ -105,6 +129,10 @@ impl Problem {
         (self.document.code == "no_valid_contact")
             .then(|| self.document.errors.iter().filter_map(FieldError::as_remark).collect())
     }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(LONGEST_TEXT).collect()
 }
 
 impl FieldError {
@@ -124,8 +152,11 @@ impl fmt::Display for Problem {
             return write!(f, "the answer was {}, and not the API's: check --url (REGUA_URL)", self.status);
         }
         write!(f, "{detail} ({code})")?;
-        for error in errors {
+        for error in errors.iter().take(MOST_ERRORS) {
             write!(f, "\n  {}: {}", error.field, error.message)?;
+        }
+        if let Some(more @ 1..) = errors.len().checked_sub(MOST_ERRORS) {
+            write!(f, "\n  and {more} more")?;
         }
         if self.status.is_server_error() {
             write!(f, " [request {request_id}]")?;
@@ -146,6 +177,16 @@ mod tests {
         let rejected = problem.rejected_contacts().unwrap();
         assert_eq!((rejected[0].index, rejected[0].field.as_str()), (7, "phone"));
         assert!(problem.to_string().contains("contacts[7].phone: Too short."));
+    }
+
+    #[test]
+    fn what_is_shown_of_an_answer_moves_no_cursor_and_ends() {
+        let error = r#"{"field":"a\u001b[2J","code":"x","message":"b\u0007\r"}"#;
+        let errors = vec![error; 25].join(",");
+        let body = format!(r#"{{"code":"x","detail":"\u001b]0;c\u0007{}","errors":[{errors}]}}"#, "d".repeat(9_999));
+        let said = Problem::parse(StatusCode::UNPROCESSABLE_ENTITY, body.as_bytes()).to_string();
+        assert!(!said.chars().any(|character| character.is_control() && character != '\n'), "{said:?}");
+        assert!(said.ends_with("and 5 more") && said.len() < 2_000, "{said}");
     }
 
     #[test]

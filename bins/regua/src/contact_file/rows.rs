@@ -9,6 +9,7 @@ use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 
 use super::{Contact, Place};
+use crate::export::unguarded;
 
 const FIELDS: [&str; 5] = ["external_id", "name", "phone", "due_date", "amount"];
 /// Wrong rows that are named.
@@ -94,13 +95,13 @@ fn check_header(header: &StringRecord, message_type: MessageType) -> anyhow::Res
     Ok(())
 }
 
-/// Empty cells are left out: an absent variable can be asked for in a template, an empty one cannot be told from it.
+/// A cell that our own export guarded against formulas is read as it was before. Empty cells are left out: an absent variable can be asked for in a template, an empty one cannot be told from it.
 fn contact(header: &StringRecord, record: &StringRecord) -> Map<String, Value> {
     let mut contact = Map::new();
     let mut variables = Map::new();
     for (column, cell) in header.iter().zip(record).filter(|(_, cell)| !cell.is_empty()) {
         let into = if FIELDS.contains(&column) { &mut contact } else { &mut variables };
-        into.insert(column.to_owned(), cell.into());
+        into.insert(column.to_owned(), unguarded(cell).into());
     }
     if !variables.is_empty() {
         contact.insert("variables".to_owned(), variables.into());
@@ -130,6 +131,13 @@ mod tests {
         let expected = json!({"external_id": "NF-1", "name": "Ana", "phone": "11 9", "due_date": "2026-11-10",
                               "amount": "1.50", "variables": {"link": "https://x"}});
         assert_eq!(read, [(Place::Line(2), expected)]);
+    }
+
+    #[test]
+    fn a_cell_that_an_export_guarded_is_read_as_it_was() {
+        let read = contacts("external_id;name;phone;due_date;amount\n\"'=1\";\"'t Hooft\";\"'+5511988887777\";2;3\n");
+        assert_eq!((&read[0].1["external_id"], &read[0].1["phone"]), (&json!("=1"), &json!("+5511988887777")));
+        assert_eq!(read[0].1["name"], "'t Hooft");
     }
 
     #[test]

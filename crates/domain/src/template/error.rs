@@ -1,6 +1,7 @@
 //! What can be wrong with a template, for programs and for people; with a message made from it: `render_error`.
 
 use crate::Language;
+use crate::text::printable;
 
 /// What is wrong with a template, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +30,7 @@ pub enum TemplateProblem {
         /// The character.
         character: char,
     },
-    /// A script, an iframe, an event handler or the like.
+    /// A script, an iframe, an event handler, a link that is none of the web's, or the like.
     #[error("{found} is not allowed")]
     ForbiddenMarkup {
         /// What was found.
@@ -94,6 +95,9 @@ pub enum TemplateProblem {
     /// Blocks nested more than eight deep.
     #[error("blocks are nested more than eight deep")]
     TooDeep,
+    /// More than 256 tags.
+    #[error("the template has more than 256 variables and commands")]
+    TooManyTags,
     /// Handlebars refuses what we allow; should not happen.
     #[error("the template engine refuses it: {message}")]
     Syntax {
@@ -111,11 +115,11 @@ impl TemplateProblem {
     }
 
     pub(super) fn unknown_helper(helper: &str) -> Self {
-        Self::UnknownHelper { helper: helper.chars().take(SHOWN_CHARACTERS).collect() }
+        Self::UnknownHelper { helper: printable(helper, SHOWN_CHARACTERS) }
     }
 
     pub(super) fn invalid_name(name: &str) -> Self {
-        Self::InvalidName { name: name.chars().take(SHOWN_CHARACTERS).collect() }
+        Self::InvalidName { name: printable(name, SHOWN_CHARACTERS) }
     }
 
     fn explain(&self, language: Language) -> String {
@@ -127,10 +131,7 @@ impl TemplateProblem {
                     format!("the invisible character {code} is not allowed; delete it and type the passage again."),
                 )
             }
-            Self::ForbiddenMarkup { found } => language.pick(
-                format!("\"{found}\" não é aceito: a mensagem é texto puro, sem scripts nem HTML ativo. Remova o trecho."),
-                format!("\"{found}\" is not allowed: a message is plain text without scripts or active HTML. Remove it."),
-            ),
+            Self::ForbiddenMarkup { found } => explain_active(found, language),
             Self::NotAllowed { construct } => language.pick(
                 format!("\"{construct}\" não é aceito. Use só {{{{variavel}}}}, {{{{#if variavel}}}}…{{{{else}}}}…{{{{/if}}}} e {{{{#unless variavel}}}}…{{{{/unless}}}}."),
                 format!("\"{construct}\" is not allowed. Use only {{{{variable}}}}, {{{{#if variable}}}}…{{{{else}}}}…{{{{/if}}}} and {{{{#unless variable}}}}…{{{{/unless}}}}."),
@@ -193,6 +194,10 @@ impl TemplateProblem {
                 "cada bloco tem no máximo um {{else}}. Para mais casos, ponha outro {{#if …}} dentro dele.",
                 "a block has one {{else}} at most. For more cases put another {{#if …}} inside it.",
             ),
+            Self::TooManyTags => (
+                "o modelo tem mais de 256 variáveis e comandos. Simplifique-o.",
+                "the template has more than 256 variables and commands. Simplify it.",
+            ),
             _ => (
                 "os blocos passam de oito níveis de profundidade. Simplifique as condições.",
                 "blocks are nested more than eight deep. Simplify the conditions.",
@@ -200,6 +205,20 @@ impl TemplateProblem {
         };
         language.pick(portuguese, english)
     }
+}
+
+/// What is said of something active, in a template and in what is made of it.
+pub(crate) fn explain_active(found: &str, language: Language) -> String {
+    if found.ends_with("://") {
+        return language.pick(
+            format!("o link \"{found}\" não é aceito. Escreva o link inteiro, começando por https:// ou http://, com um espaço antes."),
+            format!("the link \"{found}\" is not allowed. Write the whole link, beginning with https:// or http://, after a space."),
+        );
+    }
+    language.pick(
+        format!("\"{found}\" não é aceito: a mensagem é texto puro, sem scripts nem HTML ativo, e seus links começam por https:// ou http://. Remova o trecho."),
+        format!("\"{found}\" is not allowed: a message is plain text without scripts or active HTML, and its links begin with https:// or http://. Remove it."),
+    )
 }
 
 impl TemplateError {
@@ -232,6 +251,7 @@ impl TemplateError {
             TemplateProblem::MismatchedClose { .. } => "template_mismatched_close",
             TemplateProblem::ElseOutsideBlock => "template_else_outside_block",
             TemplateProblem::SecondElse => "template_second_else",
+            TemplateProblem::TooManyTags => "template_too_many_tags",
             TemplateProblem::TooDeep => "template_too_deep",
             TemplateProblem::Syntax { .. } => "template_syntax",
         }

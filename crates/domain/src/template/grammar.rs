@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 
 use super::tags::{Block, Piece, PieceKind, Tag, Wrong, pieces};
 use super::{MAX_CHARACTERS, TemplateError, TemplateProblem, markup};
-use crate::text::{is_bidi_control, is_forbidden_control};
+use crate::text::refused_character;
 
 const MAX_DEPTH: usize = 8;
+/// Variables and blocks, their ends and `else` included: more than any message has, and a bound on what is rendered.
+const MAX_TAGS: usize = 256;
 
 /// The names of the variables, or the first thing that is wrong.
 pub(super) fn check(source: &str) -> Result<BTreeSet<String>, TemplateError> {
     let found = check_characters(source).and_then(|()| {
         let pieces = pieces(source)?;
+        check_count(&pieces)?;
         markup::check(&pieces)?;
         check_content(&pieces)?;
         check_blocks(&pieces)
@@ -23,9 +26,15 @@ fn check_characters(source: &str) -> Result<(), Wrong> {
     if let Some((at, _)) = source.char_indices().nth(MAX_CHARACTERS) {
         return Err((at, TemplateProblem::TooLong));
     }
-    let forbidden = |character: char| is_forbidden_control(character) || is_bidi_control(character);
-    match source.char_indices().find(|(_, character)| forbidden(*character)) {
+    match refused_character(source, &['\n', '\t']) {
         Some((at, character)) => Err((at, TemplateProblem::ForbiddenCharacter { character })),
+        None => Ok(()),
+    }
+}
+
+fn check_count(pieces: &[Piece<'_>]) -> Result<(), Wrong> {
+    match pieces.iter().filter(|piece| matches!(piece.kind, PieceKind::Tag(_))).nth(MAX_TAGS) {
+        Some(piece) => Err((piece.at, TemplateProblem::TooManyTags)),
         None => Ok(()),
     }
 }

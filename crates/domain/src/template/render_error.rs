@@ -1,5 +1,6 @@
 //! What can be wrong with a message that is made from a good template.
 
+use super::error::explain_active;
 use crate::Language;
 
 /// Why a message cannot be made from a template.
@@ -17,6 +18,12 @@ pub enum RenderError {
     /// Above 4096 characters.
     #[error("the message has more than 4096 characters")]
     TooLong,
+    /// The variables made something active of a good template: a script, or a link that is none of the web's.
+    #[error("{found} is not allowed in a message")]
+    ForbiddenMarkup {
+        /// What was found.
+        found: String,
+    },
     /// The engine failed otherwise; should not happen.
     #[error("the template engine failed: {message}")]
     Engine {
@@ -32,6 +39,7 @@ impl RenderError {
             Self::MissingVariable { .. } => "missing_variable",
             Self::Blank => "message_blank",
             Self::TooLong => "message_too_long",
+            Self::ForbiddenMarkup { .. } => "message_forbidden_markup",
             Self::Engine { .. } => "render_failed",
         }
     }
@@ -51,6 +59,10 @@ impl RenderError {
                 "A mensagem passa de 4096 caracteres com estes dados. Encurte o modelo ou as variáveis.".to_owned(),
                 "The message has more than 4096 characters with this data. Shorten the template or the variables.".to_owned(),
             ),
+            Self::ForbiddenMarkup { found } => {
+                let explained = explain_active(found, language);
+                language.pick(format!("Na mensagem, {explained}"), format!("In the message, {explained}"))
+            }
             Self::Engine { message } => language.pick(
                 format!("A mensagem não pôde ser montada: {message}."),
                 format!("The message could not be made: {message}."),

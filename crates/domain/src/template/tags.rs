@@ -91,15 +91,26 @@ fn read_tag(rest: &str, at: usize) -> Result<(Piece<'_>, usize), Wrong> {
     if inner[length..].starts_with("}}}") {
         return Err((at + 2 + length, TemplateProblem::StrayBraces));
     }
-    let tag = read_body(body.trim()).map_err(|problem| (at, problem))?;
+    let tag = read_body(trim(body)).map_err(|problem| (at, problem))?;
     Ok((Piece { at, kind: PieceKind::Tag(tag) }, length + 4))
 }
 
 /// How much of what follows `{{!` is the comment, its end included. One that begins with `--` also ends with `--`.
 fn comment_length(comment: &str) -> Option<usize> {
-    let Some(dashed) = comment.trim_start().strip_prefix("--") else { return comment.find("}}").map(|end| end + 2) };
+    let Some(dashed) = comment.trim_start_matches(is_space).strip_prefix("--") else {
+        return comment.find("}}").map(|end| end + 2);
+    };
     let begins = comment.len() - dashed.len();
     dashed.find("--}}").map(|end| begins + end + 4)
+}
+
+/// What the engine takes for white space in a tag; a space that does not break is none.
+fn is_space(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\n' | '\r')
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches(is_space)
 }
 
 fn read_body(body: &str) -> Result<Tag<'_>, TemplateProblem> {
@@ -112,13 +123,13 @@ fn read_body(body: &str) -> Result<Tag<'_>, TemplateProblem> {
         return Err(TemplateProblem::not_allowed("~}}"));
     }
     if let Some(opening) = body.strip_prefix('#') {
-        return read_opening(opening.trim_start());
+        return read_opening(opening.trim_start_matches(is_space));
     }
     if let Some(word) = body.strip_prefix('/') {
-        let word = word.trim_start();
+        let word = word.trim_start_matches(is_space);
         return Block::read(word).map(Tag::Close).ok_or_else(|| TemplateProblem::unknown_helper(word));
     }
-    match body.split_once(char::is_whitespace) {
+    match body.split_once(is_space) {
         None if body == "else" => Ok(Tag::Else),
         Some(("else", _)) => Err(TemplateProblem::not_allowed("{{else if}}")),
         Some((word, _)) if is_variable_name(word) => Err(TemplateProblem::unknown_helper(word)),
@@ -127,12 +138,13 @@ fn read_body(body: &str) -> Result<Tag<'_>, TemplateProblem> {
 }
 
 fn read_opening(opening: &str) -> Result<Tag<'_>, TemplateProblem> {
-    let (word, condition) = opening.split_once(char::is_whitespace).unwrap_or((opening, ""));
+    let (word, condition) = opening.split_once(is_space).unwrap_or((opening, ""));
     let block = Block::read(word).ok_or_else(|| TemplateProblem::unknown_helper(word))?;
-    if condition.trim().is_empty() {
+    let condition = trim(condition);
+    if condition.is_empty() {
         return Err(TemplateProblem::MissingCondition { helper: word.to_owned() });
     }
-    read_name(condition.trim()).map(|name| Tag::Open(block, name))
+    read_name(condition).map(|name| Tag::Open(block, name))
 }
 
 fn read_name(name: &str) -> Result<&str, TemplateProblem> {

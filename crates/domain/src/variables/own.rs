@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 
 use super::VARIABLE_NAMES;
 use crate::Language;
-use crate::text::{is_bidi_control, is_template_word, is_variable_name};
+use crate::active_text::active;
+use crate::template::explain_active;
+use crate::text::{is_template_word, is_variable_name, printable, refused_character};
 
 const MAX_VARIABLES: usize = 50;
 const MAX_CHARACTERS: usize = 1000;
@@ -51,13 +53,12 @@ impl fmt::Debug for OwnVariables {
 
 fn check_name(name: &str) -> Result<(), VariablesError> {
     if VARIABLE_NAMES.contains(&name) || is_template_word(name) {
-        return Err(VariablesError::Reserved { name: name.to_owned() });
+        return Err(VariablesError::Reserved { name: printable(name, SHOWN_CHARACTERS) });
     }
     if is_variable_name(name) && name.len() <= SHOWN_CHARACTERS {
         return Ok(());
     }
-    let shown = name.chars().filter(|other| !other.is_control() && !is_bidi_control(*other));
-    Err(VariablesError::InvalidName { name: shown.take(SHOWN_CHARACTERS).collect() })
+    Err(VariablesError::InvalidName { name: printable(name, SHOWN_CHARACTERS) })
 }
 
 fn scalar(name: &str, value: &Value) -> Result<Option<Value>, VariablesError> {
@@ -70,8 +71,11 @@ fn scalar(name: &str, value: &Value) -> Result<Option<Value>, VariablesError> {
             if text.chars().count() > MAX_CHARACTERS {
                 return Err(VariablesError::TooLong { name: name.to_owned() });
             }
-            if text.chars().any(|other| (other.is_control() && other != '\n') || is_bidi_control(other)) {
-                return Err(VariablesError::InvalidCharacters { name: name.to_owned() });
+            if let Some((_, character)) = refused_character(&text, &['\n']) {
+                return Err(VariablesError::InvalidCharacters { name: name.to_owned(), character });
+            }
+            if let Some((_, found)) = active(&text) {
+                return Err(VariablesError::ForbiddenMarkup { name: name.to_owned(), found });
             }
             Ok(Some(Value::String(text)))
         }
@@ -111,11 +115,21 @@ pub enum VariablesError {
         /// The name.
         name: String,
     },
-    /// Control characters other than a line feed, or such as turn the direction of the text.
-    #[error("the variable {name:?} holds control characters")]
+    /// A control character other than a line feed, or one that is invisible or turns the direction of the text.
+    #[error("the variable {name:?} holds the character U+{:04X}", u32::from(*character))]
     InvalidCharacters {
         /// The name.
         name: String,
+        /// The character.
+        character: char,
+    },
+    /// A script, or a link that is none of the web's.
+    #[error("the variable {name:?} holds {found}")]
+    ForbiddenMarkup {
+        /// The name.
+        name: String,
+        /// What was found.
+        found: String,
     },
 }
 
@@ -128,7 +142,8 @@ impl VariablesError {
             | Self::InvalidName { name }
             | Self::NotScalar { name }
             | Self::TooLong { name }
-            | Self::InvalidCharacters { name } => Some(name),
+            | Self::InvalidCharacters { name, .. }
+            | Self::ForbiddenMarkup { name, .. } => Some(name),
         }
     }
 
@@ -141,6 +156,7 @@ impl VariablesError {
             Self::NotScalar { .. } => "variable_not_scalar",
             Self::TooLong { .. } => "variable_too_long",
             Self::InvalidCharacters { .. } => "variable_invalid_characters",
+            Self::ForbiddenMarkup { .. } => "variable_forbidden_markup",
         }
     }
 
@@ -167,10 +183,17 @@ impl VariablesError {
                 format!("A variável \"{name}\" passa de {MAX_CHARACTERS} caracteres. Envie um texto mais curto."),
                 format!("The variable \"{name}\" has more than {MAX_CHARACTERS} characters. Send a shorter text."),
             ),
-            Self::InvalidCharacters { name } => language.pick(
-                format!("A variável \"{name}\" contém caracteres de controle. Só a quebra de linha é aceita; remova os demais."),
-                format!("The variable \"{name}\" holds control characters. Only line feeds are taken; remove the others."),
-            ),
+            Self::InvalidCharacters { name, character } => {
+                let code = format!("U+{:04X}", u32::from(*character));
+                language.pick(
+                    format!("A variável \"{name}\" contém o caractere invisível {code}, que não é aceito. Apague-o; quebras de linha podem ficar."),
+                    format!("The variable \"{name}\" holds the invisible character {code}, which is not taken. Delete it; line feeds may stay."),
+                )
+            }
+            Self::ForbiddenMarkup { name, found } => {
+                let explained = explain_active(found, language);
+                language.pick(format!("Na variável \"{name}\", {explained}"), format!("In the variable \"{name}\", {explained}"))
+            }
         }
     }
 }
@@ -198,6 +221,7 @@ mod tests {
             (json!({"referencia": null}), "reserved_variable", Some("referencia")),
             (json!({"if": "x"}), "reserved_variable", Some("if")),
             (json!({"elsewhere": "x"}), "reserved_variable", Some("elsewhere")),
+            (json!({"else\u{e}": "x"}), "reserved_variable", Some("else")),
             (json!({"Link": "x"}), "variable_invalid_name", Some("Link")),
             (json!({"a b": "x"}), "variable_invalid_name", Some("a b")),
             (json!({"": "x"}), "variable_invalid_name", Some("")),
@@ -206,6 +230,11 @@ mod tests {
             (json!({"a": "x".repeat(1001)}), "variable_too_long", Some("a")),
             (json!({"a": "x\u{7}y"}), "variable_invalid_characters", Some("a")),
             (json!({"a": "x\u{202e}y"}), "variable_invalid_characters", Some("a")),
+            (json!({"a": "x\u{200b}y"}), "variable_invalid_characters", Some("a")),
+            (json!({"a": "x\ty"}), "variable_invalid_characters", Some("a")),
+            (json!({"link": "javascript:alert(1)"}), "variable_forbidden_markup", Some("link")),
+            (json!({"link": "ftp://arquivos.example"}), "variable_forbidden_markup", Some("link")),
+            (json!({"link": "<script>"}), "variable_forbidden_markup", Some("link")),
         ] {
             let error = parse(&sent).unwrap_err();
             assert_eq!((error.code(), error.name()), (code, name));
