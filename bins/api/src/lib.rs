@@ -218,8 +218,8 @@ pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -
 /// When the TLS side of the gateway's client cannot be set up.
 pub fn inside(api: &Api) -> anyhow::Result<Router> {
     let listings = Listings::new(api.pool.clone(), None, api.metrics.clone());
-    let context = Context::of(&api, listings, Arc::new(Notify::new()))?;
-    router(&api, context)
+    let context = Context::of(api, listings, Arc::new(Notify::new()))?;
+    router(api, context)
 }
 
 /// All routes with what stands around them.

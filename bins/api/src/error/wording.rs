@@ -61,6 +61,7 @@ impl Code {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "it is a list")]
     const fn details(self) -> (&'static str, &'static str) {
         match self {
             Self::MalformedJson => ("O corpo não é um JSON válido.", "The body is not valid JSON."),

@@ -33,7 +33,7 @@ impl SecondFactor {
 
     /// What an authenticator app reads from a QR code.
     pub(crate) fn url(&self, email: &str) -> Option<String> {
-        Some(self.codes(email)?.to_url().ok()?)
+        self.codes(email)?.to_url().ok()
     }
 
     /// The step that a code belongs to, where it is one of now, of the step before or of the one after.

@@ -179,7 +179,10 @@ mod tests {
 
     use super::*;
 
-    fn read(items: &str) -> Result<Vec<(i16, i16, i16)>, Vec<(String, String)>> {
+    /// The fields that were refused, with their codes.
+    type Faults = Vec<(String, String)>;
+
+    fn read(items: &str) -> Result<Vec<(i16, i16, i16)>, Faults> {
         let body = format!("{{\"items\": {items}}}");
         let mut form = Form::read(body.as_bytes(), Language::English).unwrap();
         let hours = intervals(&mut form);
