@@ -263,7 +263,7 @@ async fn a_debtor_is_shown_and_erased_and_the_audit_log_does_not_say_who() {
     let call = |what: &str, who: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_regua"));
         command.args(["debtor", what, "--tenant", "acme"]).args(who).env("DATABASE_URL", &fleet.database.url);
-        command.env("REGUA_SECRET_KEY", regua_boot::DEVELOPMENT_SECRET_KEY).output().expect("regua runs")
+        command.env("REGUA_SECRET_KEY", DEVELOPMENT_SECRET_KEY).output().expect("regua runs")
     };
     let said = |output: &Output| serde_json::from_slice::<Value>(&output.stdout).expect("JSON");
     let phone = regua_tests::number("lote-a", 0);
