@@ -1,12 +1,10 @@
 //! `regua debtor`: shows and erases what is kept about one debtor, for whoever answers their request with the database at hand.
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use regua_boot::{Clock, DatabaseArguments, DebtorKeys, SecretArguments};
 use regua_domain::{ContactId, PhoneNumber, TenantId};
 use regua_store::audit_log::{self, Entry};
 use regua_store::debtors::{self, Debtor};
-use regua_store::tenants;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
@@ -113,8 +111,7 @@ fn add_new(all: &mut Vec<Value>, found: Vec<Value>) {
 
 impl Who {
     async fn debtor(&self, conn: &mut PgConnection, keys: &DebtorKeys) -> anyhow::Result<(TenantId, Debtor)> {
-        let found = tenants::by_slug(conn, &self.tenant).await?;
-        let tenant = found.with_context(|| format!("there is no tenant {:?}: check --tenant", self.tenant))?;
+        let tenant = database::tenant(conn, &self.tenant).await?;
         let debtor = match (&self.phone, &self.external_id) {
             (Some(phone), _) => keys.by_phone(tenant, phone),
             (None, id) => keys.by_external_id(tenant, id.as_deref().unwrap_or_default()),

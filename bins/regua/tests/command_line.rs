@@ -200,9 +200,9 @@ async fn what_is_plain_or_under_an_old_key_is_sealed_anew() {
         let of_secrets = findings.as_array().unwrap().iter().filter(|one| one["check"] == "secrets");
         of_secrets.map(|one| format!("{} {}", one["health"], one["detail"])).collect::<Vec<_>>().join("; ")
     };
-    assert_eq!(secrets([old, ""]), r#""warn" "1 token not sealed: run `regua secrets rotate`""#);
+    assert_eq!(secrets([old, ""]), r#""warn" "1 secret not sealed: run `regua secrets rotate`""#);
     let found = secrets([new, old]);
-    assert!(found.contains("1 token not sealed") && found.contains("2 tokens under the old key"), "{found}");
+    assert!(found.contains("1 secret not sealed") && found.contains("2 secrets under the old key"), "{found}");
     assert!(secrets([new, ""]).contains(r#""fail" "2 tokens under the key"#));
 
     // Without the old key only the plain one can be sealed, and the others are left as they are.
