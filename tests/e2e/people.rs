@@ -4,6 +4,7 @@ mod second_factor;
 
 use chrono::TimeDelta;
 use regua_domain::UserRole;
+use regua_store::users;
 use regua_tests::{Answer, Fleet, FleetOptions, PASSWORD, Person, Tenant, TenantOptions};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -368,5 +369,59 @@ async fn only_the_platform_acts_for_another_tenant() {
     );
     let nowhere = Person { acts_for: Some(regua_domain::TenantId::new(fleet.clock.now())), ..platform };
     assert_eq!(code(&nowhere.get("/api/v1/admin/users").await), "not_found");
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_logs_out_with_a_token_that_somebody_else_has_used_ends_the_login() {
+    let (fleet, tenant) = fleet().await;
+    let mut ana = Person::logged_in(&fleet, &tenant, UserRole::Viewer, "ana").await;
+    let first = ana.log_in().await;
+    let stolen = ana.outside().post("/api/v1/auth/refresh", &json!({"refresh_token": first})).await;
+    let thief = Person { bearer: stolen.body["access_token"].as_str().map(str::to_owned), ..ana.clone() };
+    assert_eq!(thief.get("/api/v1/auth/me").await.status, StatusCode::OK);
+    let left = ana.outside().post("/api/v1/auth/logout", &json!({"refresh_token": first})).await;
+    assert_eq!(left.status, StatusCode::NO_CONTENT);
+    assert_eq!(code(&thief.get("/api/v1/auth/me").await), "not_authenticated");
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_refreshed_for_ever_does_not_grow() {
+    let (fleet, tenant) = fleet().await;
+    let mut ana = Person::logged_in(&fleet, &tenant, UserRole::Viewer, "ana").await;
+    let mut token = ana.log_in().await;
+    for _ in 0..205 {
+        let answer = ana.outside().post("/api/v1/auth/refresh", &json!({ "refresh_token": token })).await;
+        token = answer.body["refresh_token"].as_str().unwrap_or_else(|| panic!("{:#}", answer.body)).to_owned();
+    }
+    assert_eq!(fleet.count("select max(cardinality(spent_hashes))::bigint from sessions").await, 200);
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_console_is_not_enough_to_take_an_account_over() {
+    let (fleet, tenant) = fleet().await;
+    let ana = Person::logged_in(&fleet, &tenant, UserRole::Owner, "ana").await;
+    Person::logged_in(&fleet, &tenant, UserRole::Owner, "bia").await;
+    let invited = ana.post(&format!("/api/v1/admin/users/{}/invitation", ana.id), &json!({})).await;
+    assert_eq!(code(&invited), "state_conflict", "nobody invites themselves");
+    assert_eq!(ana.try_login(PASSWORD, None).await.status, StatusCode::OK);
+    fleet.end().await;
+}
+
+/// What is checked outside of a transaction counts only while it still stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_was_checked_against_what_stands_no_more_opens_nothing() {
+    let (fleet, tenant) = fleet().await;
+    let ana = Person::logged_in(&fleet, &tenant, UserRole::Viewer, "ana").await;
+    let now = fleet.clock.now();
+    let mut conn = fleet.database.pool.acquire().await.unwrap();
+    let checked = users::credentials(&mut conn, tenant.id, &ana.email).await.unwrap().unwrap();
+    assert!(users::came_in(&mut conn, tenant.id, &checked, None, None, now).await.unwrap());
+    assert!(users::set_password(&mut conn, tenant.id, &checked, "$argon2id$outra", now).await.unwrap());
+    assert!(!users::came_in(&mut conn, tenant.id, &checked, None, None, now).await.unwrap());
+    assert!(!users::set_password(&mut conn, tenant.id, &checked, "$argon2id$mais", now).await.unwrap());
+    assert!(!users::set_totp(&mut conn, tenant.id, &checked, None, None, &[], now).await.unwrap());
     fleet.end().await;
 }

@@ -94,9 +94,9 @@ impl FromRequestParts<Context> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Problem> {
         let (tenant_id, holder) = if shows_a_person(parts) {
+            context.limits.admit_person(parts)?;
             let access = Access::from_request_parts(parts, context).await?;
             access.require(if parts.method == Method::GET { Right::Look } else { Right::Operate })?;
-            context.limits.admit_person(parts)?;
             (access.tenant_id, Holder::Person(Box::new(access)))
         } else {
             let key = identify(parts, context).await?;

@@ -1,6 +1,6 @@
 //! The routes of the public contract, each resource with its types and handlers in one file.
 
-mod admin;
+pub(crate) mod admin;
 pub(crate) mod auth;
 mod contact;
 mod contacts;
@@ -73,7 +73,13 @@ impl Parameters {
     fn text(&mut self, name: &'static str) -> Option<String> {
         self.known.push(name);
         let place = self.given.iter().position(|(other, _)| other == name)?;
-        Some(self.given.swap_remove(place).1)
+        let text = self.given.swap_remove(place).1;
+        if text.chars().any(char::is_control) {
+            let message = self.language.pick("Remova os caracteres de controle.", "Remove the control characters.");
+            self.refuse(name, "invalid_characters", message.to_owned());
+            return None;
+        }
+        Some(text)
     }
 
     /// A parameter that is one of a few words.

@@ -203,7 +203,7 @@ async fn what_is_plain_or_under_an_old_key_is_sealed_anew() {
     assert_eq!(secrets([old, ""]), r#""warn" "1 secret not sealed: run `regua secrets rotate`""#);
     let found = secrets([new, old]);
     assert!(found.contains("1 secret not sealed") && found.contains("2 secrets under the old key"), "{found}");
-    assert!(secrets([new, ""]).contains(r#""fail" "2 tokens under the key"#));
+    assert!(secrets([new, ""]).contains(r#""fail" "2 secrets under the key"#));
 
     // Without the old key only the plain one can be sealed, and the others are left as they are.
     let (status, told) = with_keys(&database, [new, ""], &["secrets", "rotate"]);

@@ -163,6 +163,21 @@ pub async fn list(conn: &mut PgConnection, tenant: TenantId, key: Option<ApiKeyI
     .await
 }
 
+/// One key, which nobody else changes meanwhile.
+///
+/// # Errors
+/// The database's.
+pub async fn lock(conn: &mut PgConnection, tenant: TenantId, key: ApiKeyId) -> Result<Option<ListedKey>, Error> {
+    sqlx::query!(
+        "select api_key_id from api_keys where tenant_id = $1 and api_key_id = $2 for no key update",
+        tenant.0,
+        key.0
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    Ok(list(conn, tenant, Some(key)).await?.pop())
+}
+
 /// Sets what may be changed of a key.
 ///
 /// # Errors

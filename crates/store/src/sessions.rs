@@ -41,8 +41,6 @@ pub struct Session {
     pub kind: String,
     /// SHA-256 of the secret that is good now.
     pub secret_hash: Vec<u8>,
-    /// Of those that were good before.
-    pub spent_hashes: Vec<Vec<u8>>,
     /// Not good from then on.
     pub expires_at: DateTime<Utc>,
     /// Last request, to the minute.
@@ -82,7 +80,7 @@ pub async fn create(conn: &mut PgConnection, session: &NewSession<'_>, now: Date
 pub async fn get(conn: &mut PgConnection, tenant: TenantId, session: SessionId) -> Result<Option<Session>, Error> {
     sqlx::query_as!(
         Session,
-        r#"select s.user_id, u.email, u.role, s.kind, s.secret_hash, s.spent_hashes, s.expires_at,
+        r#"select s.user_id, u.email, u.role, s.kind, s.secret_hash, s.expires_at,
                   s.last_used_at, s.ended_at is null and u.active and t.status = 'active' as "active!"
            from sessions s join users u using (tenant_id, user_id) join tenants t using (tenant_id)
            where s.tenant_id = $1 and s.session_id = $2"#,
@@ -129,7 +127,20 @@ pub async fn used(
     Ok(())
 }
 
-/// Gives a session a new secret; the one before is spent.
+/// The hashes of a session's latest secrets that are spent, the latest first.
+///
+/// # Errors
+/// The database's.
+pub async fn spent(conn: &mut PgConnection, tenant: TenantId, session: SessionId) -> Result<Vec<Vec<u8>>, Error> {
+    let row =
+        sqlx::query!("select spent_hashes from sessions where tenant_id = $1 and session_id = $2", tenant.0, session.0)
+            .fetch_optional(conn)
+            .await?;
+    Ok(row.map(|row| row.spent_hashes).unwrap_or_default())
+}
+
+/// Gives a session a new secret; the one before is spent. Two hundred are remembered, a day and more of a program that
+/// refreshes as it should, so that the row does not grow.
 ///
 /// # Errors
 /// The database's.
@@ -141,7 +152,7 @@ pub async fn rotate(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "update sessions set spent_hashes = spent_hashes || secret_hash, secret_hash = $3, last_used_at = $4
+        "update sessions set spent_hashes = (array[secret_hash] || spent_hashes)[1:200], secret_hash = $3, last_used_at = $4
          where tenant_id = $1 and session_id = $2",
         tenant.0,
         session.0,

@@ -137,6 +137,18 @@ pub async fn lock(conn: &mut PgConnection, tenant: TenantId, user: UserId) -> Re
     .await
 }
 
+/// Has whoever changes people of this tenant wait for whoever does so now, so that two owners cannot take each other's rights
+/// away at once. Before any of them is locked.
+///
+/// # Errors
+/// The database's.
+pub async fn in_turn(conn: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('users of ' || $1, 0))", tenant.to_string())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// How many can still come in as owner (or more) beside one.
 ///
 /// # Errors
@@ -218,14 +230,15 @@ pub async fn credentials(conn: &mut PgConnection, tenant: TenantId, email: &str)
     .await
 }
 
-/// Notes a login, and up to which step codes were taken; false where that code was taken meanwhile.
+/// Notes a login, and up to which step codes were taken; false where that code was taken meanwhile, or where what was checked
+/// is not what stands there any more: the password, the second factor, or that the user is active.
 ///
 /// # Errors
 /// The database's.
 pub async fn came_in(
     conn: &mut PgConnection,
     tenant: TenantId,
-    user: UserId,
+    checked: &Credentials,
     totp_step: Option<i64>,
     spent_recovery: Option<&[u8]>,
     now: DateTime<Utc>,
@@ -234,12 +247,15 @@ pub async fn came_in(
         "update users
          set last_login_at = $5, totp_step = coalesce($3, totp_step), recovery_hashes = array_remove(recovery_hashes, $4)
          where tenant_id = $1 and user_id = $2 and ($3::bigint is null or totp_step < $3)
-           and ($4::bytea is null or $4 = any(recovery_hashes))",
+           and ($4::bytea is null or $4 = any(recovery_hashes))
+           and active and password_hash = $6 and totp_confirmed = $7",
         tenant.0,
-        user.0,
+        checked.user_id.0,
         totp_step,
         spent_recovery,
-        now
+        now,
+        checked.password_hash,
+        checked.totp_confirmed
     )
     .execute(conn)
     .await?;
@@ -273,56 +289,62 @@ pub async fn accept(
     Ok(accepted.rows_affected() == 1)
 }
 
-/// Sets a password.
+/// Sets a password in the place of the one that was checked; false where that one does not stand any more.
 ///
 /// # Errors
 /// The database's.
 pub async fn set_password(
     conn: &mut PgConnection,
     tenant: TenantId,
-    user: UserId,
+    checked: &Credentials,
     password_hash: &str,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
-        "update users set password_hash = $3, updated_at = $4 where tenant_id = $1 and user_id = $2",
+) -> Result<bool, Error> {
+    let set = sqlx::query!(
+        "update users set password_hash = $3, updated_at = $4
+         where tenant_id = $1 and user_id = $2 and active and password_hash = $5",
         tenant.0,
-        user.0,
+        checked.user_id.0,
         password_hash,
-        now
+        now,
+        checked.password_hash
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(set.rows_affected() == 1)
 }
 
 /// Sets the second factor's seed (none: there is no second factor), whether a code of it was shown, up to which step codes
-/// were taken, and what helps when it is lost.
+/// were taken, and what helps when it is lost; false where what was checked does not stand any more.
 ///
 /// # Errors
 /// The database's.
 pub async fn set_totp(
     conn: &mut PgConnection,
     tenant: TenantId,
-    user: UserId,
+    checked: &Credentials,
     seed: Option<&str>,
     confirmed_at_step: Option<i64>,
     recovery_hashes: &[Vec<u8>],
     now: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
+) -> Result<bool, Error> {
+    let set = sqlx::query!(
         "update users
          set totp_seed = $3, totp_confirmed = $4::bigint is not null, totp_step = coalesce($4, 0), recovery_hashes = $5,
              updated_at = $6
-         where tenant_id = $1 and user_id = $2",
+         where tenant_id = $1 and user_id = $2 and active and password_hash = $7 and totp_confirmed = $8
+           and totp_seed is not distinct from $9",
         tenant.0,
-        user.0,
+        checked.user_id.0,
         seed,
         confirmed_at_step,
         recovery_hashes,
-        now
+        now,
+        checked.password_hash,
+        checked.totp_confirmed,
+        checked.totp_seed
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(set.rows_affected() == 1)
 }

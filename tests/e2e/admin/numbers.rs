@@ -85,7 +85,11 @@ async fn a_number_is_checked_and_given_webhooks() {
     let expected = json!({"webhook_url": fleet.webhook_url(&tenant), "secret_replaced": true});
     assert_eq!((action.as_str(), after), ("instance.webhook_set", expected));
 
-    answered(200, operator.put(&one, &json!({"base_url": "http://127.0.0.1:9"})).await);
+    let elsewhere = json!({"base_url": "http://127.0.0.1:9"});
+    let fields = faults(operator.put(&one, &elsewhere).await);
+    assert_eq!(fields, [("token".to_owned(), "required".to_owned())], "the token is not shown to another server");
+    let elsewhere = json!({"base_url": "http://127.0.0.1:9", "token": tenant.tokens[0]});
+    answered(200, operator.put(&one, &elsewhere).await);
     let checked = answered(200, operator.post(&format!("{one}/check"), &json!({})).await);
     assert_eq!(checked, json!({"state": "unreachable", "reason": "gateway_unreachable"}));
     let set = operator.post(&format!("{one}/webhook"), &json!({"public_url": fleet.api})).await;

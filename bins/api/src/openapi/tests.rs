@@ -7,6 +7,7 @@ use regua_domain::{Language, MessageType};
 use serde_json::{Value, json};
 
 use crate::batch::{Batch, ContactReader};
+use crate::routes::{admin, auth};
 
 fn document() -> Value {
     serde_json::from_str(&crate::openapi_json().unwrap()).unwrap()
@@ -35,7 +36,9 @@ fn the_document_has_the_contracts_paths_and_members() {
         "/api/v1/billing/send/upcoming",
         "/webhooks/evolution/{tenant_id}/{instance_id}",
     ];
-    assert_eq!(paths, contract);
+    let of_programs = |path: &&String| !path.starts_with(auth::BASE) && !path.starts_with(admin::BASE);
+    assert_eq!(paths.iter().filter(of_programs).collect::<Vec<_>>(), contract);
+    assert!(paths.len() > contract.len() + 30, "people's routes are in the same document");
     assert_eq!(
         members("SendAccepted"),
         names("campaign_id,queue_id,type,status,accepted,rejected,warnings,status_url,replayed")
@@ -84,7 +87,7 @@ fn every_error_code_of_the_contract_is_described_and_ids_are_unique() {
     }
     let ids: Vec<_> = document.split("\"operationId\":\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len());
-    assert_eq!(ids.len(), 10);
+    assert!(ids.len() > 60, "{}", ids.len());
 }
 
 #[test]

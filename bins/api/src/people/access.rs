@@ -1,6 +1,7 @@
 //! Who acts, for which tenant, and what they may do: asked by every handler of people's routes before anything else.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -15,11 +16,13 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use super::body::Share;
 use super::crossing;
 use super::token::{SESSION_COOKIE, SessionSecret};
 use crate::Context;
 use crate::client_address::ClientAddress;
 use crate::error::{Code, Problem};
+use crate::limits::Part;
 use crate::request::{RequestId, language, note};
 
 /// With which somebody of the platform names the tenant that they act for.
@@ -93,6 +96,8 @@ pub(crate) struct Access {
     pub(crate) name: String,
     /// Where from.
     pub(crate) client: Client,
+    /// A place among the requests of the tenant whose user it is, held as long as the request.
+    _place: Arc<Part>,
 }
 
 /// A user of a tenant.
@@ -209,6 +214,8 @@ impl FromRequestParts<Context> for Access {
                 (person.home, role, Some(person), session.email)
             }
         };
+        let place = Arc::new(context.limits.tenants_place(home).await?);
+        parts.extensions.insert(Share(home));
         let tenant_id = named.unwrap_or(home);
         if tenant_id != home {
             if !role.may(Right::RunThePlatform) {
@@ -217,7 +224,7 @@ impl FromRequestParts<Context> for Access {
             exists(context, tenant_id).await?;
         }
         note("tenant_id", tenant_id);
-        Ok(Self { tenant_id, role, language, person, name, client })
+        Ok(Self { tenant_id, role, language, person, name, client, _place: place })
     }
 }
 
@@ -227,6 +234,10 @@ async fn somebody(parts: &Parts, context: &Context) -> Result<(Person, Session),
     let refused = || context.limits.refuse(parts, Code::NotAuthenticated);
     let shown = shown(parts, context, now).ok_or_else(refused)?;
     let (tenant, id) = (shown.tenant, shown.session);
+    // A cookie is looked up before anybody knows whether it was ever given out; an access token was signed.
+    if shown.is_cookie() {
+        context.limits.knock(parts)?;
+    }
     let mut transaction = access::begin(&context.pool, tenant).await?;
     let session = sessions::get(&mut transaction, tenant, id).await?.ok_or_else(refused)?;
     let stands = session.active
@@ -236,8 +247,11 @@ async fn somebody(parts: &Parts, context: &Context) -> Result<(Person, Session),
     if !stands {
         return Err(refused());
     }
-    if shown.is_cookie() && !crossing::is_of_our_own(parts) {
-        return Err(Problem::of(Code::CrossSite));
+    if shown.is_cookie() {
+        context.limits.welcome(parts.extensions.get().copied());
+        if !crossing::is_of_our_own(parts) {
+            return Err(Problem::of(Code::CrossSite));
+        }
     }
     if session.last_used_at + TimeDelta::minutes(1) < now {
         sessions::used(&mut transaction, tenant, id, now).await?;

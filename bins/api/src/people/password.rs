@@ -54,7 +54,12 @@ impl Passwords {
     }
 
     async fn off_thread<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-        let _place = self.0.acquire().await.map_err(Problem::internal)?;
+        let place = Arc::clone(&self.0).acquire_owned().await.map_err(Problem::internal)?;
+        // A caller who hangs up does not end the work, so the place is the work's.
+        let work = move || {
+            let _place = place;
+            work()
+        };
         tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
     }
 }

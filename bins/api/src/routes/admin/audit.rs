@@ -22,6 +22,9 @@ pub(super) fn router() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(list))
 }
 
+/// Entries hold what was changed, and some are long.
+const MOST: i64 = 100;
+
 /// One change.
 #[derive(Serialize, ToSchema)]
 struct AuditEntry {
@@ -71,7 +74,7 @@ struct AuditPage {
     params(
         ("action" = Option<String>, Query, description = "Only this, such as key.created"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<i64>, Query, description = "1 to 1000; 100 unless given", minimum = 1, maximum = 1000)
+        ("limit" = Option<i64>, Query, description = "1 to 1000; no page has more than 100", minimum = 1, maximum = 1000)
     ),
     responses((status = 200, description = "A page", body = AuditPage), PersonProblems)
 )]
@@ -79,7 +82,7 @@ async fn list(State(context): State<Context>, access: Access, uri: Uri) -> Resul
     access.require(Right::Own)?;
     let mut parameters = Parameters::of(&uri, access.language);
     let action = parameters.text("action");
-    let (before, limit) = (parameters.cursor::<AuditId>(), parameters.limit());
+    let (before, limit) = (parameters.cursor::<AuditId>(), parameters.limit().min(MOST));
     parameters.finish()?;
     let mut transaction = access.begin(&context).await?;
     let found = audit_log::list(&mut transaction, access.tenant_id, before, action.as_deref(), limit + 1).await?;

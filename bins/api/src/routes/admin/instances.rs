@@ -22,6 +22,9 @@ use crate::error::{CREATED, Code, DONE, PersonActionProblems, PersonChangeProble
 use crate::form::Form;
 use crate::people::{Access, Change, JsonBody};
 
+/// More numbers than a tenant has.
+const MOST_INSTANCES: usize = 500;
+
 pub(super) fn router() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
@@ -89,6 +92,10 @@ async fn create(State(context): State<Context>, access: Access, JsonBody(body): 
     let sealed = seal(&context, &access, id, &token)?;
     let mut transaction = access.begin(&context).await?;
     let conn = &mut *transaction;
+    if instances::kept(conn, access.tenant_id, None).await?.len() >= MOST_INSTANCES {
+        let detail = access.language.pick("Há 500 números, o máximo.", "There are 500 numbers, the most.");
+        return Err(Problem::with_detail(Code::StateConflict, detail.to_owned()));
+    }
     refuse_anothers(conn, &access, address.server(), &name).await?;
     if instances::create(conn, access.tenant_id, id, &name, address.server(), &sealed, now).await?.is_none() {
         let detail = access.language.pick(
@@ -136,6 +143,15 @@ async fn replace(
     };
     let address = new_address(&mut form, &context, &base_url, &before.name, &token);
     let pace = pace(&mut form);
+    let stays = |address: &regua_evolution::InstanceAddress| address.server() == before.base_url.trim_end_matches('/');
+    if !is_new && address.as_ref().is_some_and(|address| !stays(address)) {
+        // Whoever may set an address may not thereby read a token: it would be shown to the new one.
+        let message = form.language.pick(
+            "Com outro endereço, envie também o token: o atual não é mostrado a outro servidor.",
+            "With another address send the token as well: the present one is not shown to another server.",
+        );
+        form.refuse("token", "required", message);
+    }
     form.finish()?;
     let address = address.ok_or(Problem::of(Code::ValidationFailed))?;
     let sealed = seal(&context, &access, before.instance_id, &token)?;

@@ -225,6 +225,9 @@ async fn rotate(
             access.language.pick("A chave já não vale. Crie outra.", "The key is not good any more. Make another.");
         return Err(Problem::with_detail(Code::StateConflict, detail.to_owned()));
     }
+    if api_keys::list(conn, access.tenant_id, None).await?.len() >= MOST_KEYS {
+        return Err(too_many(&access));
+    }
     let generated = generate()?;
     let (api_key_id, lookup_prefix) = (ApiKeyId::new(now), generated.lookup_prefix.clone());
     let key = ListedKey { api_key_id, lookup_prefix, last_used_at: None, created_at: now, ..old.clone() };
@@ -240,8 +243,7 @@ async fn rotate(
 }
 
 async fn get(conn: &mut PgConnection, access: &Access, id: Uuid) -> Result<ListedKey, Problem> {
-    let found = api_keys::list(conn, access.tenant_id, Some(ApiKeyId(id))).await?;
-    found.into_iter().next().ok_or_else(|| Problem::of(Code::NotFound))
+    api_keys::lock(conn, access.tenant_id, ApiKeyId(id)).await?.ok_or_else(|| Problem::of(Code::NotFound))
 }
 
 async fn change(

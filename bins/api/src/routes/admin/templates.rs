@@ -23,7 +23,7 @@ use crate::form::{Form, object_fault};
 use crate::people::{Access, Change, JsonBody};
 
 /// More than a tenant has wordings for.
-const MOST_TEMPLATES: usize = 1000;
+const MOST_TEMPLATES: usize = 200;
 const LONGEST_SCHEMA: usize = 64 * 1024;
 
 pub(super) fn router() -> OpenApiRouter<Context> {

@@ -22,6 +22,8 @@ use crate::error::{CREATED, Code, DONE, PersonActionProblems, PersonChangeProble
 use crate::form::Form;
 use crate::people::{Access, Change, JsonBody, random_secret};
 
+/// More people than look after any tenant.
+const MOST_USERS: usize = 500;
 /// How long an invitation is good.
 const INVITED_FOR: TimeDelta = TimeDelta::days(7);
 
@@ -128,7 +130,7 @@ async fn create(State(context): State<Context>, access: Access, JsonBody(body): 
     access.require(Right::Own)?;
     let mut form = Form::read(&body, access.language)?;
     let email = form.required_text("email", 254).trim().to_lowercase();
-    if !email.is_empty() && !is_email(&email) {
+    if !email.is_empty() && (!is_email(&email) || email.chars().count() > 254) {
         let message = form
             .language
             .pick("Escreva um endereço como maria@acme.example.", "Write an address as maria@acme.example.");
@@ -151,6 +153,10 @@ async fn create(State(context): State<Context>, access: Access, JsonBody(body): 
         invitation_expires_at: now + INVITED_FOR,
     };
     let mut transaction = access.begin(&context).await?;
+    users::in_turn(&mut transaction, access.tenant_id).await?;
+    if users::list(&mut transaction, access.tenant_id).await?.len() >= MOST_USERS {
+        return Err(too_many(&access));
+    }
     if !users::create(&mut transaction, &new, now).await? {
         let detail = access.language.pick(
             format!("Já há uma pessoa com o endereço {email}."),
@@ -187,6 +193,7 @@ async fn replace(
     let now = context.clock.now();
     let mut transaction = access.begin(&context).await?;
     let conn = &mut *transaction;
+    users::in_turn(conn, access.tenant_id).await?;
     let before = get(conn, &access, id).await?;
     above(&access, &before)?;
     let after = User { name, role: role.to_string(), active, ..before.clone() };
@@ -214,8 +221,18 @@ async fn invite(State(context): State<Context>, access: Access, InPath(id): InPa
     let now = context.clock.now();
     let mut transaction = access.begin(&context).await?;
     let conn = &mut *transaction;
+    users::in_turn(conn, access.tenant_id).await?;
     let user = get(conn, &access, id).await?;
     above(&access, &user)?;
+    if access.person.is_some_and(|person| person.user == user.user_id) {
+        return Err(oneself(&access));
+    }
+    if is_owner(&user)?
+        && users::other_owners(conn, access.tenant_id, user.user_id).await? == 0
+        && access.role != UserRole::Platform
+    {
+        return Err(last_owner(&access));
+    }
     let (invitation, ends) = (invitation()?, now + INVITED_FOR);
     users::invite(conn, access.tenant_id, user.user_id, &hash(&invitation), ends, now).await?;
     sessions::end(conn, access.tenant_id, user.user_id, None, "administrator", now).await?;
@@ -311,6 +328,21 @@ fn last_owner(access: &Access) -> Problem {
         "This is the last owner. Give somebody else the role \"owner\" first.",
     );
     Problem::with_detail(Code::StateConflict, detail.to_owned())
+}
+
+fn oneself(access: &Access) -> Problem {
+    let detail = access.language.pick(
+        "Ninguém convida a si: troque a senha em POST /api/v1/auth/password, ou peça a outra pessoa.",
+        "Nobody invites themselves: change the password at POST /api/v1/auth/password, or ask somebody else.",
+    );
+    Problem::with_detail(Code::StateConflict, detail.to_owned())
+}
+
+fn too_many(access: &Access) -> Problem {
+    let detail = access
+        .language
+        .pick(format!("Há {MOST_USERS} pessoas, o máximo."), format!("There are {MOST_USERS} people, the most."));
+    Problem::with_detail(Code::StateConflict, detail)
 }
 
 fn role_schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {

@@ -201,7 +201,7 @@ async fn opened(
     let (step, recovery) = second_factor(context, tenant, found, sent.totp.as_deref(), now)?;
     let mut transaction = access::begin(&context.pool, tenant).await?;
     let conn = &mut *transaction;
-    if !users::came_in(conn, tenant, found.user_id, step, recovery.as_deref(), now).await? {
+    if !users::came_in(conn, tenant, found, step, recovery.as_deref(), now).await? {
         return Err(Problem::of(Code::LoginFailed));
     }
     login_failures::forget(conn, tenant, &sent.email, visitor.client.network()).await?;

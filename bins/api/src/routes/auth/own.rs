@@ -87,12 +87,14 @@ pub(super) async fn change_password(
         form.refuse("password", code, message);
     }
     form.finish()?;
-    prove(&context, &access, person, current).await?;
+    let checked = prove(&context, &access, person, current).await?;
     let hash = context.passwords.hash(password).await?;
     let now = context.clock.now();
     let mut transaction = access::begin(&context.pool, person.home).await?;
     let conn = &mut *transaction;
-    users::set_password(conn, person.home, person.user, &hash, now).await?;
+    if !users::set_password(conn, person.home, &checked, &hash, now).await? {
+        return Err(Problem::of(Code::NotAuthenticated));
+    }
     sessions::end(conn, person.home, person.user, None, "password", now).await?;
     note(conn, &access, person, "password.changed", now).await?;
     transaction.commit().await?;

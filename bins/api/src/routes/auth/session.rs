@@ -84,7 +84,7 @@ pub(super) async fn refresh(
     let session = session.filter(|session| session.kind == "api" && session.active && now < session.expires_at);
     let session = session.ok_or_else(|| Problem::of(Code::TokenInvalid))?;
     if !is_current(&shown, &session) {
-        if is_spent(&shown, &session) {
+        if is_spent(conn, &shown).await? {
             tracing::warn!(session_id = %shown.session, "a refresh token was used twice; its login ends");
             end(conn, &visitor, &shown, (session.user_id, &session.email), "reuse", now).await?;
             transaction.commit().await?;
@@ -125,7 +125,11 @@ async fn leave(context: &Context, visitor: &Visitor, shown: &SessionSecret) -> R
     let now = context.clock.now();
     let mut transaction = access::begin(&context.pool, shown.tenant).await?;
     let session = sessions::lock(&mut transaction, shown.tenant, shown.session).await?;
-    if let Some(session) = session.filter(|session| is_current(shown, session)) {
+    let session = match session {
+        Some(session) if is_current(shown, &session) || is_spent(&mut transaction, shown).await? => Some(session),
+        _ => None,
+    };
+    if let Some(session) = session {
         end(&mut transaction, visitor, shown, (session.user_id, &session.email), "logout", now).await?;
     }
     Ok(transaction.commit().await?)
@@ -153,8 +157,10 @@ fn is_current(shown: &SessionSecret, session: &Session) -> bool {
     shown.hash().ct_eq(&session.secret_hash).into()
 }
 
-fn is_spent(shown: &SessionSecret, session: &Session) -> bool {
-    session.spent_hashes.iter().any(|spent| shown.hash().ct_eq(spent).into())
+/// Whether it was the session's secret before. Whoever shows it at the end may end what became of it.
+async fn is_spent(conn: &mut PgConnection, shown: &SessionSecret) -> Result<bool, Problem> {
+    let spent = sessions::spent(conn, shown.tenant, shown.session).await?;
+    Ok(spent.iter().any(|spent| shown.hash().ct_eq(spent).into()))
 }
 
 fn set_cookie(value: &str, seconds: i64) -> Result<HeaderValue, Problem> {

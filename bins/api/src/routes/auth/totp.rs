@@ -59,7 +59,8 @@ pub(super) async fn begin(
     let mut form = Form::read(&body, access.language)?;
     let current = form.required_text("current", 128);
     form.finish()?;
-    if prove(&context, &access, person, current).await?.totp_confirmed {
+    let checked = prove(&context, &access, person, current).await?;
+    if checked.totp_confirmed {
         return Err(already(&access));
     }
     let factor = SecondFactor::generate().ok_or_else(|| Problem::internal(anyhow::anyhow!("no random numbers")))?;
@@ -67,7 +68,9 @@ pub(super) async fn begin(
         context.secrets.seal(&Place::totp_seed(person.home, person.user), &factor.seed()).map_err(Problem::internal)?;
     let mut transaction = access::begin(&context.pool, person.home).await?;
     let now = context.clock.now();
-    users::set_totp(&mut transaction, person.home, person.user, Some(sealed.as_str()), None, &[], now).await?;
+    if !users::set_totp(&mut transaction, person.home, &checked, Some(sealed.as_str()), None, &[], now).await? {
+        return Err(changed_meanwhile(&access));
+    }
     transaction.commit().await?;
     let url = factor.url(&access.name).ok_or_else(|| Problem::internal(anyhow::anyhow!("no URL for the seed")))?;
     Ok(Json(TotpSeed { secret: factor.seed(), url }))
@@ -95,12 +98,14 @@ pub(super) async fn confirm(
     if found.totp_confirmed {
         return Err(already(&access));
     }
-    let sealed = found.totp_seed.ok_or_else(|| not_begun(&access))?;
+    let sealed = found.totp_seed.clone().ok_or_else(|| not_begun(&access))?;
     let seed = context.secrets.open(&Place::totp_seed(person.home, person.user), &sealed).map_err(Problem::internal)?;
     let step = SecondFactor::parse(&seed).and_then(|factor| factor.step_of(&code, now.timestamp()));
     let step = step.ok_or_else(|| wrong_code(&access))?;
     let codes = RecoveryCodes::generate().ok_or_else(|| Problem::internal(anyhow::anyhow!("no random numbers")))?;
-    users::set_totp(conn, person.home, person.user, Some(&sealed), Some(step), &codes.hashes, now).await?;
+    if !users::set_totp(conn, person.home, &found, Some(&sealed), Some(step), &codes.hashes, now).await? {
+        return Err(changed_meanwhile(&access));
+    }
     note(conn, &access, person, "totp.set", now).await?;
     transaction.commit().await?;
     Ok(Json(Recovery { recovery_codes: codes.texts }))
@@ -120,10 +125,12 @@ pub(super) async fn remove(
     let mut form = Form::read(&body, access.language)?;
     let current = form.required_text("current", 128);
     form.finish()?;
-    prove(&context, &access, person, current).await?;
+    let checked = prove(&context, &access, person, current).await?;
     let now = context.clock.now();
     let mut transaction = access::begin(&context.pool, person.home).await?;
-    users::set_totp(&mut transaction, person.home, person.user, None, None, &[], now).await?;
+    if !users::set_totp(&mut transaction, person.home, &checked, None, None, &[], now).await? {
+        return Err(changed_meanwhile(&access));
+    }
     note(&mut transaction, &access, person, "totp.removed", now).await?;
     transaction.commit().await?;
     Ok(DONE.into_response())
@@ -134,6 +141,12 @@ fn already(access: &Access) -> Problem {
         "Já há um segundo fator. Remova-o com DELETE antes de cadastrar outro.",
         "There is a second factor already. Remove it by DELETE before setting up another.",
     );
+    Problem::with_detail(Code::StateConflict, detail.to_owned())
+}
+
+fn changed_meanwhile(access: &Access) -> Problem {
+    let detail =
+        access.language.pick("O cadastro mudou enquanto isso. Repita.", "It was changed meanwhile. Repeat it.");
     Problem::with_detail(Code::StateConflict, detail.to_owned())
 }
 

@@ -122,6 +122,10 @@ fn public_url(body: &[u8], context: &Context, access: &Access) -> Result<String,
         form.required("public_url");
     }
     form.finish()?;
+    // Whoever is told of the messages decides what counts as proof.
+    if given.is_some() && context.settings.public_url.is_some() {
+        access.require(Right::Own)?;
+    }
     let url = given.or_else(|| context.settings.public_url.clone()).unwrap_or_default();
     Ok(url.trim_end_matches('/').to_owned())
 }
