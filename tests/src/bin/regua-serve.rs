@@ -5,7 +5,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Context;
 use regua_boot::Clock;
-use regua_tests::{Client, Fleet, FleetOptions, Tenant, TenantOptions, batch};
+use regua_domain::UserRole;
+use regua_tests::{Client, Fleet, FleetOptions, Person, Tenant, TenantOptions, batch};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -29,7 +30,9 @@ async fn environment(fleet: &Fleet, tenant: &Tenant, erp: &Client) -> anyhow::Re
     let queue = erp.accepted("notification", &batch("schemathesis", 20)).await;
     let contacts = erp.contacts(&queue).await;
     let contact = contacts.first().and_then(|contact| contact["contact_id"].as_str()).context("a contact")?;
+    let owner = Person::logged_in(fleet, tenant, UserRole::Owner, "ana").await;
     Ok(vec![
+        ("REGUA_ACCESS_TOKEN", owner.bearer.context("an access token")?),
         ("REGUA_URL", fleet.api.clone()),
         ("REGUA_API_KEY", tenant.key.clone()),
         ("REGUA_TENANT_ID", tenant.id.to_string()),

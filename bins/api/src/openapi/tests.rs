@@ -52,7 +52,7 @@ fn the_document_has_the_contracts_paths_and_members() {
         members("ContactStatus"),
         names(
             "contact_id,external_id,phone,status,reference,variation,attempts,resends,reason,message_id,sent_at,
-             delivered_at,read_at,metadata"
+             delivered_at,read_at,erased_at,metadata"
         )
     );
     assert_eq!(members("Problem"), names("type,title,status,code,detail,errors,request_id"));
