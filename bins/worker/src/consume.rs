@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use fail::fail_point;
 use regua_broker::{Broker, Delivery, DoorbellKind};
-use regua_store::{PATIENCE, instances, queues, within};
+use regua_domain::TenantId;
+use regua_store::instances::{self, Instance};
+use regua_store::{PATIENCE, queues, within};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -68,30 +70,42 @@ async fn look(pool: &PgPool, lanes: &Arc<Lanes>, delivery: &Delivery) -> anyhow:
 /// Looks at a number that was down; its queues may run again when it is connected.
 async fn has_recovered(pool: &PgPool, lanes: &Lanes, key: Key) -> anyhow::Result<bool> {
     let context = lanes.context();
-    let reading = async {
-        let mut transaction = pool.begin().await?;
-        let instance = instances::get(&mut transaction, key.tenant, key.instance).await?;
-        transaction.commit().await?;
-        Ok::<_, sqlx::Error>(instance)
-    };
-    let Some(instance) = within(PATIENCE, reading).await? else { return Ok(false) };
-    let address = health::address(key.tenant, &instance, &context.secrets);
-    let health = context.checks.ask(&context.gateway, &address).await;
-    within(PATIENCE, note(pool, context, key, health)).await
+    loop {
+        let reading = async {
+            let mut transaction = pool.begin().await?;
+            let instance = instances::get(&mut transaction, key.tenant, key.instance).await?;
+            transaction.commit().await?;
+            Ok::<_, sqlx::Error>(instance)
+        };
+        let Some(instance) = within(PATIENCE, reading).await? else { return Ok(false) };
+        let address = health::address(key.tenant, &instance, &context.secrets);
+        let health = context.checks.ask(&context.gateway, &address).await;
+        // None: its address or token was replaced while the old one was asked.
+        if let Some(is_open) = within(PATIENCE, note(pool, context, key.tenant, &instance, health)).await? {
+            return Ok(is_open);
+        }
+    }
 }
 
-/// Writes down what was seen of a number; whether it is connected.
-async fn note(pool: &PgPool, context: &Context, key: Key, health: Health) -> anyhow::Result<bool> {
+/// Writes down what was seen of a number; whether it is connected, or none where it is not the number that was asked about
+/// any more.
+async fn note(
+    pool: &PgPool,
+    context: &Context,
+    tenant: TenantId,
+    asked: &Instance,
+    health: Health,
+) -> anyhow::Result<Option<bool>> {
     let mut transaction = pool.begin().await?;
     let is_open = match health {
         Health::Open => {
-            let woken = instances::is_open(&mut transaction, key.tenant, key.instance, context.clock.now()).await?;
-            tracing::info!(instance_id = %key.instance, queues = woken.len(), "the number is back");
-            true
+            let woken = instances::is_open(&mut transaction, tenant, asked.instance_id, context.clock.now()).await?;
+            tracing::info!(instance_id = %asked.instance_id, queues = woken.len(), "the number is back");
+            Some(true)
         }
         Health::Down { state, reason } => {
-            health::note_down(&key, context, &mut transaction, state, &reason).await?;
-            false
+            let is_noted = health::note_down(tenant, asked, context, &mut transaction, state, &reason).await?;
+            is_noted.then_some(false)
         }
     };
     transaction.commit().await?;

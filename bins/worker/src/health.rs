@@ -99,15 +99,16 @@ pub(crate) fn address(tenant: TenantId, instance: &Instance, secrets: &SecretKey
         .map_err(Unusable::Invalid)
 }
 
-/// Writes down that a number is down, and holds its queues.
+/// Writes down that a number is down, and holds its queues; false when it is not the number that was asked about any more.
 pub(crate) async fn note_down(
-    lane: &crate::lane::Key,
+    tenant: TenantId,
+    asked: &Instance,
     context: &crate::lane::Context,
     conn: &mut sqlx::PgConnection,
     state: &str,
     reason: &str,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     let now = context.clock.now();
     let next_check_at = now + context.settings.recheck_after;
-    instances::is_down(conn, lane.tenant, lane.instance, state, reason, now, next_check_at).await
+    instances::is_down(conn, tenant, asked, state, reason, now, next_check_at).await
 }

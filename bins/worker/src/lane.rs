@@ -66,8 +66,8 @@ pub(crate) struct Key {
 enum Stop {
     /// Nothing is due; the next contact is due then.
     Idle { next_due_at: Option<DateTime<Utc>> },
-    /// The number cannot send.
-    Down { state: &'static str, reason: String },
+    /// The number cannot send, as it was when these rules were read.
+    Down { asked: Arc<LaneRules>, state: &'static str, reason: String },
     /// The lease is gone, or no longer certain.
     Lost,
     /// Another worker is to have the lane.
@@ -209,7 +209,7 @@ impl Lane {
     }
 
     /// Asks the gateway whether the number is connected, unless it said so a few seconds ago or has sent a message since.
-    async fn check_health(&mut self, rules: &LaneRules) -> anyhow::Result<Option<Stop>> {
+    async fn check_health(&mut self, rules: &Arc<LaneRules>) -> anyhow::Result<Option<Stop>> {
         if rules.address.is_ok() && self.seen_open.is_some_and(|seen| seen.elapsed() < self.context.settings.health_ttl)
         {
             return Ok(None);
@@ -217,7 +217,7 @@ impl Lane {
         Box::pin(self.ask_health(rules)).await
     }
 
-    async fn ask_health(&mut self, rules: &LaneRules) -> anyhow::Result<Option<Stop>> {
+    async fn ask_health(&mut self, rules: &Arc<LaneRules>) -> anyhow::Result<Option<Stop>> {
         match self.context.checks.ask(&self.context.gateway, &rules.address).await {
             Health::Open => {
                 if rules.instance.state != "open" {
@@ -234,7 +234,7 @@ impl Lane {
                 self.seen_open = Some(Instant::now());
                 Ok(None)
             }
-            Health::Down { state, reason } => Ok(Some(Stop::Down { state, reason })),
+            Health::Down { state, reason } => Ok(Some(Stop::Down { asked: Arc::clone(rules), state, reason })),
         }
     }
 }

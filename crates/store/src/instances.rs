@@ -229,31 +229,40 @@ pub async fn is_open(
     Ok(rows.into_iter().map(|row| QueueId(row.queue_id)).collect())
 }
 
-/// Notes that a number cannot send, with the reason, holds its runnable queues, and says when to look again.
+/// Notes that a number cannot send, with the reason, holds its runnable queues, and says when to look again. False, and
+/// nothing is noted, when its address or token was replaced since `asked` was read: then that is what is to be asked about.
 ///
 /// # Errors
 /// The database's.
 pub async fn is_down(
     conn: &mut PgConnection,
     tenant: TenantId,
-    instance: InstanceId,
+    asked: &Instance,
     state: &str,
     reason: &str,
     now: DateTime<Utc>,
     next_check_at: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
+) -> Result<bool, Error> {
+    let instance = asked.instance_id;
+    // A token is sealed anew whenever it is set, so that the same one in other letters is another one.
+    let noted = sqlx::query!(
         "update instances set state = $3, state_reason = $4, state_checked_at = $5, next_check_at = $6
-         where tenant_id = $1 and instance_id = $2",
+         where tenant_id = $1 and instance_id = $2 and base_url = $7 and token = $8",
         tenant.0,
         instance.0,
         state,
         reason,
         now,
-        next_check_at
+        next_check_at,
+        asked.base_url,
+        asked.token
     )
     .execute(&mut *conn)
-    .await?;
+    .await?
+    .rows_affected();
+    if noted == 0 {
+        return Ok(false);
+    }
     sqlx::query!(
         "with ordered as materialized (
              select queue_id from queues
@@ -269,7 +278,7 @@ pub async fn is_down(
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(true)
 }
 
 /// Numbers whose next check is due, each with one of its queues to ring for, and moves their next check on so that a

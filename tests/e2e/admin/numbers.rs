@@ -1,7 +1,9 @@
 //! Numbers over the admin API: their tokens go in and never come out, and what is changed reaches a running worker.
 
+use chrono::TimeDelta;
 use regua_domain::UserRole;
-use regua_tests::{Fleet, Person, TenantOptions, batch, logs};
+use regua_sandbox::InstanceState;
+use regua_tests::{Fleet, Person, TenantOptions, batch, eventually, logs};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -116,5 +118,47 @@ async fn a_replaced_token_acts_at_once_where_the_old_one_held_the_number() {
     fleet.assert_each_left_once(3);
     let used = refused(409, operator.delete(&one).await);
     assert_eq!(used, "in_use");
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_heard_of_a_replaced_token_says_nothing_of_the_new_one() {
+    let (fleet, tenant, erp) = Fleet::with_tenant(TenantOptions::default()).await;
+    let operator = Person::logged_in(&fleet, &tenant, UserRole::Operator, "quem-opera").await;
+    let one = path(&format!("/instances/{}", tenant.instances[0]));
+    let body = json!({"base_url": fleet.gateway, "token": tenant.tokens[0]});
+    // The gateway refuses the token, and says so when it has been replaced already.
+    let slow_refusal = || {
+        let fault = json!([{"on": "state", "times": 1, "latency_ms": 1500, "effect": "401"}]);
+        fleet.sandbox.set_faults(serde_json::from_value(fault).unwrap()).unwrap();
+    };
+    let asked = || {
+        let calls = fleet.sandbox.calls();
+        calls.iter().filter(|(route, _)| route.contains("connectionState")).map(|(_, count)| count).sum::<u64>()
+    };
+    let replaced_while_asked = async |before: u64| {
+        eventually("the gateway is asked", async || asked() > before).await;
+        answered(200, operator.put(&one, &body).await);
+    };
+
+    // Asked by the lane, before it sends; the clock stands, so that nobody looks a second time.
+    slow_refusal();
+    let queue = erp.accepted("overdue", &batch("lote-a", 3)).await;
+    replaced_while_asked(0).await;
+    erp.until(&queue, "completed").await;
+
+    // Asked because a number that was down is looked at again.
+    fleet.until_lanes_are_free().await;
+    assert!(fleet.sandbox.set_state("matriz", InstanceState::Close));
+    let queue = erp.accepted("overdue", &batch("lote-b", 3)).await;
+    erp.until(&queue, "instance_down").await;
+    assert!(fleet.sandbox.set_state("matriz", InstanceState::Open));
+    fleet.until_lanes_are_free().await;
+    slow_refusal();
+    let before = asked();
+    fleet.hands.set(fleet.clock.now() + TimeDelta::seconds(61));
+    replaced_while_asked(before).await;
+    erp.until(&queue, "completed").await;
+    fleet.assert_each_left_once(6);
     fleet.end().await;
 }

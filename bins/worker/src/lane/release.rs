@@ -7,10 +7,14 @@ use regua_store::lanes::{self, Released};
 
 use super::{Lane, Stop};
 use crate::health::{self, Unusable};
+use crate::rules::LaneRules;
 
 /// What became of letting a lane go.
 pub(super) enum LetGo {
-    Gone { next_due_at: Option<DateTime<Utc>> },
+    Gone {
+        next_due_at: Option<DateTime<Utc>>,
+    },
+    /// There is something to look at: somebody rang, or the number is another one than the one that was found down.
     Rung,
 }
 
@@ -33,9 +37,14 @@ impl Lane {
                 next_due_at = next;
                 seen_bell = Some(self.bell);
             }
-            Stop::Down { state, reason } => {
-                self.tell_down(state, &reason);
-                health::note_down(&self.key, &self.context, &mut transaction, state, &reason).await?;
+            Stop::Down { asked, state, reason } => {
+                let number = &asked.instance;
+                if !health::note_down(tenant, number, &self.context, &mut transaction, state, &reason).await? {
+                    (self.rules, self.seen_open) = (None, None);
+                    self.hand.clear();
+                    return Ok(LetGo::Rung);
+                }
+                tell_down(&asked, state, &reason);
             }
             Stop::Lost => tracing::warn!("the lane is not certainly ours any more; nothing more is sent"),
             Stop::Given | Stop::Shutdown => {}
@@ -64,17 +73,13 @@ impl Lane {
             Released::Free | Released::Lost => LetGo::Gone { next_due_at },
         })
     }
+}
 
-    /// Says that the number is down, once: at the next looks its row says so already.
-    fn tell_down(&self, state: &str, reason: &str) {
-        let rules = self.rules.as_ref().map(|(_, rules)| rules);
-        let is_known = rules.is_some_and(|rules| {
-            rules.instance.state == state && rules.instance.state_reason.as_deref() == Some(reason)
-        });
-        if is_known {
-            return tracing::debug!(state, reason, "the number is still down");
-        }
-        let why = rules.and_then(|rules| rules.address.as_ref().err()).map(Unusable::explanation);
-        tracing::warn!(state, reason, why, "the number is down; its queues wait");
+/// Says that the number is down, once: at the next looks its row says so already.
+fn tell_down(asked: &LaneRules, state: &str, reason: &str) {
+    if asked.instance.state == state && asked.instance.state_reason.as_deref() == Some(reason) {
+        return tracing::debug!(state, reason, "the number is still down");
     }
+    let why = asked.address.as_ref().err().map(Unusable::explanation);
+    tracing::warn!(state, reason, why, "the number is down; its queues wait");
 }
