@@ -50,6 +50,11 @@ impl Client {
         Self { http: builder.build().unwrap(), ..self.clone() }
     }
 
+    /// The key that it shows.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// The API's address.
     pub fn base(&self) -> &str {
         &self.base

@@ -102,7 +102,25 @@ pub async fn fairness(quiet: &Client, greedy: &Client, contacts: &[usize], posts
     (compared, taken)
 }
 
-async fn post(client: &Client, name: &str, contacts: usize, posts: usize) -> Times {
+/// Does what a good caller does in a thread of its own, as its program would: not behind those who make the load.
+async fn apart<F: Future<Output = Times> + 'static>(
+    client: &Client,
+    work: impl FnOnce(Client) -> F + Send + 'static,
+) -> Times {
+    let (base, key) = (client.base().to_owned(), client.key().to_owned());
+    let alone = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // With connections of that runtime.
+        runtime.block_on(async { work(Client::new(&base, &key)).await })
+    };
+    tokio::task::spawn_blocking(alone).await.unwrap()
+}
+
+async fn post(client: &Client, name: &'static str, contacts: usize, posts: usize) -> Times {
+    apart(client, move |client| async move { posted(&client, name, contacts, posts).await }).await
+}
+
+async fn posted(client: &Client, name: &str, contacts: usize, posts: usize) -> Times {
     let mut times = Vec::with_capacity(posts);
     for place in 0..posts {
         let batch = large_or_small(&format!("{name}-{contacts}-{place}-q"), contacts);
@@ -151,6 +169,10 @@ pub async fn flood(api: &str, good: &Client, per_second: usize, lasting: Duratio
 }
 
 async fn look(client: &Client, lasting: Duration) -> Times {
+    apart(client, move |client| async move { looked(&client, lasting).await }).await
+}
+
+async fn looked(client: &Client, lasting: Duration) -> Times {
     let (begun, mut times) = (Instant::now(), Vec::new());
     while begun.elapsed() < lasting {
         tokio::time::sleep(PAUSE).await;

@@ -80,6 +80,10 @@ pub struct LimitArguments {
     /// Requests a minute whose key is refused, before an address is answered 429 instead; half as many may come at once
     #[arg(long, env = "RATE_LIMIT_REFUSED_PER_MINUTE", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_limit_refused_per_minute: u32,
+    /// Connections at once, above which new ones are closed; a quarter of them may be one address's, unless it is a trusted
+    /// proxy's
+    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = LimitSettings::default().connections)]
+    pub max_connections: usize,
     /// Requests under way at once, above which the answer is 503; a quarter of them may be one tenant's
     #[arg(long, env = "MAX_CONCURRENT_REQUESTS", default_value_t = LimitSettings::default().concurrent_requests)]
     pub max_concurrent_requests: usize,
@@ -109,6 +113,7 @@ impl LimitArguments {
             redis: self.redis_url.as_ref().and_then(|url| url.0.clone()),
             per_address: NonZeroU32::new(self.rate_limit_ip_per_minute).map(Rate::per_minute),
             refused_keys: Rate::with_burst(refused, burst),
+            connections: self.max_connections,
             concurrent_requests: self.max_concurrent_requests,
             body_bytes: self.max_body_bytes_in_flight,
             ..LimitSettings::default()

@@ -23,8 +23,10 @@ mod request;
 mod routes;
 mod rules;
 mod serve;
+mod workshop;
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +61,7 @@ pub use crate::listings::ReplicaSettings;
 pub use crate::new_tenant::{NewTenant, is_slug};
 pub use crate::people::CommandLine;
 pub use crate::request::Cause;
+pub use crate::routes::admin::ERASURE_REASONS;
 
 /// What the API works with.
 pub struct Api {
@@ -114,9 +117,20 @@ impl Default for ApiSettings {
     }
 }
 
-/// What every handler works with.
+/// What every handler works with. It is cloned for each request, and more than once.
 #[derive(Clone)]
-pub(crate) struct Context {
+pub(crate) struct Context(Arc<Shared>);
+
+impl Deref for Context {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// What there is once in a process.
+pub(crate) struct Shared {
     pub(crate) pool: PgPool,
     pub(crate) listings: Listings,
     pub(crate) secrets: SecretKeys,
@@ -125,7 +139,7 @@ pub(crate) struct Context {
     pub(crate) gateway: EvolutionClient,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
-    pub(crate) settings: Arc<ApiSettings>,
+    pub(crate) settings: ApiSettings,
     pub(crate) limits: Arc<Limits>,
     /// By their lookup prefixes.
     pub(crate) keys: Arc<Remembered<String, ApiKey>>,
@@ -141,7 +155,7 @@ impl Context {
         let limits = settings.limits.clone();
         let believed_for = limits.key_believed_for;
         let gateway = EvolutionClient::new(ClientSettings::with_networks(settings.gateway_networks.clone()))?;
-        Ok(Self {
+        Ok(Self(Arc::new(Shared {
             pool: pool.clone(),
             listings,
             secrets: secrets.clone(),
@@ -150,12 +164,12 @@ impl Context {
             gateway,
             clock: clock.clone(),
             metrics: metrics.clone(),
-            settings: Arc::new(settings.clone()),
-            limits: Arc::new(Limits::new(limits, settings.body_timeout / 2, clock.clone(), metrics.clone())),
+            settings: settings.clone(),
+            limits: Arc::new(Limits::new(limits, settings.body_timeout / 2, clock.clone(), metrics.clone())?),
             keys: Arc::new(Remembered::new(believed_for)),
             webhook_secrets: Arc::new(Remembered::new(believed_for)),
             rang,
-        })
+        })))
     }
 }
 
@@ -192,7 +206,7 @@ pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -
     let watch = tokio::spawn(listings.clone().watch(served.clone()));
     let context = Context::of(&api, listings, rang)?;
     let limits = tokio::spawn(Arc::clone(&context.limits).watch(served.clone()));
-    let connections = Connections::of(&api.settings.limits);
+    let connections = Connections::of(&api.settings.limits, Arc::clone(&context.limits));
     let routes = router(&api, context)?;
     tracing::info!(address = %listener.local_addr()?, broker, "the API is up");
     let serving = connections.serve(listener, routes, shutdown.clone());

@@ -15,23 +15,26 @@ use axum::http::request::Parts;
 use regua_boot::{Clock, Metrics};
 use regua_domain::{Rate, Taken, TenantId};
 use regua_store::api_keys::ApiKey;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::rates::{Rates, Subject};
 use self::shares::{Shares, UsedUp};
 use crate::client_address::{ClientAddress, TrustedProxies};
 use crate::error::{Code, Problem};
+use crate::workshop::Workshop;
 
 pub use self::shared::RedisAddress;
 pub(crate) use self::shares::Part;
 
 /// Memory for bodies is counted in pieces of so many bytes.
 const PIECE: usize = 1024;
-/// Of what is shared out, no tenant has more than a part of so many.
+/// Of what is shared out, no tenant and no address has more than a part of so many.
 const PARTS: usize = 4;
 /// A body from which a batch counts as a large one: some hundreds of contacts.
 const LARGE_BODY: usize = 64 << 10;
+/// How long a large batch lets small ones go before it, between two of its statements.
+const LARGE_GIVES_WAY: Duration = Duration::from_millis(25);
 /// Look-ups of keys that nobody has shown before, at once: a quarter of the usual connections.
 const LOOK_UPS: usize = 4;
 /// How long such a look-up may wait for its turn.
@@ -52,6 +55,8 @@ pub struct LimitSettings {
     pub refused_keys: Rate,
     /// For how long a key that was looked up is believed to be as it was.
     pub key_believed_for: Duration,
+    /// Connections at once; a quarter of them may be one address's, unless it is a trusted proxy's.
+    pub connections: usize,
     /// Requests under way at once; a quarter of them may be one tenant's.
     pub concurrent_requests: usize,
     /// Bytes of bodies in memory; a quarter of them may be one tenant's.
@@ -73,6 +78,7 @@ impl Default for LimitSettings {
             per_address: Some(Rate::per_minute(rate(6000))),
             refused_keys: Rate::with_burst(rate(60), rate(30)),
             key_believed_for: Duration::from_secs(2),
+            connections: 4096,
             concurrent_requests: 512,
             body_bytes: 256 << 20,
             cores: std::thread::available_parallelism().map_or(2, usize::from),
@@ -87,10 +93,13 @@ pub(crate) struct Limits {
     settings: LimitSettings,
     rates: Rates,
     requests: Semaphore,
-    tenants_requests: Shares,
-    bodies: Shares,
-    large_batches: Shares,
+    connections: Shares<IpAddr>,
+    tenants_requests: Shares<TenantId>,
+    bodies: Shares<TenantId>,
+    large_batches: Shares<TenantId>,
     small_batches: Semaphore,
+    small_under_way: watch::Sender<usize>,
+    workshop: Workshop,
     look_ups: Semaphore,
     body_patience: Duration,
     metrics: Metrics,
@@ -102,39 +111,79 @@ pub(crate) struct Standing(pub(crate) Arc<OnceLock<Taken>>);
 
 /// The turn of a batch to be worked at.
 pub(crate) enum Turn<'a> {
-    /// A large one, which has waited for its turn.
-    Large(#[expect(dead_code, reason = "held while the batch is worked at")] Part),
+    /// A large one, which has waited for its turn, and gives way to all others.
+    Large { _held: Part, limits: &'a Limits },
     /// A small one, whose pieces of work wait for a core each.
-    Small(&'a Semaphore),
+    Small(SmallBatch<'a>),
+}
+
+/// A small batch that is under way.
+pub(crate) struct SmallBatch<'a>(&'a Limits);
+
+impl<'a> SmallBatch<'a> {
+    fn begin(limits: &'a Limits) -> Self {
+        limits.small_under_way.send_modify(|count| *count += 1);
+        Self(limits)
+    }
+}
+
+impl Drop for SmallBatch<'_> {
+    fn drop(&mut self) {
+        self.0.small_under_way.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Turn<'_> {
-    /// A core, where the turn does not hold one.
-    pub(crate) async fn core(&self) -> Option<SemaphorePermit<'_>> {
-        match self {
-            Self::Large(_) => None,
-            Self::Small(cores) => cores.acquire().await.ok(),
+    /// Does what keeps a core busy where it holds up no other request, on no more cores than there are.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let done = match self {
+            Self::Large { limits, .. } => limits.workshop.run(work).await,
+            Self::Small(batch) => {
+                let _core = batch.0.small_batches.acquire().await;
+                tokio::task::spawn_blocking(work).await
+            }
+        };
+        done.map_err(Problem::internal)
+    }
+
+    /// Has a large batch let small ones go first, between two of its statements: the database's cores are shared, and there
+    /// nobody can be told to give way. Not for long, so that small ones without end hold no large one up.
+    pub(crate) async fn give_way(&self) {
+        if let Self::Large { limits, .. } = self {
+            let mut under_way = limits.small_under_way.subscribe();
+            let _in_time = tokio::time::timeout(LARGE_GIVES_WAY, under_way.wait_for(|count| *count == 0)).await;
         }
     }
 }
 
 impl Limits {
     /// Nobody has asked for anything yet. `patience` is for how long a body may take, and so may wait for its place.
-    pub(crate) fn new(settings: LimitSettings, patience: Duration, clock: Clock, metrics: Metrics) -> Self {
-        let LimitSettings { concurrent_requests, body_bytes, cores, .. } = settings;
+    pub(crate) fn new(
+        settings: LimitSettings,
+        patience: Duration,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> std::io::Result<Self> {
+        let LimitSettings { connections, concurrent_requests, body_bytes, cores, .. } = settings;
         let pieces = body_bytes / PIECE;
-        Self {
+        Ok(Self {
             rates: Rates::new(settings.redis.clone(), clock, metrics.clone()),
             requests: Semaphore::new(concurrent_requests.clamp(1, Semaphore::MAX_PERMITS)),
+            connections: Shares::new(connections, connections / PARTS),
             tenants_requests: Shares::new(concurrent_requests, concurrent_requests / PARTS),
             bodies: Shares::new(pieces, pieces / PARTS),
             large_batches: Shares::new(cores, cores / 2),
             small_batches: Semaphore::new(cores.max(1)),
             look_ups: Semaphore::new(LOOK_UPS),
+            small_under_way: watch::Sender::new(0),
+            workshop: Workshop::open()?,
             body_patience: patience,
             settings,
             metrics,
-        }
+        })
     }
 
     /// Whose request it is.
@@ -145,6 +194,14 @@ impl Limits {
     /// Keeps the connection to Redis, until the process ends.
     pub(crate) async fn watch(self: Arc<Self>, ended: CancellationToken) {
         self.rates.watch(ended).await;
+    }
+
+    /// A place for a connection; none, and it is closed, where there are too many. Behind a trusted proxy are many callers.
+    pub(crate) fn connection(&self, peer: IpAddr) -> Option<Part> {
+        let peer = ClientAddress::new(peer);
+        let holder = (!self.settings.trusted_proxies.contains(peer.ip())).then(|| peer.site());
+        let part = self.connections.take_now(holder);
+        part.inspect_err(|_| self.count("connections")).ok()
     }
 
     /// A place among all requests, or the answer that there is none.
@@ -172,10 +229,10 @@ impl Limits {
     /// Waits for a batch's turn to be worked at. A tenant's large ones wait for each other, and for nobody's small ones.
     pub(crate) async fn turn(&self, tenant: TenantId, bytes: usize) -> Result<Turn<'_>, Problem> {
         if bytes < LARGE_BODY {
-            return Ok(Turn::Small(&self.small_batches));
+            return Ok(Turn::Small(SmallBatch::begin(self)));
         }
         let part = self.large_batches.take(tenant, 1, self.body_patience).await;
-        part.map(Turn::Large).map_err(|used_up| self.no_part(used_up, "batches"))
+        part.map(|_held| Turn::Large { _held, limits: self }).map_err(|used_up| self.no_part(used_up, "batches"))
     }
 
     /// Judges a request whose key is good, by its address and by the key.

@@ -21,20 +21,21 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::limits::LimitSettings;
+use crate::limits::{LimitSettings, Limits, Part};
 
 /// How connections are held.
 pub(crate) struct Connections {
     http: http1::Builder,
     first_head_within: Duration,
+    limits: Arc<Limits>,
 }
 
 impl Connections {
     /// hyper counts the rest between two requests and the head of the next one together.
-    pub(crate) fn of(settings: &LimitSettings) -> Self {
+    pub(crate) fn of(settings: &LimitSettings, limits: Arc<Limits>) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(settings.idle);
-        Self { http, first_head_within: settings.first_head_within }
+        Self { http, first_head_within: settings.first_head_within, limits }
     }
 
     /// Serves until shutdown; then requests under way are finished, and resting connections are closed.
@@ -46,13 +47,15 @@ impl Connections {
                 accepted = Listener::accept(&mut listener) => accepted,
                 () = shutdown.cancelled() => break,
             };
-            self.hold(stream, peer, routes.clone(), &under_way);
+            if let Some(place) = self.limits.connection(peer.ip()) {
+                self.hold(stream, peer, place, routes.clone(), &under_way);
+            }
         }
         drop(listener);
         under_way.shutdown().await;
     }
 
-    fn hold(&self, stream: TcpStream, peer: SocketAddr, routes: Router, under_way: &GracefulShutdown) {
+    fn hold(&self, stream: TcpStream, peer: SocketAddr, place: Part, routes: Router, under_way: &GracefulShutdown) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "answers on this connection may be delayed");
         }
@@ -67,6 +70,7 @@ impl Connections {
         let served = under_way.watch(connection);
         let first_head_within = self.first_head_within;
         tokio::spawn(async move {
+            let _held = place;
             let mut served = pin!(served);
             let in_time = tokio::time::timeout(first_head_within, &mut served).await;
             let ended = match in_time {

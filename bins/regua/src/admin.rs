@@ -19,6 +19,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use tower::ServiceExt;
 
+use crate::arguments::Form;
 use crate::client::Problem;
 use crate::database;
 
@@ -90,6 +91,30 @@ impl AdminArguments {
         let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
         let caller = CommandLine { name: name.unwrap_or_else(|| "unknown".to_owned()) };
         Ok(Admin { way: Way::Inside { router, pool, caller }, tenant: None })
+    }
+}
+
+/// Which tenant a command is about, and for whom its answer is written.
+#[derive(Args, Debug)]
+pub(crate) struct Of {
+    #[command(flatten)]
+    admin: AdminArguments,
+    /// The tenant's slug
+    #[arg(long, value_name = "SLUG")]
+    pub(crate) tenant: String,
+    #[command(flatten)]
+    pub(crate) form: Form,
+}
+
+impl Of {
+    /// As [`AdminArguments::open`].
+    pub(crate) async fn open(&self) -> anyhow::Result<Admin> {
+        self.admin.open().await?.of(&self.tenant).await
+    }
+
+    /// As [`AdminArguments::open_with`].
+    pub(crate) async fn open_with(&self, gateways: impl FnOnce() -> anyhow::Result<Gateways>) -> anyhow::Result<Admin> {
+        self.admin.open_with(gateways).await?.of(&self.tenant).await
     }
 }
 

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    audit, contact, debtor, demo, dev, doctor, instance, key, migrate, queue, secrets, send, template, tenant, user,
+    audit, contact, debtor, demo, dev, doctor, holiday, hours, instance, key, migrate, queue, secrets, send, template,
+    tenant, user,
 };
 
 /// Régua sends dunning messages over WhatsApp: sets it up, feeds it, and looks after it.
@@ -42,6 +43,12 @@ enum Command {
     /// Import message templates
     #[command(subcommand)]
     Template(template::Command),
+    /// See when a tenant's messages may go, and change it
+    #[command(subcommand)]
+    Hours(hours::Command),
+    /// Close days, list the closed ones, and open them again
+    #[command(subcommand)]
+    Holiday(holiday::Command),
     /// Invite people, list them, and switch them off
     #[command(subcommand)]
     User(user::Command),
@@ -109,6 +116,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Key(command) => key::run(&command).await,
         Command::Instance(command) => instance::run(&command).await,
         Command::Template(command) => template::run(&command).await,
+        Command::Hours(command) => hours::run(&command).await,
+        Command::Holiday(command) => holiday::run(&command).await,
         Command::User(command) => user::run(&command).await,
         Command::Audit(command) => audit::run(&command).await,
         Command::Secrets(command) => secrets::run(&command).await,

@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use crate::admin::AdminArguments;
-use crate::arguments::{Ending, Form};
+use crate::admin::Of;
+use crate::arguments::Ending;
 use crate::output;
 
 #[derive(Debug, Subcommand)]
@@ -17,26 +17,21 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 pub(crate) struct List {
     #[command(flatten)]
-    admin: AdminArguments,
-    /// The tenant's slug
-    #[arg(long, value_name = "SLUG")]
-    tenant: String,
+    of: Of,
     /// Only these, such as instance.updated
     #[arg(long, value_parser = action)]
     action: Option<String>,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,
-    #[command(flatten)]
-    form: Form,
 }
 
 /// Runs the command.
 pub(crate) async fn run(Command::List(list): &Command) -> anyhow::Result<Ending> {
-    let admin = list.admin.open().await?.of(&list.tenant).await?;
+    let admin = list.of.open().await?;
     let action = list.action.as_ref().map(|action| format!("&action={action}")).unwrap_or_default();
     let entries = admin.items(&format!("/audit?limit={}{action}", list.limit)).await?;
-    if list.form.json {
+    if list.of.form.json {
         output::json(&entries)?;
         return Ok(Ending::Done);
     }

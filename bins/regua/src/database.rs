@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use regua_boot::DatabaseArguments;
-use regua_domain::TenantId;
-use regua_store::{MIGRATOR, PoolMode, PoolSettings, Role, tenants};
+use regua_store::{MIGRATOR, PoolMode, PoolSettings, Role};
 use sqlx::migrate::{Migrate, MigrateError, Migration};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
@@ -37,14 +36,6 @@ pub(crate) fn open(arguments: &DatabaseArguments) -> anyhow::Result<PgPool> {
         acquire_timeout: ACQUIRE_TIMEOUT,
     };
     regua_store::pool(&settings).map_err(|_| unreadable("DATABASE_URL"))
-}
-
-/// The tenant of this slug.
-pub(crate) async fn tenant(conn: &mut PgConnection, slug: &str) -> anyhow::Result<TenantId> {
-    let found = tenants::by_slug(conn, slug).await?;
-    found.with_context(|| {
-        format!("there is no tenant {slug:?}: check --tenant, or create it with `regua tenant create {slug} --name …`")
-    })
 }
 
 /// Whether the database is on this machine.

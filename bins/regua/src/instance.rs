@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 use regua_domain::MessageType;
 use serde_json::{Value, json};
 
-use crate::admin::{Admin, AdminArguments};
-use crate::arguments::{Ending, Form};
+use crate::admin::{Admin, Of};
+use crate::arguments::Ending;
 use crate::instance::gateway::GatewayArguments;
 use crate::output;
 
@@ -81,17 +81,6 @@ impl std::fmt::Debug for Add {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Of {
-    #[command(flatten)]
-    admin: AdminArguments,
-    /// The tenant's slug
-    #[arg(long, value_name = "SLUG")]
-    tenant: String,
-    #[command(flatten)]
-    form: Form,
-}
-
-#[derive(Args, Debug)]
 pub(crate) struct Check {
     #[command(flatten)]
     of: Of,
@@ -105,7 +94,7 @@ pub(crate) struct Check {
 pub(crate) async fn run(command: &Command) -> anyhow::Result<Ending> {
     match command {
         Command::Add(add) => add.run().await,
-        Command::List(of) => of.list().await,
+        Command::List(of) => list(of).await,
         Command::Check(check) => check.run().await,
         Command::Webhook(webhook) => webhook.run().await,
     }
@@ -113,7 +102,7 @@ pub(crate) async fn run(command: &Command) -> anyhow::Result<Ending> {
 
 impl Add {
     async fn run(&self) -> anyhow::Result<Ending> {
-        let admin = self.of.open(&self.gateway).await?;
+        let admin = self.of.open_with(|| self.gateway.gateways()).await?;
         let body = json!({
             "name": self.name, "base_url": self.url, "token": self.token, "messages_per_minute": self.rate,
             "daily_cap": self.daily_cap, "lane_concurrency": self.concurrency,
@@ -147,47 +136,41 @@ async fn make_default(admin: &Admin, id: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-impl Of {
-    async fn open(&self, gateway: &GatewayArguments) -> anyhow::Result<Admin> {
-        self.admin.open_with(|| gateway.gateways()).await?.of(&self.tenant).await
-    }
-
-    async fn list(&self) -> anyhow::Result<Ending> {
-        let all = self.admin.open().await?.of(&self.tenant).await?.items("/instances").await?;
-        if self.form.json {
-            let rows = all.iter().map(|one| {
-                json!({
-                    "instance_id": one["instance_id"], "name": one["name"], "url": one["base_url"],
-                    "state": one["state"], "reason": one["state_reason"],
-                    "messages_per_minute": one["effective_messages_per_minute"],
-                    "daily_cap": one["effective_daily_cap"], "concurrency": one["lane_concurrency"],
-                    "default_for": one["default_for"],
-                })
-            });
-            output::json(&rows.collect::<Vec<_>>())?;
-            return Ok(Ending::Done);
-        }
-        let header = ["NAME", "URL", "LAST SEEN", "A MINUTE", "A DAY", "AT ONCE", "DEFAULT FOR"];
+async fn list(of: &Of) -> anyhow::Result<Ending> {
+    let all = of.open().await?.items("/instances").await?;
+    if of.form.json {
         let rows = all.iter().map(|one| {
-            let types = one["default_for"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            [
-                output::cell(&one["name"]),
-                output::cell(&one["base_url"]),
-                state(one, "state_reason"),
-                output::cell(&one["effective_messages_per_minute"]),
-                output::cell(&one["effective_daily_cap"]),
-                output::cell(&one["lane_concurrency"]),
-                types.collect::<Vec<_>>().join(", "),
-            ]
+            json!({
+                "instance_id": one["instance_id"], "name": one["name"], "url": one["base_url"],
+                "state": one["state"], "reason": one["state_reason"],
+                "messages_per_minute": one["effective_messages_per_minute"],
+                "daily_cap": one["effective_daily_cap"], "concurrency": one["lane_concurrency"],
+                "default_for": one["default_for"],
+            })
         });
-        output::table(header, rows)?;
-        Ok(Ending::Done)
+        output::json(&rows.collect::<Vec<_>>())?;
+        return Ok(Ending::Done);
     }
+    let header = ["NAME", "URL", "LAST SEEN", "A MINUTE", "A DAY", "AT ONCE", "DEFAULT FOR"];
+    let rows = all.iter().map(|one| {
+        let types = one["default_for"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        [
+            output::cell(&one["name"]),
+            output::cell(&one["base_url"]),
+            state(one, "state_reason"),
+            output::cell(&one["effective_messages_per_minute"]),
+            output::cell(&one["effective_daily_cap"]),
+            output::cell(&one["lane_concurrency"]),
+            types.collect::<Vec<_>>().join(", "),
+        ]
+    });
+    output::table(header, rows)?;
+    Ok(Ending::Done)
 }
 
 impl Webhook {
     async fn run(&self) -> anyhow::Result<Ending> {
-        let admin = self.of.open(&self.gateway).await?;
+        let admin = self.of.open_with(|| self.gateway.gateways()).await?;
         let all = admin.items("/instances").await?;
         let one = all.iter().find(|one| one["name"] == *self.name);
         let one = one.with_context(|| format!("the tenant has no instance {:?}", self.name))?;
@@ -205,7 +188,7 @@ impl Webhook {
 
 impl Check {
     async fn run(&self) -> anyhow::Result<Ending> {
-        let admin = self.of.open(&self.gateway).await?;
+        let admin = self.of.open_with(|| self.gateway.gateways()).await?;
         let all = admin.items("/instances").await?;
         let is_meant = |one: &&Value| self.name.as_ref().is_none_or(|name| one["name"] == **name);
         let chosen: Vec<_> = all.iter().filter(is_meant).collect();

@@ -9,8 +9,8 @@ use regua_boot::Clock;
 use regua_domain::MessageType;
 use serde_json::{Value, json};
 
-use crate::admin::{Admin, AdminArguments};
-use crate::arguments::{Ending, Form};
+use crate::admin::{Admin, Of};
+use crate::arguments::Ending;
 use crate::{output, tenant};
 
 #[derive(Debug, Subcommand)]
@@ -29,17 +29,6 @@ pub(crate) enum Command {
     /// Switch a key off; every process refuses it within seconds
     #[command(after_help = "Example:\n  regua key revoke --tenant acme k3xw9qpa")]
     Revoke(One),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Of {
-    #[command(flatten)]
-    admin: AdminArguments,
-    /// The tenant's slug
-    #[arg(long, value_name = "SLUG")]
-    tenant: String,
-    #[command(flatten)]
-    form: Form,
 }
 
 #[derive(Args, Debug)]
@@ -115,7 +104,7 @@ impl Expiry {
 pub(crate) async fn run(command: &Command) -> anyhow::Result<Ending> {
     match command {
         Command::Create(create) => create.run().await,
-        Command::List(of) => of.list().await,
+        Command::List(of) => list(of).await,
         Command::Rotate(rotate) => rotate.run().await,
         Command::Revoke(one) => one.revoke().await,
     }
@@ -153,21 +142,15 @@ fn show(made: &Value) -> anyhow::Result<Ending> {
     Ok(Ending::Done)
 }
 
-impl Of {
-    async fn open(&self) -> anyhow::Result<Admin> {
-        self.admin.open().await?.of(&self.tenant).await
+async fn list(of: &Of) -> anyhow::Result<Ending> {
+    let keys = of.open().await?.items("/keys").await?;
+    if of.form.json {
+        output::json(&keys)?;
+        return Ok(Ending::Done);
     }
-
-    async fn list(&self) -> anyhow::Result<Ending> {
-        let keys = self.open().await?.items("/keys").await?;
-        if self.form.json {
-            output::json(&keys)?;
-            return Ok(Ending::Done);
-        }
-        let header = ["KEY", "NAME", "STATE", "TYPES", "FROM", "EXPIRES", "LAST USED"];
-        output::table(header, keys.iter().map(row))?;
-        Ok(Ending::Done)
-    }
+    let header = ["KEY", "NAME", "STATE", "TYPES", "FROM", "EXPIRES", "LAST USED"];
+    output::table(header, keys.iter().map(row))?;
+    Ok(Ending::Done)
 }
 
 fn row(key: &Value) -> [String; 7] {

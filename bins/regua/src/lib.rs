@@ -18,6 +18,8 @@ mod export;
 mod fleet;
 #[doc(hidden)]
 pub mod fuzz;
+mod holiday;
+mod hours;
 mod instance;
 mod key;
 mod migrate;

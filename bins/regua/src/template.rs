@@ -10,8 +10,8 @@ use regua_store::templates::Template;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::{Admin, AdminArguments};
-use crate::arguments::{Ending, Form};
+use crate::admin::{Admin, Of};
+use crate::arguments::Ending;
 use crate::output;
 
 #[derive(Debug, Subcommand)]
@@ -26,17 +26,12 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 pub(crate) struct Import {
     #[command(flatten)]
-    admin: AdminArguments,
-    /// The tenant's slug
-    #[arg(long, value_name = "SLUG")]
-    tenant: String,
+    of: Of,
     /// The template as JSON
     file: PathBuf,
     /// Make it its type's default, whichever was before
     #[arg(long)]
     default: bool,
-    #[command(flatten)]
-    form: Form,
 }
 
 /// A template as it stands in a file.
@@ -57,9 +52,9 @@ pub(crate) async fn run(Command::Import(import): &Command) -> anyhow::Result<End
     let template = parse(&text).with_context(|| file.to_string())?;
     let (name, message_type) = (template.name.clone(), template.message_type);
     let variations = template.variations.len();
-    let admin = import.admin.open().await?.of(&import.tenant).await?;
+    let admin = import.of.open().await?;
     let is_default = put(&admin, &template, import.default).await?;
-    if import.form.json {
+    if import.of.form.json {
         let shown = json!({"name": name, "type": message_type, "variations": variations, "default": is_default});
         output::json(&shown)?;
     } else {

@@ -5,8 +5,8 @@ use clap::{Args, Subcommand};
 use regua_domain::UserRole;
 use serde_json::{Value, json};
 
-use crate::admin::{Admin, AdminArguments};
-use crate::arguments::{Ending, Form};
+use crate::admin::Of;
+use crate::arguments::Ending;
 use crate::{output, tenant};
 
 #[derive(Debug, Subcommand)]
@@ -22,17 +22,6 @@ pub(crate) enum Command {
     /// Switch somebody off, and end all their logins
     #[command(after_help = "Example:\n  regua user disable --tenant acme maria@acme.example")]
     Disable(Disable),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Of {
-    #[command(flatten)]
-    admin: AdminArguments,
-    /// The tenant's slug
-    #[arg(long, value_name = "SLUG")]
-    tenant: String,
-    #[command(flatten)]
-    form: Form,
 }
 
 #[derive(Args, Debug)]
@@ -62,7 +51,7 @@ pub(crate) struct Disable {
 pub(crate) async fn run(command: &Command) -> anyhow::Result<Ending> {
     match command {
         Command::Create(create) => create.run().await,
-        Command::List(of) => of.list().await,
+        Command::List(of) => list(of).await,
         Command::Disable(disable) => disable.run().await,
     }
 }
@@ -88,20 +77,14 @@ impl Create {
     }
 }
 
-impl Of {
-    async fn open(&self) -> anyhow::Result<Admin> {
-        self.admin.open().await?.of(&self.tenant).await
+async fn list(of: &Of) -> anyhow::Result<Ending> {
+    let people = of.open().await?.items("/users").await?;
+    if of.form.json {
+        output::json(&people)?;
+        return Ok(Ending::Done);
     }
-
-    async fn list(&self) -> anyhow::Result<Ending> {
-        let people = self.open().await?.items("/users").await?;
-        if self.form.json {
-            output::json(&people)?;
-            return Ok(Ending::Done);
-        }
-        output::table(["EMAIL", "NAME", "ROLE", "STATE", "SECOND FACTOR", "LAST LOGIN"], people.iter().map(row))?;
-        Ok(Ending::Done)
-    }
+    output::table(["EMAIL", "NAME", "ROLE", "STATE", "SECOND FACTOR", "LAST LOGIN"], people.iter().map(row))?;
+    Ok(Ending::Done)
 }
 
 fn row(person: &Value) -> [String; 6] {

@@ -7,8 +7,8 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-use regua_boot::DEVELOPMENT_SECRET_KEY;
-use regua_domain::UserRole;
+use regua_boot::{DEVELOPMENT_SECRET_KEY, Place, SecretArguments, SecretKeys};
+use regua_domain::{TenantId, UserId, UserRole};
 use regua_tests::{Client, Database, Fleet, Person, TenantOptions, batch};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -123,6 +123,37 @@ async fn people_are_invited_and_what_was_done_is_written_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hours_and_closed_days_are_set_and_shown() {
+    let database = Database::fresh().await;
+    done(&database, &["tenant", "create", "acme", "--name", "Acme Ltda"]);
+    let of = |arguments: &[&'static str]| [arguments, &["--tenant", "acme"]].concat();
+    let shown = done(&database, &of(&["hours", "show"]));
+    assert!(shown.contains("mon  08:00  18:00") && !shown.contains("sat"), "{shown}");
+    let hours = ["hours", "set", "mon-tue=08:00-12:00", "mon=13:00-18:00", "sat=09:00-12:00"];
+    let set = done(&database, &of(&hours));
+    let lines: Vec<_> = set.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(lines, ["mon 08:00 12:00", "mon 13:00 18:00", "tue 08:00 12:00", "sat 09:00 12:00"]);
+    assert_eq!(done(&database, &of(&["hours", "show"])), set);
+    let told = refused(&database, 1, &of(&["hours", "set", "mon=08:00-12:00", "mon=11:00-18:00"]));
+    assert!(told.contains("opens before another"), "{told}");
+    assert!(refused(&database, 2, &of(&["hours", "set", "seg=08:00-12:00"])).contains("mon-fri=08:00-18:00"));
+    refused(&database, 2, &of(&["hours", "set"]));
+
+    done(&database, &of(&["holiday", "add", "2027-12-24", "--name", "Véspera de Natal"]));
+    let days = done(&database, &of(&["holiday", "list", "--year", "2027"]));
+    assert!(days.contains("2027-12-24  own       Véspera de Natal") && days.contains("2027-12-25  national"), "{days}");
+    done(&database, &of(&["holiday", "remove", "2027-12-24"]));
+    assert!(!done(&database, &of(&["holiday", "list", "--year", "2027"])).contains("2027-12-24"));
+    refused(&database, 1, &of(&["holiday", "remove", "2027-12-24"]));
+    refused(&database, 1, &of(&["holiday", "list", "--year", "1999"]));
+    refused(&database, 2, &of(&["holiday", "add", "24/12/2027", "--name", "Véspera"]));
+    let log = done(&database, &of(&["audit", "list"]));
+    for action in ["hours.updated", "holiday.set", "holiday.removed"] {
+        assert!(log.contains(action), "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_commands_go_over_http_with_an_access_token() {
     let (fleet, tenant, _) = Fleet::with_tenant(TenantOptions::default()).await;
     let platform = Person::logged_in(&fleet, &tenant, UserRole::Platform, "plataforma").await;
@@ -234,6 +265,36 @@ async fn write(database: &Database, statement: &'static str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_seed_of_a_second_factor_is_sealed_anew_as_well() {
+    let database = Database::fresh().await;
+    done(&database, &["tenant", "create", "acme", "--name", "Acme Ltda"]);
+    let invite = ["user", "create", "--tenant", "acme", "--email", "ana@acme.example", "--name", "Ana"];
+    done(&database, &[&invite[..], &["--role", "owner"]].concat());
+    #[expect(clippy::disallowed_methods, reason = "a test writes and reads what is kept")]
+    let text = async |statement: &'static str, argument: &str| {
+        sqlx::query_scalar::<_, String>(statement).bind(argument).fetch_one(&database.pool).await.unwrap()
+    };
+    let tenant =
+        TenantId(text("select tenant_id::text from users where email = $1", "ana@acme.example").await.parse().unwrap());
+    let user =
+        UserId(text("select user_id::text from users where email = $1", "ana@acme.example").await.parse().unwrap());
+    let place = Place::totp_seed(tenant, user);
+    let seed = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+    let sealed = SecretKeys::development().seal(&place, seed).unwrap();
+    let kept = "update users set totp_seed = $1 returning totp_seed";
+    text(kept, sealed.as_str()).await;
+
+    let (old, new) = (DEVELOPMENT_SECRET_KEY, "bm92YS1jaGF2ZS1ub3ZhLWNoYXZlLW5vdmEtMTIzNDU=");
+    let (status, told) = with_keys(&database, [new, ""], &["secrets", "rotate"]);
+    assert_eq!((status, &told["resealed"]), (Some(1), &0.into()), "{told:#}");
+    let (status, told) = with_keys(&database, [new, old], &["secrets", "rotate"]);
+    assert_eq!((status, &told["resealed"]), (Some(0), &1.into()), "{told:#}");
+    let keys = SecretArguments { secret_key: Some(new.to_owned()), old_secret_keys: None }.keys().unwrap();
+    let resealed = text("select totp_seed from users where email = $1", "ana@acme.example").await;
+    assert_eq!(keys.open(&place, &resealed).unwrap(), seed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_person_decides_by_the_reference_in_the_message() {
     let fleet = Fleet::with_tenant(TenantOptions::default()).await;
     let (fleet, tenant, erp) = fleet;
@@ -271,8 +332,12 @@ async fn a_debtor_is_shown_and_erased_and_the_audit_log_does_not_say_who() {
     let phone = regua_tests::number("lote-a", 0);
     let shown = said(&call("export", &["--phone", &phone]));
     assert_eq!(shown["contacts"][0]["external_id"], "lote-a-0", "{shown:#}");
-    let erased = said(&call("erase", &["--external-id", "lote-a-0"]));
-    assert_eq!((&erased["erased"], &erased["being_sent"]), (&1.into(), &0.into()), "{erased:#}");
+    let erased = said(&call("erase", &["--external-id", "lote-a-0", "--reason", "consent_withdrawn"]));
+    let expected = serde_json::json!({"erased": 1, "cancelled": 0, "being_sent": 0, "erased_before": 0});
+    assert_eq!(erased, expected);
+    let reason = "select count(*) from audit_log where after->>'reason' = 'consent_withdrawn'";
+    assert_eq!(fleet.count(reason).await, 1);
+    assert_eq!(call("erase", &["--external-id", "lote-a-0", "--reason", "because"]).status.code(), Some(2));
     let again = said(&call("export", &["--phone", &phone]));
     assert_eq!((&again["contacts"][0]["phone"], &again["contacts"][0]["status"]), (&"".into(), &"sent".into()));
     let wrong = call("erase", &["--phone", "123456"]);

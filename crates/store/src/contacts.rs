@@ -20,7 +20,7 @@ use sqlx::{Error, PgConnection};
 pub use abandoned::{settle_abandoned, with_attempts_under_way};
 pub use delivery::{Delivery, note_delivery};
 pub use erasure::{Erasable, ErasedContacts, erase, to_erase};
-pub use intake::{NewContacts, insert};
+pub use intake::{Insertion, NewContacts, insertions};
 pub use learn::{Finding, Learnt, learn};
 pub use listing::{Contact, Name, get, list};
 pub use send::{Finish, Finished, MarkFacts, NewAttempt, finish, finish_sent, mark_facts, mark_sending, skip};

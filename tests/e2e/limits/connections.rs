@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use regua_tests::{Client, Fleet, Tenant, TenantOptions, batch};
+use regua_tests::{Client, Fleet, Tenant, TenantOptions, batch, eventually};
 use reqwest::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::{look, only_the_api};
 
@@ -35,6 +35,48 @@ async fn a_connection_must_say_soon_what_it_wants() {
     let patient = client.request(Method::GET, "/healthz").send().await.unwrap();
     assert_eq!(patient.status(), StatusCode::OK);
     fleet.end().await;
+}
+
+#[tokio::test]
+async fn connections_are_bounded_and_one_address_has_a_quarter_of_them() {
+    let options = only_the_api(|api| api.limits.connections = 16);
+    let (fleet, ..) = Fleet::with(options, TenantOptions::default()).await;
+    // An API that has just begun to listen may hold a connection of its own client.
+    let from = async |address: &str| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+        let mut stream = socket.connect(fleet.api.trim_start_matches("http://").parse().unwrap()).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut answer = [0; 12];
+        let is_served = stream.read_exact(&mut answer).await.is_ok_and(|_| answer.starts_with(b"HTTP/1.1 200"));
+        is_served.then_some(stream)
+    };
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(from("127.0.0.2").await.expect("its own part"));
+    }
+    assert!(from("127.0.0.2").await.is_none(), "a quarter is used up");
+    held.push(from("127.0.0.3").await.expect("another's part is not"));
+    held.remove(0);
+    eventually("the place is free again", async || match from("127.0.0.2").await {
+        Some(stream) => {
+            held.push(stream);
+            true
+        }
+        None => false,
+    })
+    .await;
+    let mut others = 0;
+    for address in ["127.0.0.4", "127.0.0.5", "127.0.0.6", "127.0.0.7"] {
+        for _ in 0..4 {
+            match from(address).await {
+                Some(stream) => held.push(stream),
+                None => others += 1,
+            }
+        }
+    }
+    assert!(held.len() <= 16 && others >= 5, "{} are held, {others} were closed", held.len());
+    fleet.end_unfinished().await;
 }
 
 #[tokio::test]
@@ -99,7 +141,7 @@ async fn slow_posts_take_up_their_tenants_places_and_no_more_than_there_are() {
     let others = tenants(&fleet, ["b", "c", "d", "e"]).await;
     let mut slow = Vec::new();
     // A look that holds a place itself can have a post refused: then there is another one.
-    regua_tests::eventually("the tenant's places to be taken", async || {
+    eventually("the tenant's places to be taken", async || {
         slow.push(begin_post(&fleet, &tenant.key, 1000).await);
         look(&client).await.status == StatusCode::TOO_MANY_REQUESTS
     })
@@ -107,7 +149,7 @@ async fn slow_posts_take_up_their_tenants_places_and_no_more_than_there_are() {
     assert_eq!(look(&client).await.headers["retry-after"], "1");
     assert_eq!(look(&client.with_key(&others[3].key)).await.status, StatusCode::OK, "another tenant has its own");
     let last = client.with_key(&others[3].key);
-    regua_tests::eventually("all places to be taken", async || {
+    eventually("all places to be taken", async || {
         for other in &others[..3] {
             slow.push(begin_post(&fleet, &other.key, 1000).await);
         }
@@ -121,7 +163,7 @@ async fn slow_posts_take_up_their_tenants_places_and_no_more_than_there_are() {
     );
     assert_eq!(last.call(Method::GET, "/healthz", None).await.status, StatusCode::OK);
     drop(slow);
-    regua_tests::eventually("the places to be free again", async || look(&last).await.status == StatusCode::OK).await;
+    eventually("the places to be free again", async || look(&last).await.status == StatusCode::OK).await;
     fleet.end().await;
 }
 
@@ -136,7 +178,7 @@ async fn bodies_hold_no_more_memory_than_there_is_and_a_quarter_of_it_for_each_t
     let another = fleet.tenant(&another).await;
     // Longer than a tenant's part: it takes the whole of it.
     let _slow = begin_post(&fleet, &tenant.key, 2 << 20).await;
-    regua_tests::eventually("the part to be taken", async || fleet_refuses(&fleet, &client).await).await;
+    eventually("the part to be taken", async || fleet_refuses(&fleet, &client).await).await;
     let other = Client::new(&fleet.api, &another.key);
     assert_eq!(other.send("overdue", &batch("b", 1)).await.status, StatusCode::ACCEPTED);
     fleet.end_unfinished().await;

@@ -133,7 +133,9 @@ impl Stage {
             references: each(|person| person.reference.clone()),
             texts: each(|person| format!("Ref. {}", person.reference)),
         };
-        contacts::insert(conn, self.tenant.id, new.queue_id, &rows, start(), start()).await.unwrap();
+        for rows in contacts::insertions(self.tenant.id, new.queue_id, &rows, start(), start()) {
+            rows.execute(&mut *conn).await.unwrap();
+        }
     }
 
     /// The number of a queue.

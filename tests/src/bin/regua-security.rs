@@ -8,9 +8,13 @@ use std::time::Duration;
 use clap::Parser;
 use regua_tests::load::{self, Compared};
 use regua_tests::{Client, Fleet, FleetOptions, Process, TenantOptions, eventually};
+use sqlx::Executor;
 
 /// Goal: so many times as long as with nobody else there.
 const AT_MOST: f64 = 2.0;
+
+/// Files of 16 MiB that are there beforehand: more than a run writes.
+const LOG_FILES: usize = 64;
 
 /// Measures what the API withstands.
 #[derive(Debug, Parser)]
@@ -66,10 +70,28 @@ async fn flood(arguments: &Arguments) -> anyhow::Result<(Compared, load::Answere
 
 async fn fairness(arguments: &Arguments) -> anyhow::Result<(Vec<Compared>, usize)> {
     let (fleet, greedy, client, api) = stage().await?;
+    for client in [&client, &greedy] {
+        for number in 0..100 {
+            client.accepted("overdue", &regua_tests::batch(&format!("before-{number}"), 100)).await;
+        }
+    }
+    settle(&fleet).await?;
     let measured = load::fairness(&client, &greedy, &[1, 100], arguments.posts).await;
     drop(api);
     fleet.end_unfinished().await;
     Ok(measured)
+}
+
+/// Brings the database to where one is that has run for a while: it has files for its log, which it would else have to make
+/// in the middle of somebody's commit, and statistics.
+async fn settle(fleet: &Fleet) -> anyhow::Result<()> {
+    for _ in 0..LOG_FILES {
+        fleet.database.pool.execute("select pg_logical_emit_message(false, '', ''), pg_switch_wal()").await?;
+    }
+    for statement in ["checkpoint", "vacuum analyze"] {
+        fleet.database.pool.execute(statement).await?;
+    }
+    Ok(())
 }
 
 /// An API in a process of its own, and two tenants.

@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 const ADDRESSES: u8 = 4;
 /// Of each address.
 const CONNECTIONS: usize = 2;
-/// Between two bursts of one connection.
-const BEAT: Duration = Duration::from_millis(10);
+/// Between two pieces that one connection sends. The connections begin one after the other within it: what comes from many
+/// callers comes evenly.
+const BEAT: Duration = Duration::from_millis(8);
 
 /// What became of bad requests.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,6 +54,7 @@ pub(super) fn start(api: &str, per_second: usize, stop: &CancellationToken) -> F
         running.spawn(async move {
             let socket = connect(api, last).await;
             let (read, write) = socket.into_split();
+            tokio::time::sleep(BEAT * u32::try_from(number).unwrap() / u32::try_from(connections).unwrap()).await;
             let posting = post(write, number, per_second.div_ceil(connections));
             let reading = count(read, &counts);
             tokio::select! {

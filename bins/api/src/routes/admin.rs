@@ -14,6 +14,8 @@ mod templates;
 mod tenants;
 mod users;
 
+pub use debtors::ERASURE_REASONS;
+
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use serde::Serialize;

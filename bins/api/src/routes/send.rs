@@ -89,7 +89,7 @@ pub(crate) async fn send(
     let now = context.clock.now();
     let language = caller.language;
     let turn = context.limits.turn(caller.tenant_id, body.len()).await?;
-    let mut batch = off_thread(&turn, move || Batch::parse(&body, message_type, language, now)).await??;
+    let mut batch = turn.work(move || Batch::parse(&body, message_type, language, now)).await??;
 
     let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
     if !batch.dry_run
@@ -106,14 +106,14 @@ pub(crate) async fn send(
     transaction.commit().await?;
 
     let sent = std::mem::take(&mut batch.contacts);
-    let composed = off_thread(&turn, move || compose(&recipe, sent)).await?;
+    let composed = turn.work(move || compose(&recipe, sent)).await?;
     if composed.contacts.ids.is_empty() {
         return Err(none_valid(composed));
     }
     if batch.dry_run {
         return Ok(DryRun::of(message_type, composed, &plan).into());
     }
-    store(context, &caller, &batch, &plan, &composed, now).await
+    store(context, &caller, &batch, &plan, composed, &turn, now).await
 }
 
 /// What a batch goes with, and when.
@@ -176,12 +176,15 @@ async fn store(
     caller: &Caller,
     batch: &Batch,
     plan: &Plan,
-    composed: &Composed,
+    composed: Composed,
+    turn: &Turn<'_>,
     now: DateTime<Utc>,
 ) -> Result<Response, Problem> {
     let (campaign_id, queue_id) = (CampaignId::new(now), QueueId::new(now));
     let (tenant_id, message_type) = (caller.tenant_id, plan.message_type);
-    let accepted = SendAccepted::new(context, campaign_id, queue_id, plan, composed, now)?;
+    let accepted = SendAccepted::new(context, campaign_id, queue_id, plan, &composed, now)?;
+    let (rows, due_at, rejected) = (composed.contacts, plan.due_at, composed.rejected.len());
+    let pieces = turn.work(move || contacts::insertions(tenant_id, queue_id, &rows, due_at, now)).await?;
     let new = NewCampaign {
         tenant_id,
         campaign_id,
@@ -206,7 +209,10 @@ async fn store(
         let replayed = replay(context, &mut transaction, caller, batch).await?;
         return replayed.ok_or_else(|| Problem::internal(anyhow::anyhow!("the batch that was taken first is gone")));
     }
-    contacts::insert(&mut transaction, tenant_id, queue_id, &composed.contacts, plan.due_at, now).await?;
+    for piece in pieces {
+        turn.give_way().await;
+        piece.execute(&mut transaction).await?;
+    }
     if plan.due_at <= now {
         ring(&mut transaction, &Doorbell { kind: message_type.into(), tenant_id, queue_id }, now).await?;
     }
@@ -219,7 +225,7 @@ async fn store(
     note("queue_id", queue_id);
     let labels = [tenant_id.to_string(), message_type.to_string()];
     context.metrics.contacts_accepted.with_label_values(&labels).inc_by(f64::from(accepted.accepted));
-    tracing::info!(accepted = accepted.accepted, rejected = composed.rejected.len(), "batch taken");
+    tracing::info!(accepted = accepted.accepted, rejected, "batch taken");
     Ok(accepted.into())
 }
 
@@ -245,15 +251,6 @@ async fn replay(
         .with_member("external_id", external_id.as_str())
         .with_member("campaign_id", taken.campaign_id.to_string())
         .with_member("queue_id", queue_id.to_string()))
-}
-
-/// Runs what keeps a core busy where it holds up no other request, on no more cores than there are.
-async fn off_thread<T: Send + 'static>(
-    turn: &Turn<'_>,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Problem> {
-    let _core = turn.core().await;
-    tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
 }
 
 fn none_valid(composed: Composed) -> Problem {

@@ -1,8 +1,13 @@
-//! How the contacts of a batch come in: one statement, however many there are.
+//! How the contacts of a batch come in: by statements for some hundreds of them each, in one transaction.
+
+use std::fmt;
+use std::ops::Range;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use regua_domain::{QueueId, TenantId};
-use sqlx::{Error, PgConnection};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{Error, PgConnection, Postgres};
 
 /// Accepted contacts of one batch, by column, as they are inserted.
 #[derive(Debug, Default)]
@@ -33,19 +38,41 @@ pub struct NewContacts {
     pub texts: Vec<String>,
 }
 
-/// Stores all contacts of a batch in one statement. They are due at `due_at`, in the order of the batch.
-///
-/// # Errors
-/// The database's.
-pub async fn insert(
-    conn: &mut PgConnection,
+/// Most contacts that one statement stores: what the database works at for some ten milliseconds.
+const PIECE: usize = 500;
+
+/// A statement that stores contacts of a batch, as it goes to the database.
+pub struct Insertion(Query<'static, Postgres, PgArguments>);
+
+impl fmt::Debug for Insertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Insertion")
+    }
+}
+
+/// Writes out the statements that store all contacts of a batch, which keeps a core busy where they are many. They are due
+/// at `due_at`, in the order of the batch.
+pub fn insertions(
     tenant: TenantId,
     queue: QueueId,
     contacts: &NewContacts,
     due_at: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
+) -> Vec<Insertion> {
+    let count = contacts.ids.len();
+    let pieces = (0..count).step_by(PIECE).map(|first| first..count.min(first + PIECE));
+    pieces.map(|rows| insertion(tenant, queue, contacts, rows, due_at, now)).collect()
+}
+
+fn insertion(
+    tenant: TenantId,
+    queue: QueueId,
+    contacts: &NewContacts,
+    rows: Range<usize>,
+    due_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Insertion {
+    Insertion(sqlx::query!(
         "insert into contacts (tenant_id, queue_id, contact_id, position, external_id, name, phone, due_date,
                                amount_cents, variables, metadata, variation, reference, text, due_at, created_at,
                                updated_at)
@@ -60,20 +87,28 @@ pub async fn insert(
         queue.0,
         due_at,
         now,
-        &contacts.ids,
-        &contacts.positions,
-        &contacts.external_ids as &[Option<String>],
-        &contacts.names,
-        &contacts.phones,
-        &contacts.due_dates as &[Option<NaiveDate>],
-        &contacts.amounts as &[Option<i64>],
-        &contacts.variables,
-        &contacts.metadata,
-        &contacts.variations,
-        &contacts.references,
-        &contacts.texts
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+        &contacts.ids[rows.clone()],
+        &contacts.positions[rows.clone()],
+        &contacts.external_ids[rows.clone()] as &[Option<String>],
+        &contacts.names[rows.clone()],
+        &contacts.phones[rows.clone()],
+        &contacts.due_dates[rows.clone()] as &[Option<NaiveDate>],
+        &contacts.amounts[rows.clone()] as &[Option<i64>],
+        &contacts.variables[rows.clone()],
+        &contacts.metadata[rows.clone()],
+        &contacts.variations[rows.clone()],
+        &contacts.references[rows.clone()],
+        &contacts.texts[rows]
+    ))
+}
+
+impl Insertion {
+    /// Stores them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn execute(self, conn: &mut PgConnection) -> Result<(), Error> {
+        self.0.execute(conn).await?;
+        Ok(())
+    }
 }

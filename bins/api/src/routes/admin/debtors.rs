@@ -23,7 +23,7 @@ use crate::form::Form;
 use crate::people::{Access, Change, JsonBody};
 
 /// Why data is erased. Words and no text, so that nobody writes the debtor's name into the audit log.
-const REASONS: [&str; 4] = ["requested", "consent_withdrawn", "purpose_ended", "authority"];
+pub const ERASURE_REASONS: [&str; 4] = ["requested", "consent_withdrawn", "purpose_ended", "authority"];
 
 pub(super) fn router() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(export)).routes(routes!(erase))
@@ -176,15 +176,15 @@ fn read(body: &[u8], access: &Access, keys: &DebtorKeys, takes_reason: bool) -> 
         form.refuse("cursor", "invalid_value", language.pick("Envie o next_cursor.", "Send the next_cursor."));
     }
     let reason = if takes_reason { form.text("reason", 20) } else { None };
-    if reason.as_deref().is_some_and(|reason| !REASONS.contains(&reason)) {
-        let all = REASONS.join(", ");
+    if reason.as_deref().is_some_and(|reason| !ERASURE_REASONS.contains(&reason)) {
+        let all = ERASURE_REASONS.join(", ");
         let message = language.pick(format!("Valores aceitos: {all}."), format!("Use one of {all}."));
         form.refuse("reason", "invalid_value", &message);
     }
     let found = whom(&mut form, keys, access.tenant_id);
     form.finish()?;
     let (debtor, by) = found.ok_or_else(|| Problem::of(crate::error::Code::ValidationFailed))?;
-    let reason = takes_reason.then(|| reason.unwrap_or_else(|| REASONS[0].to_owned()));
+    let reason = takes_reason.then(|| reason.unwrap_or_else(|| ERASURE_REASONS[0].to_owned()));
     Ok(Asked { debtor, by, after: cursor.and_then(Result::ok), reason })
 }
 
@@ -226,5 +226,5 @@ async fn record(
 }
 
 fn reason_schema() -> RefOr<Schema> {
-    words(REASONS)
+    words(ERASURE_REASONS)
 }
