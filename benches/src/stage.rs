@@ -11,6 +11,9 @@ use tokio::time::Instant;
 use crate::gateway::Gateway;
 use crate::process::{Process, cpu_of_server, free_port};
 
+/// Files of 16 MiB: more than a short measure writes.
+const LOG_FILES: usize = 32;
+
 /// Stages of this run so far.
 static STAGES: AtomicU32 = AtomicU32::new(0);
 
@@ -80,6 +83,21 @@ impl Stage {
         let mut admin = PgConnection::connect(&server()?).await?;
         let drop = format!("drop database {} with (force)", self.namespace);
         admin.execute(AssertSqlSafe(drop)).await?;
+        Ok(())
+    }
+
+    /// Brings PostgreSQL to where it is after a day: with statistics, and with files for its log, which it would else make
+    /// in the middle of somebody's commit. Who may not do that (`pg_switch_wal`) measures without the files.
+    pub(crate) async fn settle(&self) -> anyhow::Result<()> {
+        let mut conn = self.connect().await?;
+        for _ in 0..LOG_FILES {
+            if conn.execute("select pg_logical_emit_message(false, '', ''), pg_switch_wal()").await.is_err() {
+                break;
+            }
+        }
+        for tidy in ["vacuum (analyze)", "checkpoint"] {
+            conn.execute(tidy).await?;
+        }
         Ok(())
     }
 

@@ -22,8 +22,10 @@ pub(crate) async fn measure(sizes: Sizes) -> anyhow::Result<Vec<Figure>> {
         let number = &tenant.numbers.first().context("no number")?.name;
         let (api, url) = stage.api().await?;
         let erp = Erp::new(&url, &tenant.key)?;
-        let large = times(&erp, number, 1000, sizes.large_batches).await?;
-        let single = times(&erp, number, 1, sizes.single_batches).await?;
+        times(&erp, "before", number, 100, WARM_UP).await?;
+        stage.settle().await?;
+        let large = times(&erp, "lote", number, 1000, sizes.large_batches).await?;
+        let single = times(&erp, "lote", number, 1, sizes.single_batches).await?;
         api.terminate()?;
         Ok((large, single))
     })
@@ -38,10 +40,10 @@ pub(crate) async fn measure(sizes: Sizes) -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-async fn times(erp: &Erp, number: &str, contacts: usize, batches: usize) -> anyhow::Result<Samples> {
+async fn times(erp: &Erp, name: &str, number: &str, contacts: usize, batches: usize) -> anyhow::Result<Samples> {
     let mut times = Vec::with_capacity(batches);
     for place in 0..batches + WARM_UP {
-        let body = batch(&format!("lote-{contacts}-{place}"), number, contacts, place * contacts);
+        let body = batch(&format!("{name}-{contacts}-{place}"), number, contacts, place * contacts);
         let started = Instant::now();
         erp.post(body).await?;
         if place >= WARM_UP {
