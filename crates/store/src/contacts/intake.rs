@@ -1,4 +1,4 @@
-//! How the contacts of a batch come in: by statements for some hundreds of them each, in one transaction.
+//! How the contacts of a batch come in: by statements for some dozens of them each, in one transaction.
 
 use std::fmt;
 use std::ops::Range;
@@ -38,8 +38,9 @@ pub struct NewContacts {
     pub texts: Vec<String>,
 }
 
-/// Most contacts that one statement stores: what the database works at for some ten milliseconds.
-const PIECE: usize = 500;
+/// Most contacts that one statement stores: what the database works at for a few milliseconds, no longer than another process
+/// waits for its core anyway.
+const PIECE: usize = 64;
 
 /// A statement that stores contacts of a batch, as it goes to the database.
 pub struct Insertion(Query<'static, Postgres, PgArguments>);
