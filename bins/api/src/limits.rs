@@ -9,7 +9,7 @@ mod shares;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::request::Parts;
 use regua_boot::{Clock, Metrics};
@@ -35,6 +35,8 @@ const PARTS: usize = 4;
 const LARGE_BODY: usize = 64 << 10;
 /// How long a large batch lets small ones go before it, between two of its statements.
 const LARGE_GIVES_WAY: Duration = Duration::from_millis(25);
+/// And how long in all, so that small ones without end hold no large one up.
+const LARGE_GIVES_WAY_IN_ALL: Duration = Duration::from_secs(1);
 /// Look-ups of keys that nobody has shown before, at once: a quarter of the usual connections.
 const LOOK_UPS: usize = 4;
 /// How long such a look-up may wait for its turn.
@@ -112,7 +114,7 @@ pub(crate) struct Standing(pub(crate) Arc<OnceLock<Taken>>);
 /// The turn of a batch to be worked at.
 pub(crate) enum Turn<'a> {
     /// A large one, which has waited for its turn, and gives way to all others.
-    Large { _held: Part, limits: &'a Limits },
+    Large { _held: Part, limits: &'a Limits, gives_way_for: Duration },
     /// A small one, whose pieces of work wait for a core each.
     Small(SmallBatch<'a>),
 }
@@ -150,11 +152,13 @@ impl Turn<'_> {
     }
 
     /// Has a large batch let small ones go first, between two of its statements: the database's cores are shared, and there
-    /// nobody can be told to give way. Not for long, so that small ones without end hold no large one up.
-    pub(crate) async fn give_way(&self) {
-        if let Self::Large { limits, .. } = self {
+    /// nobody can be told to give way.
+    pub(crate) async fn give_way(&mut self) {
+        if let Self::Large { limits, gives_way_for, .. } = self {
+            let (began, most) = (Instant::now(), LARGE_GIVES_WAY.min(*gives_way_for));
             let mut under_way = limits.small_under_way.subscribe();
-            let _in_time = tokio::time::timeout(LARGE_GIVES_WAY, under_way.wait_for(|count| *count == 0)).await;
+            let _in_time = tokio::time::timeout(most, under_way.wait_for(|count| *count == 0)).await;
+            *gives_way_for = gives_way_for.saturating_sub(began.elapsed());
         }
     }
 }
@@ -232,7 +236,8 @@ impl Limits {
             return Ok(Turn::Small(SmallBatch::begin(self)));
         }
         let part = self.large_batches.take(tenant, 1, self.body_patience).await;
-        part.map(|_held| Turn::Large { _held, limits: self }).map_err(|used_up| self.no_part(used_up, "batches"))
+        part.map(|_held| Turn::Large { _held, limits: self, gives_way_for: LARGE_GIVES_WAY_IN_ALL })
+            .map_err(|used_up| self.no_part(used_up, "batches"))
     }
 
     /// Judges a request whose key is good, by its address and by the key.
@@ -352,3 +357,6 @@ impl LookUp<'_> {
 fn site(parts: &Parts) -> Option<IpAddr> {
     parts.extensions.get::<ClientAddress>().map(|address| address.site())
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,7 +88,7 @@ pub(crate) async fn send(
     let api_key_id = caller.may_send(message_type)?;
     let now = context.clock.now();
     let language = caller.language;
-    let turn = context.limits.turn(caller.tenant_id, body.len()).await?;
+    let mut turn = context.limits.turn(caller.tenant_id, body.len()).await?;
     let mut batch = turn.work(move || Batch::parse(&body, message_type, language, now)).await??;
 
     let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
@@ -113,7 +113,7 @@ pub(crate) async fn send(
     if batch.dry_run {
         return Ok(DryRun::of(message_type, composed, &plan).into());
     }
-    store(context, &caller, &batch, &plan, composed, &turn, now).await
+    store(context, &caller, &batch, &plan, composed, &mut turn, now).await
 }
 
 /// What a batch goes with, and when.
@@ -177,7 +177,7 @@ async fn store(
     batch: &Batch,
     plan: &Plan,
     composed: Composed,
-    turn: &Turn<'_>,
+    turn: &mut Turn<'_>,
     now: DateTime<Utc>,
 ) -> Result<Response, Problem> {
     let (campaign_id, queue_id) = (CampaignId::new(now), QueueId::new(now));
