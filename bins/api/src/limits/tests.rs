@@ -1,3 +1,5 @@
+//! A large batch and small ones beside it.
+
 use uuid::Uuid;
 
 use super::*;
