@@ -41,15 +41,15 @@ async fn a_connection_must_say_soon_what_it_wants() {
 async fn connections_are_bounded_and_one_address_has_a_quarter_of_them() {
     let options = only_the_api(|api| api.limits.connections = 16);
     let (fleet, ..) = Fleet::with(options, TenantOptions::default()).await;
-    // An API that has just begun to listen may hold a connection of its own client.
     let from = async |address: &str| {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
         let mut stream = socket.connect(fleet.api.trim_start_matches("http://").parse().unwrap()).await.unwrap();
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        // One that was closed may have been reset before it is written to.
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.ok()?;
         let mut answer = [0; 12];
-        let is_served = stream.read_exact(&mut answer).await.is_ok_and(|_| answer.starts_with(b"HTTP/1.1 200"));
-        is_served.then_some(stream)
+        stream.read_exact(&mut answer).await.ok()?;
+        answer.starts_with(b"HTTP/1.1 200").then_some(stream)
     };
     let mut held = Vec::new();
     for _ in 0..4 {
