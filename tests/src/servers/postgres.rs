@@ -129,8 +129,16 @@ impl Postgres {
 
     /// On the same port with the same data; returns when it answers.
     pub async fn start_again(&mut self) {
-        self.launch();
-        assert!(self.answers().await, "PostgreSQL did not start again:\n{}", self.room.tail(NAME));
+        // Its processes were killed all at once, and the last of them may not have let go of its memory yet.
+        for _ in 0..10 {
+            self.launch();
+            if self.answers().await {
+                return;
+            }
+            self.room.ended(NAME).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("PostgreSQL did not start again:\n{}", self.room.tail(NAME));
     }
 
     /// SIGSTOP: connections stay, and nobody answers.
