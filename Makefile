@@ -1,4 +1,4 @@
-# `make` lists the targets. Servers are started privately and stopped again by scripts/with-services.
+# `make` lists the targets. scripts/with-services starts private servers and stops them again.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -10,8 +10,10 @@ BENCH := $(RELEASE)/regua-bench
 BENCH_PACKAGES := -p regua-api -p regua-worker -p regua-periodic -p regua-sandbox -p regua-bench
 DEMO_ARGS := $(if $(EXIT),--exit) $(if $(CONTACTS),--contacts $(CONTACTS))
 
-# Queries are checked against .sqlx, not against whatever database a command runs with.
+# Queries are checked against .sqlx, not against the database of the running command.
 export SQLX_OFFLINE ?= true
+# sqlx's macros write query-….json into this folder when a live database is set; an empty value means the root.
+unexport SQLX_OFFLINE_DIR
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 21
@@ -26,22 +28,22 @@ test: ## Run all tests (BROKER=embedded: without RabbitMQ)
 	scripts/prerequisites pgbouncer redis
 	REGUA_TEST_FAST=1 RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} scripts/with-services cargo test --workspace
 
-chaos: ## Kill, freeze and cut everything while messages are sent, and check the promise (CHAOS_MESSAGES, CHAOS_FAULTS, CHAOS_SEED)
+chaos: ## Kill, freeze and disconnect everything while messages are sent, and check every invariant (CHAOS_MESSAGES, CHAOS_FAULTS, CHAOS_SEED)
 	scripts/prerequisites cc postgresql rabbitmq
 	cargo build -q --release -p regua-tests --bins
 	cargo run -q --release -p regua-tests --bin regua-chaos
 
-bench: ## Measure everything beside its limit, in six minutes after the build (QUICK=1: two minutes; ONLY=name; BENCH_GATEWAY=URL)
+bench: ## Measure everything and print it beside its limit, in six minutes after the build (QUICK=1: two minutes; ONLY=name; BENCH_GATEWAY=URL)
 	scripts/prerequisites cc
 	cargo build -q --release $(BENCH_PACKAGES)
 	REGUA_TEST_FAST= scripts/with-services $(BENCH) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
-bench-growth: ## Measure what grows with contacts and with lanes, and draw it into docs/ (QUICK=1: two points each, into target/)
+bench-growth: ## Measure growth with contacts and with lanes, and draw the curves into docs/ (QUICK=1: two points each, into target/)
 	scripts/prerequisites cc
 	cargo build -q --release $(BENCH_PACKAGES)
 	REGUA_TEST_FAST= scripts/with-services $(BENCH) $(if $(QUICK),--quick growth target,growth docs)
 
-bench-peers: ## Measure what one would use instead of Régua, on the same job (MESSAGES, RUNS, PEERS_ARGS, GATEWAY_URL)
+bench-peers: ## Measure other systems at Régua's job (MESSAGES, RUNS, PEERS_ARGS, GATEWAY_URL)
 	scripts/prerequisites cc postgresql rabbitmq redis python
 	benches/peers/install
 	cargo build -q --release $(BENCH_PACKAGES)
@@ -57,10 +59,10 @@ audit: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-audit ## Licences, sources and
 	$(TOOLS)/bin/cargo-deny --log-level error check licenses bans sources
 	$(TOOLS)/bin/cargo-audit audit --deny warnings $(if $(ADVISORY_DB),--no-fetch --stale --db $(ADVISORY_DB))
 
-# Each is a target of its own; the last lines of each say what was tried.
+# Each is a target of its own. Its last lines state what was tested.
 SECURITY := security-load security-fuzz security-openapi audit
 
-security: $(SECURITY) ## What takes long of security: floods and greedy tenants, fuzzing, the OpenAPI document, the dependencies (docs/security-testing.md)
+security: $(SECURITY) ## Run the long security tests: floods and greedy tenants, fuzzing, the OpenAPI document, the dependencies (docs/security-testing.md)
 
 security-load:
 	scripts/prerequisites cc postgresql
@@ -81,7 +83,7 @@ sqlx: $(SQLX_CLI) ## Regenerate .sqlx from the migrations and the queries
 	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" SQLX_OFFLINE=false scripts/with-services --no-broker \
 		bash -c 'sqlx migrate run && cargo sqlx prepare --workspace -- --all-targets'
 
-clean: ## Remove what was built
+clean: ## Remove all build output
 	cargo clean
 
 $(SQLX_CLI):

@@ -1,4 +1,4 @@
-"""The contacts that every peer is given, and their text; the other languages read the same two files."""
+"""The contacts of every peer, and their text. The peers in other languages read the same two files."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ LAST_NAMES = ["Silva", "Souza", "Oliveira", "Santos", "Pereira", "Araújo", "Con
 
 
 def write(path: Path, count: int) -> None:
-    """Makes `count` contacts, each with a number of its own."""
+    """Writes `count` contacts, each with a unique number."""
     contacts = [
         {
             "id": i,

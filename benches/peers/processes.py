@@ -1,4 +1,4 @@
-"""Processes: starting and ending them, and what they use. Linux only, by /proc."""
+"""Starts and stops processes and measures their resources. Linux only (/proc)."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(commands: list[list[str]], env: dict, cwd: Path, log: Path, stop_seconds: float = 5):
-    """The commands side by side; at the end, however it comes, they and all their children are ended by number."""
+    """Runs the commands side by side. At the end, in every case, it stops them and their descendants by process id."""
     started: list[subprocess.Popen] = []
     with log.open("ab") as output:
         try:
@@ -45,7 +45,7 @@ def running(commands: list[list[str]], env: dict, cwd: Path, log: Path, stop_sec
 
 
 def stat(pid: int) -> list[str] | None:
-    """The fields of /proc/PID/stat after the name, which may itself contain blanks."""
+    """The fields of /proc/PID/stat after the name, which may contain blanks."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -58,7 +58,7 @@ def start_time(pid: int) -> str | None:
 
 
 def tree(roots: list[int]) -> dict[int, str]:
-    """The processes and all their descendants, each with its start, so that a number used again is not mistaken."""
+    """The processes and their descendants, each with its start time, so that a reused process id is recognized."""
     children: dict[int, list[int]] = {}
     starts = {}
     for entry in Path("/proc").iterdir():
@@ -75,7 +75,7 @@ def tree(roots: list[int]) -> dict[int, str]:
 
 
 def cpu_seconds(roots: list[int]) -> float:
-    """User and system time of the processes and of their children, those that have ended included."""
+    """User and system time of the processes and their children, ended children included."""
     total = 0
     for pid in tree(roots):
         if fields := stat(pid):
@@ -84,7 +84,7 @@ def cpu_seconds(roots: list[int]) -> float:
 
 
 def memory_mb(roots: list[int]) -> float:
-    """Proportional set size: what processes share is counted once."""
+    """Proportional set size: shared memory counts once."""
     total = 0
     for pid in tree(roots):
         try:
@@ -96,7 +96,7 @@ def memory_mb(roots: list[int]) -> float:
 
 
 def listener(port: int) -> int | None:
-    """Who listens on a port of this machine; nobody where the server is elsewhere."""
+    """The process that listens on a port of this machine; None if the server is elsewhere."""
     sockets = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in Path(table).read_text().splitlines()[1:]:
@@ -112,7 +112,7 @@ def listener(port: int) -> int | None:
 
 
 def ancestor(pid: int, sockets: set[str]) -> int:
-    """The outermost process that has the same socket: PostgreSQL's children inherit it."""
+    """The outermost process with the same socket: PostgreSQL's children inherit it."""
     with contextlib.suppress(OSError):
         parent = int((stat(pid) or ["", "1"])[1])
         if any(os.readlink(file) in sockets for file in Path(f"/proc/{parent}/fd").iterdir()):

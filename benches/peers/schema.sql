@@ -1,4 +1,4 @@
--- Where every peer keeps what became of each contact.
+-- The table in which every peer records each contact's result.
 create table contacts (
     id bigint primary key,
     campaign integer not null default 0,

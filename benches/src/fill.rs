@@ -1,7 +1,7 @@
-//! Stored contacts, by the million: campaigns, queues and contacts straight into the tables, by the server itself.
+//! Stores campaigns, queues and contacts by the million with `insert … select`.
 //!
-//! Rows are as intake and the worker leave them: ids in the order of time, references all over their index, texts of
-//! about 170 characters. Campaigns that were sent have no attempts.
+//! The rows are like those of intake and worker: ids in the order of time, references spread over their index, texts of
+//! about 170 characters. Sent campaigns have no attempts.
 
 use anyhow::Context;
 use regua_boot::Clock;
@@ -9,22 +9,20 @@ use regua_broker::{Doorbell, DoorbellKind, ring_all};
 use regua_domain::QueueId;
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
-use crate::stage::Stage;
 use crate::tenants::Tenant;
+use crate::testbed::Testbed;
 
-/// Contacts of one statement.
+/// Most contacts of one statement.
 const PORTION: usize = 250_000;
-/// From so many contacts on, indexes are built after the rows and not row by row.
+/// From this many contacts on, indexes are built after the rows are inserted.
 const MANY: usize = 1_000_000;
 
-/// What to store.
 #[derive(Clone, Copy)]
 pub(crate) struct Fill {
-    /// Queues, dealt to the tenant's numbers in turn.
+    /// Queues, assigned to the tenant's instances in turn.
     pub(crate) queues: usize,
-    /// Contacts of each queue.
     pub(crate) contacts: usize,
-    /// So many of the queues wait, the first ones; the others are sent.
+    /// How many of the queues are pending: the first ones. The others are sent.
     pub(crate) waiting: usize,
 }
 
@@ -33,39 +31,42 @@ impl Fill {
         self.queues * self.contacts
     }
 
-    /// Stores it for a tenant, and has PostgreSQL vacuum and analyze it; answers the queues, those that wait first.
-    pub(crate) async fn store(&self, stage: &Stage, tenant: &Tenant) -> anyhow::Result<Vec<QueueId>> {
-        let queues = self.store_untidied(stage, tenant).await?;
-        Self::tidy(stage).await?;
+    /// Stores the rows for a tenant, with vacuum and analyze; returns the queues, pending ones first.
+    pub(crate) async fn store(&self, testbed: &Testbed, tenant: &Tenant) -> anyhow::Result<Vec<QueueId>> {
+        let queues = self.store_without_vacuum(testbed, tenant).await?;
+        Self::vacuum(testbed).await?;
         Ok(queues)
     }
 
-    /// Stores it, and leaves vacuum to the caller.
-    pub(crate) async fn store_untidied(&self, stage: &Stage, tenant: &Tenant) -> anyhow::Result<Vec<QueueId>> {
-        let mut conn = stage.connect().await?;
+    /// Like `store`; the caller vacuums.
+    pub(crate) async fn store_without_vacuum(
+        &self,
+        testbed: &Testbed,
+        tenant: &Tenant,
+    ) -> anyhow::Result<Vec<QueueId>> {
+        let mut conn = testbed.connect().await?;
         let queues = self.store_queues(&mut conn, tenant).await?;
-        let set_aside = if self.total() >= MANY { Some(SetAside::take(&mut conn).await?) } else { None };
+        let dropped = if self.total() >= MANY { Some(DroppedIndexes::drop_all(&mut conn).await?) } else { None };
         let portion = (PORTION / self.contacts).max(1);
         for first in (0..self.queues).step_by(portion) {
             self.store_contacts(&mut conn, tenant, first, (first + portion).min(self.queues)).await?;
         }
-        if let Some(set_aside) = set_aside {
-            set_aside.put_back(&mut conn).await?;
+        if let Some(dropped) = dropped {
+            dropped.restore(&mut conn).await?;
         }
         Ok(queues)
     }
 
-    /// Has PostgreSQL vacuum and analyze what was stored.
-    pub(crate) async fn tidy(stage: &Stage) -> anyhow::Result<()> {
-        let mut conn = stage.connect().await?;
-        for tidy in ["vacuum (analyze)", "checkpoint"] {
-            conn.execute(tidy).await?;
+    pub(crate) async fn vacuum(testbed: &Testbed) -> anyhow::Result<()> {
+        let mut conn = testbed.connect().await?;
+        for statement in ["vacuum (analyze)", "checkpoint"] {
+            conn.execute(statement).await?;
         }
         Ok(())
     }
 
     async fn store_queues(&self, conn: &mut PgConnection, tenant: &Tenant) -> anyhow::Result<Vec<QueueId>> {
-        let numbers: Vec<_> = tenant.numbers.iter().map(|number| number.id.0).collect();
+        let instances: Vec<_> = tenant.instances.iter().map(|instance| instance.id.0).collect();
         let ids = sqlx::query_scalar(
             "with queue as materialized (
                  select n, u.instance_id, now() - interval '1 hour' + n * interval '1 millisecond' as at,
@@ -93,7 +94,7 @@ impl Fill {
         .bind(i32::try_from(self.queues)?)
         .bind(i32::try_from(self.contacts)?)
         .bind(i32::try_from(self.waiting)?)
-        .bind(numbers)
+        .bind(instances)
         .fetch_all(conn)
         .await?;
         Ok(ids.into_iter().map(QueueId).collect())
@@ -137,25 +138,25 @@ impl Fill {
     }
 }
 
-/// Leaves a doorbell for each of these queues; an API's relay carries them.
-pub(crate) async fn ring(stage: &Stage, rings: &[(&Tenant, QueueId)]) -> anyhow::Result<()> {
+/// Inserts a doorbell for each of these queues; the relay of an API publishes them.
+pub(crate) async fn ring(testbed: &Testbed, queues: &[(&Tenant, QueueId)]) -> anyhow::Result<()> {
     let kind = DoorbellKind::Overdue;
     let doorbells: Vec<_> =
-        rings.iter().map(|(tenant, queue_id)| Doorbell { kind, tenant_id: tenant.id, queue_id: *queue_id }).collect();
-    let mut transaction = stage.pool.begin().await?;
+        queues.iter().map(|(tenant, queue_id)| Doorbell { kind, tenant_id: tenant.id, queue_id: *queue_id }).collect();
+    let mut transaction = testbed.pool.begin().await?;
     ring_all(&mut transaction, &doorbells, Clock::system().now()).await?;
     transaction.commit().await?;
     Ok(())
 }
 
-/// Indexes and foreign keys of `contacts`, taken away for the time of a large fill.
-struct SetAside {
-    statements: Vec<String>,
+/// Indexes and foreign keys of `contacts`, dropped for a large fill.
+struct DroppedIndexes {
+    definitions: Vec<String>,
 }
 
-impl SetAside {
-    async fn take(conn: &mut PgConnection) -> anyhow::Result<Self> {
-        let (mut statements, mut drops) = (Vec::new(), Vec::new());
+impl DroppedIndexes {
+    async fn drop_all(conn: &mut PgConnection) -> anyhow::Result<Self> {
+        let (mut definitions, mut drops) = (Vec::new(), Vec::new());
         let indexes: Vec<(String, String)> = sqlx::query_as(
             "select indexname::text, indexdef from pg_indexes where tablename = 'contacts' and indexname <> 'contacts_pkey'",
         )
@@ -163,7 +164,7 @@ impl SetAside {
         .await?;
         for (name, definition) in indexes {
             drops.push(format!("drop index {name}"));
-            statements.push(definition);
+            definitions.push(definition);
         }
         let keys: Vec<(String, String)> = sqlx::query_as(
             "select conname::text, pg_get_constraintdef(oid) from pg_constraint
@@ -173,18 +174,18 @@ impl SetAside {
         .await?;
         for (name, definition) in keys {
             drops.push(format!("alter table contacts drop constraint {name}"));
-            statements.push(format!("alter table contacts add constraint {name} {definition}"));
+            definitions.push(format!("alter table contacts add constraint {name} {definition}"));
         }
         for drop in drops {
             conn.execute(AssertSqlSafe(drop)).await?;
         }
-        Ok(Self { statements })
+        Ok(Self { definitions })
     }
 
-    async fn put_back(self, conn: &mut PgConnection) -> anyhow::Result<()> {
+    async fn restore(self, conn: &mut PgConnection) -> anyhow::Result<()> {
         conn.execute("set maintenance_work_mem = '1GB'").await?;
-        for statement in self.statements {
-            conn.execute(AssertSqlSafe(statement)).await?;
+        for definition in self.definitions {
+            conn.execute(AssertSqlSafe(definition)).await?;
         }
         Ok(())
     }

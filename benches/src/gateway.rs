@@ -1,4 +1,4 @@
-//! The gateway: a sandbox of our own, or one that is given; what left through it, and how much it can take.
+//! The gateway, a private sandbox or an existing server: what left through it, and its limit of sends a second.
 
 use std::time::Duration;
 
@@ -11,33 +11,29 @@ use tokio::time::Instant;
 
 use crate::process::{Process, free_port};
 
-/// The key of our sandbox, and the token of every number there.
+/// The key of the private sandbox, and the token of every instance there.
 const TOKEN: &str = "sandbox";
-/// A text as long as those that are sent.
+/// As long as the texts of the measures.
 const TEXT: &str = "Olá Maria, tudo bem? Identificamos que a fatura de R$ 150,00, com vencimento em 10/11/2026, está em \
     aberto há 11 dias. Se já pagou, desconsidere este aviso. Ref. 7K3F9Q";
 
-/// Where messages go.
 pub(crate) struct Gateway {
-    /// Its address.
     pub(crate) url: String,
-    /// What it is called with.
     pub(crate) token: String,
-    /// The one number that it has; none: it has every number that it is asked for.
-    pub(crate) number: Option<String>,
+    /// The gateway's only instance; none where the gateway creates every instance on demand.
+    pub(crate) instance: Option<String>,
     sandbox: Option<Process>,
 }
 
-/// A message that left, as the sandbox's ledger tells it.
+/// A message in the sandbox's ledger.
 #[derive(Deserialize)]
 pub(crate) struct Departure {
-    /// The number it left through.
     pub(crate) instance: String,
-    /// The recipient, digits only.
+    /// The recipient's digits.
     pub(crate) number: String,
-    /// When the request came, in milliseconds since 1970.
+    /// The time of the request, in milliseconds since 1970.
     pub(crate) received_at: i64,
-    /// When it left, in milliseconds since 1970.
+    /// The time at which the message left, in milliseconds since 1970.
     pub(crate) left_at: i64,
 }
 
@@ -48,17 +44,18 @@ struct Page {
 }
 
 impl Gateway {
-    /// The one that `BENCH_GATEWAY` (or `GATEWAY_URL`, with `GATEWAY_TOKEN` and `GATEWAY_INSTANCE`) names, or a sandbox.
-    pub(crate) async fn given() -> anyhow::Result<Self> {
+    /// The gateway of `BENCH_GATEWAY` (or `GATEWAY_URL`, with `GATEWAY_TOKEN` and `GATEWAY_INSTANCE`), or a private
+    /// sandbox.
+    pub(crate) async fn from_environment() -> anyhow::Result<Self> {
         let Ok(url) = std::env::var("BENCH_GATEWAY").or_else(|_| std::env::var("GATEWAY_URL")) else {
             return Self::sandbox().await;
         };
         let token = std::env::var("GATEWAY_TOKEN").unwrap_or_else(|_| TOKEN.to_owned());
-        let number = std::env::var("GATEWAY_INSTANCE").ok();
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), token, number, sandbox: None })
+        let instance = std::env::var("GATEWAY_INSTANCE").ok();
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), token, instance, sandbox: None })
     }
 
-    /// A sandbox of our own.
+    /// A private sandbox.
     pub(crate) async fn sandbox() -> anyhow::Result<Self> {
         let port = free_port()?;
         let environment = [
@@ -74,15 +71,15 @@ impl Gateway {
             ensure!(Instant::now() < deadline, "the sandbox does not answer");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(Self { url, token: TOKEN.to_owned(), number: None, sandbox: Some(sandbox) })
+        Ok(Self { url, token: TOKEN.to_owned(), instance: None, sandbox: Some(sandbox) })
     }
 
-    /// Processor time of our sandbox so far, in seconds; none where it is not ours.
+    /// Processor time of the private sandbox so far, in seconds; none for another gateway.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<Option<f64>> {
         self.sandbox.as_ref().map(Process::cpu_seconds).transpose()
     }
 
-    /// Everything that left, oldest first. Only a sandbox can tell.
+    /// All messages that left, oldest first. Only a sandbox has this ledger.
     pub(crate) async fn departures(&self) -> anyhow::Result<Vec<Departure>> {
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
         let (mut all, mut after) = (Vec::new(), 0);
@@ -95,20 +92,19 @@ impl Gateway {
         }
     }
 
-    /// The limit of sends a second: a loop of reqwest that posts texts and reads the answers, `tasks` at a time, and
-    /// writes nothing down.
-    pub(crate) async fn bare_loop(&self, tasks: usize, how_long: Duration) -> anyhow::Result<f64> {
+    /// The limit of sends a second: `tasks` loops that post texts and read the answers with reqwest, and write nothing.
+    pub(crate) async fn bare_loop(&self, tasks: usize, duration: Duration) -> anyhow::Result<f64> {
         let client = Client::builder().no_proxy().tcp_nodelay(true).timeout(Duration::from_secs(10)).build()?;
-        let end = Instant::now() + how_long;
+        let end = Instant::now() + duration;
         let mut loops = JoinSet::new();
-        for place in 0..tasks {
-            let name = self.number.clone().unwrap_or_else(|| format!("bare-{place}"));
+        for task in 0..tasks {
+            let name = self.instance.clone().unwrap_or_else(|| format!("bare-{task}"));
             let (client, token) = (client.clone(), self.token.clone());
             let url = format!("{}/message/sendText/{name}", self.url);
             loops.spawn(async move {
                 let mut sent = 0_u32;
                 while Instant::now() < end {
-                    let number = format!("55118{:08}", 60_000_000 + place * 100_000 + sent as usize % 100_000);
+                    let number = format!("55118{:08}", 60_000_000 + task * 100_000 + sent as usize % 100_000);
                     let body = json!({"number": number, "text": TEXT, "linkPreview": false});
                     let answer = client.post(&url).header("apikey", &token).json(&body).send().await?;
                     ensure!(answer.status() == StatusCode::CREATED, "the gateway answers {}", answer.status());
@@ -122,6 +118,6 @@ impl Gateway {
         while let Some(ended) = loops.join_next().await {
             sent += f64::from(ended??);
         }
-        Ok(sent / how_long.as_secs_f64())
+        Ok(sent / duration.as_secs_f64())
     }
 }

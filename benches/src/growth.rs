@@ -1,4 +1,4 @@
-//! What grows with the contacts that are stored, and with the lanes that send: growth.json, and two drawings of it.
+//! Figures by stored contacts and by sending lanes: growth.json, and two drawings of it.
 
 use std::path::Path;
 
@@ -7,22 +7,22 @@ use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
 use crate::measures::{sends, stored};
-use crate::report::{print, say};
-use crate::stage::Stage;
+use crate::report::{print, progress};
 use crate::svg::{Curve, Panel, draw};
 use crate::tenants::Pace;
+use crate::testbed::Testbed;
 
 const CONTACTS: [usize; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
 const LANES: [usize; 4] = [10, 100, 1000, 10_000];
-/// Claims and looks of each point.
-const LOOKS: usize = 300;
-/// Batches of 10,000 contacts taken in at each point.
+/// Timed claims and status requests of each point.
+const TIMED: usize = 300;
+/// Accepted batches of 10,000 contacts of each point.
 const INTAKE_BATCHES: usize = 5;
-/// Messages of each number of lanes, or two a lane where that is more.
+/// Messages of each point, but at least two for each lane.
 const MESSAGES: usize = 30_000;
 
-/// Measures, writes `growth.json`, `growth-contacts.svg` and `growth-lanes.svg` into the folder, and prints the figures.
-/// What `only` (`contacts` or `lanes`) leaves out stays as the file has it.
+/// Measures, writes `growth.json`, `growth-contacts.svg` and `growth-lanes.svg` into the folder, and prints the
+/// figures. `only` (`contacts` or `lanes`) leaves the other curve of the file unchanged.
 pub(crate) async fn measure(folder: &Path, only: &str, quick: bool) -> anyhow::Result<()> {
     let file = folder.join("growth.json");
     let mut document = match std::fs::read_to_string(&file) {
@@ -32,11 +32,11 @@ pub(crate) async fn measure(folder: &Path, only: &str, quick: bool) -> anyhow::R
     let points = if quick { 2 } else { 4 };
     for (place, &count) in LANES[..points].iter().enumerate().filter(|_| "lanes".contains(only)) {
         let point = with_lanes(count).await?;
-        note(&mut document, "lanes", place, point, &file)?;
+        append(&mut document, "lanes", place, point, &file)?;
     }
     for (place, &count) in CONTACTS[..points].iter().enumerate().filter(|_| "contacts".contains(only)) {
         let point = with_contacts(count).await?;
-        note(&mut document, "contacts", place, point, &file)?;
+        append(&mut document, "contacts", place, point, &file)?;
     }
     std::fs::write(folder.join("growth-contacts.svg"), draw(&contact_panels(&document["contacts"])))?;
     std::fs::write(folder.join("growth-lanes.svg"), draw(&lane_panels(&document["lanes"])))?;
@@ -44,22 +44,22 @@ pub(crate) async fn measure(folder: &Path, only: &str, quick: bool) -> anyhow::R
     Ok(())
 }
 
-/// Writes the file after every point, because the next one may take minutes. The first one begins its curve anew.
-fn note(document: &mut Value, curve: &str, place: usize, point: Value, file: &Path) -> anyhow::Result<()> {
-    say(&point.to_string());
+/// Appends a point to its curve, whose first point clears it. Writes the file, because the next point may take minutes.
+fn append(document: &mut Value, curve: &str, place: usize, point: Value, file: &Path) -> anyhow::Result<()> {
+    progress(&point.to_string());
     let points = &mut document[curve];
     if place == 0 {
         *points = json!([]);
     }
-    points.as_array_mut().context("growth.json holds something else")?.push(point);
+    points.as_array_mut().context("growth.json has an unknown format")?.push(point);
     std::fs::write(file, format!("{document:#}\n"))?;
     Ok(())
 }
 
 async fn with_lanes(count: usize) -> anyhow::Result<Value> {
-    let sends = Stage::with("growth", Gateway::given().await?, async |stage| {
-        let tenants = sends::numbers(stage, count, Pace::UNTHROTTLED).await?;
-        sends::run(stage, &tenants, (MESSAGES / count).max(2)).await
+    let sends = Testbed::with("growth", Gateway::from_environment().await?, async |testbed| {
+        let tenants = sends::create_tenants(testbed, count, Pace::UNTHROTTLED).await?;
+        sends::run(testbed, &tenants, (MESSAGES / count).max(2)).await
     })
     .await?;
     Ok(json!({
@@ -71,7 +71,7 @@ async fn with_lanes(count: usize) -> anyhow::Result<Value> {
 
 async fn with_contacts(count: usize) -> anyhow::Result<Value> {
     let churned = (count / 20).clamp(500, 50_000);
-    let stored = stored::run(count, churned, LOOKS, INTAKE_BATCHES).await?;
+    let stored = stored::run(count, churned, TIMED, INTAKE_BATCHES).await?;
     Ok(json!({
         "contacts_stored": count, "sent_before_claims": churned, "claims": stored.claims.both.len(),
         "claim_p50_ms": stored.claims.both.median(), "claim_p99_ms": stored.claims.both.p99(),
@@ -121,6 +121,6 @@ mod tests {
         let points = json!([{"lanes": 10, "sends_per_second": 900.0, "worker_rss_mb": 20.0}, {"lanes": 100}]);
         let panels = lane_panels(&points);
         assert_eq!(panels[0].curves[0].points, [(10.0, 900.0)]);
-        assert!(draw(&lane_panels(&Value::Null)).contains("lanes"), "nothing measured yet");
+        assert!(draw(&lane_panels(&Value::Null)).contains("lanes"), "no points yet");
     }
 }

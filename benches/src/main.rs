@@ -1,6 +1,6 @@
-//! `regua-bench`: measures of the fleet as it is released, each beside its limit, in one run on one machine.
+//! `regua-bench`: measures of the release build, each beside its limit, in one run on one machine.
 
-#![expect(clippy::disallowed_methods, reason = "measures look at the tables directly")]
+#![expect(clippy::disallowed_methods, reason = "measures read the tables directly")]
 
 mod erp;
 mod fill;
@@ -12,10 +12,10 @@ mod process;
 mod report;
 mod samples;
 mod sizes;
-mod stage;
 mod statements;
 mod svg;
 mod tenants;
+mod testbed;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,10 +26,10 @@ use clap::{Parser, Subcommand};
 use serde_json::Value;
 
 use crate::measures::Measure;
-use crate::report::{print, say};
+use crate::report::{print, progress};
 use crate::sizes::Sizes;
 
-/// Measures the fleet. It needs DATABASE_URL and AMQP_URL of servers that nobody else uses: `make bench` starts them.
+/// Measures the fleet. It needs DATABASE_URL and AMQP_URL of servers without other users: `make bench` starts them.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -37,25 +37,25 @@ struct Arguments {
     /// Only measures whose names contain one of these, with commas between: intake, latency, sends, one-number, lanes, doorbell, pause, stored
     #[arg(long, value_name = "NAMES")]
     only: Option<String>,
-    /// Smaller counts: all within two minutes
+    /// Smaller sizes: all measures within two minutes
     #[arg(long)]
     quick: bool,
-    /// Where the figures go as JSON
+    /// File for the figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measures against stored contacts and against lanes (--only contacts, --only lanes), and draws curves into docs/
+    /// Measures by stored contacts and by lanes (--only contacts, --only lanes), and draws curves into docs/
     Growth {
         /// The folder of the drawings and of growth.json
         #[arg(default_value = "docs")]
         folder: PathBuf,
     },
-    /// Measures what other systems are compared by (MESSAGES, GATEWAY_URL, GATEWAY_TOKEN, GATEWAY_INSTANCE)
+    /// Measures only the figures that other systems are compared by (MESSAGES, GATEWAY_URL, GATEWAY_TOKEN, GATEWAY_INSTANCE)
     Peers {
-        /// Where the figures go as JSON
+        /// File for the figures as JSON
         file: PathBuf,
     },
 }
@@ -70,13 +70,13 @@ async fn main() -> anyhow::Result<ExitCode> {
             growth::measure(folder, arguments.only.as_deref().unwrap_or_default(), arguments.quick).await?;
         }
         Some(Command::Peers { file }) => write(file, &peers::measure(sizes).await?)?,
-        None => return all(&arguments, sizes).await,
+        None => return measure_all(&arguments, sizes).await,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Measures, prints the table and writes the JSON. A measure that fails does not keep the others from being shown.
-async fn all(arguments: &Arguments, sizes: Sizes) -> anyhow::Result<ExitCode> {
+/// Measures, prints the table and writes the JSON. A measure that fails does not stop the others.
+async fn measure_all(arguments: &Arguments, sizes: Sizes) -> anyhow::Result<ExitCode> {
     let only = arguments.only.as_deref().unwrap_or_default();
     let (mut figures, mut failed) = (Vec::new(), false);
     let wanted = |measure: &Measure| only.split(',').any(|part| measure.name().contains(part));
@@ -86,10 +86,10 @@ async fn all(arguments: &Arguments, sizes: Sizes) -> anyhow::Result<ExitCode> {
             Ok(measured) => figures.extend(measured),
             Err(error) => {
                 failed = true;
-                say(&format!("{} FAILED: {error:#}", measure.name()));
+                progress(&format!("{} FAILED: {error:#}", measure.name()));
             }
         }
-        say(&format!("{} took {:.0} s", measure.name(), started.elapsed().as_secs_f64()));
+        progress(&format!("{} took {:.0} s", measure.name(), started.elapsed().as_secs_f64()));
     }
     print(&report::table(&figures));
     let file = match &arguments.json {
@@ -97,7 +97,7 @@ async fn all(arguments: &Arguments, sizes: Sizes) -> anyhow::Result<ExitCode> {
         None => process::output_folder()?.join("bench.json"),
     };
     write(&file, &report::document(&figures, sizes.name))?;
-    say(&format!("{} sizes; the same as JSON: {}", sizes.name, file.display()));
+    progress(&format!("{} sizes; the same as JSON: {}", sizes.name, file.display()));
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -12,13 +12,12 @@ pub(crate) mod stored;
 use crate::report::Figure;
 use crate::sizes::Sizes;
 
-/// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Measure {
     Intake,
     Latency,
     Sends,
-    OneNumber,
+    OneInstance,
     Lanes,
     Doorbell,
     Pause,
@@ -26,25 +25,25 @@ pub(crate) enum Measure {
 }
 
 impl Measure {
-    /// All, in the order of the table.
+    /// In the order of the table.
     pub(crate) const ALL: [Self; 8] = [
         Self::Intake,
         Self::Latency,
         Self::Sends,
-        Self::OneNumber,
+        Self::OneInstance,
         Self::Lanes,
         Self::Doorbell,
         Self::Pause,
         Self::Stored,
     ];
 
-    /// Its name, for `--only`.
+    /// The name for `--only`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Intake => "intake",
             Self::Latency => "latency",
             Self::Sends => "sends",
-            Self::OneNumber => "one-number",
+            Self::OneInstance => "one-number",
             Self::Lanes => "lanes",
             Self::Doorbell => "doorbell",
             Self::Pause => "pause",
@@ -52,13 +51,12 @@ impl Measure {
         }
     }
 
-    /// Measures.
     pub(crate) async fn run(self, sizes: Sizes) -> anyhow::Result<Vec<Figure>> {
         match self {
             Self::Intake => intake::measure(sizes).await,
             Self::Latency => latency::measure(sizes).await,
-            Self::Sends => sends::many_numbers(sizes).await,
-            Self::OneNumber => sends::one_number(sizes).await,
+            Self::Sends => sends::many_instances(sizes).await,
+            Self::OneInstance => sends::one_instance(sizes).await,
             Self::Lanes => lanes::measure(sizes).await,
             Self::Doorbell => doorbell::measure(sizes).await,
             Self::Pause => pause::measure(sizes).await,

@@ -1,4 +1,4 @@
-//! The few figures that other systems are compared by, on the gateway that the environment names.
+//! The figures that other systems are compared by, with the gateway of the environment.
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -6,26 +6,26 @@ use serde_json::{Value, json};
 use crate::gateway::Gateway;
 use crate::measures::{intake, sends};
 use crate::sizes::Sizes;
-use crate::stage::Stage;
 use crate::tenants::Pace;
+use crate::testbed::Testbed;
 
-/// Lanes that send.
 const LANES: usize = 200;
-/// Messages that are sent where MESSAGES does not say.
+/// Messages without MESSAGES.
 const MESSAGES: usize = 10_000;
 
-/// Takes in and sends; the first tenth of the messages warms up.
+/// Measures intake and sends; the first tenth of the messages warms up.
 pub(crate) async fn measure(sizes: Sizes) -> anyhow::Result<Value> {
     let messages = match std::env::var("MESSAGES") {
-        Ok(count) => count.parse().context("MESSAGES is no number")?,
+        Ok(count) => count.parse().context("MESSAGES is not a number")?,
         Err(_) => MESSAGES,
     };
-    let intakes =
-        Stage::with("peers", Gateway::given().await?, async |stage| intake::run(stage, sizes.intake_batches).await)
-            .await?;
-    let sends = Stage::with("peers", Gateway::given().await?, async |stage| {
-        let tenants = sends::numbers(stage, LANES, Pace::UNTHROTTLED).await?;
-        sends::run(stage, &tenants, messages.div_ceil(LANES)).await
+    let intakes = Testbed::with("peers", Gateway::from_environment().await?, async |testbed| {
+        intake::run(testbed, sizes.intake_batches).await
+    })
+    .await?;
+    let sends = Testbed::with("peers", Gateway::from_environment().await?, async |testbed| {
+        let tenants = sends::create_tenants(testbed, LANES, Pace::UNTHROTTLED).await?;
+        sends::run(testbed, &tenants, messages.div_ceil(LANES)).await
     })
     .await?;
     Ok(json!({

@@ -1,4 +1,4 @@
-//! A program of the fleet as a process of its own, and what it uses.
+//! A program of the fleet as a process, and the processor time and memory it uses.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -6,12 +6,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use regua_boot::DEVELOPMENT_SECRET_KEY;
+use regua_secrets::DEVELOPMENT_SECRET_KEY;
 
-/// Kernel ticks a second, as Linux gives them to programs.
+/// Kernel ticks a second (`USER_HZ`).
 const TICKS: f64 = 100.0;
-/// How long a program may take to end: more than its own grace.
-const ENDS_WITHIN: Duration = Duration::from_secs(40);
+/// More than a program's own shutdown grace.
+const STOP_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// A program that is killed when dropped.
 pub(crate) struct Process {
@@ -20,11 +20,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program that was built beside this one. What it logs goes to `target/bench`.
+    /// Starts a program that was built beside this one. Its log goes to `target/bench`.
     pub(crate) fn start(name: &'static str, environment: &[(&str, String)]) -> anyhow::Result<Self> {
         let own = std::env::current_exe()?;
         let binary = own.with_file_name(name);
-        ensure!(binary.exists(), "{} is not there: `make bench` builds it", binary.display());
+        ensure!(binary.exists(), "{} does not exist: `make bench` builds it", binary.display());
         let log = output_folder()?.join(format!("{name}.log"));
         let log = File::options().append(true).create(true).open(log)?;
         let child = Command::new(binary)
@@ -36,11 +36,10 @@ impl Process {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
-            .with_context(|| format!("{name} does not start"))?;
+            .with_context(|| format!("{name} could not be started"))?;
         Ok(Self { child, name })
     }
 
-    /// The most memory that was resident so far, in megabytes.
     pub(crate) fn peak_megabytes(&self) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
@@ -48,15 +47,14 @@ impl Process {
         Ok(kilobytes * 1024.0 / 1e6)
     }
 
-    /// Processor time so far, in seconds.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
         cpu_of(self.child.id(), false)
     }
 
-    /// SIGTERM, and waits until it has ended.
+    /// Sends SIGTERM and waits for the end.
     pub(crate) fn terminate(mut self) -> anyhow::Result<()> {
         Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
-        let deadline = Instant::now() + ENDS_WITHIN;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
                 ensure!(status.success(), "{} ended with {status}", self.name);
@@ -64,7 +62,7 @@ impl Process {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        bail!("{} did not end within {} s", self.name, ENDS_WITHIN.as_secs())
+        bail!("{} did not end within {} s", self.name, STOP_TIMEOUT.as_secs())
     }
 }
 
@@ -75,17 +73,19 @@ impl Drop for Process {
     }
 }
 
-/// Processor time of a process, with that of the children that it has waited for where `reaped` says so.
-fn cpu_of(pid: u32, reaped: bool) -> anyhow::Result<f64> {
+/// Processor time of a process in seconds; with `with_reaped`, of its ended children as well.
+fn cpu_of(pid: u32, with_reaped: bool) -> anyhow::Result<f64> {
     let fields = stat(pid)?;
-    let ticks = |place: usize| -> anyhow::Result<f64> { Ok(fields.get(place).context("a short stat")?.parse()?) };
+    let ticks = |field: usize| -> anyhow::Result<f64> {
+        Ok(fields.get(field).context("/proc/PID/stat is too short")?.parse()?)
+    };
     let own = ticks(11)? + ticks(12)?;
-    let children = if reaped { ticks(13)? + ticks(14)? } else { 0.0 };
+    let children = if with_reaped { ticks(13)? + ticks(14)? } else { 0.0 };
     Ok((own + children) / TICKS)
 }
 
-/// Processor time, in seconds, of a server with one process a connection: of all that live, and of those that have ended.
-/// None where `backend`, one of its processes, does not run on this machine.
+/// Processor time in seconds of a server with one process for each connection, ended processes included. None where
+/// `backend`, one of its processes, does not run on this machine.
 pub(crate) fn cpu_of_server(backend: u32) -> Option<f64> {
     let server = parent_of(backend)?;
     let mut sum = cpu_of(server, true).ok()?;
@@ -105,19 +105,19 @@ fn parent_of(pid: u32) -> Option<u32> {
 /// The fields of `/proc/PID/stat` after the program's name.
 fn stat(pid: u32) -> anyhow::Result<Vec<String>> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(')').context("an odd /proc/PID/stat")?;
+    let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat has an unknown format")?;
     Ok(fields.split_whitespace().map(str::to_owned).collect())
 }
 
-/// A port that nobody listens on.
+/// A free port.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// Where logs and figures go: `target/bench`, beside the profile's folder that this program was built into.
+/// The folder for logs and figures: `bench` beside the profile's folder that this program was built into.
 pub(crate) fn output_folder() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let folder = own.ancestors().nth(2).context("an odd place for a program")?.join("bench");
+    let folder = own.ancestors().nth(2).context("the program is not in a profile's folder")?.join("bench");
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
 }

@@ -1,82 +1,72 @@
-//! What was measured, as one table and as JSON. The only place that prints.
+//! The figures as one table and as JSON. Only this module prints.
 
 use comfy_table::{Cell, Table, presets};
 use serde_json::{Value, json};
 
-/// What a figure must be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
-    /// Not less.
     AtLeast(f64),
-    /// Not more.
     AtMost(f64),
-    /// At least this part of the limit.
-    ShareOfLimit(f64),
-    /// At most so many times the limit.
+    /// At least this fraction of the limit.
+    FractionOfLimit(f64),
+    /// At most this multiple of the limit.
     TimesLimit(f64),
 }
 
-/// One figure, beside its limit where it has one.
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
-    /// What was measured.
     pub(crate) name: String,
-    /// How much of it.
     pub(crate) value: f64,
-    /// In what.
     pub(crate) unit: &'static str,
-    /// What bounds it, measured in the same run: its name and its value in the same unit.
+    /// The limit's name and value, measured in the same run and unit.
     pub(crate) limit: Option<(&'static str, f64)>,
-    /// What it must be; all of them.
     pub(crate) goals: Vec<Goal>,
-    /// Sizes, and how it was measured.
-    pub(crate) note: String,
+    /// Sizes, and how the figure was measured.
+    pub(crate) how: String,
 }
 
 impl Figure {
-    /// A figure without limit and goal.
-    pub(crate) fn new(name: impl Into<String>, value: f64, unit: &'static str, note: impl Into<String>) -> Self {
-        Self { name: name.into(), value, unit, limit: None, goals: Vec::new(), note: note.into() }
+    pub(crate) fn new(name: impl Into<String>, value: f64, unit: &'static str, how: impl Into<String>) -> Self {
+        Self { name: name.into(), value, unit, limit: None, goals: Vec::new(), how: how.into() }
     }
 
-    /// Beside its limit.
     pub(crate) fn beside(mut self, limit: &'static str, value: f64) -> Self {
         self.limit = Some((limit, value));
         self
     }
 
-    /// With one more goal.
     pub(crate) fn goal(mut self, goal: Goal) -> Self {
         self.goals.push(goal);
         self
     }
 
-    /// Whether it is what it must be; none where nothing is asked.
+    /// Whether all goals are met; none without goals.
     fn is_met(&self) -> Option<bool> {
         let met = |goal: &Goal| match *goal {
             Goal::AtLeast(least) => self.value >= least,
             Goal::AtMost(most) => self.value <= most,
-            Goal::ShareOfLimit(share) => self.share().is_some_and(|reached| reached >= share),
-            Goal::TimesLimit(times) => self.share().is_some_and(|reached| reached <= times),
+            Goal::FractionOfLimit(fraction) => self.of_limit().is_some_and(|reached| reached >= fraction),
+            Goal::TimesLimit(times) => self.of_limit().is_some_and(|reached| reached <= times),
         };
         (!self.goals.is_empty()).then(|| self.goals.iter().all(met))
     }
 
-    fn share(&self) -> Option<f64> {
+    /// The value as a multiple of the limit.
+    fn of_limit(&self) -> Option<f64> {
         self.limit.map(|(_, limit)| self.value / limit)
     }
 
-    fn wanted(&self) -> String {
+    fn goals_text(&self) -> String {
         let words = |goal: &Goal| match *goal {
             Goal::AtLeast(least) => format!(">= {}", shown(least)),
             Goal::AtMost(most) => format!("<= {}", shown(most)),
-            Goal::ShareOfLimit(share) => format!(">= {share} x limit"),
+            Goal::FractionOfLimit(fraction) => format!(">= {fraction} x limit"),
             Goal::TimesLimit(times) => format!("<= {times} x limit"),
         };
         self.goals.iter().map(words).collect::<Vec<_>>().join(", ")
     }
 
-    fn verdict(&self) -> &'static str {
+    fn met_text(&self) -> &'static str {
         match self.is_met() {
             Some(true) => "met",
             Some(false) => "MISSED",
@@ -88,12 +78,11 @@ impl Figure {
         json!({
             "figure": self.name, "value": self.value, "unit": self.unit,
             "limit": self.limit.map(|(_, value)| value), "limit_is": self.limit.map(|(name, _)| name),
-            "share_of_limit": self.share(), "goal": self.wanted(), "met": self.is_met(), "note": self.note,
+            "share_of_limit": self.of_limit(), "goal": self.goals_text(), "met": self.is_met(), "note": self.how,
         })
     }
 }
 
-/// All figures as a table.
 pub(crate) fn table(figures: &[Figure]) -> String {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
@@ -104,22 +93,22 @@ pub(crate) fn table(figures: &[Figure]) -> String {
             Cell::new(&figure.name),
             Cell::new(format!("{} {}", shown(figure.value), figure.unit)),
             Cell::new(limit),
-            Cell::new(figure.share().map_or_else(String::new, |share| format!("{share:.2}"))),
-            Cell::new(figure.wanted()),
-            Cell::new(figure.verdict()),
-            Cell::new(&figure.note),
+            Cell::new(figure.of_limit().map_or_else(String::new, |fraction| format!("{fraction:.2}"))),
+            Cell::new(figure.goals_text()),
+            Cell::new(figure.met_text()),
+            Cell::new(&figure.how),
         ]);
     }
     table.to_string()
 }
 
-/// All figures as JSON, with the machine and the sizes.
+/// All figures as JSON, with the number of cores and the sizes.
 pub(crate) fn document(figures: &[Figure], sizes: &str) -> Value {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     json!({"sizes": sizes, "cores": cores, "figures": figures.iter().map(Figure::json).collect::<Vec<_>>()})
 }
 
-/// A number as people read it: three digits that count.
+/// A number with three significant digits.
 pub(crate) fn shown(value: f64) -> String {
     let size = value.abs();
     if size >= 1000.0 {
@@ -139,15 +128,13 @@ pub(crate) fn shown(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// Prints a result.
-#[expect(clippy::print_stdout, reason = "this is where the results are printed")]
+#[expect(clippy::print_stdout, reason = "results go to stdout")]
 pub(crate) fn print(text: &str) {
     println!("{text}");
 }
 
-/// Says what is being done.
-#[expect(clippy::print_stderr, reason = "beside the results, for whoever waits")]
-pub(crate) fn say(text: &str) {
+#[expect(clippy::print_stderr, reason = "progress goes to stderr, apart from the results")]
+pub(crate) fn progress(text: &str) {
     eprintln!("bench: {text}");
 }
 
@@ -156,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_shown_as_people_read_them() {
+    fn numbers_have_three_significant_digits() {
         let cases = [(1_234_567.4, "1,234,567"), (1000.0, "1,000"), (123.4, "123"), (12.34, "12.3"), (0.034, "0.034")];
         for (value, expected) in cases {
             assert_eq!(shown(value), expected);
@@ -165,12 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_is_met_when_all_its_goals_are() {
+    fn figure_is_met_when_all_its_goals_are() {
         let figure = Figure::new("sends", 9000.0, "/s", "").beside("bare loop", 20_000.0);
         assert_eq!(figure.is_met(), None);
-        let share = figure.goal(Goal::ShareOfLimit(0.3));
-        assert_eq!(share.is_met(), Some(true));
-        assert_eq!(share.goal(Goal::AtLeast(10_000.0)).verdict(), "MISSED");
+        let fraction = figure.goal(Goal::FractionOfLimit(0.3));
+        assert_eq!(fraction.is_met(), Some(true));
+        assert_eq!(fraction.goal(Goal::AtLeast(10_000.0)).met_text(), "MISSED");
         let slower = Figure::new("claim", 3.0, "ms", "").beside("small", 1.0).goal(Goal::TimesLimit(2.0));
         assert_eq!(slower.is_met(), Some(false));
     }

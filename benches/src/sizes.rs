@@ -1,4 +1,4 @@
-//! How much each measure does: enough to trust the figures, or enough to see in two minutes that all is as it was.
+//! How much each measure does: enough for reliable figures, or a check within two minutes that nothing got slower.
 
 use std::time::Duration;
 
@@ -7,28 +7,26 @@ use std::time::Duration;
 pub(crate) struct Sizes {
     /// `full` or `quick`.
     pub(crate) name: &'static str,
-    /// Batches of 10,000 contacts that are taken in.
+    /// Accepted batches of 10,000 contacts.
     pub(crate) intake_batches: usize,
-    /// Batches of 1,000 contacts whose time is taken.
+    /// Timed batches of 1,000 contacts.
     pub(crate) large_batches: usize,
-    /// Batches of one contact whose time is taken, and doorbells.
+    /// Timed batches of one contact, and timed doorbells.
     pub(crate) single_batches: usize,
-    /// Messages that leave through many numbers.
+    /// Messages sent through many instances.
     pub(crate) messages: usize,
-    /// Messages that leave through one.
-    pub(crate) messages_of_one: usize,
-    /// Queues that are paused.
+    /// Messages sent through one instance.
+    pub(crate) messages_of_one_instance: usize,
     pub(crate) pauses: usize,
     /// Lanes at 20 a minute.
     pub(crate) lanes: usize,
-    /// How long they are watched once all have begun.
+    /// How long the lanes are measured once each has sent.
     pub(crate) watch: Duration,
-    /// Contacts stored.
     pub(crate) stored: usize,
-    /// Of those, sent by a worker before claims are timed.
+    /// Stored contacts that a worker sends before claims are timed.
     pub(crate) churned: usize,
-    /// Claims and looks at a queue's status that are timed.
-    pub(crate) looks: usize,
+    /// Timed claims, and timed requests of a queue's status.
+    pub(crate) timed: usize,
 }
 
 impl Sizes {
@@ -39,13 +37,13 @@ impl Sizes {
         large_batches: 200,
         single_batches: 300,
         messages: 100_000,
-        messages_of_one: 20_000,
+        messages_of_one_instance: 20_000,
         pauses: 100,
         lanes: 10_000,
         watch: Duration::from_secs(45),
         stored: 10_000_000,
         churned: 100_000,
-        looks: 1000,
+        timed: 1000,
     };
     /// Less than two minutes.
     pub(crate) const QUICK: Self = Self {
@@ -54,12 +52,12 @@ impl Sizes {
         large_batches: 40,
         single_batches: 60,
         messages: 20_000,
-        messages_of_one: 4000,
+        messages_of_one_instance: 4000,
         pauses: 20,
         lanes: 1000,
         watch: Duration::from_secs(12),
         stored: 100_000,
         churned: 5000,
-        looks: 200,
+        timed: 200,
     };
 }

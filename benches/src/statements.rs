@@ -1,15 +1,14 @@
-//! Where PostgreSQL's time went, statement by statement: for whoever makes it faster. It needs `pg_stat_statements` in the
-//! server and in `template1`, and STATEMENTS=1.
+//! PostgreSQL's time for each statement, for work on the product's speed. It needs `pg_stat_statements` in the server
+//! and in `template1`, and STATEMENTS=1.
 
 use sqlx::PgPool;
 
-use crate::report::say;
+use crate::report::progress;
 
-/// Statements that are shown.
 const MOST: i32 = 16;
 
-/// Says which statements took longest on this database, where STATEMENTS asks for it.
-pub(crate) async fn tell(pool: &PgPool) -> anyhow::Result<()> {
+/// Prints the statements that took longest on this database, if STATEMENTS is set.
+pub(crate) async fn print_slowest(pool: &PgPool) -> anyhow::Result<()> {
     if std::env::var("STATEMENTS").is_err() {
         return Ok(());
     }
@@ -23,7 +22,7 @@ pub(crate) async fn tell(pool: &PgPool) -> anyhow::Result<()> {
     .fetch_all(pool)
     .await?;
     for (calls, milliseconds, rows, text) in rows {
-        say(&format!("{calls:>8} calls {milliseconds:>9.0} ms {rows:>8} rows  {text}"));
+        progress(&format!("{calls:>8} calls {milliseconds:>9.0} ms {rows:>8} rows  {text}"));
     }
     Ok(())
 }

@@ -1,11 +1,10 @@
-//! Curves as SVG: panels side by side, both axes logarithmic, readable on light and dark pages. It knows nothing of what
-//! it draws.
+//! Curves as SVG: panels side by side, both axes logarithmic, readable on light and dark pages.
 
 use std::fmt::Write;
 
 use crate::report::shown;
 
-/// One panel's width and height, and the room around its axes.
+/// Width and height of a panel, and the margins of its axes.
 const WIDTH: f64 = 320.0;
 const HEIGHT: f64 = 280.0;
 const LEFT: f64 = 58.0;
@@ -13,7 +12,7 @@ const RIGHT: f64 = 16.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 46.0;
 
-/// A page and a reader may be light or dark. Curves differ in more than colour: the second one is dashed.
+/// Colours for light and dark pages. The second curve is dashed, for readers who cannot tell the colours apart.
 const STYLE: &str = "<style>\
     text{font:12px system-ui,sans-serif;fill:#24292f}.t{font-weight:600}.g{stroke:#8886;stroke-width:1}\
     .a{stroke:#24292f;stroke-width:1}.c0,.c1{fill:none;stroke-width:2}.c0{stroke:#0969da}.c1{stroke:#bc4c00;stroke-dasharray:6 4}\
@@ -21,25 +20,21 @@ const STYLE: &str = "<style>\
     @media(prefers-color-scheme:dark){text{fill:#e6edf3}.a{stroke:#e6edf3}.c0{stroke:#58a6ff}.c1{stroke:#f0883e}\
     .d0{fill:#58a6ff}.d1{fill:#f0883e}}</style>";
 
-/// A name and its points.
 pub(crate) struct Curve {
-    /// Shown beside its colour.
     pub(crate) name: &'static str,
-    /// Both above zero; others are left out.
+    /// A point with a coordinate that is not above zero is not drawn.
     pub(crate) points: Vec<(f64, f64)>,
 }
 
 /// One pair of axes with at most two curves.
 pub(crate) struct Panel {
-    /// What stands above it, with the unit of the vertical axis.
+    /// With the unit of the vertical axis.
     pub(crate) title: &'static str,
-    /// What stands below it.
+    /// The label of the horizontal axis.
     pub(crate) below: &'static str,
-    /// What is drawn.
     pub(crate) curves: Vec<Curve>,
 }
 
-/// Draws panels side by side.
 pub(crate) fn draw(panels: &[Panel]) -> String {
     let width = WIDTH * panels.len() as f64;
     let mut svg = format!(
@@ -54,7 +49,7 @@ pub(crate) fn draw(panels: &[Panel]) -> String {
     svg
 }
 
-/// Whole decades that hold all values, and where a value lies on `length` pixels.
+/// Whole decades on `length` pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Axis {
     first: i32,
@@ -63,6 +58,7 @@ struct Axis {
 }
 
 impl Axis {
+    /// The shortest axis that holds all values.
     fn holding(values: impl Iterator<Item = f64>, length: f64) -> Self {
         let (mut first, mut last) = (i32::MAX, i32::MIN);
         for value in values {
@@ -75,7 +71,8 @@ impl Axis {
         Self { first, last: last.max(first + 1), length }
     }
 
-    fn place(&self, value: f64) -> f64 {
+    /// The value's distance from the start of the axis, in pixels.
+    fn position(&self, value: f64) -> f64 {
         (value.log10() - f64::from(self.first)) / f64::from(self.last - self.first) * self.length
     }
 
@@ -94,8 +91,8 @@ impl Panel {
         let points = || self.curves.iter().flat_map(Curve::drawn);
         let across = Axis::holding(points().map(|point| point.0), WIDTH - LEFT - RIGHT);
         let up = Axis::holding(points().map(|point| point.1), HEIGHT - TOP - BOTTOM);
-        let x = |value: f64| LEFT + across.place(value);
-        let y = |value: f64| HEIGHT - BOTTOM - up.place(value);
+        let x = |value: f64| LEFT + across.position(value);
+        let y = |value: f64| HEIGHT - BOTTOM - up.position(value);
         let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
         let _ = writeln!(svg, "<text class=\"t\" x=\"{LEFT}\" y=\"16\">{}</text>", self.title);
         for value in up.decades() {
@@ -155,7 +152,7 @@ impl Curve {
     }
 }
 
-/// A decade on an axis.
+/// The label of a decade.
 fn short(value: f64) -> String {
     if value >= 1e6 {
         format!("{}M", value / 1e6)
@@ -174,14 +171,14 @@ mod tests {
     fn axes_are_whole_decades_and_logarithmic() {
         let axis = Axis::holding([20.0, 5000.0].into_iter(), 300.0);
         assert_eq!((axis.first, axis.last), (1, 4));
-        assert!((axis.place(10.0), axis.place(10_000.0)) == (0.0, 300.0));
-        assert!((axis.place(100.0) - 100.0).abs() < 1e-9);
+        assert!((axis.position(10.0), axis.position(10_000.0)) == (0.0, 300.0));
+        assert!((axis.position(100.0) - 100.0).abs() < 1e-9);
         let flat = Axis::holding([10.0].into_iter(), 1.0);
         assert_eq!((flat.first, flat.last), (1, 2), "one value still has an axis");
     }
 
     #[test]
-    fn a_drawing_holds_every_point_that_has_a_logarithm() {
+    fn drawing_has_every_point_above_zero() {
         let points = vec![(10.0, 1.5), (100.0, 15.0), (1000.0, 0.0)];
         let panel = Panel { title: "claim, ms", below: "contacts", curves: vec![Curve { name: "p50", points }] };
         let svg = draw(&[panel]);

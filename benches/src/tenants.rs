@@ -1,8 +1,9 @@
-//! Tenants of the measures: numbers, one template a type, and a key.
+//! The tenants of the measures: instances, one template for each message type, and an API key.
 
-use anyhow::Context;
-use regua_boot::{Clock, Place, SecretKeys};
-use regua_domain::{ApiKeyId, InstanceId, MessageType, TemplateId, TenantId};
+use anyhow::{Context, ensure};
+use regua_boot::Clock;
+use regua_domain::{ApiKeyId, InstanceId, MessageType, TemplateId, TenantId, Variations};
+use regua_secrets::{Place, SecretKeys};
 use regua_store::api_keys::{self, NewApiKey};
 use regua_store::templates::{self, Template};
 use regua_store::{instances, tenant_configs, tenants, type_defaults};
@@ -10,29 +11,22 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::gateway::Gateway;
 
-/// A text of about 200 characters once it is rendered.
+/// About 200 characters when rendered.
 const TEMPLATE: &str = "Olá {{primeiro_nome}}, tudo bem? Identificamos que a fatura de {{valor}}, com vencimento em \
     {{vencimento}}, está em aberto há {{dias_atraso}} dias. Se já pagou, desconsidere este aviso. Ref. {{referencia}}";
 
-/// A tenant as it stands in the database.
 pub(crate) struct Tenant {
-    /// Its id.
     pub(crate) id: TenantId,
-    /// Its API key, whole.
-    pub(crate) key: String,
-    /// Its numbers.
-    pub(crate) numbers: Vec<Number>,
+    pub(crate) api_key: String,
+    pub(crate) instances: Vec<Instance>,
 }
 
-/// A number.
-pub(crate) struct Number {
-    /// Its id.
+pub(crate) struct Instance {
     pub(crate) id: InstanceId,
-    /// Its name.
     pub(crate) name: String,
 }
 
-/// How fast numbers send.
+/// How fast instances send.
 #[derive(Clone, Copy)]
 pub(crate) struct Pace {
     /// Messages a minute, without jitter.
@@ -42,53 +36,53 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// As fast as the product lets a number be.
+    /// The highest pace of the product.
     pub(crate) const UNTHROTTLED: Self = Self { per_minute: 6_000_000, concurrency: 1 };
 }
 
 impl Tenant {
-    /// Creates a tenant that sends round the clock, with so many numbers of one pace. Where the gateway has one number
-    /// only, the tenant has that one.
+    /// Creates a tenant without business hours, with `count` instances of one pace. `count` is 1 where the gateway has
+    /// only one instance.
     pub(crate) async fn create(
         pool: &PgPool,
         gateway: &Gateway,
         slug: &str,
-        numbers: usize,
+        count: usize,
         pace: Pace,
     ) -> anyhow::Result<Self> {
         let now = Clock::system().now();
         let id = TenantId::new(now);
         let mut transaction = pool.begin().await?;
         let conn = &mut *transaction;
-        tenants::create(conn, id, slug, "Acme Ltda", now).await?;
+        tenants::create(conn, id, &slug.parse()?, "Acme Ltda", now).await?;
         let mut config = tenant_configs::get(conn, id).await?.context("no configuration")?;
         config.keeps_hours = false;
         config.messages_per_minute = pace.per_minute;
         config.jitter_percent = 0;
-        config.requests_per_minute = 6_000_000; // what is measured is not the limit
-        tenant_configs::put(conn, id, &config).await?;
-        let mut made = Vec::with_capacity(numbers);
-        for place in 0..numbers {
-            let number = InstanceId::new(now);
-            let name = gateway.number.clone().unwrap_or_else(|| format!("{slug}-{place}"));
-            let sealed = SecretKeys::development().seal(&Place::instance_token(id, number), &gateway.token)?;
-            let taken = instances::create(conn, id, number, &name, &gateway.url, &sealed, now).await?;
-            taken.context("the name is taken")?;
-            made.push(Number { id: number, name });
+        config.requests_per_minute = 6_000_000; // no rate limit
+        tenant_configs::put(conn, &config).await?;
+        let mut instances = Vec::with_capacity(count);
+        for place in 0..count {
+            let instance = InstanceId::new(now);
+            let name = gateway.instance.clone().unwrap_or_else(|| format!("{slug}-{place}"));
+            let sealed = SecretKeys::development().seal(&Place::instance_token(id, instance), &gateway.token)?;
+            let created = instances::create(conn, id, instance, &name.parse()?, &gateway.url, &sealed, now).await?;
+            ensure!(created, "an instance of this name exists");
+            instances.push(Instance { id: instance, name });
         }
         sqlx::query("update instances set lane_concurrency = $2, state = 'open' where tenant_id = $1")
             .bind(id.0)
             .bind(pace.concurrency)
             .execute(&mut *conn)
             .await?;
-        set_templates(conn, id, made.first().context("no number")?.id).await?;
-        let key = create_key(conn, id).await?;
+        set_templates(conn, id, instances.first().context("no instance")?.id).await?;
+        let api_key = create_key(conn, id).await?;
         transaction.commit().await?;
-        Ok(Self { id, key, numbers: made })
+        Ok(Self { id, api_key, instances })
     }
 }
 
-async fn set_templates(conn: &mut PgConnection, tenant: TenantId, number: InstanceId) -> anyhow::Result<()> {
+async fn set_templates(conn: &mut PgConnection, tenant: TenantId, instance: InstanceId) -> anyhow::Result<()> {
     let now = Clock::system().now();
     for message_type in MessageType::ALL {
         let template = Template {
@@ -96,11 +90,11 @@ async fn set_templates(conn: &mut PgConnection, tenant: TenantId, number: Instan
             name: format!("{message_type}-padrao"),
             message_type,
             variables_schema: None,
-            variations: vec![TEMPLATE.to_owned()],
+            variations: Variations::parse(vec![TEMPLATE.to_owned()])?,
         };
         let template = templates::put(conn, tenant, &template, now).await?;
         type_defaults::set_template(conn, tenant, message_type, template, true).await?;
-        type_defaults::set_instance(conn, tenant, message_type, number, true).await?;
+        type_defaults::set_instance(conn, tenant, message_type, instance, true).await?;
     }
     Ok(())
 }
@@ -114,7 +108,7 @@ async fn create_key(conn: &mut PgConnection, tenant: TenantId) -> anyhow::Result
         name: "bench",
         lookup_prefix: &key.lookup_prefix,
         secret_hash: &key.secret_hash,
-        allowed_types: &MessageType::ALL.map(|message_type| message_type.to_string()),
+        allowed_types: &MessageType::ALL,
         allowed_networks: &[],
         expires_at: None,
         requests_per_minute: None,

@@ -1,6 +1,5 @@
-//! Every window in which a program can die: between any two steps of a send, of a batch's intake, of a doorbell's way, and
-//! of a look for what may have left. The program dies there by itself (`abort`, which is as sudden as `kill -9`), another
-//! takes its place, and every contact ends in a state that is true.
+//! Crashes between any two steps of a send, of intake, of relaying a doorbell, and of a look. The program aborts itself
+//! at a failpoint (`abort`, as sudden as `kill -9`) and another one takes over. Every contact must end in a true state.
 
 use std::time::Duration;
 
@@ -11,8 +10,8 @@ use serde_json::{Value, json};
 const BINARY: &str = env!("CARGO_BIN_EXE_regua-test-process");
 const CONTACTS: usize = 12;
 
-/// A process has the machine's clock; the rest of the fleet must agree with it.
-async fn fleet() -> (Fleet, Tenant, Client) {
+/// A fleet on the system clock, which the started processes use.
+async fn fleet_on_system_clock() -> (Fleet, Tenant, Client) {
     let options = FleetOptions {
         workers: 0,
         lease: Duration::from_secs(2),
@@ -23,17 +22,17 @@ async fn fleet() -> (Fleet, Tenant, Client) {
     Fleet::with(options, TenantOptions { rate: 6000, ..TenantOptions::default() }).await
 }
 
-/// A program that dies, or fails, at a place.
-fn doomed(fleet: &Fleet, program: &str, doom: (&str, &str), more: &[(&str, &str)]) -> Process {
-    Process::of(fleet, BINARY, program, &[&[doom], more].concat())
+/// Starts a program; `REGUA_DIE_AT` and `REGUA_FAIL_AT` name a failpoint.
+fn start(fleet: &Fleet, program: &str, variables: &[(&str, &str)]) -> Process {
+    Process::for_fleet(fleet, BINARY, program, variables)
 }
 
-/// What must hold whatever died: the gateway's record could be seen, so what left is sent, and nothing left twice. At most
-/// `lost` were written down and never posted; they wait for a person.
-async fn assert_true_in_the_end(fleet: Fleet, erp: &Client, queue: &str, lost: u64) {
-    erp.until(queue, "completed").await;
-    fleet.until_lanes_are_free().await;
-    eventually("nobody looks any more", async || {
+/// Asserts that every contact is sent if and only if its message left, and that no message left twice: the gateway's
+/// history was visible to the looks. At most `lost` contacts were marked and never posted; they wait for an operator.
+async fn assert_consistent_end(fleet: Fleet, erp: &Client, queue: &str, lost: u64) {
+    erp.wait_for_status(queue, "completed").await;
+    fleet.wait_for_free_lanes().await;
+    eventually("the last look to end", async || {
         fleet.count("select count(*) from attempts where next_look_at is not null").await == 0
     })
     .await;
@@ -42,7 +41,7 @@ async fn assert_true_in_the_end(fleet: Fleet, erp: &Client, queue: &str, lost: u
     assert_eq!(done["sent"].as_u64().unwrap() + unconfirmed, CONTACTS as u64, "{done:#}");
     assert!(unconfirmed <= lost, "{done:#}");
     let left = fleet.sent_by_number();
-    assert!(left.values().all(|count| *count == 1), "somebody got it twice: {left:?}");
+    assert!(left.values().all(|count| *count == 1), "a number got two messages: {left:?}");
     for contact in erp.contacts(queue).await {
         let has_left = left.contains_key(contact["phone"].as_str().unwrap().trim_start_matches('+'));
         assert_eq!(contact["status"] == "sent", has_left, "{contact:#}");
@@ -50,106 +49,105 @@ async fn assert_true_in_the_end(fleet: Fleet, erp: &Client, queue: &str, lost: u
     fleet.end().await;
 }
 
-async fn a_worker_dies_at(place: &str, lost: u64) {
-    let (mut fleet, _, erp) = fleet().await;
-    let worker = doomed(&fleet, "worker", ("REGUA_DIE_AT", place), &[]);
-    let queue = erp.accepted("overdue", &batch("lote-a", CONTACTS)).await;
-    worker.died().await;
+async fn worker_dies_at(failpoint: &str, lost: u64) {
+    let (mut fleet, _, erp) = fleet_on_system_clock().await;
+    let worker = start(&fleet, "worker", &[("REGUA_DIE_AT", failpoint)]);
+    let queue = erp.send_accepted("overdue", &batch("lote-a", CONTACTS)).await;
+    worker.wait_for_exit().await;
     fleet.start_worker();
-    assert_true_in_the_end(fleet, &erp, &queue, lost).await;
+    assert_consistent_end(fleet, &erp, &queue, lost).await;
 }
 
-macro_rules! a_worker_dies {
-    ($($name:ident: $place:literal, $lost:literal lost;)+) => {$(
+macro_rules! worker_dies_tests {
+    ($($name:ident: $failpoint:literal, $lost:literal lost;)+) => {$(
         #[tokio::test(flavor = "multi_thread")]
         async fn $name() {
-            a_worker_dies_at($place, $lost).await;
+            worker_dies_at($failpoint, $lost).await;
         }
     )+};
 }
 
-a_worker_dies! {
-    a_worker_dies_before_it_has_taken_the_lane: "take::before_commit:1", 0 lost;
-    a_worker_dies_when_it_has_taken_the_lane: "take::committed:1", 0 lost;
-    a_worker_dies_before_it_has_acknowledged_the_doorbell: "ack::before:1", 1 lost;
-    a_worker_dies_before_its_claim_stands: "claim::before_commit:1", 0 lost;
-    a_worker_dies_when_its_claim_stands: "claim::committed:1", 0 lost;
-    a_worker_dies_before_its_mark_stands: "mark::before_commit:3", 0 lost;
-    a_worker_dies_between_mark_and_post: "post::before:3", 1 lost;
-    a_worker_dies_between_post_and_outcome: "post::after:3", 0 lost;
-    a_worker_dies_before_its_outcome_stands: "finish::before_commit:3", 0 lost;
-    // The next contact's mark may stand in the same commit, and its post is never made.
-    a_worker_dies_when_its_outcome_stands: "finish::committed:3", 1 lost;
-    a_worker_dies_before_its_lane_is_free: "release::before_commit:1", 0 lost;
-    a_worker_dies_when_its_lane_is_free: "release::committed:1", 0 lost;
+worker_dies_tests! {
+    worker_dies_before_lease_is_committed: "take::before_commit:1", 0 lost;
+    worker_dies_after_lease_is_committed: "take::committed:1", 0 lost;
+    worker_dies_before_doorbell_is_acknowledged: "ack::before:1", 1 lost;
+    worker_dies_before_claim_is_committed: "claim::before_commit:1", 0 lost;
+    worker_dies_after_claim_is_committed: "claim::committed:1", 0 lost;
+    worker_dies_before_mark_is_committed: "mark::before_commit:3", 0 lost;
+    worker_dies_between_mark_and_post: "post::before:3", 1 lost;
+    worker_dies_between_post_and_outcome: "post::after:3", 0 lost;
+    worker_dies_before_outcome_is_committed: "finish::before_commit:3", 0 lost;
+    // The same commit may hold the next contact's mark, whose post is then never made.
+    worker_dies_after_outcome_is_committed: "finish::committed:3", 1 lost;
+    worker_dies_before_release_is_committed: "release::before_commit:1", 0 lost;
+    worker_dies_after_release_is_committed: "release::committed:1", 0 lost;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_whose_commit_is_not_answered_loses_nothing() {
-    let (fleet, _, erp) = fleet().await;
-    let worker = doomed(&fleet, "worker", ("REGUA_FAIL_AT", "claim::committed=1*return"), &[]);
-    let queue = erp.accepted("overdue", &batch("lote-a", CONTACTS)).await;
-    // What it holds and does not know of keeps the queue from its end until the lane is let go.
-    let status =
-        erp.until_that(&queue, "idle", |queue| queue["processing_by"].is_null() && queue["started_at"].is_string());
-    status.await;
+async fn claim_whose_commit_answer_is_lost_loses_no_contact() {
+    let (fleet, _, erp) = fleet_on_system_clock().await;
+    let worker = start(&fleet, "worker", &[("REGUA_FAIL_AT", "claim::committed=1*return")]);
+    let queue = erp.send_accepted("overdue", &batch("lote-a", CONTACTS)).await;
+    // The contacts of the lost claim keep the queue unfinished until the worker releases the lane.
+    let released =
+        erp.wait_until(&queue, "idle", |queue| queue["processing_by"].is_null() && queue["started_at"].is_string());
+    released.await;
     assert!(worker.terminate().success());
     let mut fleet = fleet;
     fleet.start_worker();
-    assert_true_in_the_end(fleet, &erp, &queue, 0).await;
+    assert_consistent_end(fleet, &erp, &queue, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn marks_and_outcomes_whose_commit_is_not_answered_are_repeated_and_nothing_leaves_twice() {
-    let (fleet, _, erp) = fleet().await;
-    // The 3rd, 6th, … commit of the ledger is done, and its answer lost.
-    let worker = doomed(
+async fn marks_and_outcomes_whose_commit_answer_is_lost_are_repeated_without_duplicates() {
+    let (fleet, _, erp) = fleet_on_system_clock().await;
+    // The answer of the 3rd, 6th, … commit of the attempt writer is lost.
+    let worker = start(
         &fleet,
         "worker",
-        ("REGUA_FAIL_AT", "flush::unanswered=2*off->1*return->2*off->1*return->2*off->1*return->2*off->1*return"),
-        &[],
+        &[("REGUA_FAIL_AT", "commit::unanswered=2*off->1*return->2*off->1*return->2*off->1*return->2*off->1*return")],
     );
-    let queue = erp.accepted("overdue", &batch("lote-a", CONTACTS)).await;
-    erp.until(&queue, "completed").await;
+    let queue = erp.send_accepted("overdue", &batch("lote-a", CONTACTS)).await;
+    erp.wait_for_status(&queue, "completed").await;
     assert!(worker.terminate().success());
     assert_eq!(erp.status(&queue).await["sent"], CONTACTS);
-    assert_true_in_the_end(fleet, &erp, &queue, 0).await;
+    assert_consistent_end(fleet, &erp, &queue, 0).await;
 }
 
-async fn the_api_dies_at(place: &str) {
-    let (mut fleet, tenant, erp) = fleet().await;
+async fn api_dies_at(failpoint: &str) {
+    let (mut fleet, tenant, erp) = fleet_on_system_clock().await;
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let api = doomed(&fleet, "api", ("REGUA_DIE_AT", place), &[("PORT", &port), ("BIND_ADDRESS", "127.0.0.1")]);
-    let doomed = Client::new(&format!("http://127.0.0.1:{port}"), &tenant.key);
+    let api = start(&fleet, "api", &[("REGUA_DIE_AT", failpoint), ("PORT", &port), ("BIND_ADDRESS", "127.0.0.1")]);
+    let dying = Client::new(&format!("http://127.0.0.1:{port}"), &tenant.key);
     let body = batch("lote-a", CONTACTS);
-    eventually("the API to take the batch and die", async || {
-        let request = doomed.request(reqwest::Method::POST, "/api/v1/billing/send/overdue").json(&body);
+    eventually("the API to store the batch and die", async || {
+        let request = dying.request(reqwest::Method::POST, "/api/v1/billing/send/overdue").json(&body);
         request.send().await.is_err_and(|error| !error.is_connect())
     })
     .await;
-    api.died().await;
+    api.wait_for_exit().await;
     fleet.start_worker();
-    // What an ERP does that got no answer.
+    // An ERP that gets no answer posts again.
     let again = erp.send("overdue", &body).await;
     assert!(again.status.is_success(), "{:#}", again.body);
     assert_eq!(again.body["accepted"], CONTACTS);
     let queue = again.body["queue_id"].as_str().unwrap().to_owned();
-    assert_true_in_the_end(fleet, &erp, &queue, 0).await;
+    assert_consistent_end(fleet, &erp, &queue, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_api_dies_before_a_batch_stands() {
-    the_api_dies_at("intake::before_commit:1").await;
+async fn api_dies_before_batch_is_committed() {
+    api_dies_at("intake::before_commit:1").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_api_dies_when_a_batch_stands_and_nobody_was_told() {
-    the_api_dies_at("intake::committed:1").await;
+async fn api_dies_after_batch_is_committed() {
+    api_dies_at("intake::committed:1").await;
 }
 
-async fn the_relay_dies_at(place: &str) {
+async fn relay_dies_at(failpoint: &str) {
     if std::env::var("AMQP_URL").is_err() {
-        return; // the embedded broker needs no relay
+        return; // The embedded broker needs no relay.
     }
     let options = FleetOptions {
         workers: 0,
@@ -158,33 +156,33 @@ async fn the_relay_dies_at(place: &str) {
         now: regua_boot::Clock::system().now(),
         ..FleetOptions::default()
     };
-    // This fleet's own API cannot publish, so the doorbell waits for the relay that dies.
+    // The fleet's own API cannot publish, so the doorbell is left to the relay that dies.
     let (mut fleet, _, erp) = Fleet::with(options, TenantOptions::default()).await;
-    let queue = erp.accepted("overdue", &batch("lote-a", CONTACTS)).await;
-    doomed(&fleet, "periodic", ("REGUA_DIE_AT", place), &[]).died().await;
+    let queue = erp.send_accepted("overdue", &batch("lote-a", CONTACTS)).await;
+    start(&fleet, "periodic", &[("REGUA_DIE_AT", failpoint)]).wait_for_exit().await;
     let (_periodic, _worker) =
-        (doomed(&fleet, "periodic", ("RUST_LOG", "error"), &[]), doomed(&fleet, "worker", ("RUST_LOG", "error"), &[]));
-    let done = erp.until(&queue, "completed").await;
+        (start(&fleet, "periodic", &[("RUST_LOG", "error")]), start(&fleet, "worker", &[("RUST_LOG", "error")]));
+    let done = erp.wait_for_status(&queue, "completed").await;
     assert_eq!(done["sent"], CONTACTS, "{done:#}");
-    eventually("the doorbell is gone", async || fleet.count("select count(*) from outbox").await == 0).await;
-    fleet.until_lanes_are_free().await;
+    eventually("the doorbell to be deleted", async || fleet.count("select count(*) from doorbells").await == 0).await;
+    fleet.wait_for_free_lanes().await;
     fleet.assert_each_left_once(CONTACTS);
     fleet.start_periodic();
     fleet.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_relay_dies_before_a_doorbell_is_published() {
-    the_relay_dies_at("relay::taken:1").await;
+async fn relay_dies_before_doorbell_is_published() {
+    relay_dies_at("relay::before_publish:1").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_relay_dies_when_a_doorbell_is_published_and_still_waits() {
-    the_relay_dies_at("relay::published:1").await;
+async fn relay_dies_between_publishing_and_deleting_doorbell() {
+    relay_dies_at("relay::published:1").await;
 }
 
-/// One attempt is unconfirmed, and periodic dies while it looks for it.
-async fn periodic_dies_at(place: &str, message_type: &str, left: bool, expected: Value) {
+/// Periodic dies while it looks for an unconfirmed attempt.
+async fn periodic_dies_at(failpoint: &str, message_type: &str, left: bool, expected: Value) {
     let options = FleetOptions {
         periodic: false,
         workers: 1,
@@ -195,45 +193,49 @@ async fn periodic_dies_at(place: &str, message_type: &str, left: bool, expected:
     let (mut fleet, _, erp) = Fleet::with(options, TenantOptions::default()).await;
     let lost = Fault { times: Some(1), left: Some(left), ..Fault::every_send(Effect::TimedOut400) };
     fleet.sandbox.set_faults(vec![lost]).unwrap();
-    let queue = erp.accepted(message_type, &batch("lote-a", 1)).await;
-    erp.until_that(&queue, "unconfirmed", |queue| queue["unconfirmed"] == 1).await;
-    doomed(&fleet, "periodic", ("REGUA_DIE_AT", place), &[]).died().await;
+    let queue = erp.send_accepted(message_type, &batch("lote-a", 1)).await;
+    erp.wait_until(&queue, "unconfirmed", |queue| queue["unconfirmed"] == 1).await;
+    start(&fleet, "periodic", &[("REGUA_DIE_AT", failpoint)]).wait_for_exit().await;
     fleet.start_periodic();
-    // What it had in its hands is free again after a while.
-    fleet.hands.set(fleet.clock.now() + chrono::TimeDelta::minutes(2));
-    let done = erp.until_that(&queue, "settled", |queue| {
+    // The attempt that the dead process had read is visible again after its visibility timeout.
+    fleet.manual_clock.set(fleet.clock.now() + chrono::TimeDelta::minutes(2));
+    let done = erp.wait_until(&queue, "complete with the expected counts", |queue| {
         queue["status"] == "completed" && ["sent", "unconfirmed"].iter().all(|count| queue[count] == expected[count])
     });
     done.await;
-    eventually("nobody looks any more", async || {
+    eventually("the last look to end", async || {
         fleet.count("select count(*) from attempts where next_look_at is not null").await == 0
     })
     .await;
-    assert_eq!(fleet.sandbox.ledger().len() as u64, expected["sent"].as_u64().unwrap(), "once, or not at all");
+    assert_eq!(
+        fleet.sandbox.ledger().len() as u64,
+        expected["sent"].as_u64().unwrap(),
+        "the number of messages that left"
+    );
     fleet.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn periodic_dies_with_a_look_in_its_hands() {
-    periodic_dies_at("look::taken:1", "overdue", true, json!({"sent": 1, "unconfirmed": 0})).await;
+async fn periodic_dies_between_taking_attempt_and_looking() {
+    periodic_dies_at("look::claimed:1", "overdue", true, json!({"sent": 1, "unconfirmed": 0})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn periodic_dies_before_what_it_found_stands() {
+async fn periodic_dies_before_evidence_is_committed() {
     periodic_dies_at("learn::before_commit:1", "overdue", true, json!({"sent": 1, "unconfirmed": 0})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn periodic_dies_when_what_it_found_stands() {
+async fn periodic_dies_after_evidence_is_committed() {
     periodic_dies_at("learn::committed:1", "overdue", true, json!({"sent": 1, "unconfirmed": 0})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn periodic_dies_before_its_decision_stands() {
+async fn periodic_dies_before_decision_is_committed() {
     periodic_dies_at("decide::before_commit:1", "notification", false, json!({"sent": 1, "unconfirmed": 0})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn periodic_dies_when_its_decision_stands() {
+async fn periodic_dies_after_decision_is_committed() {
     periodic_dies_at("decide::committed:1", "notification", false, json!({"sent": 1, "unconfirmed": 0})).await;
 }

@@ -1,13 +1,16 @@
-//! The fence, statement by statement: an owner whose lane was taken over can claim, mark, finish and release nothing.
+//! The fence, statement by statement: a worker whose lane was taken over can lock, renew, mark, finish and release
+//! nothing.
 
+use std::slice;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use regua_domain::{AttemptId, ContactId, ContactStatus, InstanceId, QueueId, TenantId};
+use regua_domain::{
+    AttemptId, AttemptOutcome, ContactId, ContactStatus, EvidenceSource, InstanceId, QueueId, TenantId,
+};
 use regua_store::attempts::AttemptKey;
-use regua_store::contacts::{self, Finding, Finish, Learnt, NewAttempt, Quota};
-use regua_store::evidence::Source;
-use regua_store::lanes::{self, Lease, Released, Taken};
+use regua_store::contacts::{self, Evidence, Finish, LearnResult, NewAttempt, Quota};
+use regua_store::lanes::{self, Lease, LeaseResult, Released};
 use regua_store::queues::{self, CountChange};
 use regua_tests::{Fleet, FleetOptions, TenantOptions, batch};
 use sqlx::PgConnection;
@@ -16,21 +19,21 @@ const LEASE: Duration = Duration::from_secs(60);
 
 async fn take(conn: &mut PgConnection, lane: (TenantId, InstanceId), worker: &str, lease: Duration) -> Lease {
     match lanes::take(conn, lane.0, lane.1, worker, lease).await.unwrap() {
-        Taken::Ours(lease) => lease,
+        LeaseResult::Leased(lease) => lease,
         other => panic!("{worker} cannot take the lane: {other:?}"),
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_former_owner_can_change_nothing() {
+async fn former_lease_holder_can_write_nothing() {
     let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
     let (fleet, tenant, erp) = Fleet::with(options, TenantOptions::default()).await;
-    let queue = QueueId(erp.accepted("overdue", &batch("lote-a", 3)).await.parse().unwrap());
+    let queue = QueueId(erp.send_accepted("overdue", &batch("lote-a", 3)).await.parse().unwrap());
     let lane = (tenant.id, tenant.instances[0]);
     let now = fleet.clock.now();
     let mut conn = fleet.database.pool.acquire().await.unwrap();
 
-    // The first owner claims two, marks one, and its lease runs out at once.
+    // The first worker claims two contacts and marks one. Its lease expires at once.
     let first = take(&mut conn, lane, "first", Duration::ZERO).await;
     let claimed =
         contacts::claim(&mut conn, &[Quota { tenant_id: tenant.id, queue_id: queue, quota: 2 }], now).await.unwrap();
@@ -40,19 +43,19 @@ async fn a_former_owner_can_change_nothing() {
 
     let second = take(&mut conn, lane, "second", LEASE).await;
     assert!(second.was_abandoned && second.epoch > first.epoch);
-    assert_eq!(contacts::settle_abandoned(&mut conn, lane.0, lane.1, now).await.unwrap(), 1);
+    assert_eq!(contacts::close_abandoned(&mut conn, lane.0, lane.1, now).await.unwrap(), 1);
 
-    // None of the first owner's writes takes effect any more.
+    // No write of the first worker takes effect any more.
     assert!(lanes::lock(&mut conn, &[(lane.0, lane.1, first.epoch)]).await.unwrap().is_empty());
     assert!(lanes::heartbeat(&mut conn, &[(lane.0, lane.1, first.epoch)], LEASE).await.unwrap().is_empty());
     let marked_again = contacts::mark_sending(&mut conn, "first", &[attempt], now).await.unwrap();
-    assert_eq!(marked_again, 0, "it was marked before");
-    let late = outcome(attempt, lane, "not_sent", ContactStatus::Pending, now);
-    assert!(contacts::finish(&mut conn, &[&late], now).await.unwrap().is_empty(), "it would be sent again");
+    assert_eq!(marked_again, 0, "the attempt was marked before");
+    let late = outcome(attempt, lane, AttemptOutcome::NotSent, ContactStatus::Pending, now);
+    assert!(contacts::finish(&mut conn, &[late], now).await.unwrap().is_empty(), "a late outcome would send it again");
     let released = lanes::release(&mut conn, lane.0, lane.1, first.epoch, None).await.unwrap();
     assert_eq!(released, Released::Lost);
 
-    // The second owner may claim what was claimed, and not what was marked.
+    // The second worker can claim the contact that was only claimed, and not the marked one.
     let again =
         contacts::claim(&mut conn, &[Quota { tenant_id: tenant.id, queue_id: queue, quota: 10 }], now).await.unwrap();
     let again: Vec<ContactId> = again.iter().map(|contact| contact.contact_id).collect();
@@ -61,13 +64,13 @@ async fn a_former_owner_can_change_nothing() {
     fleet.end_unfinished().await;
 }
 
-/// There is no index of what is under way. A takeover finds it by the queue's place and by what comes again, and so neither may
-/// lose sight of it.
+/// There is no index of attempts under way. A takeover finds them by the queue's next position and by the requeued
+/// contacts, so each of them must be in one of the two.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_takeover_finds_whatever_is_under_way() {
+async fn takeover_finds_every_attempt_under_way() {
     let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
     let (fleet, tenant, erp) = Fleet::with(options, TenantOptions::default()).await;
-    let queue = QueueId(erp.accepted("overdue", &batch("lote-a", 4)).await.parse().unwrap());
+    let queue = QueueId(erp.send_accepted("overdue", &batch("lote-a", 4)).await.parse().unwrap());
     let lane = (tenant.id, tenant.instances[0]);
     let now = fleet.clock.now();
     let mut conn = fleet.database.pool.acquire().await.unwrap();
@@ -75,18 +78,20 @@ async fn a_takeover_finds_whatever_is_under_way() {
     let quota = [Quota { tenant_id: tenant.id, queue_id: queue, quota: 4 }];
     let claimed = contacts::claim(&mut conn, &quota, now).await.unwrap();
 
-    // The first contact is on its way for the second time, the third for the first, and the fourth has left.
+    // The second attempt of the first contact and the first attempt of the third are under way; the fourth contact is
+    // sent.
     let attempts: Vec<_> = [0, 2, 3].map(|n| first_attempt(tenant.id, claimed[n].contact_id, &first, now)).into();
     for attempt in &attempts {
         mark(&mut conn, *attempt, now).await;
     }
-    finish(&mut conn, queue, &outcome(attempts[0], lane, "not_sent", ContactStatus::Pending, now), now).await;
+    finish(&mut conn, queue, &outcome(attempts[0], lane, AttemptOutcome::NotSent, ContactStatus::Pending, now), now)
+        .await;
     queues::start(&mut conn, &[(tenant.id, queue, 1)], now).await.unwrap();
     mark(&mut conn, NewAttempt { number: 2, ..first_attempt(tenant.id, claimed[0].contact_id, &first, now) }, now)
         .await;
-    finish(&mut conn, queue, &outcome(attempts[2], lane, "sent", ContactStatus::Sent, now), now).await;
+    finish(&mut conn, queue, &outcome(attempts[2], lane, AttemptOutcome::Sent, ContactStatus::Sent, now), now).await;
 
-    // Only the second waits, however far its owner says that the queue has come.
+    // Only the second contact can be claimed. Then the next position passes all contacts.
     let left: Vec<_> = contacts::claim(&mut conn, &quota, now).await.unwrap();
     assert_eq!(left.iter().map(|contact| contact.contact_id).collect::<Vec<_>>(), [claimed[1].contact_id]);
     queues::start(&mut conn, &[(tenant.id, queue, 4)], now).await.unwrap();
@@ -94,15 +99,15 @@ async fn a_takeover_finds_whatever_is_under_way() {
 
     take(&mut conn, lane, "second", LEASE).await;
     assert_eq!(contacts::with_attempts_under_way(&mut conn, &[lane]).await.unwrap(), [lane]);
-    assert_eq!(contacts::settle_abandoned(&mut conn, lane.0, lane.1, now).await.unwrap(), 2);
+    assert_eq!(contacts::close_abandoned(&mut conn, lane.0, lane.1, now).await.unwrap(), 2);
     assert!(contacts::with_attempts_under_way(&mut conn, &[lane]).await.unwrap().is_empty());
     drop(conn);
     fleet.end_without_the_ledger().await;
 }
 
-/// Writes an outcome down as the ledger does.
+/// Commits an outcome and the queue's counts, as the attempt writer does.
 async fn finish(conn: &mut PgConnection, queue: QueueId, outcome: &Finish, now: DateTime<Utc>) {
-    let finished = contacts::finish(conn, &[outcome], now).await.unwrap();
+    let finished = contacts::finish(conn, slice::from_ref(outcome), now).await.unwrap();
     let change = CountChange::moved(ContactStatus::Sending, finished[0].status);
     queues::change_counts(conn, &[(outcome.key.tenant, queue, change)], now).await.unwrap();
 }
@@ -110,7 +115,7 @@ async fn finish(conn: &mut PgConnection, queue: QueueId, outcome: &Finish, now: 
 fn outcome(
     attempt: NewAttempt,
     lane: (TenantId, InstanceId),
-    outcome: &'static str,
+    outcome: AttemptOutcome,
     status: ContactStatus,
     now: DateTime<Utc>,
 ) -> Finish {
@@ -127,19 +132,19 @@ async fn mark(conn: &mut PgConnection, attempt: NewAttempt, now: DateTime<Utc>) 
     assert_eq!(contacts::mark_sending(conn, "first", &[attempt], now).await.unwrap(), 1);
     let sending = CountChange { pending: -1, sending: 1, ..CountChange::default() };
     let queue = "select queue_id from contacts where contact_id = $1";
-    #[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
+    #[expect(clippy::disallowed_methods, reason = "a test reads the tables directly")]
     let queue: uuid::Uuid = sqlx::query_scalar(queue).bind(attempt.key.contact.0).fetch_one(&mut *conn).await.unwrap();
     queues::change_counts(conn, &[(attempt.key.tenant, QueueId(queue), sending)], now).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ring_while_the_lane_is_held_keeps_its_owner_from_letting_go() {
+async fn doorbell_for_held_lane_prevents_its_release() {
     let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
     let (fleet, tenant, _) = Fleet::with(options, TenantOptions::default()).await;
     let (tenant, instance) = (tenant.id, tenant.instances[0]);
     let mut conn = fleet.database.pool.acquire().await.unwrap();
     let lease = take(&mut conn, (tenant, instance), "first", LEASE).await;
-    assert!(matches!(lanes::take(&mut conn, tenant, instance, "second", LEASE).await.unwrap(), Taken::Held));
+    assert!(matches!(lanes::take(&mut conn, tenant, instance, "second", LEASE).await.unwrap(), LeaseResult::Held));
     let released = lanes::release(&mut conn, tenant, instance, lease.epoch, Some(lease.bell)).await.unwrap();
     assert_eq!(released, Released::Rung(lease.bell + 1));
     let released = lanes::release(&mut conn, tenant, instance, lease.epoch, Some(lease.bell + 1)).await.unwrap();
@@ -149,7 +154,7 @@ async fn a_ring_while_the_lane_is_held_keeps_its_owner_from_letting_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_stands_still_in_a_transaction_does_not_keep_its_lane() {
+async fn frozen_transaction_does_not_block_takeover_of_lane() {
     let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
     let (fleet, tenant, _) = Fleet::with(options, TenantOptions::default()).await;
     let lane = (tenant.id, tenant.instances[0]);
@@ -159,22 +164,22 @@ async fn a_session_that_stands_still_in_a_transaction_does_not_keep_its_lane() {
     let mut frozen = fleet.database.pool.begin().await.unwrap();
     assert_eq!(lanes::lock(&mut frozen, &[(lane.0, lane.1, lease.epoch)]).await.unwrap().len(), 1);
 
-    // It says nothing more, and its locks are gone before this statement gives up.
+    // The frozen session runs no further statement. PostgreSQL ends it before the statement of this session times out.
     let mut conn = fleet.database.pool.acquire().await.unwrap();
     let second = take(&mut conn, lane, "second", LEASE).await;
     assert!(second.epoch > lease.epoch);
     let ended = lanes::lock(&mut frozen, &[]).await.unwrap_err();
-    assert!(regua_store::is_unavailable(&ended), "what it had to write must be tried again: {ended}");
+    assert!(regua_store::is_unavailable(&ended), "the frozen session's write must count as retryable: {ended}");
     lanes::release(&mut conn, lane.0, lane.1, second.epoch, None).await.unwrap();
     drop((frozen, conn));
     fleet.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proof_that_overtakes_an_answer_to_the_contrary_is_believed() {
+async fn proof_that_precedes_contrary_outcome_prevails() {
     let options = FleetOptions { workers: 0, ..FleetOptions::default() };
     let (fleet, tenant, erp) = Fleet::with(options, TenantOptions::default()).await;
-    let queue = erp.accepted("overdue", &batch("lote-a", 1)).await;
+    let queue = erp.send_accepted("overdue", &batch("lote-a", 1)).await;
     let lane = (tenant.id, tenant.instances[0]);
     let now = fleet.clock.now();
     let mut conn = fleet.database.pool.acquire().await.unwrap();
@@ -183,17 +188,17 @@ async fn a_proof_that_overtakes_an_answer_to_the_contrary_is_believed() {
     let claimed = contacts::claim(&mut conn, &[Quota { tenant_id: tenant.id, queue_id, quota: 1 }], now).await.unwrap();
     let attempt = first_attempt(tenant.id, claimed[0].contact_id, &lease, now);
     mark(&mut conn, attempt, now).await;
-    let left = Finding::Left { message_id: Some("3EB01".to_owned()), at: now };
-    let learnt = contacts::learn(&mut conn, attempt.key, Source::Webhook, &left, None, now).await.unwrap();
-    assert_eq!(learnt, Learnt::Kept, "its worker is still at it");
-    let answer = outcome(attempt, lane, "not_sent", ContactStatus::Pending, now);
-    let finished = contacts::finish(&mut conn, &[&answer], now).await.unwrap();
-    assert_eq!(finished[0].status, ContactStatus::Unconfirmed, "it would be sent again");
+    let left = Evidence::Left { message_id: Some("3EB01".to_owned()), at: now };
+    let learnt = contacts::learn(&mut conn, attempt.key, EvidenceSource::Webhook, &left, None, now).await.unwrap();
+    assert_eq!(learnt, LearnResult::Unchanged, "the attempt is still under way");
+    let answer = outcome(attempt, lane, AttemptOutcome::NotSent, ContactStatus::Pending, now);
+    let finished = contacts::finish(&mut conn, &[answer], now).await.unwrap();
+    assert_eq!(finished[0].status, ContactStatus::Unconfirmed, "a pending contact would be sent again");
     let change = CountChange::moved(ContactStatus::Sending, ContactStatus::Unconfirmed);
     queues::change_counts(&mut conn, &[(tenant.id, queue_id, change)], now).await.unwrap();
     lanes::release(&mut conn, lane.0, lane.1, lease.epoch, None).await.unwrap();
     drop(conn);
-    fleet.hands.set(now + chrono::TimeDelta::seconds(16));
-    erp.until_that(&queue, "proven", |queue| queue["sent"] == 1).await;
+    fleet.manual_clock.set(now + chrono::TimeDelta::seconds(16));
+    erp.wait_until(&queue, "proven", |queue| queue["sent"] == 1).await;
     fleet.end_without_the_ledger().await;
 }

@@ -1,5 +1,5 @@
-//! What PostgreSQL itself refuses: another tenant's rows, and columns that a program has no business with. Whatever a statement
-//! of ours asks for, these hold (migrations/0006_roles_and_rows.sql).
+//! Row-level security and grants: PostgreSQL itself refuses another tenant's rows, and columns that a program does not
+//! need, for any statement.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +7,9 @@ use regua_store::{MIGRATOR, access};
 use regua_tests::{Client, Database, Fleet, FleetOptions, Tenant, TenantOptions, batch};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Row};
 
-/// Tables of the platform, whose rows are no tenant's: closed to requests altogether, or by a policy of their own.
+/// Tables of the platform, whose rows belong to no tenant: closed to requests, or with a policy of their own.
 const OF_NO_TENANT: &[&str] = &["workers"];
-/// Permission denied, by a grant that is not there or by a policy.
+/// The SQLSTATE of permission denied: by a missing grant or by a policy.
 const DENIED: &str = "42501";
 
 async fn column<T>(conn: &mut PgConnection, query: &str) -> Vec<T>
@@ -27,13 +27,13 @@ async fn tables(pool: &PgPool) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_table_is_closed_but_by_a_policy() {
+async fn every_table_forces_row_level_security() {
     let database = Database::fresh().await;
     let mut conn = database.pool.acquire().await.unwrap();
     let open = "select relname::text from pg_class
                 where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relname <> '_sqlx_migrations'
                   and not (relrowsecurity and relforcerowsecurity)";
-    assert_eq!(column::<String>(&mut conn, open).await, [""; 0], "without row-level security, forced");
+    assert_eq!(column::<String>(&mut conn, open).await, [""; 0], "tables without forced row-level security");
 
     let tables = tables(&database.pool).await;
     assert!(tables.len() > 17, "{tables:?}");
@@ -61,7 +61,7 @@ async fn every_table_is_closed_but_by_a_policy() {
 }
 
 #[tokio::test]
-async fn no_role_of_a_program_has_rights_beyond_its_grants() {
+async fn program_roles_have_no_privileges_beyond_their_grants() {
     let database = Database::fresh().await;
     let mut conn = database.pool.acquire().await.unwrap();
     let strong = "select rolname::text from pg_roles where rolname like 'regua\\_%'
@@ -70,10 +70,14 @@ async fn no_role_of_a_program_has_rights_beyond_its_grants() {
     assert_eq!(column::<String>(&mut conn, strong).await, [""; 0]);
     let public = "select table_name::text from information_schema.role_table_grants
                   where table_schema = 'public' and grantee = 'PUBLIC'";
-    assert_eq!(column::<String>(&mut conn, public).await, [""; 0], "granted to everybody");
+    assert_eq!(column::<String>(&mut conn, public).await, [""; 0], "tables granted to PUBLIC");
     let relay = "select distinct table_name::text from information_schema.column_privileges
                  where table_schema = 'public' and grantee = 'regua_relay'";
-    assert_eq!(column::<String>(&mut conn, relay).await, ["outbox"], "all that the API sees between its requests");
+    assert_eq!(
+        column::<String>(&mut conn, relay).await,
+        ["doorbells"],
+        "tables that the API reads between its requests"
+    );
     let fleet = "select c.table_name || '.' || c.column_name from information_schema.columns c
                  where c.table_schema = 'public' and c.table_name in ('contacts', 'instances', 'tenants')
                    and not has_column_privilege('regua_fleet', c.table_name, c.column_name, 'select')
@@ -95,24 +99,24 @@ async fn no_role_of_a_program_has_rights_beyond_its_grants() {
         "tenants.references_used",
         "tenants.slug",
     ];
-    assert_eq!(column::<String>(&mut conn, fleet).await, unseen, "what worker and periodic do not see");
+    assert_eq!(column::<String>(&mut conn, fleet).await, unseen, "columns that worker and periodic cannot read");
 }
 
-/// Two tenants with the same rows, as far as the fleet makes them.
+/// Two tenants with one completed batch each.
 async fn two_tenants() -> (Fleet, [(Tenant, Client); 2]) {
     let (fleet, acme, erp) = Fleet::with(FleetOptions::default(), TenantOptions::default()).await;
     let options = TenantOptions { slug: "other", instances: vec!["filial".to_owned()], ..TenantOptions::default() };
-    let other = fleet.tenant(&options).await;
+    let other = fleet.create_tenant(&options).await;
     let their = Client::new(&fleet.api, &other.key);
     for erp in [&erp, &their] {
-        let queue = erp.accepted("overdue", &batch("lote-a", 2)).await;
-        erp.until(&queue, "completed").await;
+        let queue = erp.send_accepted("overdue", &batch("lote-a", 2)).await;
+        erp.wait_for_status(&queue, "completed").await;
     }
     (fleet, [(acme, erp), (other, their)])
 }
 
-/// What a transaction's statement comes to: so many rows, or the code of its error. It is undone.
-async fn tried(conn: &mut PgConnection, statement: String) -> Result<u64, String> {
+/// Runs a statement and rolls it back. Returns the number of its rows, or the code of its error.
+async fn try_statement(conn: &mut PgConnection, statement: String) -> Result<u64, String> {
     let mut savepoint = conn.begin().await.unwrap();
     let done = savepoint.execute(AssertSqlSafe(statement)).await;
     savepoint.rollback().await.unwrap();
@@ -123,7 +127,7 @@ async fn tried(conn: &mut PgConnection, statement: String) -> Result<u64, String
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_of_one_tenant_can_do_nothing_to_anothers_rows() {
+async fn transaction_of_one_tenant_cannot_reach_rows_of_another() {
     let (fleet, [(acme, _), (other, _)]) = two_tenants().await;
     let pool = &fleet.database.pool;
     let mut seen = 0;
@@ -141,26 +145,26 @@ async fn a_transaction_of_one_tenant_can_do_nothing_to_anothers_rows() {
             format!("select * {theirs} for update"),
         ];
         for statement in changes {
-            let done = tried(&mut transaction, statement.clone()).await;
+            let done = try_statement(&mut transaction, statement.clone()).await;
             assert!(done == Ok(0) || done == Err(DENIED.to_owned()), "{statement}: {done:?}");
         }
         for row in rows.iter().take(1) {
             let row = row.to_string().replace('\'', "''");
             let insert = format!("insert into {table} select * from jsonb_populate_record(null::{table}, '{row}')");
-            assert_eq!(tried(&mut transaction, insert).await, Err(DENIED.to_owned()), "{table}");
+            assert_eq!(try_statement(&mut transaction, insert).await, Err(DENIED.to_owned()), "{table}");
         }
     }
-    assert!(seen > 20, "only {seen} rows of the other tenant were there to be seen");
+    assert!(seen > 20, "the other tenant has only {seen} rows");
     fleet.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_tenant_nothing_is_seen_and_a_prefix_shows_its_own_key_alone() {
+async fn transaction_without_tenant_sees_no_row_and_key_prefix_shows_one_key() {
     let (fleet, [(acme, _), _]) = two_tenants().await;
     let pool = &fleet.database.pool;
     let mut transaction = access::begin_lookup(pool, "").await.unwrap();
     for table in tables(pool).await {
-        let seen = tried(&mut transaction, format!("select * from {table}")).await;
+        let seen = try_statement(&mut transaction, format!("select * from {table}")).await;
         assert!(seen == Ok(0) || seen == Err(DENIED.to_owned()), "{table}: {seen:?}");
     }
     transaction.rollback().await.unwrap();
@@ -168,15 +172,15 @@ async fn without_a_tenant_nothing_is_seen_and_a_prefix_shows_its_own_key_alone()
     let prefix = acme.key.split('_').nth(1).unwrap();
     let mut transaction = access::begin_lookup(pool, prefix).await.unwrap();
     for (table, rows) in [("api_keys", 1), ("tenants", 1), ("tenant_configs", 1), ("instances", 0), ("contacts", 0)] {
-        assert_eq!(tried(&mut transaction, format!("select * from {table}")).await, Ok(rows), "{table}");
+        assert_eq!(try_statement(&mut transaction, format!("select * from {table}")).await, Ok(rows), "{table}");
     }
-    let taken = tried(&mut transaction, "update api_keys set last_used_at = now()".to_owned()).await;
-    assert_eq!(taken, Ok(0), "a key that is looked up is not yet its holder's");
+    let updated = try_statement(&mut transaction, "update api_keys set last_used_at = now()".to_owned()).await;
+    assert_eq!(updated, Ok(0), "a look-up by prefix may only read");
     transaction.rollback().await.unwrap();
     fleet.end().await;
 }
 
-/// A login of its own, that is a member of what a program needs and nothing more.
+/// Creates a database login that is a member of these roles only. Returns its name and the URL of its server.
 async fn login(server: &PgPool, roles: &str) -> (String, String) {
     let name = format!("regua_test_{}", uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 0, 0)).simple());
     let statement = format!("create role {name} login password 'senha' in role {roles}");
@@ -187,13 +191,13 @@ async fn login(server: &PgPool, roles: &str) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_fleet_needs_no_more_than_its_roles() {
+async fn fleet_runs_with_its_database_roles_alone() {
     let database = Database::fresh().await;
     let (name, server) = login(&database.pool, "regua_api, regua_relay, regua_fleet").await;
     let options = FleetOptions { proxied_database: Some(format!("{server}/-")), ..FleetOptions::default() };
     let (fleet, _, erp) = Fleet::with(options, TenantOptions::default()).await;
-    let queue = erp.accepted("overdue", &batch("lote-a", 3)).await;
-    erp.until(&queue, "completed").await;
+    let queue = erp.send_accepted("overdue", &batch("lote-a", 3)).await;
+    erp.wait_for_status(&queue, "completed").await;
     let logins: Vec<String> = column(
         &mut fleet.database.pool.acquire().await.unwrap(),
         "select distinct usename::text from pg_stat_activity
@@ -206,7 +210,7 @@ async fn the_fleet_needs_no_more_than_its_roles() {
 }
 
 #[tokio::test]
-async fn an_owner_that_is_no_superuser_can_migrate_and_sees_nothing_it_did_not_take_a_role_for() {
+async fn database_owner_without_superuser_migrates_and_reads_only_by_role() {
     let database = Database::fresh().await;
     let (owner, server) = login(&database.pool, "regua_api, regua_relay, regua_fleet, regua_platform").await;
     let name = format!("{owner}_db");
@@ -217,9 +221,9 @@ async fn an_owner_that_is_no_superuser_can_migrate_and_sees_nothing_it_did_not_t
         .await
         .unwrap();
     conn.execute("set role regua_fleet").await.unwrap();
-    assert_eq!(tried(&mut conn, "select tenant_id from tenants".to_owned()).await, Ok(1));
-    assert_eq!(tried(&mut conn, "select name from tenants".to_owned()).await, Err(DENIED.to_owned()));
+    assert_eq!(try_statement(&mut conn, "select tenant_id from tenants".to_owned()).await, Ok(1));
+    assert_eq!(try_statement(&mut conn, "select name from tenants".to_owned()).await, Err(DENIED.to_owned()));
     conn.execute("set role regua_api").await.unwrap();
-    assert_eq!(tried(&mut conn, "select name from tenants".to_owned()).await, Ok(0));
+    assert_eq!(try_statement(&mut conn, "select name from tenants".to_owned()).await, Ok(0));
     conn.close().await.unwrap();
 }

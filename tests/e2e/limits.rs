@@ -1,5 +1,5 @@
-//! What the API asks of every caller besides a good key: how often, how many at once, how large, how slow. docs/limits.md
-//! tells each promise with its test.
+//! The API's limits on callers: request rates, concurrency, body size and slow connections. docs/limits.md lists each
+//! limit with its test.
 
 mod connections;
 mod fairness;
@@ -15,26 +15,28 @@ use regua_domain::Rate;
 use regua_tests::{Answer, Client, FleetOptions};
 use reqwest::{Method, StatusCode};
 
-/// A fleet that sends nothing, with an API that differs.
-fn only_the_api(differ: impl FnOnce(&mut ApiSettings)) -> FleetOptions {
+/// A fleet without workers and periodic, with changed API settings.
+fn only_the_api(change: impl FnOnce(&mut ApiSettings)) -> FleetOptions {
     let mut options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
-    differ(&mut options.api);
+    change(&mut options.api);
     options
 }
 
-/// So many at once, and then one a minute: whatever a test's machine does, nothing is earned meanwhile.
-fn a_few(burst: u32) -> Rate {
+/// This many requests at once and then one a minute, so that a slow test machine earns no further request.
+fn burst_only(burst: u32) -> Rate {
     Rate::with_burst(NonZeroU32::MIN, NonZeroU32::new(burst).unwrap())
 }
 
-async fn look(client: &Client) -> Answer {
+/// Lists the queues: a cheap request with a key.
+async fn list_queues(client: &Client) -> Answer {
     client.call(Method::GET, "/api/v1/billing/queues", None).await
 }
 
-async fn looks(client: &Client, times: usize) -> Vec<u16> {
+/// Lists the queues this many times. Returns the statuses.
+async fn list_queues_repeatedly(client: &Client, times: usize) -> Vec<u16> {
     let mut statuses = Vec::new();
     for _ in 0..times {
-        statuses.push(look(client).await.status.as_u16());
+        statuses.push(list_queues(client).await.status.as_u16());
     }
     statuses
 }
@@ -43,7 +45,7 @@ fn count(statuses: &[u16], status: StatusCode) -> usize {
     statuses.iter().filter(|one| **one == status.as_u16()).count()
 }
 
-/// A key of the right form that is nobody's.
-fn stranger(number: u64) -> String {
+/// A well-formed key that does not exist.
+fn unknown_key(number: u64) -> String {
     format!("regua_{:0>8}_{:0>43}", number % 100_000_000, number)
 }

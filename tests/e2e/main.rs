@@ -1,9 +1,8 @@
-//! End to end: everything through the public API, against real PostgreSQL, a real broker and the sandbox.
+//! End-to-end tests: through the public API, against real PostgreSQL, a real broker and the sandbox gateway.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, and tells one story")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod admin;
-mod away;
 mod bad_input;
 mod chaos;
 mod control;
@@ -17,17 +16,17 @@ mod limits;
 mod main_path;
 mod model;
 mod openapi;
+mod outages;
 mod people;
 mod plan;
 mod privacy;
+mod rebalance;
 mod reconcile;
 mod rights;
 mod scale;
 mod scenarios;
 mod secrets;
 mod servers;
-mod sharing;
 mod stress;
 mod structure;
 mod tenancy;
-mod upgrade;

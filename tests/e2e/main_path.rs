@@ -1,4 +1,4 @@
-//! An ERP posts a batch; every debtor gets the message once, and the ERP can see what became of every one.
+//! The main path: an ERP posts a batch, every contact gets one message, and the ERP reads the state of every contact.
 
 use chrono::TimeDelta;
 use regua_tests::{Client, Fleet, FleetOptions, TenantOptions, batch, monday_ten_o_clock, number};
@@ -6,21 +6,21 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_reaches_every_debtor_once_and_the_status_says_so() {
+async fn batch_is_sent_once_to_every_contact_and_status_reports_it() {
     let (fleet, _, erp) = Fleet::with_tenant(TenantOptions::default()).await;
-    main_path(&fleet, &erp).await;
+    assert_main_path(&fleet, &erp).await;
     fleet.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_embedded_broker_does_the_same_job() {
+async fn embedded_broker_sends_a_batch_as_rabbitmq_does() {
     let options = FleetOptions { amqp_url: None, ..FleetOptions::default() };
     let (fleet, _, erp) = Fleet::with(options, TenantOptions::default()).await;
-    main_path(&fleet, &erp).await;
+    assert_main_path(&fleet, &erp).await;
     fleet.end().await;
 }
 
-async fn main_path(fleet: &Fleet, erp: &Client) {
+async fn assert_main_path(fleet: &Fleet, erp: &Client) {
     let mut body = batch("lote-a", 200);
     body["name"] = json!("Cobrança novembro");
     body["contacts"][7]["metadata"] = json!({"titulo": "123/1"});
@@ -32,7 +32,7 @@ async fn main_path(fleet: &Fleet, erp: &Client) {
     let queue = answer.body["queue_id"].as_str().unwrap();
     assert!(answer.body["status_url"].as_str().unwrap().contains(queue));
 
-    let done = erp.until(queue, "completed").await;
+    let done = erp.wait_for_status(queue, "completed").await;
     assert_eq!((&done["sent"], &done["pending"], &done["failed"]), (&json!(200), &json!(0), &json!(0)));
     assert_eq!((&done["type"], &done["external_id"]), (&json!("overdue"), &json!("lote-a")));
     assert_eq!(done["name"], "Cobrança novembro");
@@ -54,14 +54,14 @@ async fn main_path(fleet: &Fleet, erp: &Client) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_batch_again_is_answered_and_not_sent_again() {
+async fn replayed_batch_is_answered_and_not_sent_again() {
     let (fleet, _, erp) = Fleet::with_tenant(TenantOptions::default()).await;
     let mut body = batch("lote-b", 3);
     body["contacts"][1]["phone"] = json!("123");
     let first = erp.send("overdue", &body).await;
     assert_eq!(first.status, StatusCode::ACCEPTED, "{:#}", first.body);
     let queue = first.body["queue_id"].as_str().unwrap();
-    erp.until(queue, "completed").await;
+    erp.wait_for_status(queue, "completed").await;
 
     let again = erp.send("overdue", &body).await;
     assert_eq!(again.status, StatusCode::OK, "{:#}", again.body);
@@ -80,20 +80,20 @@ async fn the_same_batch_again_is_answered_and_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_equal_posts_at_once_are_one_batch() {
+async fn concurrent_equal_posts_create_one_batch() {
     let (fleet, _, erp) = Fleet::with_tenant(TenantOptions::default()).await;
     let body = batch("lote-c", 50);
     let answers = futures_util::future::join_all((0..6).map(|_| erp.send("overdue", &body))).await;
-    let taken = answers.iter().filter(|answer| answer.status == StatusCode::ACCEPTED).count();
+    let accepted = answers.iter().filter(|answer| answer.status == StatusCode::ACCEPTED).count();
     let replayed = answers.iter().filter(|answer| answer.body["replayed"] == true).count();
-    assert_eq!((taken, replayed), (1, 5), "{answers:#?}");
-    erp.until(answers[0].body["queue_id"].as_str().unwrap(), "completed").await;
+    assert_eq!((accepted, replayed), (1, 5), "{answers:#?}");
+    erp.wait_for_status(answers[0].body["queue_id"].as_str().unwrap(), "completed").await;
     fleet.assert_each_left_once(50);
     fleet.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dry_run_shows_every_text_and_writes_nothing() {
+async fn dry_run_renders_every_text_and_stores_nothing() {
     let (fleet, _, erp) = Fleet::with_tenant(TenantOptions { keeps_hours: true, ..TenantOptions::default() }).await;
     let mut body = batch("lote-d", 3);
     body["dry_run"] = json!(true);
@@ -104,7 +104,7 @@ async fn a_dry_run_shows_every_text_and_writes_nothing() {
     assert!(shown[0]["text"].as_str().unwrap().starts_with("Olá Maria"));
     assert_eq!(shown[0]["variation"], 1);
     assert!(shown[0]["would_send_at"].is_string());
-    for table in ["select count(*) from campaigns", "select count(*) from contacts", "select count(*) from outbox"] {
+    for table in ["select count(*) from campaigns", "select count(*) from contacts", "select count(*) from doorbells"] {
         assert_eq!(fleet.count(table).await, 0, "{table}");
     }
     assert!(fleet.sandbox.ledger().is_empty());
@@ -112,32 +112,32 @@ async fn a_dry_run_shows_every_text_and_writes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scheduled_batch_waits_for_its_hour() {
+async fn scheduled_batch_waits_for_its_time() {
     let (fleet, _, erp) = Fleet::with_tenant(TenantOptions::default()).await;
     let mut body = batch("lote-e", 5);
     body["scheduled_for"] = json!("2026-11-24T09:00:00-03:00");
-    let queue = erp.accepted("notification", &body).await;
+    let queue = erp.send_accepted("notification", &body).await;
     assert_eq!(erp.status(&queue).await["status"], "scheduled");
-    fleet.hands.set("2026-11-24T11:59:00Z".parse().unwrap());
-    // Something that must be sent meanwhile shows that the fleet looked and left the scheduled batch alone.
-    let other = erp.accepted("notification", &batch("lote-f", 1)).await;
-    erp.until(&other, "completed").await;
+    fleet.manual_clock.set("2026-11-24T11:59:00Z".parse().unwrap());
+    // Another batch completes meanwhile, so the fleet has passed the scheduled batch over.
+    let other = erp.send_accepted("notification", &batch("lote-f", 1)).await;
+    erp.wait_for_status(&other, "completed").await;
     assert_eq!(erp.status(&queue).await["status"], "scheduled");
-    fleet.hands.set("2026-11-24T12:00:01Z".parse().unwrap());
-    erp.until(&queue, "completed").await;
+    fleet.manual_clock.set("2026-11-24T12:00:01Z".parse().unwrap());
+    erp.wait_for_status(&queue, "completed").await;
     fleet.assert_each_left_once(6);
     fleet.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_more_urgent_batch_goes_first_and_the_other_does_not_starve() {
+async fn urgent_batch_goes_first_without_starving_the_other() {
     let (mut fleet, _, erp) =
         Fleet::with(FleetOptions { workers: 0, ..FleetOptions::default() }, TenantOptions::default()).await;
-    let calm = erp.accepted("notification", &batch("lote-g", 40)).await;
-    let urgent = erp.accepted("overdue", &batch("lote-h", 200)).await;
+    let calm = erp.send_accepted("notification", &batch("lote-g", 40)).await;
+    let urgent = erp.send_accepted("overdue", &batch("lote-h", 200)).await;
     fleet.start_worker();
-    erp.until(&calm, "completed").await;
-    erp.until(&urgent, "completed").await;
+    erp.wait_for_status(&calm, "completed").await;
+    erp.wait_for_status(&urgent, "completed").await;
     let order: Vec<_> = fleet.sandbox.ledger().iter().map(|entry| entry.number.clone()).collect();
     let is_calm = |sent: &String| sent.starts_with(&number("lote-g", 0)[..7]);
     let calm_in_first_hundred = order[..100].iter().filter(|number| is_calm(number)).count();
@@ -151,11 +151,11 @@ async fn queues_and_contacts_are_listed_in_pages() {
     let (fleet, _, erp) = Fleet::with_tenant(TenantOptions::default()).await;
     let mut ids = Vec::new();
     for (message_type, name) in [("overdue", "lote-i"), ("upcoming", "lote-j"), ("notification", "lote-k")] {
-        ids.push(erp.accepted(message_type, &batch(name, 5)).await);
-        fleet.hands.set(fleet.clock.now() + TimeDelta::seconds(1));
+        ids.push(erp.send_accepted(message_type, &batch(name, 5)).await);
+        fleet.manual_clock.set(fleet.clock.now() + TimeDelta::seconds(1));
     }
     for id in &ids {
-        erp.until(id, "completed").await;
+        erp.wait_for_status(id, "completed").await;
     }
     let list = async |query: &str| {
         let answer = erp.call(reqwest::Method::GET, &format!("/api/v1/billing/queues?{query}"), None).await;
@@ -180,13 +180,13 @@ async fn queues_and_contacts_are_listed_in_pages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_that_is_not_on_whatsapp_fails_for_good_with_its_reason() {
+async fn contact_that_is_not_on_whatsapp_fails_permanently_with_reason() {
     let (fleet, _, erp) = Fleet::with_tenant(TenantOptions::default()).await;
     let mut numbers = regua_sandbox::Numbers::default();
     numbers.not_on_whatsapp.insert(number("lote-l", 1));
     fleet.sandbox.set_numbers(numbers);
-    let queue = erp.accepted("overdue", &batch("lote-l", 3)).await;
-    let done = erp.until(&queue, "completed").await;
+    let queue = erp.send_accepted("overdue", &batch("lote-l", 3)).await;
+    let done = erp.wait_for_status(&queue, "completed").await;
     assert_eq!((&done["sent"], &done["failed"]), (&json!(2), &json!(1)));
     let contacts = erp.contacts(&queue).await;
     assert_eq!(contacts[1]["status"], "failed");
@@ -196,14 +196,14 @@ async fn a_number_that_is_not_on_whatsapp_fails_for_good_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_metrics_of_the_seed_have_its_names_and_labels() {
+async fn metrics_required_by_the_seed_have_their_names_and_labels() {
     let (fleet, tenant, erp) = Fleet::with_tenant(TenantOptions::default()).await;
-    let queue = erp.accepted("overdue", &batch("lote-m", 4)).await;
-    erp.until(&queue, "completed").await;
+    let queue = erp.send_accepted("overdue", &batch("lote-m", 4)).await;
+    erp.wait_for_status(&queue, "completed").await;
     let tomorrow = (monday_ten_o_clock() + TimeDelta::days(1)).to_rfc3339();
     let mut body = batch("lote-n", 1);
     body["scheduled_for"] = json!(tomorrow);
-    let later = erp.accepted("overdue", &body).await;
+    let later = erp.send_accepted("overdue", &body).await;
     let text = async || {
         let request = erp.request(reqwest::Method::GET, "/metrics");
         request.send().await.unwrap().text().await.unwrap()

@@ -1,7 +1,7 @@
-//! The OpenAPI document is a snapshot, so that a change of the contract is seen by whoever makes it.
+//! The OpenAPI document is a snapshot, so that every change of the contract shows in a review.
 
 #[test]
-fn the_contract_is_the_one_that_was_agreed() {
-    // After a change that is meant: INSTA_UPDATE=always, and read the difference.
+fn openapi_document_matches_snapshot() {
+    // After an intended change: run with INSTA_UPDATE=always and review the diff.
     insta::assert_snapshot!(regua_api::openapi_json().unwrap());
 }

@@ -1,5 +1,5 @@
-//! The claim's plan. PostgreSQL's own statistics tell what the real statement read: a batch off the two indexes it is meant
-//! to walk, and nothing else, whatever the table holds, and also while the planner knows nothing of it yet.
+//! The plan of the claim. PostgreSQL's statistics show what the statement read: one batch from its two indexes and
+//! nothing else, with and without planner statistics of the table.
 
 use regua_domain::{QueueId, TenantId};
 use regua_store::contacts::{self, Quota};
@@ -8,11 +8,11 @@ use sqlx::PgConnection;
 
 const CLAIMS: usize = 8;
 const BATCH: usize = 60;
-/// Of 5,000 in the queue; each claim sees them first.
+/// Requeued contacts among the queue's 5,000; each claim returns them first.
 const REQUEUED: usize = 44;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_claim_reads_a_batch_off_its_indexes_and_nothing_else() {
+async fn claim_reads_one_batch_from_its_two_indexes_only() {
     let database = Database::fresh().await;
     let mut conn = database.pool.acquire().await.unwrap();
     run(&mut conn, include_str!("plan_rows.sql")).await;
@@ -22,7 +22,7 @@ async fn the_claim_reads_a_batch_off_its_indexes_and_nothing_else() {
         let tenant = TenantId("00000000-0000-0000-0000-000000000001".parse().unwrap());
         let queue = QueueId("00000000-0000-0000-0001-000000000003".parse().unwrap());
         let now = regua_boot::Clock::system().now();
-        // More than once: the plan of the first is kept.
+        // Several times, because the first plan is cached.
         for _ in 0..CLAIMS {
             let batch = i32::try_from(BATCH).unwrap();
             let claimed =

@@ -1,4 +1,4 @@
-//! More than one machine of each: a RabbitMQ cluster, a pooler before PostgreSQL, and a replica for listings.
+//! Scaling out: a RabbitMQ cluster, a pooler before PostgreSQL, and a replica for listings.
 
 mod cluster;
 mod pooler;

@@ -1,4 +1,4 @@
-//! The private servers do what the tests that use them take for granted.
+//! The harness's private servers behave as other tests assume.
 
 use regua_tests::Postgres;
 use sqlx::{Connection, Executor, PgConnection};
@@ -8,24 +8,24 @@ async fn executes(url: &str, statement: &'static str) -> Result<u64, sqlx::Error
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_postgresql_keeps_what_it_answered_and_a_replica_has_it_too() {
+async fn killed_postgresql_keeps_committed_rows_and_replica_has_them() {
     let Some(mut primary) = Postgres::try_start().await else { return };
-    executes(&primary.url(), "create table kept (n int)").await.unwrap();
+    executes(&primary.url(), "create table durable (n int)").await.unwrap();
     primary.kill().await;
-    assert!(executes(&primary.url(), "select 1").await.is_err(), "it is gone");
+    assert!(executes(&primary.url(), "select 1").await.is_err(), "the server is down");
     primary.start_again().await;
     let mut replica = primary.replica().await;
-    assert_eq!(executes(&primary.url(), "insert into kept values (1), (2)").await.unwrap(), 2);
+    assert_eq!(executes(&primary.url(), "insert into durable values (1), (2)").await.unwrap(), 2);
     primary.kill().await;
-    assert!(executes(&replica.url(), "insert into kept values (3)").await.is_err(), "a replica only reads");
+    assert!(executes(&replica.url(), "insert into durable values (3)").await.is_err(), "a replica is read-only");
     replica.promote().await;
-    assert_eq!(executes(&replica.url(), "delete from kept").await.unwrap(), 2);
+    assert_eq!(executes(&replica.url(), "delete from durable").await.unwrap(), 2);
     replica.stop().await;
     replica.start_again().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_refuses_and_takes_again() {
+async fn full_disk_refuses_writes_until_space_is_freed() {
     let Some(server) = Postgres::with_small_disk().await else { return };
     executes(&server.url(), "create table filled (text text)").await.unwrap();
     server.fill_disk().await;

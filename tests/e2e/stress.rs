@@ -1,4 +1,4 @@
-//! Many messages over many lanes, two workers and two periodics.
+//! Many messages over many lanes, with two workers and two periodics.
 
 use regua_tests::{Fleet, FleetOptions, TenantOptions, batch};
 use serde_json::json;
@@ -14,10 +14,10 @@ async fn two_thousand_messages_over_twenty_lanes_each_leave_once() {
     for (n, instance) in instances.iter().enumerate() {
         let mut body = batch(&format!("lote-{}", char::from(b'A' + u8::try_from(n).unwrap())), 100);
         body["instance"] = json!(instance);
-        queues.push(erp.accepted("overdue", &body).await);
+        queues.push(erp.send_accepted("overdue", &body).await);
     }
     for queue in &queues {
-        let done = erp.until(queue, "completed").await;
+        let done = erp.wait_for_status(queue, "completed").await;
         assert_eq!(done["sent"], 100, "{done:#}");
     }
     fleet.assert_each_left_once(2000);

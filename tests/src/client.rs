@@ -1,4 +1,4 @@
-//! The API as an ERP sees it, and waiting for what is expected.
+//! The API client of an ERP, and waiting for a condition.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::logs;
 
-/// Calls one API with one key.
+/// Calls the API with an API key.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -16,41 +16,41 @@ pub struct Client {
     key: String,
 }
 
-/// What came back.
+/// An answer of the API.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// HTTP status.
     pub status: StatusCode,
     /// Media type.
     pub content_type: String,
-    /// The body as JSON; null when it is none.
+    /// The body; null if it is no JSON.
     pub body: Value,
     /// All headers.
     pub headers: reqwest::header::HeaderMap,
 }
 
 impl Client {
-    /// A client of the API at `base` with `key`.
+    /// `base` is the API's address.
     pub fn new(base: &str, key: &str) -> Self {
         regua_boot::init_tls();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
         Self { http, base: base.to_owned(), key: key.to_owned() }
     }
 
-    /// The same API with another key.
+    /// The same client with another key.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
-    /// The same key from another address of this machine.
+    /// The same client with another source address.
     #[must_use]
     pub fn from_address(&self, address: IpAddr) -> Self {
         let builder = reqwest::Client::builder().timeout(Duration::from_secs(60)).local_address(address);
         Self { http: builder.build().unwrap(), ..self.clone() }
     }
 
-    /// The key that it shows.
+    /// The API key.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -63,18 +63,18 @@ impl Client {
     /// Posts a batch.
     pub async fn send(&self, message_type: &str, batch: &Value) -> Answer {
         let phones = batch["contacts"].as_array().into_iter().flatten().filter_map(|contact| contact["phone"].as_str());
-        phones.for_each(logs::keep_phone);
+        phones.for_each(logs::register_phone);
         self.call(Method::POST, &format!("/api/v1/billing/send/{message_type}"), Some(batch)).await
     }
 
-    /// Posts a batch that must be taken; its queue's id.
-    pub async fn accepted(&self, message_type: &str, batch: &Value) -> String {
+    /// Posts a batch and asserts that it is accepted; returns the queue's id.
+    pub async fn send_accepted(&self, message_type: &str, batch: &Value) -> String {
         let answer = self.send(message_type, batch).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{:#}", answer.body);
         answer.body["queue_id"].as_str().expect("a queue id").to_owned()
     }
 
-    /// A queue's state.
+    /// A queue's status.
     pub async fn status(&self, queue: &str) -> Value {
         let answer = self.call(Method::GET, &format!("/api/v1/billing/queue/{queue}/status"), None).await;
         assert_eq!(answer.status, StatusCode::OK, "{:#}", answer.body);
@@ -87,20 +87,20 @@ impl Client {
         self.call(Method::POST, &format!("/api/v1/billing/queue/{queue}/control"), Some(&body)).await
     }
 
-    /// One contact with all its tries, by its id or its reference.
+    /// One contact with all its attempts, by its id or its reference.
     pub async fn contact(&self, contact: &str) -> Value {
         let answer = self.call(Method::GET, &format!("/api/v1/billing/contact/{contact}"), None).await;
         assert_eq!(answer.status, StatusCode::OK, "{:#}", answer.body);
         answer.body
     }
 
-    /// What a person says of an unconfirmed contact.
-    pub async fn verdict(&self, contact: &str, verdict: &str) -> Answer {
-        let body = serde_json::json!({ "verdict": verdict, "said_by": "Ana" });
+    /// Decides an unconfirmed contact: `confirm`, `resend` or `give_up`.
+    pub async fn decide(&self, contact: &str, decision: &str) -> Answer {
+        let body = serde_json::json!({ "verdict": decision, "said_by": "Ana" });
         self.call(Method::POST, &format!("/api/v1/billing/contact/{contact}/verdict"), Some(&body)).await
     }
 
-    /// All contacts of a queue, over as many pages as it takes.
+    /// All contacts of a queue, page by page.
     pub async fn contacts(&self, queue: &str) -> Vec<Value> {
         let mut all = Vec::new();
         let mut cursor = String::new();
@@ -115,15 +115,15 @@ impl Client {
         }
     }
 
-    /// Waits until the queue is in this state; its last status.
-    pub async fn until(&self, queue: &str, status: &str) -> Value {
-        self.until_that(queue, status, |queue| queue["status"] == status).await
+    /// Waits until the queue has this status; returns the queue.
+    pub async fn wait_for_status(&self, queue: &str, status: &str) -> Value {
+        self.wait_until(queue, status, |queue| queue["status"] == status).await
     }
 
-    /// Waits until the queue is as `holds` wants it; its last status.
-    pub async fn until_that(&self, queue: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    /// Waits until `holds` accepts the queue; returns the queue. `what` describes the condition in a failure.
+    pub async fn wait_until(&self, queue: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let last = std::sync::Mutex::new(Value::Null);
-        let came = eventually_within(Duration::from_secs(60), async || {
+        let is_met = eventually_within(Duration::from_secs(60), async || {
             let status = self.status(queue).await;
             let holds = holds(&status);
             *last.lock().unwrap() = status;
@@ -131,11 +131,11 @@ impl Client {
         })
         .await;
         let last = last.into_inner().unwrap();
-        assert!(came, "the queue never became {what}: {last:#}");
+        assert!(is_met, "the queue never became {what}: {last:#}");
         last
     }
 
-    /// Any call.
+    /// Calls any path.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         if !self.key.is_empty() {
@@ -147,13 +147,13 @@ impl Client {
         Self::answer(request).await
     }
 
-    /// Posts raw bytes, for bodies that are no JSON.
+    /// Posts a body that need not be JSON.
     pub async fn post_raw(&self, path: &str, content_type: &str, body: Vec<u8>) -> Answer {
         let request = self.http.post(format!("{}{path}", self.base)).header("X-Billing-API-Key", &self.key);
         Self::answer(request.header("Content-Type", content_type).body(body)).await
     }
 
-    /// A request with this client's address and key, for what the other calls do not cover.
+    /// A request with this client's key, for calls that the other functions do not cover.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base)).header("X-Billing-API-Key", &self.key)
     }
@@ -171,15 +171,15 @@ impl Client {
     }
 }
 
-/// Waits until something holds; panics with `what` when it does not within a minute.
+/// Waits until `holds` returns true; panics with `what` after a minute.
 pub async fn eventually(what: &str, holds: impl AsyncFnMut() -> bool) {
-    assert!(eventually_within(Duration::from_secs(60), holds).await, "this never came: {what}");
+    assert!(eventually_within(Duration::from_secs(60), holds).await, "this never happened: {what}");
 }
 
-async fn eventually_within(bound: Duration, mut holds: impl AsyncFnMut() -> bool) -> bool {
+async fn eventually_within(timeout: Duration, mut holds: impl AsyncFnMut() -> bool) -> bool {
     let started = Instant::now();
     while !holds().await {
-        if started.elapsed() > bound {
+        if started.elapsed() > timeout {
             return false;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -1,20 +1,19 @@
-//! A fresh database for each test, copied from one that was migrated once for the whole run.
+//! A fresh database for each test, copied from a template that is migrated once for the whole run.
 
 use std::time::Duration;
 
 use regua_store::{MIGRATOR, PoolSettings, Role};
-use sqlx::migrate::Migrator;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 
-/// A database that is dropped by whoever stops the server; its name is random.
+/// A database with a random name. It stays until the script that started the server removes the server.
 pub struct Database {
-    /// Where it is.
+    /// The database's URL.
     pub url: String,
-    /// A pool for the test's own looks.
+    /// A pool for the test's own statements, with the role of the login.
     pub pool: PgPool,
 }
 
@@ -33,28 +32,15 @@ impl Database {
         Self { url, pool }
     }
 
-    /// One as an earlier version left it, with its migrations up to this one.
-    pub async fn as_of(version: i64) -> Self {
-        let name = format!("regua_test_{}", Uuid::from_u128(random()).simple());
-        admin().await.execute(sqlx::AssertSqlSafe(format!("create database {name}"))).await.unwrap();
-        let earlier = MIGRATOR.iter().filter(|migration| migration.version <= version).cloned().collect();
-        let mut conn = PgConnection::connect(&url_of(&name)).await.unwrap();
-        Migrator::with_migrations(earlier).run(&mut conn).await.unwrap();
-        conn.close().await.unwrap();
-        let url = url_of(&name);
-        let pool = pool(&url);
-        Self { url, pool }
-    }
-
-    /// Migrates a database that is there already.
-    pub async fn on(url: &str) -> Self {
+    /// Migrates an existing database.
+    pub async fn migrate_existing(url: &str) -> Self {
         let mut conn = PgConnection::connect(url).await.unwrap();
         MIGRATOR.run(&mut conn).await.unwrap();
         conn.close().await.unwrap();
         Self { url: url.to_owned(), pool: pool(url) }
     }
 
-    /// The same database through another way to its server.
+    /// The URL of the database at another server, such as a proxy.
     pub(crate) fn url_through(&self, server: Option<&str>) -> String {
         let (_, name) = self.url.rsplit_once('/').expect("a URL");
         server
@@ -99,6 +85,6 @@ fn url_of(name: &str) -> String {
 }
 
 pub(crate) fn random() -> u128 {
-    // UUIDv7 with the time left at 0: only its random bits are wanted.
+    // A UUIDv7 of time 0: only its random bits count.
     Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 0, 0)).as_u128()
 }

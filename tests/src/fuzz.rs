@@ -1,6 +1,5 @@
-//! Throws mutated inputs at everything that reads what others wrote, and holds what comes out against what must be true of
-//! it. It needs no compiler of its own: inputs come from a committed corpus and a seeded generator, and an input that is
-//! answered in a new way joins those that are mutated.
+//! Fuzzes the parsers of foreign data without a special compiler: inputs come from a committed corpus and a seeded
+//! generator, and an input with a new kind of answer joins the pool for mutation.
 
 mod finding;
 mod mutation;
@@ -13,60 +12,56 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use fastrand::Rng;
 
-pub use finding::{Finding, Slow, Watch, quiet_panics};
+pub use finding::{CurrentInput, Finding, quiet_panics};
 pub use targets::TARGETS;
 
 use self::finding::Trial;
 
-/// Most inputs that are kept for mutation beside the corpus.
-const MOST_KEPT: usize = 2_000;
-/// Findings of one target after which it is left.
-const MOST_FINDINGS: usize = 5;
+/// Most inputs in the pool besides the corpus.
+const MAX_POOL: usize = 2_000;
+const MAX_FINDINGS: usize = 5;
 
-/// Something that reads what others wrote.
+/// A parser and the properties of its results.
 pub struct Target {
-    /// Its name, and that of its folder in the corpus.
+    /// The name of the target and of its folder in the corpus.
     pub name: &'static str,
-    /// Pieces that its inputs are made of.
+    /// Pieces for the generated inputs.
     pub words: &'static [&'static str],
-    /// Longest input, in bytes.
-    pub most_bytes: usize,
-    /// Reads an input. Ok: how it was answered, in few different words; an error: what should be true and is not.
+    /// The longest input.
+    pub max_bytes: usize,
+    /// Parses an input. Ok: the kind of the answer, out of a few; an error: the violated property.
     pub read: fn(&[u8]) -> Result<String, String>,
 }
 
-/// How long a target is tried.
+/// The extent of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
     /// Mutated inputs, after the corpus.
     pub inputs: u64,
-    /// From which they follow.
+    /// Seed of the mutations.
     pub seed: u64,
-    /// How long one input may take.
-    pub slow: Slow,
+    /// The limit of one input.
+    pub time_limit: Duration,
 }
 
-/// What came of a target.
+/// The result of a target.
 #[derive(Debug)]
-pub struct Outcome {
-    /// The target.
+pub struct TargetReport {
+    /// The target's name.
     pub name: &'static str,
-    /// Inputs read.
+    /// All inputs.
     pub inputs: u64,
-    /// Of them, from the corpus.
+    /// Inputs from the corpus.
     pub corpus: usize,
-    /// Different answers.
+    /// Kinds of answers.
     pub answers: usize,
-    /// For how long.
+    /// Duration of the run.
     pub took: Duration,
-    /// What went wrong.
+    /// At most one finding of each kind.
     pub findings: Vec<Finding>,
 }
 
-/// The committed inputs of a target, in the order of their names.
-///
-/// # Errors
-/// Where there are none, or they cannot be read.
+/// The committed inputs of a target, in the order of their names. A folder without inputs is an error.
 pub fn corpus(folder: &Path, target: &Target) -> anyhow::Result<Vec<Vec<u8>>> {
     let folder = folder.join(target.name);
     let entries = std::fs::read_dir(&folder).with_context(|| format!("no corpus at {}", folder.display()))?;
@@ -76,49 +71,48 @@ pub fn corpus(folder: &Path, target: &Target) -> anyhow::Result<Vec<Vec<u8>>> {
     paths.iter().map(|path| std::fs::read(path).with_context(|| path.display().to_string())).collect()
 }
 
-/// Reads the corpus of a target and mutations of it.
-pub fn fuzz(target: &Target, corpus: Vec<Vec<u8>>, effort: Effort, watch: &Watch) -> Outcome {
+/// Feeds the corpus and its mutations to a target.
+pub fn fuzz(target: &Target, corpus: Vec<Vec<u8>>, effort: Effort, current: &CurrentInput) -> TargetReport {
     let started = Instant::now();
-    let trial = Trial { target, slow: effort.slow, watch };
+    let trial = Trial { target, time_limit: effort.time_limit, current };
     let mut run =
-        Run { trial, kept: Vec::new(), answers: HashSet::new(), broken: HashSet::new(), findings: Vec::new() };
+        Run { trial, pool: Vec::new(), answers: HashSet::new(), broken: HashSet::new(), findings: Vec::new() };
     let from_corpus = corpus.len();
     for input in &corpus {
         run.read(input);
     }
-    // What the corpus holds is mutated whether its answer was new or not.
-    run.kept = corpus;
+    // The whole corpus is in the pool, also inputs with the same answer.
+    run.pool = corpus;
     let mut rng = Rng::with_seed(effort.seed ^ mutation::seed_of(target.name));
     let mut inputs = from_corpus as u64;
-    while inputs < effort.inputs + from_corpus as u64 && run.findings.len() < MOST_FINDINGS {
-        let input = mutation::mutated(&mut rng, &run.kept, target);
-        if run.read(&input) && run.kept.len() < from_corpus + MOST_KEPT {
-            run.kept.push(input);
+    while inputs < effort.inputs + from_corpus as u64 && run.findings.len() < MAX_FINDINGS {
+        let input = mutation::mutated(&mut rng, &run.pool, target);
+        if run.read(&input) && run.pool.len() < from_corpus + MAX_POOL {
+            run.pool.push(input);
         }
         inputs += 1;
     }
     let Run { answers, findings, .. } = run;
     let took = started.elapsed();
-    Outcome { name: target.name, inputs, corpus: from_corpus, answers: answers.len(), took, findings }
+    TargetReport { name: target.name, inputs, corpus: from_corpus, answers: answers.len(), took, findings }
 }
 
 struct Run<'a> {
     trial: Trial<'a>,
-    kept: Vec<Vec<u8>>,
+    pool: Vec<Vec<u8>>,
     answers: HashSet<String>,
-    /// What was found already, so that it is found once.
     broken: HashSet<String>,
     findings: Vec<Finding>,
 }
 
 impl Run<'_> {
-    /// Whether the answer is a new one.
+    /// Returns whether the answer is of a new kind.
     fn read(&mut self, input: &[u8]) -> bool {
         match self.trial.read(input) {
             Ok(answer) => self.answers.insert(answer),
-            Err(why) => {
-                if self.broken.insert(why.kind()) {
-                    self.findings.push(self.trial.minimised(input, why));
+            Err(reason) => {
+                if self.broken.insert(reason.kind()) {
+                    self.findings.push(self.trial.minimized(input, reason));
                 }
                 false
             }

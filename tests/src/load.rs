@@ -1,4 +1,4 @@
-//! How a good caller fares while others do their worst: the same requests with nobody else there, and under load.
+//! Measures the latency of a well-behaved caller, idle and under the load of other callers.
 
 mod flood;
 
@@ -12,16 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Client, contact};
 
-pub use flood::Answered;
+pub use flood::FloodAnswers;
 
-/// Contacts of the batches that another tenant posts.
 const LARGE: usize = 10_000;
-/// Connections by which it posts them.
-const GREEDY: usize = 4;
-/// Between two requests of the good caller.
+const GREEDY_CONNECTIONS: usize = 4;
+/// Between two requests of the measured caller.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How long requests took.
+/// The latencies of requests, sorted.
 #[derive(Clone, Debug)]
 pub struct Times(Vec<Duration>);
 
@@ -31,41 +29,41 @@ impl Times {
         Self(times)
     }
 
-    /// The time that so much of them (0.0 to 1.0) did not exceed.
-    pub fn quantile(&self, share: f64) -> Duration {
-        let place = (share * self.0.len() as f64).ceil();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in the list")]
-        let place = (place as usize).clamp(1, self.0.len());
-        self.0[place - 1]
+    /// The latency at a quantile from 0.0 to 1.0.
+    pub fn quantile(&self, quantile: f64) -> Duration {
+        let rank = (quantile * self.0.len() as f64).ceil();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index of the list")]
+        let rank = (rank as usize).clamp(1, self.0.len());
+        self.0[rank - 1]
     }
 }
 
 impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let milliseconds = |share| self.quantile(share).as_secs_f64() * 1000.0;
+        let milliseconds = |quantile| self.quantile(quantile).as_secs_f64() * 1000.0;
         write!(f, "p50 {:.1} ms, p99 {:.1} ms ({} requests)", milliseconds(0.5), milliseconds(0.99), self.0.len())
     }
 }
 
-/// The same requests with nobody else there, and under load.
+/// The same requests idle and under load.
 #[derive(Clone, Debug)]
-pub struct Compared {
-    /// What was asked.
+pub struct Comparison {
+    /// Description of the requests.
     pub what: String,
-    /// With nobody else there.
+    /// Without other callers.
     pub idle: Times,
     /// Under load.
     pub loaded: Times,
 }
 
-impl Compared {
-    /// How many times as long they took under load.
-    pub fn ratio(&self, share: f64) -> f64 {
-        self.loaded.quantile(share).as_secs_f64() / self.idle.quantile(share).as_secs_f64()
+impl Comparison {
+    /// Latency under load divided by the idle latency.
+    pub fn ratio(&self, quantile: f64) -> f64 {
+        self.loaded.quantile(quantile).as_secs_f64() / self.idle.quantile(quantile).as_secs_f64()
     }
 }
 
-impl fmt::Display for Compared {
+impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (half, most) = (self.ratio(0.5), self.ratio(0.99));
         writeln!(f, "{}: p50 × {half:.2}, p99 × {most:.2}", self.what)?;
@@ -74,9 +72,9 @@ impl fmt::Display for Compared {
     }
 }
 
-/// Posts of one tenant, of so many contacts each, while another posts 10,000 contacts at a time without pause; and how many
-/// of those were taken.
-pub async fn fairness(quiet: &Client, greedy: &Client, contacts: &[usize], posts: usize) -> (Vec<Compared>, usize) {
+/// Measures posts of one tenant while another one posts large batches; returns also the number of accepted large
+/// batches.
+pub async fn fairness(quiet: &Client, greedy: &Client, contacts: &[usize], posts: usize) -> (Vec<Comparison>, usize) {
     post(quiet, "warm", 1, 10).await;
     let mut idle = Vec::new();
     for &contacts in contacts {
@@ -84,46 +82,46 @@ pub async fn fairness(quiet: &Client, greedy: &Client, contacts: &[usize], posts
     }
     let stop = CancellationToken::new();
     let mut running = JoinSet::new();
-    for number in 0..GREEDY {
+    for number in 0..GREEDY_CONNECTIONS {
         running.spawn(post_large(greedy.clone(), number, stop.clone()));
     }
-    // The first of them is being worked at.
+    // Until the first large batch is in work.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let mut compared = Vec::new();
+    let mut comparisons = Vec::new();
     for (&contacts, idle) in contacts.iter().zip(idle) {
         let loaded = post(quiet, "loaded", contacts, posts).await;
-        compared.push(Compared { what: format!("posts of {contacts}"), idle, loaded });
+        comparisons.push(Comparison { what: format!("posts of {contacts}"), idle, loaded });
     }
     stop.cancel();
-    let mut taken = 0;
+    let mut accepted = 0;
     while let Some(ended) = running.join_next().await {
-        taken += ended.unwrap();
+        accepted += ended.unwrap();
     }
-    (compared, taken)
+    (comparisons, accepted)
 }
 
-/// Does what a good caller does in a thread of its own, as its program would: not behind those who make the load.
-async fn apart<F: Future<Output = Times> + 'static>(
+/// Runs the measured caller in a thread and a runtime of its own, so that it does not wait for the tasks of the load.
+async fn on_own_thread<F: Future<Output = Times> + 'static>(
     client: &Client,
     work: impl FnOnce(Client) -> F + Send + 'static,
 ) -> Times {
     let (base, key) = (client.base().to_owned(), client.key().to_owned());
-    let alone = move || {
+    let run = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        // With connections of that runtime.
+        // Connections belong to the runtime that opens them.
         runtime.block_on(async { work(Client::new(&base, &key)).await })
     };
-    tokio::task::spawn_blocking(alone).await.unwrap()
+    tokio::task::spawn_blocking(run).await.unwrap()
 }
 
 async fn post(client: &Client, name: &'static str, contacts: usize, posts: usize) -> Times {
-    apart(client, move |client| async move { posted(&client, name, contacts, posts).await }).await
+    on_own_thread(client, move |client| async move { measure_posts(&client, name, contacts, posts).await }).await
 }
 
-async fn posted(client: &Client, name: &str, contacts: usize, posts: usize) -> Times {
+async fn measure_posts(client: &Client, name: &str, contacts: usize, posts: usize) -> Times {
     let mut times = Vec::with_capacity(posts);
-    for place in 0..posts {
-        let batch = large_or_small(&format!("{name}-{contacts}-{place}-q"), contacts);
+    for number in 0..posts {
+        let batch = batch_json(&format!("{name}-{contacts}-{number}-q"), contacts);
         tokio::time::sleep(PAUSE).await;
         let started = Instant::now();
         let answer = client.send("overdue", &batch).await;
@@ -133,48 +131,48 @@ async fn posted(client: &Client, name: &str, contacts: usize, posts: usize) -> T
     Times::of(times)
 }
 
-/// So many were taken until it was stopped.
+/// Returns the number of accepted batches.
 async fn post_large(client: Client, number: usize, stop: CancellationToken) -> usize {
-    // Written once: whoever makes the load must not be the one who is slowed down by making it.
-    let contacts = large_or_small("large-g", LARGE)["contacts"].to_string();
-    let mut taken = 0;
+    // Encoded once, so that encoding does not limit the load.
+    let contacts = batch_json("large-g", LARGE)["contacts"].to_string();
+    let mut accepted = 0;
     while !stop.is_cancelled() {
-        let batch = format!(r#"{{"external_id": "large-{number}-{taken}", "contacts": {contacts}}}"#);
+        let batch = format!(r#"{{"external_id": "large-{number}-{accepted}", "contacts": {contacts}}}"#);
         let answer = client.post_raw("/api/v1/billing/send/overdue", "application/json", batch.into_bytes()).await;
         match answer.status {
-            StatusCode::ACCEPTED => taken += 1,
-            // Its own part is used up.
+            StatusCode::ACCEPTED => accepted += 1,
+            // The tenant's budget is used up.
             StatusCode::TOO_MANY_REQUESTS => {}
             _ => panic!("{:#}", answer.body),
         }
     }
-    taken
+    accepted
 }
 
-fn large_or_small(external_id: &str, contacts: usize) -> Value {
+fn batch_json(external_id: &str, contacts: usize) -> Value {
     json!({ "external_id": external_id, "contacts": (0..contacts).map(|n| contact(external_id, n)).collect::<Vec<_>>() })
 }
 
-/// Looks of a good caller while keys that are nobody's come from a handful of addresses, its own among them, so many a
-/// second; and what became of those.
-pub async fn flood(api: &str, good: &Client, per_second: usize, lasting: Duration) -> (Compared, Answered) {
-    look(good, Duration::from_millis(200)).await;
-    let idle = look(good, lasting).await;
+/// Measures reads during a flood of unknown keys, also from the caller's address; returns also the answers to the
+/// flood.
+pub async fn flood(api: &str, good: &Client, per_second: usize, duration: Duration) -> (Comparison, FloodAnswers) {
+    read(good, Duration::from_millis(200)).await;
+    let idle = read(good, duration).await;
     let stop = CancellationToken::new();
     let flood = flood::start(api, per_second, &stop);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let loaded = look(good, lasting).await;
+    let loaded = read(good, duration).await;
     stop.cancel();
-    (Compared { what: "looks at the queues".to_owned(), idle, loaded }, flood.ended().await)
+    (Comparison { what: "reads of the queues".to_owned(), idle, loaded }, flood.wait_for_end().await)
 }
 
-async fn look(client: &Client, lasting: Duration) -> Times {
-    apart(client, move |client| async move { looked(&client, lasting).await }).await
+async fn read(client: &Client, duration: Duration) -> Times {
+    on_own_thread(client, move |client| async move { measure_reads(&client, duration).await }).await
 }
 
-async fn looked(client: &Client, lasting: Duration) -> Times {
+async fn measure_reads(client: &Client, duration: Duration) -> Times {
     let (begun, mut times) = (Instant::now(), Vec::new());
-    while begun.elapsed() < lasting {
+    while begun.elapsed() < duration {
         tokio::time::sleep(PAUSE).await;
         let started = Instant::now();
         let answer = client.call(reqwest::Method::GET, "/api/v1/billing/queues", None).await;

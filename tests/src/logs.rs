@@ -1,5 +1,5 @@
-//! All that is logged in this process while fleets run, searched for the secrets and telephone numbers that they used.
-//! Fleets of several tests run at the same time and log into one text; what one of them leaks, all of them find.
+//! Captures the logs of this process and searches them for secrets and phone numbers. Fleets of several tests run at
+//! the same time and share one log, so each of them finds the leaks of all.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -9,85 +9,81 @@ use aho_corasick::AhoCorasick;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What is captured of processes: all that our own programs can log, and what others log at debug. The drivers of HTTP, AMQP
-/// and SQL are among them, because they see what we send.
+/// The log filter of processes: every event of our crates, and debug events of drivers, which log what they send.
 pub const FILTER: &str = "debug,regua_api=trace,regua_worker=trace,regua_periodic=trace,regua_evolution=trace,\
     regua_broker=trace,regua_store=trace,regua_boot=trace,regua_domain=trace,regua_sandbox=info";
 
-/// The same in this process, without the text of every statement, which is half of all that is said: the tests that start
-/// processes read those.
-fn own_filter() -> String {
+/// Without SQL statements, half of the log. Tests that start processes search those.
+fn in_process_filter() -> String {
     format!("{FILTER},sqlx=info")
 }
 
-/// Digits of a Brazilian mobile number without its country's code: the shortest that names a person.
-const NATIONAL: usize = 11;
+/// Digits of a Brazilian mobile number without the country code. Fewer digits do not identify a person.
+const NATIONAL_DIGITS: usize = 11;
 
 static CAPTURED: Mutex<Captured> = Mutex::new(Captured { text: Vec::new(), begins_at: 0, watches: Vec::new() });
-static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
+static CONFIDENTIAL: Mutex<Option<Confidential>> = Mutex::new(None);
 
-/// What was logged and somebody still watches.
+/// The part of the log that a watch covers.
 struct Captured {
     text: Vec<u8>,
-    /// How much was logged before it.
+    /// Bytes that were logged before `text`.
     begins_at: usize,
-    /// From where each watch watches.
     watches: Vec<usize>,
 }
 
-/// What nobody may find in a log.
+/// Texts that must not be logged.
 #[derive(Default)]
-struct Kept {
+struct Confidential {
     secrets: HashSet<String>,
-    /// By their last eleven digits.
-    phones: HashSet<[u8; NATIONAL]>,
+    /// The last eleven digits of each phone number.
+    phones: HashSet<[u8; NATIONAL_DIGITS]>,
 }
 
 fn captured() -> MutexGuard<'static, Captured> {
     CAPTURED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn with_kept<T>(look: impl FnOnce(&mut Kept) -> T) -> T {
-    look(KEPT.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+fn with_confidential<T>(work: impl FnOnce(&mut Confidential) -> T) -> T {
+    work(CONFIDENTIAL.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
 }
 
-/// Remembers what must never be logged.
-pub fn keep_secret(secret: &str) {
-    assert!(secret.len() >= 8, "a secret that is too short to be looked for");
-    with_kept(|kept| kept.secrets.insert(secret.to_owned()));
+/// Registers a text that must not be logged.
+pub fn register_secret(secret: &str) {
+    assert!(secret.len() >= 8, "a short secret would match other texts");
+    with_confidential(|confidential| confidential.secrets.insert(secret.to_owned()));
 }
 
-/// Remembers the password that stands in a URL, if one does.
-pub fn keep_password_of(url: &str) {
+/// Registers the password of a URL, if it has one.
+pub fn register_password_of(url: &str) {
     let password = url.rsplit_once('@').and_then(|(before, _)| before.rsplit_once(':')).map(|(_, password)| password);
     if let Some(password) = password.filter(|password| password.len() >= 8) {
-        keep_secret(password);
+        register_secret(password);
     }
 }
 
-/// Remembers a telephone number, however it is written; what is none is left out.
-pub fn keep_phone(phone: &str) {
+/// Registers a phone number in any notation, also with its separators; other texts are ignored.
+pub fn register_phone(phone: &str) {
     let digits: Vec<_> = phone.bytes().filter(u8::is_ascii_digit).collect();
-    // As it was written too, where that is not digits alone.
-    if digits.len() >= NATIONAL && digits.len() <= 15 {
-        let national = digits[digits.len() - NATIONAL..].try_into().expect("so many digits");
-        with_kept(|kept| {
-            kept.phones.insert(national);
+    if digits.len() >= NATIONAL_DIGITS && digits.len() <= 15 {
+        let national = digits[digits.len() - NATIONAL_DIGITS..].try_into().expect("eleven digits");
+        with_confidential(|confidential| {
+            confidential.phones.insert(national);
             if phone.trim_start_matches('+').bytes().any(|byte| !byte.is_ascii_digit()) {
-                kept.secrets.insert(phone.to_owned());
+                confidential.secrets.insert(phone.to_owned());
             }
         });
     }
 }
 
-/// The lines of a text that hold a secret or a telephone number; each secret at most once, at most ten in all.
+/// The lines of a text with a registered secret or phone number, at most ten.
 pub fn leaks_in(text: &[u8]) -> Vec<String> {
-    with_kept(|kept| {
-        let secrets: Vec<_> = kept.secrets.iter().map(String::as_bytes).collect();
+    with_confidential(|confidential| {
+        let secrets: Vec<_> = confidential.secrets.iter().map(String::as_bytes).collect();
         let secrets = AhoCorasick::new(secrets).expect("a few hundred short texts");
         let mut places: Vec<_> = secrets.find_iter(text).map(|found| found.start()).collect();
         places.extend(digits_of(text).filter_map(|(at, digits)| {
-            let is_phone = digits.windows(NATIONAL).any(|window| kept.phones.contains(window));
+            let is_phone = digits.windows(NATIONAL_DIGITS).any(|window| confidential.phones.contains(window));
             is_phone.then_some(at)
         }));
         places.truncate(10);
@@ -95,13 +91,13 @@ pub fn leaks_in(text: &[u8]) -> Vec<String> {
     })
 }
 
-/// Every run of digits that is long enough for a number, and where it is.
+/// Every run of digits that is long enough for a phone number, with its position.
 fn digits_of(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut at = 0;
     text.split(|byte| !byte.is_ascii_digit()).filter_map(move |run| {
         let begins = at;
         at += run.len() + 1;
-        (run.len() >= NATIONAL).then_some((begins, run))
+        (run.len() >= NATIONAL_DIGITS).then_some((begins, run))
     })
 }
 
@@ -111,20 +107,20 @@ fn line_at(text: &[u8], at: usize) -> String {
     String::from_utf8_lossy(&text[begins..ends.min(begins + 400)]).into_owned()
 }
 
-/// Watches what is logged from now on.
+/// Covers the log from its beginning until it is dropped.
 pub struct Watch {
     from: usize,
 }
 
 impl Watch {
-    /// Begins to watch; the first one of the process begins to capture.
+    /// Begins a watch; the first one of the process installs the log subscriber.
     pub fn begin() -> Self {
         static CAPTURING: Once = Once::new();
         CAPTURING.call_once(|| {
-            keep_secret(regua_boot::DEVELOPMENT_SECRET_KEY);
-            let filter = EnvFilter::new(own_filter());
+            register_secret(regua_secrets::DEVELOPMENT_SECRET_KEY);
+            let filter = EnvFilter::new(in_process_filter());
             let capturing = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).without_time();
-            capturing.with_writer(Writer).try_init().expect("nobody else logs in this process");
+            capturing.with_writer(Writer).try_init().expect("no other subscriber in this process");
         });
         let mut captured = captured();
         let from = captured.begins_at + captured.text.len();
@@ -132,13 +128,13 @@ impl Watch {
         Self { from }
     }
 
-    /// What was logged since.
+    /// The log since the beginning of the watch.
     pub fn text(&self) -> Vec<u8> {
         let captured = captured();
         captured.text[self.from - captured.begins_at..].to_vec()
     }
 
-    /// The lines of it in which secrets or telephone numbers stand.
+    /// The lines of that log with secrets or phone numbers.
     pub fn leaks(&self) -> Vec<String> {
         leaks_in(&self.text())
     }

@@ -1,4 +1,4 @@
-//! Real processes, to be killed with -9.
+//! Programs of the fleet as processes, which a test can kill and freeze.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -6,17 +6,16 @@ use std::process::{Child, Command, Stdio};
 
 use crate::{Fleet, logs};
 
-/// A program of the fleet as a process of its own. It is killed when dropped, and what it logged is searched for secrets
-/// and telephone numbers.
+/// A process. Dropping it kills the process and searches its log for secrets and phone numbers.
 pub struct Process {
     child: Child,
-    /// What it says, where nobody else keeps it.
+    /// The log, unless the caller owns it.
     log: Option<PathBuf>,
 }
 
 impl Process {
-    /// Starts a program of this fleet, with two seconds of lease; with its database, its broker, and more.
-    pub fn of(fleet: &Fleet, binary: &str, program: &str, more: &[(&str, &str)]) -> Self {
+    /// Starts a program with the database and the broker of a fleet, a lease of two seconds, and more variables.
+    pub fn for_fleet(fleet: &Fleet, binary: &str, program: &str, more: &[(&str, &str)]) -> Self {
         let amqp_url = std::env::var("AMQP_URL").unwrap_or_default();
         let mut environment = vec![
             ("DATABASE_URL", fleet.database.url.as_str()),
@@ -32,10 +31,10 @@ impl Process {
         Self::start(binary, program, &environment)
     }
 
-    /// Starts `regua-worker` or `regua-periodic` out of the tests' own binary, which calls the same `start`.
+    /// Starts a program from the tests' binary `regua-test-process`, which calls the program's own `start`.
     pub fn start(binary: &str, program: &str, environment: &[(&str, &str)]) -> Self {
         for (_, value) in environment {
-            logs::keep_password_of(value);
+            logs::register_password_of(value);
         }
         let name = format!("regua-{program}-{:032x}.log", crate::database::random());
         let log = std::env::temp_dir().join(name);
@@ -45,18 +44,18 @@ impl Process {
         process
     }
 
-    /// As `start`, with all it says added to a file.
+    /// The same, with the output appended to a file of the caller.
     pub fn start_with_log(binary: &str, program: &str, environment: &[(&str, &str)], log: &Path) -> Self {
         let log = OpenOptions::new().append(true).create(true).open(log).expect("a log");
-        let also = log.try_clone().expect("the same log");
-        Self::spawn(Self::command(binary, program, environment).stdout(log).stderr(also))
+        let stderr = log.try_clone().expect("the same log");
+        Self::spawn(Self::command(binary, program, environment).stdout(log).stderr(stderr))
     }
 
     fn command(binary: &str, program: &str, environment: &[(&str, &str)]) -> Command {
         let mut command = Command::new(binary);
         command.arg(program).env_remove("AMQP_URL").env("METRICS_PORT", "0").env("LOG_FORMAT", "pretty");
         command
-            .env("REGUA_SECRET_KEY", regua_boot::DEVELOPMENT_SECRET_KEY)
+            .env("REGUA_SECRET_KEY", regua_secrets::DEVELOPMENT_SECRET_KEY)
             .env("GATEWAY_ALLOW_NETWORKS", "127.0.0.0/8");
         command.envs(environment.iter().copied()).stdin(Stdio::null());
         command
@@ -66,35 +65,34 @@ impl Process {
         Self { child: command.spawn().expect("the program starts"), log: None }
     }
 
-    /// Whether it has not ended by itself.
+    /// Whether the process has not ended.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_none()
     }
 
-    /// `kill -9`, and waits until it is gone.
+    /// Sends SIGKILL and waits for the end.
     pub fn kill(mut self) {
-        self.child.kill().expect("it can be killed");
-        self.child.wait().expect("it ends");
+        self.child.kill().expect("the process can be killed");
+        self.child.wait().expect("the process ends");
     }
 
-    /// Waits until it has died by itself.
-    pub async fn died(mut self) {
-        crate::eventually("the process to die", async || self.child.try_wait().expect("it can be asked").is_some())
-            .await;
+    /// Waits until the process has ended by itself.
+    pub async fn wait_for_exit(mut self) {
+        crate::eventually("the process to end", async || self.child.try_wait().expect("a child").is_some()).await;
     }
 
-    /// SIGTERM, and waits for its exit status.
+    /// Sends SIGTERM and waits for the exit status.
     pub fn terminate(mut self) -> std::process::ExitStatus {
         self.signal("-TERM");
-        self.child.wait().expect("it ends")
+        self.child.wait().expect("the process ends")
     }
 
-    /// SIGSTOP: it stands still, and does not know it.
+    /// Sends SIGSTOP.
     pub fn freeze(&self) {
         self.signal("-STOP");
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub fn thaw(&self) {
         self.signal("-CONT");
     }

@@ -1,5 +1,5 @@
-//! A TCP proxy between a program and a server, with which a test spoils the network between them: cut, refused, slow,
-//! silent, reset, half closed, or leading somewhere else.
+//! A TCP proxy between a program and a server, which closes, delays, loses, resets, half-closes or redirects
+//! connections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,21 +11,20 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Forwards connections while it is open; closing it cuts all of them and refuses new ones.
+/// Forwards connections while it is open. Closing it cuts all connections and refuses new ones.
 pub struct Proxy {
-    /// Where it listens.
+    /// The proxy's address.
     pub address: SocketAddr,
     network: Arc<watch::Sender<Network>>,
 }
 
-/// What the network does at the moment. What happened to the connections of a moment is counted, so that each of them
-/// can see whether it was there already.
+/// The state of the network. Events are counted, so that a connection applies only the events since its beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Network {
     target: String,
     is_open: bool,
     delay: Duration,
-    swallows: bool,
+    is_black_hole: bool,
     cuts: u64,
     resets: u64,
     half_closes: u64,
@@ -37,8 +36,15 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (target, delay) = (target.to_owned(), Duration::ZERO);
-        let (network, receiver) =
-            watch::channel(Network { target, is_open, delay, swallows: false, cuts: 0, resets: 0, half_closes: 0 });
+        let (network, receiver) = watch::channel(Network {
+            target,
+            is_open,
+            delay,
+            is_black_hole: false,
+            cuts: 0,
+            resets: 0,
+            half_closes: 0,
+        });
         tokio::spawn(async move {
             while let Ok((inbound, _)) = listener.accept().await {
                 tokio::spawn(forward(inbound, receiver.clone()));
@@ -47,53 +53,52 @@ impl Proxy {
         Self { address, network: Arc::new(network) }
     }
 
-    /// A proxy to the server of a URL, and the URL with the proxy in the server's place.
-    pub async fn before(url: &str, is_open: bool) -> (Self, String) {
+    /// A proxy to the server of a URL, and the URL with the proxy's address instead.
+    pub async fn in_front_of(url: &str, is_open: bool) -> (Self, String) {
         let proxy = Self::to(&server_of(url), is_open).await;
         let url = url.replacen(&server_of(url), &proxy.address.to_string(), 1);
         (proxy, url)
     }
 
-    /// Lets connections through.
+    /// Forwards new connections.
     pub fn open(&self) {
         self.network.send_modify(|network| network.is_open = true);
     }
 
-    /// Cuts all connections, and every new one.
+    /// Cuts all connections and refuses new ones.
     pub fn close(&self) {
         self.network.send_modify(|network| network.is_open = false);
     }
 
-    /// Whatever is on its way takes so much longer, in both directions.
+    /// Delays all data, in both directions.
     pub fn delay(&self, delay: Duration) {
         self.network.send_modify(|network| network.delay = delay);
     }
 
-    /// A black hole: what is sent is lost, and nobody is told. A connection that lost something stays silent for ever,
-    /// as behind a firewall that has forgotten it, also when the proxy has healed.
+    /// Drops all data. A connection that lost data stays silent also after [`Self::heal`], as behind a firewall.
     pub fn drop_silently(&self) {
-        self.network.send_modify(|network| network.swallows = true);
+        self.network.send_modify(|network| network.is_black_hole = true);
     }
 
-    /// No delay, no black hole.
+    /// Ends the delay and the loss of data.
     pub fn heal(&self) {
         self.network.send_modify(|network| {
             network.delay = Duration::ZERO;
-            network.swallows = false;
+            network.is_black_hole = false;
         });
     }
 
-    /// Ends all present connections with RST, on both sides. New ones go through.
+    /// Resets all present connections on both sides. New ones are forwarded.
     pub fn reset(&self) {
         self.network.send_modify(|network| network.resets += 1);
     }
 
-    /// Shuts the way to the server of all present connections; what the server says still arrives.
+    /// Closes the direction to the server in all present connections; data from the server is forwarded.
     pub fn half_close(&self) {
         self.network.send_modify(|network| network.half_closes += 1);
     }
 
-    /// Cuts all connections; new ones go to the server of this URL.
+    /// Cuts all connections and forwards new ones to the server of this URL.
     pub fn redirect(&self, url: &str) {
         self.network.send_modify(|network| {
             network.target = server_of(url);
@@ -102,7 +107,6 @@ impl Proxy {
     }
 }
 
-/// Host and port of a URL.
 fn server_of(url: &str) -> String {
     let (_, rest) = url.split_once("://").expect("a URL");
     let (_, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
@@ -118,7 +122,7 @@ async fn forward(mut inbound: TcpStream, mut network: watch::Receiver<Network>) 
     let (from_client, to_client) = inbound.split();
     let (from_server, to_server) = outbound.split();
     let has_lost = AtomicBool::new(false);
-    let to_and_fro = async {
+    let both_directions = async {
         tokio::join!(
             pump(from_client, to_server, network.clone(), &has_lost, Some(at_first.half_closes)),
             pump(from_server, to_client, network.clone(), &has_lost, None),
@@ -127,7 +131,7 @@ async fn forward(mut inbound: TcpStream, mut network: watch::Receiver<Network>) 
     let mut watched = network.clone();
     let is_over = |now: &Network| !now.is_open || now.cuts != at_first.cuts || now.resets != at_first.resets;
     tokio::select! {
-        _ = to_and_fro => {}
+        _ = both_directions => {}
         _ = watched.wait_for(is_over) => {}
     }
     if network.borrow().resets != at_first.resets {
@@ -137,7 +141,7 @@ async fn forward(mut inbound: TcpStream, mut network: watch::Receiver<Network>) 
     }
 }
 
-/// One direction, until its end. `half_closes`: as many as there were when the connection was made.
+/// Forwards one direction. `half_closes` is the count at the beginning; none: the direction is never half-closed.
 async fn pump(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
@@ -151,9 +155,9 @@ async fn pump(
             read = from.read(&mut buffer) => read.unwrap_or(0),
             _ = network.wait_for(|now| half_closes.is_some_and(|before| now.half_closes != before)) => 0,
         };
-        let Network { delay, swallows, .. } = *network.borrow();
-        if has_lost.fetch_or(swallows, Ordering::Relaxed) || swallows {
-            // The end is lost, too: nobody is told of it.
+        let Network { delay, is_black_hole, .. } = *network.borrow();
+        if has_lost.fetch_or(is_black_hole, Ordering::Relaxed) || is_black_hole {
+            // The end of the connection is lost too.
             if read == 0 {
                 return std::future::pending().await;
             }

@@ -1,8 +1,8 @@
-//! A tenant with a key, numbers and templates, and the batches it posts.
+//! Tenants with an API key, instances and templates, and the batches that they post.
 
 use chrono::{DateTime, Utc};
-use regua_boot::{Place, SecretKeys};
-use regua_domain::{ApiKeyId, DEFAULT_HOURS, InstanceId, MessageType, TemplateId, TenantId};
+use regua_domain::{ApiKeyId, DEFAULT_HOURS, InstanceId, MessageType, TemplateId, TenantId, Variations};
+use regua_secrets::{Place, SecretKeys};
 use regua_store::api_keys::{self, NewApiKey};
 use regua_store::business_hours::{self, OpenHours};
 use regua_store::templates::{self, Template};
@@ -12,28 +12,28 @@ use sqlx::PgPool;
 
 use crate::logs;
 
-/// How a test's tenant differs from a sensible one.
+/// How a tenant differs from the default one.
 #[derive(Clone, Debug)]
 pub struct TenantOptions {
     /// Unique in the test.
     pub slug: &'static str,
-    /// Mon–Fri 8–18 in São Paulo; otherwise round the clock.
+    /// Monday to Friday, 8 to 18 in São Paulo; otherwise at every hour.
     pub keeps_hours: bool,
-    /// Messages a minute of every number.
+    /// Messages a minute of each instance.
     pub rate: i32,
     /// Percent.
     pub jitter: i16,
-    /// Tries of one contact.
+    /// Attempts of one contact.
     pub max_attempts: i16,
-    /// Numbers; the first is the default.
+    /// Names of the instances; the first is the default.
     pub instances: Vec<String>,
-    /// The wordings of the three templates.
+    /// The variations of each of the three templates.
     pub variations: Vec<&'static str>,
-    /// Messages a day of every number.
+    /// Messages a day of each instance.
     pub daily_cap: Option<i32>,
-    /// Types of which an unconfirmed contact is sent once more.
+    /// Types whose unconfirmed contacts are sent once more.
     pub resend_unconfirmed: Vec<MessageType>,
-    /// Requests a minute of its keys: by default more than any test makes while it looks for what it expects.
+    /// Requests a minute of each key. The default exceeds the polling of every test.
     pub requests_per_minute: i32,
 }
 
@@ -54,28 +54,28 @@ impl Default for TenantOptions {
     }
 }
 
-/// A tenant as it stands in the database.
+/// A tenant in the database.
 #[derive(Clone, Debug)]
 pub struct Tenant {
-    /// Its id.
+    /// The tenant's id.
     pub id: TenantId,
-    /// Its short name.
+    /// The tenant's slug.
     pub slug: &'static str,
-    /// Its API key, whole.
+    /// An API key for every message type.
     pub key: String,
-    /// Its numbers, in the order of the options.
+    /// The instances in the order of the options.
     pub instances: Vec<InstanceId>,
-    /// The token of each number.
+    /// The token of each instance.
     pub tokens: Vec<String>,
 }
 
 impl Tenant {
-    /// Creates a tenant and all that belongs to it.
+    /// Creates a tenant with configuration, instances, templates and a key.
     pub async fn create(pool: &PgPool, gateway: &str, options: &TenantOptions, now: DateTime<Utc>) -> Self {
         let mut transaction = pool.begin().await.unwrap();
         let conn = &mut *transaction;
         let id = TenantId::new(now);
-        tenants::create(conn, id, options.slug, "Acme Ltda", now).await.unwrap();
+        assert!(tenants::create(conn, id, &options.slug.parse().unwrap(), "Acme Ltda", now).await.unwrap());
         let mut config = tenant_configs::get(conn, id).await.unwrap().unwrap();
         config.keeps_hours = options.keeps_hours;
         config.messages_per_minute = options.rate;
@@ -84,7 +84,7 @@ impl Tenant {
         config.daily_cap = options.daily_cap;
         config.resend_unconfirmed.clone_from(&options.resend_unconfirmed);
         config.requests_per_minute = options.requests_per_minute;
-        tenant_configs::put(conn, id, &config).await.unwrap();
+        tenant_configs::put(conn, &config).await.unwrap();
         let hours: Vec<_> = DEFAULT_HOURS
             .iter()
             .map(|open| OpenHours {
@@ -101,8 +101,10 @@ impl Tenant {
             let token = format!("token-of-{}-{name}", options.slug);
             let place = Place::instance_token(id, instance);
             let sealed = SecretKeys::development().seal(&place, &token).unwrap();
-            logs::keep_secret(&token);
-            instances::create(conn, id, instance, name, gateway, &sealed, now).await.unwrap().unwrap();
+            logs::register_secret(&token);
+            assert!(
+                instances::create(conn, id, instance, &name.parse().unwrap(), gateway, &sealed, now).await.unwrap()
+            );
             instances.push(instance);
             tokens.push(token);
         }
@@ -112,14 +114,15 @@ impl Tenant {
                 name: format!("{message_type}-padrao"),
                 message_type,
                 variables_schema: None,
-                variations: options.variations.iter().map(|&source| source.to_owned()).collect(),
+                variations: Variations::parse(options.variations.iter().map(|&source| source.to_owned()).collect())
+                    .unwrap(),
             };
             let template = templates::put(conn, id, &template, now).await.unwrap();
             type_defaults::set_template(conn, id, message_type, template, true).await.unwrap();
             type_defaults::set_instance(conn, id, message_type, instances[0], true).await.unwrap();
         }
         transaction.commit().await.unwrap();
-        let key = Self::add_key(pool, id, &["overdue", "upcoming", "notification"], None, now).await;
+        let key = Self::add_key(pool, id, &MessageType::ALL, None, now).await;
         Self { id, slug: options.slug, key, instances, tokens }
     }
 
@@ -127,7 +130,7 @@ impl Tenant {
     pub async fn add_key(
         pool: &PgPool,
         tenant: TenantId,
-        types: &[&str],
+        allowed_types: &[MessageType],
         expires_at: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> String {
@@ -136,14 +139,14 @@ impl Tenant {
             chunk.copy_from_slice(&crate::database::random().to_le_bytes()[..8]);
         }
         let key = regua_api::keys::generate(&random);
-        logs::keep_secret(&key.text);
+        logs::register_secret(&key.text);
         let new = NewApiKey {
             tenant_id: tenant,
             api_key_id: ApiKeyId::new(now),
             name: "test",
             lookup_prefix: &key.lookup_prefix,
             secret_hash: &key.secret_hash,
-            allowed_types: &types.iter().map(|&name| name.to_owned()).collect::<Vec<_>>(),
+            allowed_types,
             allowed_networks: &[],
             expires_at,
             requests_per_minute: None,
@@ -153,12 +156,12 @@ impl Tenant {
     }
 }
 
-/// A batch of so many good contacts.
+/// A batch of valid contacts.
 pub fn batch(external_id: &str, contacts: usize) -> Value {
     json!({ "external_id": external_id, "contacts": (0..contacts).map(|n| contact(external_id, n)).collect::<Vec<_>>() })
 }
 
-/// A good contact whose number no other contact of the test has, as long as batches' names differ in their last letter.
+/// A valid contact. Its phone number is unique in the test, if the ids of the batches differ in their last letter.
 pub fn contact(external_id: &str, n: usize) -> Value {
     json!({
         "external_id": format!("{external_id}-{n}"),
@@ -169,7 +172,7 @@ pub fn contact(external_id: &str, n: usize) -> Value {
     })
 }
 
-/// The number of that contact, as the gateway sees it.
+/// The phone number of that contact in the form of the gateway.
 pub fn number(external_id: &str, n: usize) -> String {
     let batch = external_id.bytes().last().unwrap_or(0) % 100;
     format!("55119{batch:02}{n:06}")

@@ -1,4 +1,4 @@
-// BullMQ's intake: rows by the thousand, jobs by addBulk.
+// BullMQ's intake: rows in groups of 1000, jobs by addBulk.
 import { readFileSync } from "node:fs";
 import { Queue } from "bullmq";
 import IORedis from "ioredis";

@@ -1,4 +1,4 @@
-// One job per contact. The result is committed before the job counts as completed.
+// One job per contact. The result is committed before the job completes.
 import { Worker } from "bullmq";
 import IORedis from "ioredis";
 import pg from "pg";

@@ -16,18 +16,18 @@ def enqueue(batch: list[dict]) -> None:
         with database.cursor().copy("copy contacts (id, number, text) from stdin") as copy:
             for contact, text in zip(batch, texts):
                 copy.write_row((contact["id"], contact["number"], text))
-    # After the commit, so that no worker meets a contact without a row.
+    # After the commit, so that every task finds its contact's row.
     with app.producer_or_acquire() as producer:
         for contact, text in zip(batch, texts):
             send.apply_async((contact["id"], contact["number"], text), producer=producer)
 
 
 def main() -> None:
-    everybody, warm_up = contacts.read(sys.argv[1]), int(sys.argv[2])
-    app.control.purge()  # what a run that was broken off left
-    enqueue(everybody[:warm_up])
+    everything, warm_up = contacts.read(sys.argv[1]), int(sys.argv[2])
+    app.control.purge()  # messages of an interrupted run
+    enqueue(everything[:warm_up])
     begun = time.monotonic()
-    enqueue(everybody[warm_up:])
+    enqueue(everything[warm_up:])
     print(time.monotonic() - begun)
 
 

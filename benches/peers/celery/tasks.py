@@ -1,4 +1,4 @@
-"""One task per contact. Acknowledged late: the result is committed before the message leaves the queue."""
+"""One task per contact, acknowledged late: the result is committed before RabbitMQ deletes the message."""
 
 import os
 import threading
@@ -20,7 +20,7 @@ app.conf.update(
 
 SEND_URL = f"{os.environ['GATEWAY_URL']}/message/sendText/{os.environ['GATEWAY_INSTANCE']}"
 
-# One connection to the database and one to the gateway, kept open, for each process, thread or greenlet of the pool.
+# One open connection to the database and one to the gateway for each process, thread or greenlet of the pool.
 mine = threading.local()
 
 

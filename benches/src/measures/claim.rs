@@ -1,4 +1,4 @@
-//! The claim of a lane's next batch by itself: the two statements that look for work, called as the worker calls them.
+//! The claim of a lane's next contacts by itself: its two reading statements, called as the worker calls them.
 
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,14 @@ use regua_store::{contacts, queues};
 use sqlx::{Connection, PgConnection};
 
 use crate::samples::Samples;
-use crate::tenants::{Number, Tenant};
+use crate::tenants::{Instance, Tenant};
 
-/// Contacts of a claim, as the worker has it.
+/// Contacts of a claim: the worker's default.
 pub(crate) const BATCH: i32 = 100;
 
 /// How long the parts of claims took, in milliseconds.
 pub(crate) struct Claims {
-    /// `queues::runnable` and `contacts::claim` together.
+    /// Both statements together.
     pub(crate) both: Samples,
     /// `queues::runnable`.
     pub(crate) runnable: Samples,
@@ -32,14 +32,14 @@ struct Claim {
     claimed: Vec<Claimed>,
 }
 
-/// Claims a batch for every number, marks it, and makes it pending again, so many times over: what marks and outcomes leave
-/// behind, on rows that are claimed again and again.
+/// For every instance, `rounds` times: claims contacts, marks them, and makes them pending again. Their rows and index
+/// entries then have as many dead versions as marks and outcomes leave.
 pub(crate) async fn churn(conn: &mut PgConnection, tenant: &Tenant, rounds: usize) -> anyhow::Result<()> {
     for _ in 0..rounds {
-        for number in &tenant.numbers {
-            let claim = claim(conn, tenant, number).await?;
+        for instance in &tenant.instances {
+            let claim = claim(conn, tenant, instance).await?;
             mark(conn, tenant, &claim.claimed).await?;
-            settle(conn, tenant, &claim.claimed, "pending", 0).await?;
+            set_status(conn, tenant, &claim.claimed, "pending", 0).await?;
         }
     }
     Ok(())
@@ -57,8 +57,8 @@ async fn mark(conn: &mut PgConnection, tenant: &Tenant, claimed: &[Claimed]) -> 
     Ok(())
 }
 
-/// In place of an outcome, which is not what is measured here.
-async fn settle(
+/// Instead of an outcome, which is not measured here.
+async fn set_status(
     conn: &mut PgConnection,
     tenant: &Tenant,
     claimed: &[Claimed],
@@ -76,42 +76,42 @@ async fn settle(
     Ok(())
 }
 
-/// Notes how far a queue has come, as the worker does in the claim's transaction. It is not timed: one row by its key.
-async fn move_on(conn: &mut PgConnection, tenant: &Tenant, claimed: &[Claimed]) -> anyhow::Result<()> {
+/// Moves a queue's next position, as the worker does in the claim's transaction. Not timed: one row by its key.
+async fn advance(conn: &mut PgConnection, tenant: &Tenant, claimed: &[Claimed]) -> anyhow::Result<()> {
     let last = claimed.iter().filter_map(|contact| Some((tenant.id, contact.queue_id, contact.position? + 1))).max();
     queues::start(conn, last.as_slice(), Clock::system().now()).await?;
     Ok(())
 }
 
-/// Claims a batch for one number after the other, each the next one of its queue.
+/// Times claims of one instance after the other, each of the next contacts of its queue.
 pub(crate) async fn time(conn: &mut PgConnection, tenant: &Tenant, claims: usize) -> anyhow::Result<Claims> {
-    let mut made = Vec::with_capacity(claims);
-    for number in tenant.numbers.iter().cycle().take(claims) {
-        let claim = claim(conn, tenant, number).await?;
+    let mut timed = Vec::with_capacity(claims);
+    for instance in tenant.instances.iter().cycle().take(claims) {
+        let claim = claim(conn, tenant, instance).await?;
         mark(conn, tenant, &claim.claimed).await?;
-        settle(conn, tenant, &claim.claimed, "sent", 1).await?;
-        move_on(conn, tenant, &claim.claimed).await?;
-        made.push(claim);
+        set_status(conn, tenant, &claim.claimed, "sent", 1).await?;
+        advance(conn, tenant, &claim.claimed).await?;
+        timed.push(claim);
     }
     Ok(Claims {
-        both: Samples::milliseconds(made.iter().map(|made| made.runnable + made.claim)),
-        runnable: Samples::milliseconds(made.iter().map(|made| made.runnable)),
-        claim: Samples::milliseconds(made.iter().map(|made| made.claim)),
+        both: Samples::milliseconds(timed.iter().map(|timed| timed.runnable + timed.claim)),
+        runnable: Samples::milliseconds(timed.iter().map(|timed| timed.runnable)),
+        claim: Samples::milliseconds(timed.iter().map(|timed| timed.claim)),
     })
 }
 
-async fn claim(conn: &mut PgConnection, tenant: &Tenant, number: &Number) -> anyhow::Result<Claim> {
+async fn claim(conn: &mut PgConnection, tenant: &Tenant, instance: &Instance) -> anyhow::Result<Claim> {
     let now = Clock::system().now();
     let mut transaction = conn.begin().await?;
     let started = Instant::now();
-    let found = queues::runnable(&mut transaction, &[(tenant.id, number.id, u32::try_from(BATCH)?)], now).await?;
+    let found = queues::runnable(&mut transaction, &[(tenant.id, instance.id, u32::try_from(BATCH)?)], now).await?;
     let runnable = started.elapsed();
-    let queue_id = found.first().context("a number has no queue to claim from")?.queue_id;
+    let queue_id = found.first().context("an instance has no runnable queue")?.queue_id;
     let quotas = [Quota { tenant_id: tenant.id, queue_id, quota: BATCH }];
     let started = Instant::now();
     let claimed = contacts::claim(&mut transaction, &quotas, now).await?;
     let claim = started.elapsed();
     transaction.commit().await?;
-    ensure!(claimed.len() == usize::try_from(BATCH)?, "only {} contacts were there to claim", claimed.len());
+    ensure!(claimed.len() == usize::try_from(BATCH)?, "only {} contacts were due", claimed.len());
     Ok(Claim { runnable, claim, claimed })
 }

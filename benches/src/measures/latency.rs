@@ -1,4 +1,4 @@
-//! How long a batch takes to be accepted, by an API that has nothing else to do: of 1,000 contacts, and of one.
+//! How long an idle API takes to accept a batch: of 1,000 contacts, and of one.
 
 use std::time::Instant;
 
@@ -9,23 +9,22 @@ use crate::gateway::Gateway;
 use crate::report::{Figure, Goal};
 use crate::samples::Samples;
 use crate::sizes::Sizes;
-use crate::stage::Stage;
 use crate::tenants::{Pace, Tenant};
+use crate::testbed::Testbed;
 
-/// Batches that are not timed.
+/// Batches before the timed ones.
 const WARM_UP: usize = 5;
 
-/// The table's rows.
 pub(crate) async fn measure(sizes: Sizes) -> anyhow::Result<Vec<Figure>> {
-    let (large, single) = Stage::with("latency", Gateway::sandbox().await?, async |stage| {
-        let tenant = Tenant::create(&stage.pool, &stage.gateway, "acme", 1, Pace::UNTHROTTLED).await?;
-        let number = &tenant.numbers.first().context("no number")?.name;
-        let (api, url) = stage.api().await?;
-        let erp = Erp::new(&url, &tenant.key)?;
-        times(&erp, "before", number, 100, WARM_UP).await?;
-        stage.settle().await?;
-        let large = times(&erp, "lote", number, 1000, sizes.large_batches).await?;
-        let single = times(&erp, "lote", number, 1, sizes.single_batches).await?;
+    let (large, single) = Testbed::with("latency", Gateway::sandbox().await?, async |testbed| {
+        let tenant = Tenant::create(&testbed.pool, &testbed.gateway, "acme", 1, Pace::UNTHROTTLED).await?;
+        let instance = &tenant.instances.first().context("no instance")?.name;
+        let (api, url) = testbed.api().await?;
+        let erp = Erp::new(&url, &tenant.api_key)?;
+        times(&erp, "before", instance, 100, WARM_UP).await?;
+        testbed.prepare_postgres().await?;
+        let large = times(&erp, "lote", instance, 1000, sizes.large_batches).await?;
+        let single = times(&erp, "lote", instance, 1, sizes.single_batches).await?;
         api.terminate()?;
         Ok((large, single))
     })
@@ -40,10 +39,10 @@ pub(crate) async fn measure(sizes: Sizes) -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-async fn times(erp: &Erp, name: &str, number: &str, contacts: usize, batches: usize) -> anyhow::Result<Samples> {
+async fn times(erp: &Erp, name: &str, instance: &str, contacts: usize, batches: usize) -> anyhow::Result<Samples> {
     let mut times = Vec::with_capacity(batches);
     for place in 0..batches + WARM_UP {
-        let body = batch(&format!("{name}-{contacts}-{place}"), number, contacts, place * contacts);
+        let body = batch(&format!("{name}-{contacts}-{place}"), instance, contacts, place * contacts);
         let started = Instant::now();
         erp.post(body).await?;
         if place >= WARM_UP {

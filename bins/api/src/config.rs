@@ -1,38 +1,35 @@
-//! The API's arguments and environment.
+//! The arguments and environment variables of `regua-api`.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments, SecretArguments};
+use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
 use regua_domain::Rate;
 use regua_evolution::AllowedNetworks;
+use regua_secrets::SecretArguments;
 use regua_store::Role;
 
-use crate::{ApiSettings, LimitSettings, RedisAddress, ReplicaSettings, TrustedProxies};
+use crate::context::{ApiSettings, ReplicaSettings};
+use crate::limits::{LimitSettings, RedisAddress, TrustedProxies};
 
-/// Takes batches of contacts, and tells and controls what becomes of them.
+/// Accepts batches of contacts, and shows and controls their queues
 #[derive(Debug, Parser)]
 #[command(name = "regua-api", version)]
+#[expect(missing_docs, reason = "documentation of a flattened field would replace that of its arguments in --help")]
 pub struct Config {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub database: DatabaseArguments,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub broker: BrokerArguments,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub log: LogArguments,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub secrets: SecretArguments,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub replica: ReplicaArguments,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub limits: LimitArguments,
     /// Address to listen at
     #[arg(long, env = "BIND_ADDRESS", default_value = "0.0.0.0")]
@@ -40,59 +37,60 @@ pub struct Config {
     /// Port to listen at
     #[arg(long, env = "PORT", default_value_t = 8080)]
     pub port: u16,
-    /// Where callers reach the API, such as https://regua.example; absent: links in answers have no host
+    /// Where callers reach the API, such as https://regua.example; when absent, links in answers have no host
     #[arg(long, env = "REGUA_PUBLIC_URL", value_parser = public_url)]
     pub public_url: Option<String>,
     /// Largest request body, in bytes
     #[arg(long, env = "MAX_BODY_BYTES", default_value_t = ApiSettings::default().max_body_bytes)]
     pub max_body_bytes: usize,
-    /// Networks in which gateways may be besides public addresses, such as 10.0.0.0/8,fd00::/8; any: everywhere
+    /// Networks in which a gateway may be, in addition to public addresses, such as 10.0.0.0/8,fd00::/8; "any" for all
     #[arg(long, env = "GATEWAY_ALLOW_NETWORKS", default_value_t)]
     pub gateway_allow_networks: AllowedNetworks,
-    /// Seconds that requests under way may take when the process is asked to end
+    /// Seconds that requests under way may take after a signal to end
     #[arg(long, env = "SHUTDOWN_GRACE_SECONDS", default_value_t = 25)]
     pub shutdown_grace_seconds: u64,
 }
 
-/// A replica for listings.
+/// The replica that listings are read from.
 #[derive(Args)]
 pub struct ReplicaArguments {
-    /// A replica of the database, from which listings are read; absent: the database itself
+    /// A replica of the database for listings; when absent, they are read from the primary
     #[arg(long, env = "DATABASE_REPLICA_URL", hide_env_values = true)]
     pub database_replica_url: Option<String>,
-    /// Seconds by which the replica may be behind before listings are read from the database itself
+    /// Seconds by which the replica may lag before listings are read from the primary
     #[arg(long, env = "DATABASE_REPLICA_MAX_LAG_SECONDS", default_value_t = 10)]
     pub database_replica_max_lag_seconds: u64,
 }
 
-/// What callers are held to.
+/// The limits of callers.
 #[derive(Args, Debug)]
 pub struct LimitArguments {
-    /// Redis, in which all processes limit rates together, as redis://:password@host:port/0; absent: each for itself
+    /// Redis, in which all processes count requests together, as redis://:password@host:port/0; when absent, each
+    /// process counts its own
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<RedisUrl>,
-    /// Proxies whose X-Forwarded-For is believed, as networks with commas between them, such as 10.0.0.0/8; absent: none
+    /// Proxies whose X-Forwarded-For is trusted, as comma-separated networks such as 10.0.0.0/8; when absent, none
     #[arg(long, env = "TRUSTED_PROXIES", default_value = "")]
     pub trusted_proxies: TrustedProxies,
-    /// Requests a minute that one client address may make with good keys; 0: any number
+    /// Requests a minute that one client address may make with valid keys; 0 for no limit
     #[arg(long, env = "RATE_LIMIT_IP_PER_MINUTE", default_value_t = 6000)]
     pub rate_limit_ip_per_minute: u32,
-    /// Requests a minute whose key is refused, before an address is answered 429 instead; half as many may come at once
+    /// Requests a minute with a refused key, above which an address is answered 429; half as many may arrive at once
     #[arg(long, env = "RATE_LIMIT_REFUSED_PER_MINUTE", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_limit_refused_per_minute: u32,
-    /// Connections at once, above which new ones are closed; a quarter of them may be one address's, unless it is a trusted
-    /// proxy's
+    /// Connections at once, above which new ones are closed; one address may have a quarter of them, unless it is a
+    /// trusted proxy
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = LimitSettings::default().connections)]
     pub max_connections: usize,
-    /// Requests under way at once, above which the answer is 503; a quarter of them may be one tenant's
+    /// Requests under way at once, above which the answer is 503; one tenant may have a quarter of them
     #[arg(long, env = "MAX_CONCURRENT_REQUESTS", default_value_t = LimitSettings::default().concurrent_requests)]
     pub max_concurrent_requests: usize,
-    /// Bytes of request bodies in memory at once; a quarter of them may be one tenant's
+    /// Bytes of request bodies in memory at once; one tenant may have a quarter of them
     #[arg(long, env = "MAX_BODY_BYTES_IN_FLIGHT", default_value_t = LimitSettings::default().body_bytes)]
     pub max_body_bytes_in_flight: usize,
 }
 
-/// Where Redis is, or an empty text, as hosting panels write what is absent.
+/// An address of Redis, or an empty text, which counts as absent: hosting panels set empty variables.
 #[derive(Clone, Debug)]
 pub struct RedisUrl(Option<RedisAddress>);
 
@@ -131,10 +129,7 @@ impl std::fmt::Debug for ReplicaArguments {
 }
 
 impl Config {
-    /// The replica, where one is set.
-    ///
-    /// # Errors
-    /// When its address cannot be read.
+    /// The replica, when one is configured. Fails when its URL is invalid.
     pub fn replica(&self) -> anyhow::Result<Option<ReplicaSettings>> {
         let url = self.replica.database_replica_url.as_deref().filter(|url| !url.is_empty());
         let max_lag = Duration::from_secs(self.replica.database_replica_max_lag_seconds);
@@ -158,13 +153,12 @@ impl Config {
     }
 }
 
-/// An empty text counts as absent, as hosting panels write it.
 fn public_url(text: &str) -> Result<String, String> {
     let is_url = ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
     if text.is_empty() || is_url {
         return Ok(text.trim_end_matches('/').to_owned());
     }
-    Err("write it with its scheme, such as https://regua.example".to_owned())
+    Err("a URL needs its scheme, such as https://regua.example".to_owned())
 }
 
 #[cfg(test)]
@@ -174,12 +168,12 @@ mod tests {
     use super::Config;
 
     #[test]
-    fn the_arguments_are_consistent() {
+    fn arguments_are_consistent() {
         Config::command().debug_assert();
     }
 
     #[test]
-    fn a_public_url_needs_its_scheme_and_loses_its_last_slash() {
+    fn public_url_needs_a_scheme_and_loses_its_trailing_slash() {
         let parse = |url: &str| Config::try_parse_from(["regua-api", "--database-url", "x", "--public-url", url]);
         assert_eq!(parse("https://r.example/").unwrap().settings().public_url.as_deref(), Some("https://r.example"));
         assert_eq!(parse("").unwrap().settings().public_url, None);

@@ -1,4 +1,6 @@
-//! The routes that need no database, and what stands around every one.
+//! Requests that need no database, and the layers around every route.
+
+mod openapi;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -6,8 +8,9 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use regua_broker::{BrokerSettings, QueueType};
+use regua_secrets::SecretKeys;
 use regua_store::{PoolSettings, Role};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -33,7 +36,7 @@ fn api() -> Api {
         connection_name: "test".to_owned(),
     };
     let broker = regua_broker::connect(&settings, pool.clone());
-    let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
+    let (clock, metrics) = (Clock::system(), ApiMetrics::new(&regua_boot::Registry::default()).unwrap());
     Api {
         pool,
         replica: None,
@@ -46,13 +49,10 @@ fn api() -> Api {
 }
 
 async fn call(method: &str, path: &str, headers: &[(&str, &str)]) -> (Response<()>, Value) {
-    let api = api();
-    let listings = Listings::new(api.pool.clone(), None, api.metrics.clone());
-    let context = Context::of(&api, listings, Arc::new(Notify::new())).unwrap();
-    ask(router(&api, context).unwrap(), method, path, headers).await
+    send(in_process_router(&api()).unwrap(), method, path, headers).await
 }
 
-async fn ask(routes: Router, method: &str, path: &str, headers: &[(&str, &str)]) -> (Response<()>, Value) {
+async fn send(routes: Router, method: &str, path: &str, headers: &[(&str, &str)]) -> (Response<()>, Value) {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -63,7 +63,7 @@ async fn ask(routes: Router, method: &str, path: &str, headers: &[(&str, &str)])
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_a_problem_in_the_callers_language() {
+async fn unknown_route_is_answered_in_the_language_of_the_caller() {
     let (response, problem) = call("GET", "/nowhere", &[("accept-language", "en"), ("x-request-id", "mine")]).await;
     assert_eq!(response.status().as_u16(), 404);
     assert_eq!(response.headers()["content-type"], "application/problem+json");
@@ -71,16 +71,16 @@ async fn what_does_not_exist_is_a_problem_in_the_callers_language() {
     assert_eq!(problem["code"], "not_found");
     assert_eq!(problem["title"], "Not found");
     assert_eq!(problem["request_id"], "mine");
-    let (response, problem) = call("DELETE", "/api/v1/billing/queues", &[("x-request-id", "not sane")]).await;
+    let (response, problem) = call("DELETE", "/api/v1/billing/queues", &[("x-request-id", "not safe")]).await;
     assert_eq!(response.status().as_u16(), 405);
     assert_eq!(response.headers()["allow"], "GET,HEAD");
     assert_eq!(problem["title"], "Método não permitido");
     assert_eq!(response.headers()["x-request-id"].to_str().unwrap(), problem["request_id"]);
-    assert_ne!(problem["request_id"], "not sane");
+    assert_ne!(problem["request_id"], "not safe");
 }
 
 #[tokio::test]
-async fn without_a_database_a_caller_is_asked_to_come_again() {
+async fn request_without_a_database_is_answered_503_with_retry_after() {
     let key = keys::generate(&[1; keys::RANDOM_BYTES]).text;
     let (response, problem) = call("GET", "/api/v1/billing/queues", &[("x-billing-api-key", &key)]).await;
     assert_eq!((response.status().as_u16(), &problem["code"]), (503, &json!("unavailable")));
@@ -93,28 +93,26 @@ async fn without_a_database_a_caller_is_asked_to_come_again() {
     assert_eq!(response.status().as_u16(), 200);
 }
 
-/// Routes of the test's own within what stands around every route.
-fn around(routes: Router) -> Router {
+/// A route of the test within the layers, with a request timeout of 20 ms.
+fn layered(handler: MethodRouter) -> Router {
     let mut api = api();
     api.settings.request_timeout = Duration::from_millis(20);
-    let listings = Listings::new(api.pool.clone(), None, api.metrics.clone());
-    surrounded(routes, Context::of(&api, listings, Arc::new(Notify::new())).unwrap())
+    with_layers(Router::new().route("/", handler), Context::new(&api, Arc::default()).unwrap())
 }
 
 #[tokio::test]
-async fn a_panic_is_a_fault_of_ours_and_tells_nobody_its_words() {
-    #[expect(clippy::panic, reason = "that is the test")]
+async fn panic_is_answered_500_without_its_message() {
+    #[expect(clippy::panic, reason = "the test needs a panic")]
     async fn panics() -> Result<(), Infallible> {
         panic!("secret")
     }
-    let (response, problem) = ask(around(Router::new().route("/", get(panics))), "GET", "/", &[]).await;
+    let (response, problem) = send(layered(get(panics)), "GET", "/", &[]).await;
     assert_eq!((response.status().as_u16(), &problem["code"]), (500, &json!("internal")));
     assert!(!problem.to_string().contains("secret"));
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_is_asked_to_come_again() {
-    let hangs = get(std::future::pending::<()>);
-    let (response, problem) = ask(around(Router::new().route("/", hangs)), "GET", "/", &[]).await;
+async fn request_that_exceeds_the_timeout_is_answered_503() {
+    let (response, problem) = send(layered(get(std::future::pending::<()>)), "GET", "/", &[]).await;
     assert_eq!((response.status().as_u16(), &problem["code"]), (503, &json!("unavailable")));
 }

@@ -1,10 +1,9 @@
-//! The reconcilers, and what they have in common: a bound, and either one transaction under an advisory lock, or (those that
-//! ask the gateway, which must never happen inside a transaction) rows that are taken for a while.
+//! The reconcilers. A pass is bounded, and either one transaction under an advisory lock or, where it asks the gateway,
+//! several transactions over rows that it hides from other replicas for a visibility timeout.
 
-pub mod protocol;
-mod retention;
-mod unconfirmed;
-mod webhooks;
+pub(crate) mod retention;
+pub(crate) mod unconfirmed;
+pub(crate) mod webhooks;
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -12,141 +11,147 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use regua_broker::{Doorbell, DoorbellKind, ring_all};
 use regua_domain::{QueueId, TenantId};
-use regua_store::queues::Woken;
-use regua_store::{PATIENCE, advisory_locks, instances, lanes, outbox, queues, within};
+use regua_store::queues::{ActiveQueues, Woken};
+use regua_store::{advisory_locks, doorbells, instances, lanes, queues, transact};
 use sqlx::PgConnection;
 
-use crate::Context;
+use crate::context::Context;
 
-/// Rows that one pass repairs at most.
-const BOUND: i64 = 500;
+/// Most rows that one pass repairs.
+const LIMIT: i64 = 500;
 
-/// For how long a lane that was rung for is not rung for again.
-const PAUSE: Duration = Duration::from_secs(10);
+/// For how long no second doorbell rings for a lane.
+const RING_PAUSE: Duration = Duration::from_secs(10);
 
-/// A pass inside one transaction.
+/// A pass inside a transaction of its caller.
 type Pass = for<'a> fn(&'a mut PgConnection, &'a Context) -> Repaired<'a>;
 /// A pass that opens its own transactions.
-type Round = for<'a> fn(&'a Context) -> Repaired<'a>;
+type OwnPass = for<'a> fn(&'a Context) -> Repaired<'a>;
 type Repaired<'a> = Pin<Box<dyn Future<Output = anyhow::Result<u64>> + Send + 'a>>;
 
-/// One of them.
 pub(crate) struct Reconciler {
     pub(crate) name: &'static str,
-    /// It passes at every so many beats of periodic.
-    pub(crate) every_passes: u32,
-    work: Work,
+    /// A pass is due every so many ticks of periodic.
+    pub(crate) every_ticks: u32,
+    run: Run,
 }
 
-enum Work {
-    /// In one transaction, by one replica at a time: the number names the advisory lock.
-    Alone(i32, Pass),
-    /// In one transaction, by every replica, because it is about the replica itself.
-    Each(Pass),
-    /// In transactions of its own; what it takes, others leave alone for a while.
-    Shared(Round),
+enum Run {
+    /// In one transaction, by one replica at a time; the number is the advisory lock.
+    Locked(i32, Pass),
+    /// In one transaction, by every replica: each has gauges of its own.
+    PerReplica(Pass),
+    /// In several transactions, by all replicas at once.
+    Concurrent(OwnPass),
 }
 
-/// All of them.
 pub(crate) static ALL: &[Reconciler] = &[
-    alone("scheduled_batches", 1, 1, |c, x| Box::pin(scheduled_batches(c, x))),
-    alone("resume_at_hour", 1, 2, |c, x| Box::pin(resume_at_hour(c, x))),
-    alone("stale_leases", 2, 3, |c, x| Box::pin(stale_leases(c, x))),
-    alone("unattended_lanes", 2, 4, |c, x| Box::pin(unattended_lanes(c, x))),
-    alone("instance_recovery", 1, 5, |c, x| Box::pin(instance_recovery(c, x))),
-    alone("completion", 5, 6, |c, x| Box::pin(completion(c, x))),
-    Reconciler { name: "gauges", every_passes: 5, work: Work::Each(|c, x| Box::pin(gauges(c, x))) },
-    Reconciler { name: "unconfirmed", every_passes: 1, work: Work::Shared(|x| Box::pin(unconfirmed::round(x))) },
-    Reconciler { name: "erasures", every_passes: 2, work: Work::Shared(|x| Box::pin(retention::asked(x))) },
-    Reconciler { name: "retention", every_passes: 60, work: Work::Shared(|x| Box::pin(retention::round(x))) },
-    Reconciler { name: "webhooks", every_passes: 1, work: Work::Shared(|x| Box::pin(webhooks::round(x))) },
+    locked("scheduled_batches", 1, 1, |conn, context| Box::pin(scheduled_batches(conn, context))),
+    locked("resume_at_hour", 1, 2, |conn, context| Box::pin(resume_at_hour(conn, context))),
+    locked("stale_leases", 2, 3, |conn, context| Box::pin(stale_leases(conn, context))),
+    locked("unattended_lanes", 2, 4, |conn, context| Box::pin(unattended_lanes(conn, context))),
+    locked("instance_recovery", 1, 5, |conn, context| Box::pin(instance_recovery(conn, context))),
+    locked("completion", 5, 6, |conn, context| Box::pin(completion(conn, context))),
+    Reconciler {
+        name: "gauges",
+        every_ticks: 5,
+        run: Run::PerReplica(|conn, context| Box::pin(gauges(conn, context))),
+    },
+    concurrent("unconfirmed", 1, |context| Box::pin(unconfirmed::pass(context))),
+    concurrent("erasures", 2, |context| Box::pin(retention::erasures_pass(context))),
+    concurrent("retention", 60, |context| Box::pin(retention::pass(context))),
+    concurrent("webhooks", 1, |context| Box::pin(webhooks::pass(context))),
 ];
 
-const fn alone(name: &'static str, every_passes: u32, lock: i32, pass: Pass) -> Reconciler {
-    Reconciler { name, every_passes, work: Work::Alone(lock, pass) }
+const fn locked(name: &'static str, every_ticks: u32, lock: i32, pass: Pass) -> Reconciler {
+    Reconciler { name, every_ticks, run: Run::Locked(lock, pass) }
+}
+
+const fn concurrent(name: &'static str, every_ticks: u32, pass: OwnPass) -> Reconciler {
+    Reconciler { name, every_ticks, run: Run::Concurrent(pass) }
 }
 
 impl Reconciler {
-    /// One pass; nothing when another replica is at it.
+    /// One pass; 0 when another replica is at it.
     pub(crate) async fn pass(&self, context: &Context) -> anyhow::Result<u64> {
-        match self.work {
-            Work::Alone(lock, pass) => within(PATIENCE, in_transaction(context, Some(lock), pass)).await,
-            Work::Each(pass) => within(PATIENCE, in_transaction(context, None, pass)).await,
-            Work::Shared(round) => round(context).await,
+        match self.run {
+            Run::Locked(lock, pass) => in_transaction(context, Some(lock), pass).await,
+            Run::PerReplica(pass) => in_transaction(context, None, pass).await,
+            Run::Concurrent(pass) => pass(context).await,
         }
     }
 }
 
 async fn in_transaction(context: &Context, lock: Option<i32>, pass: Pass) -> anyhow::Result<u64> {
-    let mut transaction = context.pool.begin().await?;
-    if let Some(lock) = lock
-        && !advisory_locks::try_for_transaction(&mut transaction, lock).await?
-    {
-        return Ok(0);
-    }
-    let repaired = pass(&mut transaction, context).await?;
-    transaction.commit().await?;
+    let running = transact(&context.pool, async |conn| -> anyhow::Result<u64> {
+        let is_alone = match lock {
+            Some(lock) => advisory_locks::try_for_transaction(conn, lock).await?,
+            None => true,
+        };
+        if is_alone { pass(conn, context).await } else { Ok(0) }
+    });
+    let repaired = running.await?;
     if repaired > 0 {
         context.rang.notify_one();
     }
     Ok(repaired)
 }
 
-/// Batches whose hour has come.
+/// Rings for queues whose scheduled time has come.
 async fn scheduled_batches(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
-    let woken = queues::wake_scheduled(conn, now, BOUND).await?;
-    let doorbells = woken.iter().map(|woken| bell(woken.message_type.into(), woken));
+    let woken = queues::wake_scheduled(conn, now, LIMIT).await?;
+    let doorbells = woken.iter().map(|woken| doorbell(woken.message_type.into(), woken));
     ring(conn, doorbells, now).await
 }
 
-/// Queues that waited for business hours, or for a new day's cap.
+/// Rings for queues that waited for business hours, or for a new day of the daily cap.
 async fn resume_at_hour(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
-    let woken = queues::wake_at_hour(conn, now, BOUND).await?;
-    ring(conn, woken.iter().map(|woken| bell(DoorbellKind::Resume, woken)), now).await
+    let woken = queues::wake_paused_hours(conn, now, LIMIT).await?;
+    ring(conn, woken.iter().map(|woken| doorbell(DoorbellKind::Resume, woken)), now).await
 }
 
-/// Lanes whose owner was not heard of for a lease: whoever hears the doorbell takes the lane over and settles it.
+/// Rings for lanes whose lease expired: the worker that gets the doorbell takes the lane over.
 async fn stale_leases(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
-    let stale = lanes::expired(conn, PAUSE, BOUND).await?;
-    ring(conn, of_kind(DoorbellKind::CheckStale, stale), context.clock.now()).await
+    let expired = lanes::take_expired(conn, RING_PAUSE, LIMIT).await?;
+    ring(conn, of_kind(DoorbellKind::CheckStale, expired), context.clock.now()).await
 }
 
-/// Lanes with something due and no owner: a doorbell was lost, or a retry has come.
+/// Rings for free lanes with due contacts: a doorbell was lost, or a retry is due.
 async fn unattended_lanes(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
-    let unattended = lanes::unattended(conn, now, PAUSE, BOUND).await?;
+    let unattended = lanes::take_unattended(conn, now, RING_PAUSE, LIMIT).await?;
     ring(conn, of_kind(DoorbellKind::CheckStale, unattended), now).await
 }
 
-/// Numbers that were down and are to be looked at again; a worker asks the gateway.
+/// Rings for instances whose next check is due, and for queues that wait although their instance is connected.
 async fn instance_recovery(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
-    let due = instances::take_due_checks(conn, now, now + context.settings.recheck_after, BOUND).await?;
-    let woken = queues::wake_of_open(conn, BOUND).await?;
-    let doorbells = woken.iter().map(|woken| bell(DoorbellKind::Resume, woken));
+    let due = instances::take_due_checks(conn, now, now + context.settings.recheck_after, LIMIT).await?;
+    let woken = queues::wake_connected(conn, LIMIT).await?;
+    let doorbells = woken.iter().map(|woken| doorbell(DoorbellKind::Resume, woken));
     ring(conn, of_kind(DoorbellKind::CheckRecovery, due).chain(doorbells), now).await
 }
 
-/// Queues with nothing left to do. The last outcome completes its queue; this is for what a crash left between.
+/// Completes queues without unfinished contacts. The last outcome completes its queue, unless a crash came between.
 async fn completion(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
-    Ok(queues::complete_finished(conn, context.clock.now(), BOUND).await?)
+    Ok(queues::complete_finished(conn, context.clock.now(), LIMIT).await?)
 }
 
 async fn gauges(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
-    let active = queues::active(conn).await?;
+    let active = queues::count_active(conn).await?;
     let gauge = &context.metrics.active_queues;
     gauge.reset();
-    for (tenant, status, count) in active {
+    for ActiveQueues { tenant_id, status, count } in active {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and there are never 2^52 queues")]
-        gauge.with_label_values(&[tenant.to_string().as_str(), status.as_str()]).set(count as f64);
+        gauge.with_label_values(&[tenant_id.to_string().as_str(), status.as_str()]).set(count as f64);
     }
-    context.metrics.outbox_waiting.set(outbox::count(conn).await?);
+    context.metrics.doorbells_waiting.set(doorbells::count(conn).await?);
     Ok(0)
 }
 
-fn bell(kind: DoorbellKind, woken: &Woken) -> Doorbell {
+fn doorbell(kind: DoorbellKind, woken: &Woken) -> Doorbell {
     Doorbell { kind, tenant_id: woken.tenant_id, queue_id: woken.queue_id }
 }
 
@@ -162,7 +167,7 @@ async fn ring(
     let doorbells: Vec<_> = doorbells.collect();
     ring_all(conn, &doorbells, now).await?;
     if !doorbells.is_empty() {
-        outbox::notify(conn).await?;
+        doorbells::notify(conn).await?;
     }
     Ok(doorbells.len() as u64)
 }

@@ -1,5 +1,8 @@
-//! Every process in this one: the API, a worker, periodic and the sandbox, each through the `run` that its own program
-//! calls. For `regua dev` and `regua demo`.
+//! Every program of the fleet in this process, for `regua dev` and `regua demo`: the API, a worker, periodic and the
+//! sandbox, each by the `run` of its own binary.
+
+pub(crate) mod api_keys;
+pub(crate) mod example_tenant;
 
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
@@ -7,28 +10,25 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use regua_api::{Api, ApiSettings};
-use regua_boot::{
-    BrokerArguments, Clock, DatabaseArguments, LogArguments, Metrics, SecretArguments, SecretKeys, Services,
-    TelemetryFormat,
-};
+use regua_api::{Api, ApiMetrics, ApiSettings};
+use regua_boot::{BrokerArguments, Clock, DatabaseArguments, LogArguments, Registry, Services, TelemetryFormat};
 use regua_evolution::{AllowedNetworks, ClientSettings, EvolutionClient};
-use regua_periodic::{Periodic, PeriodicSettings};
+use regua_periodic::{Periodic, PeriodicMetrics, PeriodicSettings};
 use regua_sandbox::{InstanceSettings, Sandbox, Settings};
+use regua_secrets::{SecretArguments, SecretKeys};
 use regua_store::Role;
-use regua_worker::{Worker, WorkerSettings};
+use regua_worker::{Worker, WorkerMetrics, WorkerSettings};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::example_tenant::{INSTANCE, TOKEN};
+use self::example_tenant::{INSTANCE, TOKEN};
 use crate::{database, output};
 
-/// How long a database that is just starting is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Wait for a database that is starting.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What both commands take.
 #[derive(Args, Debug)]
 pub(crate) struct FleetArguments {
     #[command(flatten)]
@@ -37,46 +37,42 @@ pub(crate) struct FleetArguments {
     broker: BrokerArguments,
     #[command(flatten)]
     secrets: SecretArguments,
-    /// How logs are written
+    /// Format of the logs
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = TelemetryFormat::Pretty)]
     log_format: TelemetryFormat,
-    /// What is logged: a level, or levels by module
+    /// Filter of the logs: a level, or levels by module
     #[arg(long, env = "RUST_LOG", default_value = "warn,lapin=off")]
     log: String,
-    /// Also with a database on another machine
+    /// Allow a database on another machine
     #[arg(long)]
     yes: bool,
 }
 
-/// The running fleet.
 pub(crate) struct Fleet {
-    /// PostgreSQL and the broker, as the programs have them.
+    /// PostgreSQL with the role of the fleet, and the broker.
     services: Services,
-    /// PostgreSQL as the operator has it.
+    /// PostgreSQL with the role of the platform.
     pub(crate) pool: PgPool,
-    /// What stands in for Evolution API.
     pub(crate) sandbox: Sandbox,
-    /// Where the API is.
+    /// The API's address.
     pub(crate) api: String,
-    /// Where the sandbox is.
+    /// The sandbox's address.
     pub(crate) gateway: String,
-    /// What seals the number's token.
+    /// The keys that seal the token of the instance.
     pub(crate) secrets: SecretKeys,
-    /// Whether everybody knows that.
-    has_known_key: bool,
+    uses_development_key: bool,
     clock: Clock,
-    metrics: Metrics,
+    registry: Registry,
 }
 
-/// The fleet's programs while they run.
 pub(crate) struct Programs {
     running: JoinSet<(&'static str, anyhow::Result<()>)>,
     stop: CancellationToken,
 }
 
 impl Fleet {
-    /// Migrates the database and opens the two doors: the API on `api_port` (none: a free one) and the sandbox on
-    /// `sandbox_port`, or on a free one where that is taken. Nothing is sent yet.
+    /// Migrates the database and starts the API on `api_port` (none: a free port) and the sandbox on `sandbox_port` (or
+    /// a free port, if that is in use). No message is sent before [`Self::start_senders`].
     pub(crate) async fn open(
         command: &'static str,
         arguments: &FleetArguments,
@@ -85,8 +81,8 @@ impl Fleet {
     ) -> anyhow::Result<(Self, Programs)> {
         let log = LogArguments { format: arguments.log_format, filter: arguments.log.clone() };
         regua_boot::start_logging(&log);
-        database::refuse_other_machines(&arguments.database, arguments.yes, command)?;
-        for migration in database::migrate(&arguments.database, None, PATIENCE).await? {
+        database::require_local(&arguments.database, arguments.yes, command)?;
+        for migration in database::migrate(&arguments.database, None, DATABASE_TIMEOUT).await? {
             output::remark(format_args!("applied migration {:04} {}", migration.version, migration.description));
         }
         let services = Services::open("regua", Role::Fleet, &arguments.database, &arguments.broker)?;
@@ -103,15 +99,15 @@ impl Fleet {
             api: address(&api_listener)?,
             gateway: address(&sandbox_listener)?,
             secrets: arguments.secrets.keys_or_development()?,
-            has_known_key: !arguments.secrets.is_set(),
+            uses_development_key: !arguments.secrets.is_set(),
             clock: Clock::system(),
-            metrics: Metrics::new()?,
+            registry: Registry::default(),
         };
-        let programs = fleet.start_doors(api_listener, sandbox_listener);
+        let programs = fleet.start_servers(api_listener, sandbox_listener)?;
         Ok((fleet, programs))
     }
 
-    fn start_doors(&self, api_listener: TcpListener, sandbox_listener: TcpListener) -> Programs {
+    fn start_servers(&self, api_listener: TcpListener, sandbox_listener: TcpListener) -> anyhow::Result<Programs> {
         let mut programs = Programs { running: JoinSet::new(), stop: CancellationToken::new() };
         let (sandbox, stop) = (self.sandbox.clone(), programs.stop.clone());
         programs.start("the sandbox", async move { sandbox.serve(sandbox_listener, stop).await });
@@ -122,42 +118,48 @@ impl Fleet {
             gateway_networks: AllowedNetworks::with_loopback(),
             ..ApiSettings::default()
         };
-        let (clock, metrics, secrets) = (self.clock.clone(), self.metrics.clone(), self.secrets.clone());
+        let (clock, secrets, metrics) = (self.clock.clone(), self.secrets.clone(), ApiMetrics::new(&self.registry)?);
         let api = Api { pool, replica: None, broker, secrets, clock, metrics, settings };
         programs.start("the API", regua_api::run(api, api_listener, programs.stop.clone()));
-        programs
+        Ok(programs)
     }
 
-    /// Starts a worker and periodic: from now on messages leave.
+    /// Starts a worker and periodic, which send messages.
     pub(crate) fn start_senders(&self, programs: &mut Programs) -> anyhow::Result<()> {
         let Services { pool, broker } = self.services.clone();
-        // The sandbox listens on this machine.
         let networks = AllowedNetworks::with_loopback();
         let gateway = EvolutionClient::new(ClientSettings::with_networks(networks))?;
         let worker = Worker {
             pool,
             broker,
             clock: self.clock.clone(),
-            metrics: self.metrics.clone(),
+            metrics: WorkerMetrics::new(&self.registry)?,
             gateway: gateway.clone(),
             secrets: self.secrets.clone(),
             settings: WorkerSettings::named(regua_worker::config::unique_name()),
         };
         programs.start("the worker", regua_worker::run(worker, programs.stop.clone()));
         let Services { pool, broker } = self.services.clone();
-        let (clock, metrics, secrets) = (self.clock.clone(), self.metrics.clone(), self.secrets.clone());
+        let (clock, secrets) = (self.clock.clone(), self.secrets.clone());
+        let metrics = PeriodicMetrics::new(&self.registry)?;
         let settings = PeriodicSettings::default();
         let periodic = Periodic { pool, broker, clock, metrics, gateway, secrets, settings };
         programs.start("periodic", regua_periodic::run(periodic, programs.stop.clone()));
         Ok(())
     }
 
-    /// Which key seals secrets, for people.
-    pub(crate) const fn secret_key(&self) -> &'static str {
-        if self.has_known_key { "a development key that everybody knows" } else { "REGUA_SECRET_KEY" }
+    pub(crate) fn print_addresses(&self, key: &str) -> anyhow::Result<()> {
+        let Self { api, gateway, .. } = self;
+        let secret_key = if self.uses_development_key { "the public development key" } else { "REGUA_SECRET_KEY" };
+        output::line(format_args!("  API             {api}/api/v1/billing"))?;
+        output::line(format_args!("  documentation   {api}/docs"))?;
+        output::line(format_args!("  metrics         {api}/metrics"))?;
+        output::line(format_args!("  what has left   {gateway}/sandbox/ledger"))?;
+        output::line(format_args!("  key             {key}"))?;
+        output::line(format_args!("  secrets         sealed with {secret_key}"))?;
+        output::line(format_args!("  broker          {}", self.broker()))
     }
 
-    /// Which broker carries the doorbells, for people.
     pub(crate) fn broker(&self) -> &'static str {
         if self.services.broker.name() == "rabbitmq" { "RabbitMQ" } else { "the embedded broker inside PostgreSQL" }
     }
@@ -168,7 +170,7 @@ impl Programs {
         self.running.spawn(async move { (name, program.await) });
     }
 
-    /// Returns when a program ended although nobody asked it to.
+    /// Returns when a program ends before [`Self::end`].
     pub(crate) async fn failed(&mut self) -> anyhow::Error {
         match self.running.join_next().await {
             Some(Ok((name, Err(error)))) => error.context(format!("{name} failed")),
@@ -178,12 +180,12 @@ impl Programs {
         }
     }
 
-    /// Asks all programs to end, and waits until they have: what is on its way is finished, leases are given back.
+    /// Stops all programs and waits for them: the worker finishes its posts and gives its leases back.
     pub(crate) async fn end(mut self) -> anyhow::Result<()> {
         self.stop.cancel();
         while let Some(ended) = self.running.join_next().await {
             let (name, ended) = ended?;
-            ended.with_context(|| format!("{name} failed while it ended"))?;
+            ended.with_context(|| format!("{name} failed while it stopped"))?;
         }
         Ok(())
     }

@@ -1,50 +1,29 @@
-//! The command line: reads its arguments, runs one command, and says by its exit status how it ended.
+//! The command line: parses the arguments, runs one command, and reports success or failure by the exit status.
 
-mod admin;
-mod api_key;
-mod arguments;
-mod audit;
-mod batches;
 mod client;
-mod contact;
-mod contact_file;
+mod commands;
 mod database;
-mod debtor;
-mod demo;
-mod dev;
-mod doctor;
-mod example_tenant;
-mod export;
+mod display_name;
+mod exit_status;
+mod files;
 mod fleet;
-#[doc(hidden)]
-pub mod fuzz;
-mod holiday;
-mod hours;
-mod instance;
-mod key;
-mod migrate;
+#[cfg(feature = "harness")]
+pub mod harness;
 mod output;
-mod queue;
-mod secrets;
-mod send;
-mod template;
-mod tenant;
-mod user;
-mod watch;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::arguments::Arguments;
+use crate::commands::Arguments;
 
-/// Runs the command that the program was called with; how it ended is the program's exit status.
+/// Runs the command of the process arguments.
 pub async fn run() -> ExitCode {
     regua_boot::init_tls();
-    match Box::pin(arguments::run(Arguments::parse())).await {
-        Ok(ending) => ending.into(),
+    match Box::pin(commands::run(Arguments::parse())).await {
+        Ok(status) => status.into(),
         Err(error) => {
-            output::failure(&error);
+            output::remark(format_args!("regua: {}", database::describe(&error)));
             ExitCode::from(1)
         }
     }

@@ -1,16 +1,22 @@
-//! The one place that writes to the terminal. Results go to standard output; everything about the run itself (remarks,
-//! progress, failures) goes to standard error, so that a program can read the first without the second.
+//! Writing to the terminal, which no other module does. Results go to standard output, remarks, progress and failures
+//! to standard error, so that a program can read the results alone.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
+use clap::Args;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::database;
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct OutputFormat {
+    /// Write JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
-/// Writes a line of the result. A reader that has gone (`| head`) is no failure.
+/// Writes a line of the result. A closed standard output (`| head`) is no failure.
 pub(crate) fn line(text: impl Display) -> anyhow::Result<()> {
     match writeln!(io::stdout().lock(), "{text}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
@@ -18,7 +24,7 @@ pub(crate) fn line(text: impl Display) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a piece of a result that has its own lines.
+/// Writes a part of the result that has its own line ends. A closed standard output is no failure.
 pub(crate) fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
     match io::stdout().lock().write_all(bytes) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
@@ -26,12 +32,11 @@ pub(crate) fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Writes the result for programs.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     line(serde_json::to_string_pretty(value)?)
 }
 
-/// Writes a listing for people, its columns in line.
+/// Writes a listing with aligned columns.
 pub(crate) fn table<const COLUMNS: usize>(
     header: [&str; COLUMNS],
     rows: impl IntoIterator<Item = [String; COLUMNS]>,
@@ -51,7 +56,7 @@ fn aligned<const COLUMNS: usize>(header: [&str; COLUMNS], rows: impl IntoIterato
     table.trim_fmt()
 }
 
-/// A member of an answer in a listing.
+/// A JSON value as a cell of a listing; `-` for null.
 pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
@@ -60,20 +65,15 @@ pub(crate) fn cell(value: &Value) -> String {
     }
 }
 
-/// Remarks on the run. Where even this cannot be written, there is nobody to tell.
+/// Writes a line to standard error. A failure to write is ignored: no other output is left to report it.
 pub(crate) fn remark(text: impl Display) {
-    let _nobody_to_tell = writeln!(io::stderr().lock(), "{text}");
-}
-
-/// Says why a command failed: one sentence, and the remedy where there is one.
-pub(crate) fn failure(error: &anyhow::Error) {
-    let cause = database::explain(error).unwrap_or_else(|| format!("{error:#}"));
-    remark(format_args!("regua: {cause}"));
+    let _unreported = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// A count with its noun: `1 row`, `2 rows`.
 pub(crate) fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    let ending = if noun.ends_with("ch") { "es" } else { "s" };
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}{ending}") }
 }
 
 #[cfg(test)]
@@ -81,14 +81,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_in_line_and_lines_end_where_their_text_ends() {
+    fn columns_are_aligned_and_lines_have_no_trailing_spaces() {
         let text = aligned(["name", "state"], [["matriz".to_owned(), "open".to_owned()]]);
         assert_eq!(text, "name    state\nmatriz  open");
     }
 
     #[test]
-    fn one_is_singular() {
+    fn noun_of_one_is_singular() {
         assert_eq!(counted(1, "row"), "1 row");
         assert_eq!(counted(0, "row"), "0 rows");
+        assert_eq!(counted(2, "batch"), "2 batches");
     }
 }

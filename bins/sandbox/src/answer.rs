@@ -1,10 +1,9 @@
-//! The shapes of Evolution's answers: the common error envelope, its exceptions, and everything a fault answers with.
+//! The shapes of Evolution's answers: the common error envelope, its exceptions, and the answers of faults.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-/// A whole answer: its status and its body.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     body: AnswerBody,
@@ -37,7 +36,7 @@ impl Answer {
         Self { status, body: AnswerBody::Html(page) }
     }
 
-    /// The common envelope. `message` is a string, an array of strings, or an array of arrays: callers know which.
+    /// The common envelope. `message` is a string, an array of strings, or an array of arrays of strings.
     pub(crate) fn error(status: StatusCode, message: impl Into<Value>) -> Self {
         let error = status.canonical_reason().unwrap_or_default();
         let message = message.into();
@@ -49,7 +48,7 @@ impl Answer {
         Self::error(StatusCode::BAD_REQUEST, message)
     }
 
-    /// Anything thrown inside a send: `["<Name>: <text>"]`.
+    /// An exception inside a send: `["<Name>: <text>"]`.
     pub(crate) fn thrown(text: &str) -> Self {
         Self::bad_request(json!([text]))
     }
@@ -66,7 +65,7 @@ impl Answer {
         Self::error(StatusCode::NOT_FOUND, json!([format!("The \"{name}\" instance does not exist")]))
     }
 
-    /// The envelope says "Internal Server Error" here although the status is 400.
+    /// The status is 400, and yet the envelope says "Internal Server Error".
     pub(crate) fn malformed_json(message: &str) -> Self {
         let body = json!({"status": 400, "error": "Internal Server Error", "response": {"message": message}});
         Self::raw(StatusCode::BAD_REQUEST, body)

@@ -1,4 +1,4 @@
-//! Connections that a handler can cut: that is how an answer gets lost. Nothing else about TCP is played.
+//! Connections that a handler can cut, so that an answer is lost.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,14 +13,14 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Accepting goes on after an error (no more file descriptors), but not at full speed.
-const AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(50);
+/// An accept may fail repeatedly, for example without file descriptors.
+const PAUSE_AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(50);
 
-/// Cuts the connection it was taken from: nothing is written to it any more.
+/// Cuts a connection: all further writes fail.
 #[derive(Clone, Default)]
-pub(crate) struct Scissors(Arc<AtomicBool>);
+pub(crate) struct CutHandle(Arc<AtomicBool>);
 
-impl Scissors {
+impl CutHandle {
     pub(crate) fn cut(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -30,9 +30,9 @@ impl Scissors {
     }
 }
 
-impl Connected<IncomingStream<'_, CuttableListener>> for Scissors {
+impl Connected<IncomingStream<'_, CuttableListener>> for CutHandle {
     fn connect_info(stream: IncomingStream<'_, CuttableListener>) -> Self {
-        stream.io().scissors.clone()
+        stream.io().cut_handle.clone()
     }
 }
 
@@ -47,13 +47,13 @@ impl Listener for CuttableListener {
             match self.0.accept().await {
                 Ok((stream, address)) => {
                     if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, "TCP_NODELAY could not be set");
+                        tracing::debug!(%error, "TCP_NODELAY cannot be set");
                     }
-                    return (CuttableStream { stream, scissors: Scissors::default() }, address);
+                    return (CuttableStream { stream, cut_handle: CutHandle::default() }, address);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(AFTER_ACCEPT_ERROR).await;
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(PAUSE_AFTER_ACCEPT_ERROR).await;
                 }
             }
         }
@@ -66,7 +66,7 @@ impl Listener for CuttableListener {
 
 pub(crate) struct CuttableStream {
     stream: TcpStream,
-    scissors: Scissors,
+    cut_handle: CutHandle,
 }
 
 impl AsyncRead for CuttableStream {
@@ -77,7 +77,7 @@ impl AsyncRead for CuttableStream {
 
 impl AsyncWrite for CuttableStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.scissors.check()?;
+        self.cut_handle.check()?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -86,7 +86,7 @@ impl AsyncWrite for CuttableStream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.scissors.check()?;
+        self.cut_handle.check()?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 

@@ -1,5 +1,5 @@
-//! Faults on demand: which requests they strike, how often, and what they do. Nothing is random: the n-th request that
-//! a fault matches is struck or spared by the fault's seed alone.
+//! Faults on demand: which requests they strike, how often, and with which effect. The seed alone decides whether a fault
+//! strikes the n-th matching request.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::mix;
 
-/// The kind of route that a fault strikes.
+/// The routes that a fault strikes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultOn {
@@ -21,16 +21,16 @@ pub enum FaultOn {
     State,
 }
 
-/// What happens to a request that is struck. `left` of [`Fault`] says whether the message leaves all the same.
+/// The effect on a struck request. [`Fault::left`] decides whether the message leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// Nothing but the latency.
+    /// Only the latency.
     #[default]
     None,
     /// The connection is closed without an answer. The message leaves unless `left` is false.
     ReplyLost,
-    /// No answer ever comes. The message leaves only if `left` is true.
+    /// No answer. The message leaves only if `left` is true.
     Hang,
     /// 400 `Error: Connection Closed`.
     #[serde(rename = "400_connection_closed")]
@@ -44,13 +44,13 @@ pub enum Effect {
     /// 500 `Connection Closed`.
     #[serde(rename = "500_connection_closed")]
     ConnectionClosed500,
-    /// 500 in the envelope, as after a number lookup that timed out.
+    /// 500 in the envelope, as after a timeout of the number lookup.
     #[serde(rename = "500_envelope")]
     Envelope500,
-    /// 401, as with an instance token while Evolution's database is down.
+    /// 401, as for an instance token while Evolution's database is down.
     #[serde(rename = "401")]
     Unauthorized401,
-    /// 404, as if the instance had been deleted.
+    /// 404, as for a deleted instance.
     #[serde(rename = "404")]
     NotFound404,
     /// A proxy's 502 page. The message leaves only if `left` is true.
@@ -62,12 +62,12 @@ pub enum Effect {
     /// 201 without a body. The message leaves unless `left` is false.
     #[serde(rename = "201_empty")]
     Empty201,
-    /// findMessages and findStatusMessage answer as if nothing were stored.
+    /// findMessages and findStatusMessage find no row.
     FindSeesNothing,
 }
 
 impl Effect {
-    /// Whether a message leaves by itself, and whether `left` may say otherwise.
+    /// Whether the message leaves by default, and whether `left` may change that.
     const fn leaves(self) -> (bool, bool) {
         match self {
             Self::None => (true, false),
@@ -78,27 +78,27 @@ impl Effect {
     }
 }
 
-/// One fault. Every condition that is given must hold.
+/// A fault. It strikes requests that match all given conditions.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fault {
-    /// The kind of route; sends unless given.
+    /// The routes; sends by default.
     pub on: FaultOn,
     /// Only this instance.
     pub instance: Option<String>,
     /// Only this number, as it was posted.
     pub number: Option<String>,
-    /// The share of matching requests that are struck, from 0 to 1; all of them unless given.
+    /// The fraction of matching requests that are struck, from 0 to 1; all by default.
     pub probability: Option<f64>,
-    /// Which ones: the same seed strikes the same ones in the order of their coming.
+    /// Selects the struck requests by their order: equal seeds select the same ones.
     pub seed: u64,
-    /// How many requests are struck before the fault is spent; no end unless given.
+    /// The most requests that are struck; unlimited by default.
     pub times: Option<u64>,
-    /// Milliseconds to wait before anything else happens.
+    /// Milliseconds before anything else happens.
     pub latency_ms: u64,
-    /// What happens then.
+    /// The effect after the latency.
     pub effect: Effect,
-    /// Whether the message leaves, for the effects that leave it open.
+    /// Whether the message leaves, for the effects that allow both.
     pub left: Option<bool>,
 }
 
@@ -108,15 +108,12 @@ impl Fault {
         Self { effect, ..Self::default() }
     }
 
-    /// Whether the message leaves although the fault strikes.
     pub(crate) fn message_leaves(&self) -> bool {
         self.left.unwrap_or(self.effect.leaves().0)
     }
 
-    /// # Errors
-    /// A sentence for the person who wrote it.
     fn check(&self) -> Result<(), String> {
-        if self.probability.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+        if self.probability.is_some_and(|probability| !(0.0..=1.0).contains(&probability)) {
             return Err("probability is from 0 to 1".to_owned());
         }
         if self.left.is_some() && !self.effect.leaves().1 {
@@ -133,59 +130,58 @@ impl Fault {
     }
 }
 
-struct Armed {
+struct ActiveFault {
     fault: Fault,
     matched: AtomicU64,
     struck: AtomicU64,
 }
 
-/// The faults in force. The first that strikes a request is the only one.
+/// At most one fault strikes a request: the first that matches.
 #[derive(Default)]
-pub(crate) struct FaultBook {
-    armed: RwLock<Arc<[Armed]>>,
+pub(crate) struct ActiveFaults {
+    faults: RwLock<Arc<[ActiveFault]>>,
 }
 
-impl FaultBook {
-    /// Replaces all faults; their counts begin anew.
+impl ActiveFaults {
+    /// Replaces all faults and resets their counts.
     pub(crate) fn replace(&self, faults: Vec<Fault>) -> Result<(), String> {
         faults.iter().try_for_each(Fault::check)?;
-        let arm = |fault| Armed { fault, matched: AtomicU64::new(0), struck: AtomicU64::new(0) };
-        let armed = faults.into_iter().map(arm).collect();
-        *self.armed.write().unwrap_or_else(PoisonError::into_inner) = armed;
+        let activate = |fault| ActiveFault { fault, matched: AtomicU64::new(0), struck: AtomicU64::new(0) };
+        *self.faults.write().unwrap_or_else(PoisonError::into_inner) = faults.into_iter().map(activate).collect();
         Ok(())
     }
 
     pub(crate) fn strike(&self, on: FaultOn, instance: &str, number: Option<&str>) -> Option<Fault> {
-        let armed = Arc::clone(&*self.armed.read().unwrap_or_else(PoisonError::into_inner));
-        armed.iter().find(|armed| armed.strikes(on, instance, number)).map(|armed| armed.fault.clone())
+        let faults = Arc::clone(&*self.faults.read().unwrap_or_else(PoisonError::into_inner));
+        faults.iter().find(|active| active.strikes(on, instance, number)).map(|active| active.fault.clone())
     }
 
     pub(crate) fn all(&self) -> Vec<Fault> {
-        let armed = self.armed.read().unwrap_or_else(PoisonError::into_inner);
-        armed.iter().map(|armed| armed.fault.clone()).collect()
+        let faults = self.faults.read().unwrap_or_else(PoisonError::into_inner);
+        faults.iter().map(|active| active.fault.clone()).collect()
     }
 }
 
-impl Armed {
+impl ActiveFault {
     fn strikes(&self, on: FaultOn, instance: &str, number: Option<&str>) -> bool {
         let fault = &self.fault;
-        let concerns = fault.on == on
+        let is_match = fault.on == on
             && fault.instance.as_deref().is_none_or(|wanted| wanted == instance)
             && fault.number.as_deref().is_none_or(|wanted| number == Some(wanted));
-        concerns && self.drawn() && self.not_spent()
+        is_match && self.is_selected() && self.count_strike()
     }
 
-    fn drawn(&self) -> bool {
-        let Some(share) = self.fault.probability else { return true };
-        let turn = self.matched.fetch_add(1, Ordering::Relaxed);
-        // 53 bits are what a double holds exactly.
-        let bits = mix(mix(self.fault.seed) ^ turn) >> 11;
+    fn is_selected(&self) -> bool {
+        let Some(probability) = self.fault.probability else { return true };
+        let position = self.matched.fetch_add(1, Ordering::Relaxed);
+        let bits = mix(mix(self.fault.seed) ^ position) >> 11;
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
-        let drawn = bits as f64 / (1_u64 << 53) as f64;
-        drawn < share
+        let fraction = bits as f64 / (1_u64 << 53) as f64;
+        fraction < probability
     }
 
-    fn not_spent(&self) -> bool {
+    /// Counts a strike; false when the fault has struck its `times`.
+    fn count_strike(&self) -> bool {
         let times = self.fault.times.unwrap_or(u64::MAX);
         let count = |struck: u64| (struck < times).then_some(struck + 1);
         self.struck.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).is_ok()
@@ -197,19 +193,19 @@ mod tests {
     use super::*;
 
     fn struck(fault: Fault, requests: usize) -> Vec<bool> {
-        let book = FaultBook::default();
-        book.replace(vec![fault]).unwrap();
-        (0..requests).map(|_| book.strike(FaultOn::Send, "matriz", Some("5511")).is_some()).collect()
+        let faults = ActiveFaults::default();
+        faults.replace(vec![fault]).unwrap();
+        (0..requests).map(|_| faults.strike(FaultOn::Send, "matriz", Some("5511")).is_some()).collect()
     }
 
     #[test]
-    fn a_fault_with_times_is_spent_after_them() {
+    fn fault_strikes_at_most_its_times() {
         let fault = Fault { times: Some(2), ..Fault::every_send(Effect::ReplyLost) };
         assert_eq!(struck(fault, 4), [true, true, false, false]);
     }
 
     #[test]
-    fn the_same_seed_strikes_the_same_requests_and_about_its_share() {
+    fn seed_selects_the_same_requests_at_about_the_probability() {
         let fault = Fault { probability: Some(0.25), seed: 42, ..Fault::every_send(Effect::Hang) };
         let first = struck(fault.clone(), 4_000);
         assert_eq!(first, struck(fault.clone(), 4_000));
@@ -219,22 +215,22 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_named_is_struck() {
-        let book = FaultBook::default();
+    fn fault_strikes_only_the_named_instance_and_number() {
+        let faults = ActiveFaults::default();
         let fault = Fault { instance: Some("matriz".into()), number: Some("5511".into()), ..Fault::default() };
-        book.replace(vec![fault]).unwrap();
-        assert!(book.strike(FaultOn::Send, "matriz", Some("5511")).is_some());
-        assert!(book.strike(FaultOn::Send, "filial", Some("5511")).is_none());
-        assert!(book.strike(FaultOn::Send, "matriz", Some("5512")).is_none());
-        assert!(book.strike(FaultOn::Find, "matriz", Some("5511")).is_none());
+        faults.replace(vec![fault]).unwrap();
+        assert!(faults.strike(FaultOn::Send, "matriz", Some("5511")).is_some());
+        assert!(faults.strike(FaultOn::Send, "filial", Some("5511")).is_none());
+        assert!(faults.strike(FaultOn::Send, "matriz", Some("5512")).is_none());
+        assert!(faults.strike(FaultOn::Find, "matriz", Some("5511")).is_none());
     }
 
     #[test]
-    fn a_fault_that_contradicts_itself_is_refused() {
-        let book = FaultBook::default();
+    fn contradictory_fault_is_refused() {
+        let faults = ActiveFaults::default();
         for fault in [r#"{"probability":1.5}"#, r#"{"effect":"401","left":true}"#, r#"{"effect":"find_sees_nothing"}"#]
         {
-            assert!(book.replace(vec![serde_json::from_str(fault).unwrap()]).is_err(), "{fault}");
+            assert!(faults.replace(vec![serde_json::from_str(fault).unwrap()]).is_err(), "{fault}");
         }
         assert!(serde_json::from_str::<Fault>(r#"{"efect":"401"}"#).is_err());
     }

@@ -1,4 +1,4 @@
-//! The rows of Evolution's Message table for one instance, and findMessages over them with all its traps.
+//! The rows of Evolution's Message table for one instance, and findMessages over them with all its peculiarities.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,30 +6,30 @@ use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// A row of the Message table. Debug is left out on purpose: it holds a number and a text.
+/// A row of the Message table. No `Debug`: the row holds a number and a text.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct StoredMessage {
-    /// The row's own id.
+    /// The id of the row.
     pub id: String,
     /// WhatsApp's id (`key.id`).
     pub key_id: String,
-    /// The jid it is stored under; may be a LID.
+    /// The recipient's jid or LID.
     pub remote_jid: String,
-    /// The phone jid of a row that is stored under a LID.
+    /// The recipient's phone jid, beside a LID.
     pub remote_jid_alt: Option<String>,
-    /// Whether we sent it.
+    /// Whether the instance sent it.
     pub from_me: bool,
-    /// The sender's name, "Você" for our own.
+    /// The sender's name; "Você" for the instance.
     pub push_name: Option<String>,
     /// `conversation`, `documentMessage` and so on.
     pub message_type: String,
-    /// The message by its type.
+    /// The message, in the form of its type.
     pub message: Value,
     /// Seconds since 1970.
     pub timestamp: i64,
     /// `web` or `unknown`.
     pub source: String,
-    /// Rows of the MessageUpdate table: their id and their status.
+    /// Rows of the MessageUpdate table: id and status.
     pub updates: Vec<(String, String)>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(crate) fn of(rows: Vec<StoredMessage>) -> Self {
+    pub(crate) fn with_rows(rows: Vec<StoredMessage>) -> Self {
         Self { rows: Mutex::new(rows) }
     }
 
@@ -81,7 +81,7 @@ impl History {
         self.rows().len()
     }
 
-    /// Adds a status to the row of `key_id` and tells that row's id and jid. An update of a message that is not stored is dropped, as Evolution does.
+    /// Adds a status to the row of `key_id`, and returns the row's id and jid. Without a row the status is dropped.
     pub(crate) fn add_status(&self, key_id: &str, update_id: String, status: &str) -> Option<(String, String)> {
         let mut rows = self.rows();
         let row = rows.iter_mut().rfind(|row| row.key_id == key_id)?;
@@ -89,28 +89,27 @@ impl History {
         Some((row.id.clone(), row.remote_jid.clone()))
     }
 
-    /// The answer of findMessages.
     pub(crate) fn find_messages(&self, instance_id: &str, query: &Value) -> Value {
-        let filter = Filter::of(&query["where"]);
+        let filter = Filter::parse(&query["where"]);
         let (size, page) = page_of(query);
         let rows = self.rows();
-        let mut found: Vec<&StoredMessage> = rows.iter().rev().filter(|row| filter.takes(row)).collect();
+        let mut found: Vec<&StoredMessage> = rows.iter().rev().filter(|row| filter.matches(row)).collect();
         found.sort_by_key(|row| std::cmp::Reverse(row.timestamp));
         let records: Vec<Value> =
             found.iter().skip(size * (page - 1)).take(size).map(|row| row.record(instance_id)).collect();
         messages_page(found.len(), found.len().div_ceil(size), page, &records)
     }
 
-    /// The answer of findStatusMessage. A filter by status is accepted and ignored.
+    /// The answer of findStatusMessage, which ignores a filter by status.
     pub(crate) fn find_statuses(&self, instance_id: &str, query: &Value) -> Value {
         let filter = &query["where"];
-        let takes = |row: &&StoredMessage| {
+        let matches = |row: &&StoredMessage| {
             filter["id"].as_str().is_none_or(|id| id == row.key_id)
                 && filter["remoteJid"].as_str().is_none_or(|jid| jid == row.remote_jid)
         };
         let (size, page) = page_of(query);
         let rows = self.rows();
-        let found = rows.iter().filter(takes).flat_map(|row| row.status_rows(instance_id));
+        let found = rows.iter().filter(matches).flat_map(|row| row.status_rows(instance_id));
         found.skip(size * (page - 1)).take(size).collect()
     }
 
@@ -119,7 +118,6 @@ impl History {
     }
 }
 
-/// The answer of findMessages where nothing is found.
 pub(crate) fn no_messages() -> Value {
     messages_page(0, 0, 1, &[])
 }
@@ -128,7 +126,7 @@ fn messages_page(total: usize, pages: usize, page: usize, records: &[Value]) -> 
     json!({"messages": {"total": total, "pages": pages, "currentPage": page, "records": records}})
 }
 
-/// `offset` is the page's size, `page` its number; `limit` means nothing.
+/// `offset` is the page's size and `page` its number; `limit` is ignored.
 fn page_of(query: &Value) -> (usize, usize) {
     let number = |value: &Value| value.as_u64().and_then(|number| usize::try_from(number).ok()).filter(|n| *n > 0);
     (number(&query["offset"]).unwrap_or(50), number(&query["page"]).unwrap_or(1))
@@ -140,22 +138,22 @@ struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    /// The time window counts only where both bounds are given.
-    fn of(filter: &'a Value) -> Self {
+    /// A time window with one bound is ignored.
+    fn parse(filter: &'a Value) -> Self {
         let window = &filter["messageTimestamp"];
-        let seconds = (truthy(&window["gte"]) && truthy(&window["lte"]))
+        let seconds = (is_truthy(&window["gte"]) && is_truthy(&window["lte"]))
             .then(|| (seconds_of(&window["gte"]).unwrap_or(i64::MAX), seconds_of(&window["lte"]).unwrap_or(i64::MIN)));
         Self { filter, seconds }
     }
 
-    fn takes(&self, row: &StoredMessage) -> bool {
+    fn matches(&self, row: &StoredMessage) -> bool {
         let key = &self.filter["key"];
         let equals = |wanted: &Value, value: &str| wanted.as_str().is_none_or(|wanted| wanted == value);
         equals(&key["id"], &row.key_id)
             && equals(&self.filter["id"], &row.id)
             && equals(&self.filter["messageType"], &row.message_type)
             && equals(&self.filter["source"], &row.source)
-            // Only true is a filter here: false is ignored.
+            // `false` is ignored.
             && (key["fromMe"] != true || row.from_me)
             && key["participant"].as_str().is_none()
             && by_jid(key, row)
@@ -163,7 +161,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Either jid is an exact match; both together mean one or the other.
+/// Two jids mean one or the other.
 fn by_jid(key: &Value, row: &StoredMessage) -> bool {
     let (jid, alternative) = (key["remoteJid"].as_str(), key["remoteJidAlt"].as_str());
     if jid.is_none() && alternative.is_none() {
@@ -173,7 +171,7 @@ fn by_jid(key: &Value, row: &StoredMessage) -> bool {
         || alternative.is_some_and(|jid| row.remote_jid_alt.as_deref() == Some(jid))
 }
 
-fn truthy(value: &Value) -> bool {
+fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::String(text) => !text.is_empty(),
@@ -182,7 +180,7 @@ fn truthy(value: &Value) -> bool {
     }
 }
 
-/// `new Date(value)`, in seconds: a number is read as milliseconds, which makes seconds a day in January 1970.
+/// `new Date(value)` in seconds. A number means milliseconds, so seconds since 1970 become a day in January 1970.
 fn seconds_of(value: &Value) -> Option<i64> {
     match value {
         Value::String(text) => DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.timestamp()),

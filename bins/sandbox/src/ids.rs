@@ -1,4 +1,4 @@
-//! Ids that cost next to nothing: SplitMix64 over one counter. The same seed gives the same ids.
+//! Cheap ids: SplitMix64 over one counter. Equal seeds yield equal ids.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,6 @@ use uuid::{Builder, Uuid};
 
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// The source of every id of one sandbox.
 pub(crate) struct Ids {
     counter: AtomicU64,
 }
@@ -16,13 +15,13 @@ impl Ids {
         Self { counter: AtomicU64::new(mix(seed)) }
     }
 
-    /// A random-looking UUID (version 4), as Evolution gives rows and EVOLUTION messages.
+    /// A UUID of version 4, as for rows and for messages of the EVOLUTION channel.
     pub(crate) fn uuid(&self) -> Uuid {
         let bits = (u128::from(self.next()) << 64) | u128::from(self.next());
         Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
     }
 
-    /// A message id as Baileys makes it: `3EB0` and 18 hexadecimal digits.
+    /// A message id of Baileys: `3EB0` and 18 hexadecimal digits.
     pub(crate) fn message_id(&self) -> String {
         format!("3EB0{:016X}{:02X}", self.next(), self.next() & 0xFF)
     }
@@ -32,7 +31,7 @@ impl Ids {
     }
 }
 
-/// SplitMix64's finaliser: spreads neighbouring numbers over the whole range.
+/// SplitMix64's finaliser, which spreads neighbouring numbers over the whole range.
 pub(crate) fn mix(number: u64) -> u64 {
     let number = number.wrapping_add(STEP);
     let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -47,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_do_not_repeat_and_have_evolutions_form() {
+    fn ids_are_unique_and_have_evolutions_form() {
         let ids = Ids::seeded(7);
         let made: HashSet<String> = (0..10_000).map(|_| ids.message_id()).collect();
         assert_eq!(made.len(), 10_000);
@@ -56,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_ids() {
+    fn equal_seeds_yield_equal_ids() {
         assert_eq!(Ids::seeded(7).message_id(), Ids::seeded(7).message_id());
         assert_ne!(Ids::seeded(7).message_id(), Ids::seeded(8).message_id());
     }

@@ -1,4 +1,4 @@
-//! One instance: who it is, whether its socket to WhatsApp is up, what it stored, and where its events go.
+//! One instance: its identity, its connection to WhatsApp, its history and its webhook.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -12,7 +12,7 @@ use crate::ids::Ids;
 use crate::settings::{InstanceSettings, Integration, Key};
 use crate::webhook::Webhook;
 
-/// The state of an instance, as a person may set it.
+/// The state of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InstanceState {
@@ -27,7 +27,7 @@ pub enum InstanceState {
 }
 
 impl InstanceState {
-    /// The name in connectionState and in events; there is none for an instance that is not loaded.
+    /// The name in connectionState and in events; `None` for an instance that is not loaded.
     pub(crate) const fn as_str(self) -> Option<&'static str> {
         match self {
             Self::Open => Some("open"),
@@ -37,7 +37,6 @@ impl InstanceState {
         }
     }
 
-    /// The `statusReason` of connection.update.
     pub(crate) const fn status_reason(self) -> u16 {
         match self {
             Self::Open | Self::Connecting => 200,
@@ -46,13 +45,12 @@ impl InstanceState {
     }
 }
 
-/// The socket to WhatsApp.
 #[derive(Clone, Copy)]
 pub(crate) struct Link {
     pub(crate) state: InstanceState,
-    /// Whether there ever was a socket since Evolution started; without one the client object does not exist.
+    /// Whether the instance connected since Evolution started; otherwise the client object does not exist.
     pub(crate) ever_connected: bool,
-    /// Whether a phone ever scanned the QR code.
+    /// Whether a phone has scanned the QR code.
     pub(crate) authenticated: bool,
 }
 
@@ -78,7 +76,7 @@ impl Instance {
             token: settings.token.unwrap_or_else(|| Key::new(ids.uuid().to_string().to_uppercase())),
             integration: settings.integration,
             number: settings.number,
-            history: History::of(stored),
+            history: History::with_rows(stored),
             webhook: RwLock::default(),
             link: Mutex::new(Link { state, ever_connected: open, authenticated: open }),
             created_at: now(),
@@ -96,12 +94,11 @@ impl Instance {
         link.authenticated |= state == InstanceState::Open;
     }
 
-    /// The session is forgotten: a new QR code must be scanned.
     pub(crate) fn log_out(&self) {
         *self.lock() = Link { state: InstanceState::Close, ever_connected: true, authenticated: false };
     }
 
-    /// Its own jid, known once a phone has scanned the QR code.
+    /// The instance's jid, after a phone has scanned the QR code.
     pub(crate) fn own_jid(&self) -> Option<String> {
         let number = self.number.as_ref().filter(|_| self.integration == Integration::Baileys)?;
         self.link().authenticated.then(|| format!("{number}@s.whatsapp.net"))
@@ -115,7 +112,7 @@ impl Instance {
         *self.webhook.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(webhook));
     }
 
-    /// The row that fetchInstances shows, token in clear as Evolution does.
+    /// The row of fetchInstances, with the token in clear as in Evolution.
     pub(crate) fn row(&self, client_name: &str) -> Value {
         json!({
             "id": self.id, "name": self.name, "connectionStatus": self.link().state.as_str().unwrap_or("close"),
@@ -134,7 +131,6 @@ impl Instance {
     }
 }
 
-/// The settings every instance of the sandbox has.
 pub(crate) fn settings() -> Value {
     json!({
         "rejectCall": false, "msgCall": "", "groupsIgnore": false, "alwaysOnline": false, "readMessages": false,

@@ -1,4 +1,6 @@
-//! What really left, in order: the truth that tests and demos compare the fleet's own books with. Append-only.
+//! The record of messages that left, in order. Tests and demos compare the fleet's rows with it.
+
+mod journal;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -6,43 +8,43 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use self::journal::Journal;
 use crate::history::StoredMessage;
-use crate::journal::Journal;
 
-/// One message that left. This is test data, served whole to whoever asks; it is never logged.
+/// A message that left. It is test data, which the sandbox serves in full and never logs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEntry {
-    /// 1 for the first message that left; grows by one and is never reused, not even after the ledger was cleared.
+    /// Counts from 1, and continues after the ledger is cleared.
     pub sequence: u64,
-    /// The instance it left through.
+    /// The instance that sent it.
     pub instance: String,
-    /// The number as it was posted.
+    /// The number as posted.
     pub number: String,
-    /// The jid it went to.
+    /// The recipient's jid.
     #[serde(rename = "remoteJid")]
     pub remote_jid: String,
     /// The text, or the caption of a media message.
     pub text: String,
     /// WhatsApp's id of the message (`key.id`).
     pub message_id: String,
-    /// When the request came, in milliseconds since 1970.
+    /// When the request arrived, in milliseconds since 1970.
     pub received_at: i64,
     /// When the message left, in milliseconds since 1970.
     pub left_at: i64,
 }
 
-/// What a run amounts to.
+/// The counts of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LedgerSummary {
-    /// Messages that left.
+    /// All messages.
     pub count: usize,
-    /// Different pairs of number and text among them.
+    /// Distinct pairs of number and text.
     pub distinct: usize,
-    /// Messages that left again: `count - distinct`.
+    /// `count - distinct`.
     pub duplicates: usize,
 }
 
-/// A message about to be written down; the ledger gives it its sequence.
+/// A message that leaves; the ledger adds its sequence.
 pub(crate) struct Departure {
     pub(crate) instance: String,
     pub(crate) number: String,
@@ -55,51 +57,51 @@ pub(crate) struct Departure {
 
 #[derive(Default)]
 pub(crate) struct Ledger {
-    pages: Mutex<Pages>,
+    entries: Mutex<Entries>,
 }
 
 #[derive(Default)]
-struct Pages {
-    last: u64,
-    entries: Vec<Arc<LedgerEntry>>,
+struct Entries {
+    last_sequence: u64,
+    list: Vec<Arc<LedgerEntry>>,
     journal: Option<Journal>,
 }
 
 impl Ledger {
-    /// With what an earlier process wrote into the journal, and the rows it stored, by instance.
-    pub(crate) fn kept_in(path: &Path) -> anyhow::Result<(Self, HashMap<String, Vec<StoredMessage>>)> {
-        let (journal, departed) = Journal::open(path)?;
-        let mut pages = Pages { journal: Some(journal), ..Pages::default() };
+    /// The ledger of a journal, and the stored rows by instance.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<(Self, HashMap<String, Vec<StoredMessage>>)> {
+        let (journal, lines) = Journal::open(path)?;
+        let mut entries = Entries { journal: Some(journal), ..Entries::default() };
         let mut rows: HashMap<_, Vec<_>> = HashMap::new();
-        for departed in departed {
-            if let Some(row) = departed.row {
-                rows.entry(departed.entry.instance.clone()).or_default().push(row);
+        for line in lines {
+            if let Some(row) = line.row {
+                rows.entry(line.entry.instance.clone()).or_default().push(row);
             }
-            pages.last = departed.entry.sequence;
-            pages.entries.push(Arc::new(departed.entry));
+            entries.last_sequence = line.entry.sequence;
+            entries.list.push(Arc::new(line.entry));
         }
-        Ok((Self { pages: Mutex::new(pages) }, rows))
+        Ok((Self { entries: Mutex::new(entries) }, rows))
     }
 
-    /// Writes down what leaves, with the row that is stored of it, if one is.
+    /// Records a message, with its stored row if Evolution's database works.
     pub(crate) fn append(&self, departure: Departure, row: Option<&StoredMessage>) {
         let Departure { instance, number, remote_jid, text, message_id, received_at, left_at } = departure;
-        let mut pages = self.pages();
-        pages.last += 1;
-        let sequence = pages.last;
+        let mut entries = self.entries();
+        entries.last_sequence += 1;
+        let sequence = entries.last_sequence;
         let entry = LedgerEntry { sequence, instance, number, remote_jid, text, message_id, received_at, left_at };
-        // In the order of the sequence, and before anybody can hear of it.
-        if let Some(Err(error)) = pages.journal.as_mut().map(|journal| journal.write(&entry, row)) {
+        // Under the lock: in the order of the sequence, and before the entry is visible.
+        if let Some(Err(error)) = entries.journal.as_mut().map(|journal| journal.write(&entry, row)) {
             tracing::error!(%error, sequence, "the journal lacks a message that left");
         }
-        pages.entries.push(Arc::new(entry));
+        entries.list.push(Arc::new(entry));
     }
 
     /// At most `limit` entries after the sequence `after`, oldest first.
     pub(crate) fn page(&self, after: u64, limit: usize) -> Vec<Arc<LedgerEntry>> {
-        let pages = self.pages();
-        let start = pages.entries.partition_point(|entry| entry.sequence <= after);
-        pages.entries[start..].iter().take(limit).cloned().collect()
+        let entries = self.entries();
+        let start = entries.list.partition_point(|entry| entry.sequence <= after);
+        entries.list[start..].iter().take(limit).cloned().collect()
     }
 
     pub(crate) fn summary(&self) -> LedgerSummary {
@@ -110,11 +112,11 @@ impl Ledger {
     }
 
     pub(crate) fn clear(&self) {
-        self.pages().entries.clear();
+        self.entries().list.clear();
     }
 
-    fn pages(&self) -> MutexGuard<'_, Pages> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_follow_each_other_by_sequence() {
+    fn pages_are_in_sequence_order() {
         let ledger = Ledger::default();
         for number in ["1", "2", "3", "4", "5"] {
             ledger.append(departure(number, "a"), None);
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_text_to_the_same_number_is_a_duplicate() {
+    fn equal_text_to_one_number_is_a_duplicate() {
         let ledger = Ledger::default();
         for (number, text) in [("1", "a"), ("1", "a"), ("1", "b"), ("2", "a")] {
             ledger.append(departure(number, text), None);

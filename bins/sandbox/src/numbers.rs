@@ -1,21 +1,20 @@
-//! Phone numbers as Evolution and WhatsApp treat them: the Brazilian ninth digit, and who is not on WhatsApp.
+//! Phone numbers as Evolution and WhatsApp treat them: the Brazilian ninth digit, and numbers that are not on WhatsApp.
 
 use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
-/// Who is not on WhatsApp. Numbers are compared by their digits, as posted and as canonical.
+/// The numbers that are not on WhatsApp. Digits are compared, both as posted and as canonical.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Numbers {
-    /// These numbers are not.
+    /// Whole numbers.
     pub not_on_whatsapp: HashSet<String>,
-    /// Numbers that end so are not: gives demos a share that is always the same.
+    /// Endings of numbers, which give demos a constant fraction.
     pub not_on_whatsapp_suffixes: Vec<String>,
 }
 
-/// The numbers of one sandbox: the rule, and Evolution's cache of numbers that were found to exist.
 #[derive(Default)]
 pub(crate) struct Directory {
     rule: RwLock<Numbers>,
@@ -23,18 +22,16 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Replaces the rule. The cache is forgotten with it, which Evolution would only do after seven days.
+    /// Replaces the rule and clears the cache, which Evolution does after seven days.
     pub(crate) fn replace(&self, numbers: Numbers) {
         *self.rule.write().unwrap_or_else(PoisonError::into_inner) = numbers;
         self.cached.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// A cached number needs no connection.
     pub(crate) fn is_cached(&self, jid: &str) -> bool {
         self.cached.read().unwrap_or_else(PoisonError::into_inner).contains(jid)
     }
 
-    /// Asks WhatsApp. Only a number that exists is cached.
     pub(crate) fn look_up(&self, number: &str, jid: &str) -> bool {
         if self.is_cached(jid) {
             return true;
@@ -56,7 +53,7 @@ impl Directory {
     }
 }
 
-/// The jid that Evolution makes of a number. A full jid is left alone.
+/// The jid of a number at Evolution, which does not change a full jid.
 pub(crate) fn canonical_jid(number: &str) -> String {
     if number.contains('@') {
         return number.to_owned();
@@ -65,7 +62,7 @@ pub(crate) fn canonical_jid(number: &str) -> String {
     format!("{}@s.whatsapp.net", without_ninth_digit(&digits).unwrap_or(digits))
 }
 
-/// Evolution 2.3.7 takes the ninth digit from mobile numbers of area codes from 31, and only where 55 stands before.
+/// Evolution 2.3.7 removes the ninth digit of mobile numbers with prefix 55 and an area code of at least 31.
 fn without_ninth_digit(digits: &str) -> Option<String> {
     let national = digits.strip_prefix("55").filter(|national| national.len() == 11)?;
     let (area, subscriber) = (&national[..2], &national[3..]);
@@ -82,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ninth_digit_goes_by_evolutions_rule() {
+    fn ninth_digit_is_removed_by_evolutions_rule() {
         let cases = [
             ("5531988887777", "553188887777@s.whatsapp.net"),
             ("+55 (31) 98888-7777", "553188887777@s.whatsapp.net"),
@@ -99,19 +96,19 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_absent_by_name_or_by_suffix_until_the_rule_changes() {
+    fn number_is_absent_by_value_or_suffix_until_the_rule_changes() {
         let directory = Directory::default();
-        let ask = |number: &str| directory.look_up(number, &canonical_jid(number));
+        let exists = |number: &str| directory.look_up(number, &canonical_jid(number));
         directory.replace(Numbers {
             not_on_whatsapp: HashSet::from(["5511900000001".to_owned()]),
             not_on_whatsapp_suffixes: vec!["77".to_owned()],
         });
-        assert!(!ask("5511900000001"));
-        assert!(!ask("5531988887777"));
-        assert!(ask("5511900000002"));
+        assert!(!exists("5511900000001"));
+        assert!(!exists("5531988887777"));
+        assert!(exists("5511900000002"));
         assert!(directory.is_cached("5511900000002@s.whatsapp.net"));
         directory.replace(Numbers::default());
-        assert!(ask("5511900000001"));
+        assert!(exists("5511900000001"));
         assert!(!directory.is_cached("5511900000002@s.whatsapp.net"));
     }
 }

@@ -1,5 +1,4 @@
-//! The sandbox itself: everything it remembers, behind a handle that can be cloned and used from inside the process.
-//! The same things can be done over HTTP (`routes::control`).
+//! The state of the sandbox behind a handle that can be cloned. `routes::control` offers the handle's methods over HTTP.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
@@ -10,41 +9,38 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::http::Method;
 use chrono::{DateTime, Utc};
-use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::now;
-use crate::faults::{Fault, FaultBook};
+use crate::faults::{ActiveFaults, Fault, FaultOn};
 use crate::history::StoredMessage;
 use crate::ids::Ids;
-use crate::instance::{Instance, InstanceState};
-use crate::ledger::{Ledger, LedgerEntry, LedgerSummary};
+use crate::instance::Instance;
+use crate::ledger::{Departure, Ledger, LedgerEntry, LedgerSummary};
 use crate::numbers::{Directory, Numbers};
 use crate::settings::{InstanceSettings, Settings, StatusTimes};
-use crate::webhook;
 
-/// Webhooks posted at the same time, so that a slow receiver does not use up the file descriptors.
-const POSTS_AT_ONCE: usize = 256;
+/// Bounds the file descriptors that a slow receiver of webhooks uses.
+const CONCURRENT_POSTS: usize = 256;
 
-/// A running sandbox, or one about to run. Clones are the same sandbox.
+/// A handle of a sandbox. Clones are handles of the same sandbox.
 #[derive(Clone)]
 pub struct Sandbox(Arc<Inner>);
 
-/// Tells another time than the machine's.
-type OwnClock = Box<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+type Clock = Box<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 struct Inner {
     settings: Settings,
-    clock: OnceLock<OwnClock>,
+    clock: OnceLock<Clock>,
     server_url: OnceLock<String>,
     ids: Ids,
     instances: RwLock<HashMap<String, Arc<Instance>>>,
     ledger: Ledger,
-    /// Rows of an earlier process, by instance, until the instance is there again.
-    earlier: Mutex<HashMap<String, Vec<StoredMessage>>>,
-    faults: FaultBook,
+    /// Rows of the journal by instance, until the instance is created.
+    earlier_rows: Mutex<HashMap<String, Vec<StoredMessage>>>,
+    faults: ActiveFaults,
     directory: Directory,
     statuses: RwLock<StatusTimes>,
     calls: RwLock<BTreeMap<String, AtomicU64>>,
@@ -55,21 +51,18 @@ struct Inner {
 }
 
 impl Sandbox {
-    /// Makes a sandbox with its first instances. It answers once [`Sandbox::serve`] runs.
-    ///
-    /// # Errors
-    /// When the client for webhooks cannot be built, or the journal cannot be read.
+    /// Creates a sandbox with its first instances. [`Sandbox::serve`] makes it answer.
     pub fn new(settings: Settings) -> anyhow::Result<Self> {
-        // An error only says that the process has chosen its provider already.
+        // It fails when the process has a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
             .build()
-            .context("the client for webhooks could not be built")?;
-        let kept = settings.journal.as_deref().map(Ledger::kept_in).transpose()?;
-        let (ledger, earlier) = kept.unwrap_or_default();
+            .context("the client for webhooks cannot be built")?;
+        let opened = settings.journal.as_deref().map(Ledger::open).transpose()?;
+        let (ledger, earlier_rows) = opened.unwrap_or_default();
         let seed = settings.seed.unwrap_or_else(|| now().timestamp_micros().unsigned_abs());
         let sandbox = Self(Arc::new(Inner {
             server_url: settings.server_url.clone().map(OnceLock::from).unwrap_or_default(),
@@ -77,13 +70,13 @@ impl Sandbox {
             ids: Ids::seeded(seed),
             instances: RwLock::default(),
             ledger,
-            earlier: Mutex::new(earlier),
-            faults: FaultBook::default(),
+            earlier_rows: Mutex::new(earlier_rows),
+            faults: ActiveFaults::default(),
             directory: Directory::default(),
             calls: RwLock::default(),
             clock: OnceLock::new(),
             http,
-            posts: Semaphore::new(POSTS_AT_ONCE),
+            posts: Semaphore::new(CONCURRENT_POSTS),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             settings,
@@ -94,12 +87,12 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    /// Has messages leave at the time that `clock` tells, instead of the machine's; only the first call counts.
+    /// Replaces the machine's clock for the time at which messages leave; only the first call has an effect.
     pub fn set_clock(&self, clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) {
         let _ = self.0.clock.set(Box::new(clock));
     }
 
-    /// Everything that left so far, oldest first.
+    /// All messages that left, oldest first.
     pub fn ledger(&self) -> Vec<Arc<LedgerEntry>> {
         self.0.ledger.page(0, usize::MAX)
     }
@@ -109,77 +102,66 @@ impl Sandbox {
         self.0.ledger.page(after, limit)
     }
 
-    /// How many left, and how many of them twice.
+    /// The counts of the ledger.
     pub fn ledger_summary(&self) -> LedgerSummary {
         self.0.ledger.summary()
     }
 
-    /// Forgets what left.
+    /// Empties the ledger.
     pub fn clear_ledger(&self) {
         self.0.ledger.clear();
     }
 
-    /// Replaces all faults; an empty list ends them.
-    ///
-    /// # Errors
-    /// A sentence about the fault that contradicts itself; the old ones then stay.
+    /// Replaces all faults. An error describes a contradictory fault, and the earlier faults stay.
     pub fn set_faults(&self, faults: Vec<Fault>) -> Result<(), String> {
         self.0.faults.replace(faults)
     }
 
-    /// The faults in force, in the order in which they are tried.
+    /// The active faults, in the order in which they are matched.
     pub fn faults(&self) -> Vec<Fault> {
         self.0.faults.all()
     }
 
-    /// Replaces the rule that says who is not on WhatsApp.
+    /// Replaces the rule for numbers that are not on WhatsApp.
     pub fn set_numbers(&self, numbers: Numbers) {
         self.0.directory.replace(numbers);
     }
 
-    /// Changes which statuses sent messages get, and when.
+    /// Replaces the times of statuses.
     pub fn set_statuses(&self, times: StatusTimes) {
         *self.0.statuses.write().unwrap_or_else(PoisonError::into_inner) = times;
     }
 
-    /// Requests so far by route, such as `POST /message/sendText/{instance}`.
+    /// The number of requests by route, such as `POST /message/sendText/{instance}`.
     pub fn calls(&self) -> BTreeMap<String, u64> {
         let calls = self.0.calls.read().unwrap_or_else(PoisonError::into_inner);
         calls.iter().map(|(route, count)| (route.clone(), count.load(Ordering::Relaxed))).collect()
     }
 
-    /// Creates an instance; false where the name is taken.
+    /// Creates an instance; false when the name is in use.
     pub fn create_instance(&self, settings: InstanceSettings) -> bool {
         let mut instances = self.0.instances.write().unwrap_or_else(PoisonError::into_inner);
         if instances.contains_key(&settings.name) {
             return false;
         }
-        let mut earlier = self.0.earlier.lock().unwrap_or_else(PoisonError::into_inner);
-        let stored = earlier.remove(&settings.name).unwrap_or_default();
+        let mut earlier_rows = self.0.earlier_rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = earlier_rows.remove(&settings.name).unwrap_or_default();
         let instance = Instance::new(settings, &self.0.ids, stored);
         instances.insert(instance.name.clone(), Arc::new(instance));
         true
     }
 
-    /// Moves an instance to a state, with its connection.update; false where there is no such instance.
-    pub fn set_state(&self, instance: &str, state: InstanceState) -> bool {
-        let Some(instance) = self.instance(instance) else { return false };
-        self.move_to(&instance, state);
-        true
-    }
-
-    /// Stores a row in an instance's Message table without sending anything; false where there is no such instance.
+    /// Adds a row to an instance's Message table; false when there is no such instance.
     pub fn store_message(&self, instance: &str, row: StoredMessage) -> bool {
         self.instance(instance).map(|instance| instance.history.store(row)).is_some()
     }
 
-    /// Puts a number into Evolution's cache of numbers that exist, as an earlier send would have.
+    /// Adds a number to Evolution's cache of numbers that exist, as a send does.
     pub fn cache_number(&self, number: &str) {
         self.0.directory.look_up(number, &crate::numbers::canonical_jid(number));
     }
 }
 
-/// What the rooms of this crate need of it.
 impl Sandbox {
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
@@ -193,8 +175,16 @@ impl Sandbox {
         &self.0.ids
     }
 
-    pub(crate) fn books(&self) -> (&Ledger, &FaultBook, &Directory) {
-        (&self.0.ledger, &self.0.faults, &self.0.directory)
+    pub(crate) fn strike(&self, on: FaultOn, instance: &str, number: Option<&str>) -> Option<Fault> {
+        self.0.faults.strike(on, instance, number)
+    }
+
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.0.directory
+    }
+
+    pub(crate) fn record(&self, departure: Departure, row: Option<&StoredMessage>) {
+        self.0.ledger.append(departure, row);
     }
 
     pub(crate) fn http(&self) -> &reqwest::Client {
@@ -236,24 +226,6 @@ impl Sandbox {
         self.0.instances.write().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
-    pub(crate) fn move_to(&self, instance: &Instance, state: InstanceState) {
-        instance.move_to(state);
-        self.announce(instance, state, state.status_reason());
-    }
-
-    pub(crate) fn announce(&self, instance: &Instance, state: InstanceState, reason: u16) {
-        let Some(name) = state.as_str() else { return };
-        webhook::emit(self, instance, "connection.update", || {
-            let mut data = json!({"instance": instance.name, "state": name, "statusReason": reason});
-            if state == InstanceState::Open {
-                data["wuid"] = json!(instance.own_jid());
-                data["profileName"] = json!(instance.name);
-                data["profilePictureUrl"] = json!(null);
-            }
-            data
-        });
-    }
-
     pub(crate) fn count_call(&self, method: &Method, path: &str) {
         let route = format!("{method} {path}");
         let calls = self.0.calls.read().unwrap_or_else(PoisonError::into_inner);
@@ -266,7 +238,7 @@ impl Sandbox {
         calls.entry(route).or_default().fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Work that goes on when the request that asked for it is gone.
+    /// The work continues when its request is dropped.
     pub(crate) fn spawn<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -274,7 +246,7 @@ impl Sandbox {
         self.0.tasks.spawn(work)
     }
 
-    /// Work that is dropped at shutdown, as a stopped Evolution forgets its retries.
+    /// Drops the work at shutdown, as Evolution loses its retries.
     pub(crate) fn spawn_until_shutdown(&self, work: impl Future<Output = ()> + Send + 'static) {
         let shutdown = self.0.shutdown.clone();
         self.0.tasks.spawn(async move {
@@ -285,7 +257,7 @@ impl Sandbox {
     pub(crate) async fn wait_for_tasks(&self, grace: Duration) {
         self.0.tasks.close();
         if tokio::time::timeout(grace, self.0.tasks.wait()).await.is_err() {
-            tracing::warn!(left = self.0.tasks.len(), "work was still under way when the grace ended");
+            tracing::warn!(tasks = self.0.tasks.len(), "tasks were running when the grace ended");
         }
     }
 }

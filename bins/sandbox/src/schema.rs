@@ -1,4 +1,4 @@
-//! Evolution's JSON schemas, as far as their error messages can be seen from outside. Unknown fields are accepted.
+//! Evolution's JSON schemas, as far as their error messages show them. Unknown fields are accepted.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -6,19 +6,13 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 
 pub(crate) enum Rule {
-    /// A string; its error is the schema's own description.
+    /// A string whose error is the schema's description.
     Number,
-    /// A string.
     Text,
-    /// A whole number of milliseconds.
     Delay,
-    /// True or false.
     Flag,
-    /// One of these strings.
     OneOf(&'static [&'static str]),
-    /// An object.
     Object,
-    /// An array.
     List,
 }
 
@@ -75,8 +69,7 @@ pub(crate) const NUMBERS: Schema = Schema { fields: &[("numbers", Rule::List)], 
 pub(crate) const WEBHOOK: Schema = Schema { fields: &[("webhook", Rule::Object)], required: &["webhook"] };
 
 impl Schema {
-    /// # Errors
-    /// The 400 that Evolution answers: an array that holds one array of sentences.
+    /// The error is Evolution's 400: an array that holds one array of sentences.
     pub(crate) fn check(&self, body: &Value) -> Result<(), Answer> {
         let mut errors = Vec::new();
         if body.is_object() {
@@ -92,7 +85,7 @@ impl Schema {
 
 impl Rule {
     fn error(&self, name: &str, value: &Value) -> Option<String> {
-        // Indexing gives null for what is absent; Evolution would refuse an explicit null as well, which nobody sends.
+        // Absent: indexing yields null. Evolution refuses an explicit null, which the fleet never sends.
         if value.is_null() {
             return None;
         }

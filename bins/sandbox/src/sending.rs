@@ -1,5 +1,5 @@
-//! The work of one send, in Evolution's order: number lookup, delay, frame write, row, event, answer. A fault may take
-//! the answer's place, or the message's. Validation and keys are done before (`routes`).
+//! The work of one send, in Evolution's order: number lookup, delay, frame write, row, event, answer. A fault may replace
+//! the answer or prevent the send. `routes` checks bodies and keys before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,11 @@ use crate::ledger::Departure;
 use crate::numbers::canonical_jid;
 use crate::sandbox::Sandbox;
 use crate::settings::Integration;
-use crate::webhook;
 
-/// One accepted request to send.
 pub(crate) struct Order {
     pub(crate) instance: Arc<Instance>,
     pub(crate) number: String,
-    /// For the ledger: the text, the caption, or the description of buttons.
+    /// The ledger's text: the text, the caption, or the description of buttons.
     pub(crate) text: String,
     pub(crate) message_type: String,
     pub(crate) message: Value,
@@ -30,34 +28,29 @@ pub(crate) struct Order {
     pub(crate) received_at: i64,
 }
 
-/// How a request ends.
 pub(crate) enum Ending {
-    /// With an answer.
     Answer(Answer),
-    /// With the connection closed.
+    /// The connection is closed.
     Cut,
-    /// Never.
+    /// No answer before shutdown.
     Hang,
 }
 
-/// Whether Evolution's own database takes the row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Database {
     Works,
     Fails,
 }
 
-/// Sends, or fails as the first fault that strikes says.
 pub(crate) async fn send(sandbox: Sandbox, order: Order) -> Ending {
-    let (_, faults, _) = sandbox.books();
-    let Some(fault) = faults.strike(FaultOn::Send, &order.instance.name, Some(&order.number)) else {
+    let Some(fault) = sandbox.strike(FaultOn::Send, &order.instance.name, Some(&order.number)) else {
         return Ending::Answer(transmit(&sandbox, &order, Database::Works).await);
     };
     sleep(Duration::from_millis(fault.latency_ms)).await;
     if fault.message_leaves() {
         let database = if fault.effect == Effect::Database400 { Database::Fails } else { Database::Works };
         let answer = transmit(&sandbox, &order, database).await;
-        // What could not leave cannot get lost on its way back either: the honest refusal stands.
+        // A refused message did not leave, so the fault does not replace the refusal.
         if fault.effect == Effect::None || answer.status != StatusCode::CREATED {
             return Ending::Answer(answer);
         }
@@ -65,7 +58,6 @@ pub(crate) async fn send(sandbox: Sandbox, order: Order) -> Ending {
     ending_of(&fault, &order.instance.name)
 }
 
-/// What a struck request sees, once the message has left or not.
 pub(crate) fn ending_of(fault: &Fault, instance: &str) -> Ending {
     Ending::Answer(match fault.effect {
         Effect::ReplyLost => return Ending::Cut,
@@ -98,7 +90,7 @@ async fn transmit(sandbox: &Sandbox, order: &Order, database: Database) -> Answe
     }
     if instance.integration == Integration::Evolution {
         sleep(order.delay).await;
-        return leave(sandbox, order, order.number.clone(), database);
+        return write_frame(sandbox, order, order.number.clone(), database);
     }
     let jid = canonical_jid(&order.number);
     if let Err(refusal) = look_up(sandbox, order, link, &jid) {
@@ -106,7 +98,7 @@ async fn transmit(sandbox: &Sandbox, order: &Order, database: Database) -> Answe
     }
     sleep(order.delay).await;
     match instance.link() {
-        Link { state: InstanceState::Open, .. } => leave(sandbox, order, jid, database),
+        Link { state: InstanceState::Open, .. } => write_frame(sandbox, order, jid, database),
         Link { authenticated: false, .. } if order.delay.is_zero() => {
             Answer::thrown("TypeError: Cannot read properties of undefined (reading 'id')")
         }
@@ -114,9 +106,9 @@ async fn transmit(sandbox: &Sandbox, order: &Order, database: Database) -> Answe
     }
 }
 
-/// A cached number needs no connection; any other is asked of WhatsApp, before the delay.
+/// A number that is not cached needs a connection to WhatsApp.
 fn look_up(sandbox: &Sandbox, order: &Order, link: Link, jid: &str) -> Result<(), Answer> {
-    let (_, _, directory) = sandbox.books();
+    let directory = sandbox.directory();
     if directory.is_cached(jid) {
         return Ok(());
     }
@@ -132,11 +124,10 @@ fn look_up(sandbox: &Sandbox, order: &Order, link: Link, jid: &str) -> Result<()
     Err(Answer::bad_request(json!([{"jid": jid, "exists": false, "number": order.number}])))
 }
 
-/// The frame write: from here on the message has left, whatever the caller gets to hear.
-fn leave(sandbox: &Sandbox, order: &Order, remote_jid: String, database: Database) -> Answer {
+/// The message leaves here, even if the answer is lost.
+fn write_frame(sandbox: &Sandbox, order: &Order, remote_jid: String, database: Database) -> Answer {
     let now = sandbox.now();
     let row = row_of(sandbox, order, remote_jid, now.timestamp());
-    let (ledger, _, _) = sandbox.books();
     let departure = Departure {
         instance: order.instance.name.clone(),
         number: order.number.clone(),
@@ -146,16 +137,16 @@ fn leave(sandbox: &Sandbox, order: &Order, remote_jid: String, database: Databas
         received_at: order.received_at,
         left_at: now.timestamp_millis(),
     };
-    ledger.append(departure, (database == Database::Works).then_some(&row));
+    sandbox.record(departure, (database == Database::Works).then_some(&row));
     let body = sent_body(&row, &order.instance);
     // The EVOLUTION channel posts its event before the INSERT, Baileys after it.
     if database == Database::Works || order.instance.integration == Integration::Evolution {
-        webhook::emit(sandbox, &order.instance, "send.message", || body.clone());
+        sandbox.emit(&order.instance, "send.message", || body.clone());
     }
     if database == Database::Works {
         let key_id = row.key_id.clone();
         order.instance.history.store(row);
-        acknowledge_later(sandbox, &order.instance, key_id);
+        schedule_statuses(sandbox, &order.instance, key_id);
     }
     Answer::created(body)
 }
@@ -191,8 +182,8 @@ fn sent_body(row: &StoredMessage, instance: &Instance) -> Value {
     body
 }
 
-/// The recipient's phone: DELIVERY_ACK and READ, each after its time. Only WhatsApp has statuses.
-fn acknowledge_later(sandbox: &Sandbox, instance: &Arc<Instance>, key_id: String) {
+/// DELIVERY_ACK and READ of the recipient's phone, each after its time. Only WhatsApp has statuses.
+fn schedule_statuses(sandbox: &Sandbox, instance: &Arc<Instance>, key_id: String) {
     let times = sandbox.statuses();
     if instance.integration != Integration::Baileys || (times.delivery_ack_ms, times.read_ms) == (None, None) {
         return;
@@ -204,15 +195,15 @@ fn acknowledge_later(sandbox: &Sandbox, instance: &Arc<Instance>, key_id: String
             let Some(after) = after else { continue };
             sleep(Duration::from_millis(after.saturating_sub(waited))).await;
             waited = waited.max(after);
-            acknowledge(&handle, &instance, &key_id, status);
+            post_status(&handle, &instance, &key_id, status);
         }
     });
 }
 
-fn acknowledge(sandbox: &Sandbox, instance: &Instance, key_id: &str, status: &'static str) {
+fn post_status(sandbox: &Sandbox, instance: &Instance, key_id: &str, status: &'static str) {
     let update_id = sandbox.ids().uuid().to_string();
     let Some((row_id, remote_jid)) = instance.history.add_status(key_id, update_id, status) else { return };
-    webhook::emit(sandbox, instance, "messages.update", || {
+    sandbox.emit(instance, "messages.update", || {
         json!({
             "keyId": key_id, "remoteJid": remote_jid, "fromMe": true, "status": status, "instanceId": instance.id,
             "messageId": row_id,

@@ -1,20 +1,20 @@
-//! What can be chosen about a sandbox before it starts. What can be changed while it runs is in `control`.
+//! The settings of a sandbox before its start. `routes::control` changes a running sandbox.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A key as it stands in the `apikey` header. Debug shows nothing of it.
+/// A value of the `apikey` header. `Debug` masks it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key(String);
 
 impl Key {
-    /// Takes any text as a key; Evolution does no more.
+    /// Any text is a key, as in Evolution.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The key in clear, as fetchInstances and webhooks show it.
+    /// The key in clear.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -26,48 +26,47 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Which of Evolution's channels an instance belongs to.
+/// The channel of an instance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Integration {
-    /// WhatsApp by QR code: numbers are looked up, closed sockets refuse.
+    /// WhatsApp by QR code: numbers are looked up, and a closed connection refuses.
     #[default]
     Baileys,
-    /// Evolution's own channel without WhatsApp: everything is accepted, even when closed.
+    /// Evolution's channel without WhatsApp, which accepts everything even when closed.
     Evolution,
 }
 
 impl Integration {
-    /// The name in Evolution's API.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Baileys => "WHATSAPP-BAILEYS",
             Self::Evolution => "EVOLUTION",
         }
     }
 
-    /// The channel of that name. WHATSAPP-BUSINESS is not played by the sandbox.
+    /// The channel of that name. The sandbox has no WHATSAPP-BUSINESS.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Baileys, Self::Evolution].into_iter().find(|integration| integration.as_str() == text)
     }
 }
 
-/// An instance to be there from the start.
+/// An instance that exists from the start.
 #[derive(Clone, Debug)]
 pub struct InstanceSettings {
     /// Its name in paths.
     pub name: String,
-    /// Its token; a new one is made where there is none.
+    /// Its token; generated when absent.
     pub token: Option<Key>,
     /// Its channel.
     pub integration: Integration,
-    /// Its own number, digits only.
+    /// Its number, digits only.
     pub number: Option<String>,
-    /// Whether it starts connected (a phone has scanned the QR code). EVOLUTION instances always do.
+    /// Whether it starts connected, as after a scan of the QR code. EVOLUTION instances always do.
     pub connected: bool,
 }
 
 impl InstanceSettings {
-    /// A connected WhatsApp instance, as a demo or a test wants it.
+    /// A connected WhatsApp instance.
     pub fn connected(name: impl Into<String>, token: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -79,12 +78,12 @@ impl InstanceSettings {
     }
 }
 
-/// How webhooks are posted. The defaults are the code's own of Evolution 2.3.7.
+/// How webhooks are posted. The defaults are those of Evolution 2.3.7.
 #[derive(Clone, Copy, Debug)]
 pub struct WebhookSettings {
-    /// For one post, answer included.
+    /// The time limit of one post, answer included.
     pub timeout: Duration,
-    /// Posts of one event at most.
+    /// The most posts of one event.
     pub max_attempts: u32,
     /// The wait before the second post; it doubles from there.
     pub first_wait: Duration,
@@ -103,7 +102,7 @@ impl Default for WebhookSettings {
     }
 }
 
-/// How long after a message left its statuses come, as messages.update; none come where there is no time.
+/// When the statuses of a message are posted as messages.update; a status without a time is not posted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StatusTimes {
@@ -113,33 +112,33 @@ pub struct StatusTimes {
     pub read_ms: Option<u64>,
 }
 
-/// Everything that can be chosen before the start.
+/// The settings of a sandbox.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The global key (`AUTHENTICATION_API_KEY`).
     pub api_key: Key,
-    /// Instances to create at the start.
+    /// Instances at the start.
     pub instances: Vec<InstanceSettings>,
-    /// Whether a route that names an unknown instance makes it, connected, with the key it was called with as token.
+    /// Whether a route with an unknown instance creates it, connected, with the request's key as its token.
     pub auto_create_instances: bool,
     /// `clientName` of the server.
     pub client_name: String,
-    /// `server_url` in webhooks; the listener's address where it is not given.
+    /// `server_url` in webhooks; the listener's address by default.
     pub server_url: Option<String>,
-    /// How long connect holds its answer; 2 s in Evolution.
+    /// The time until connect answers; 2 s in Evolution.
     pub connect_wait: Duration,
-    /// How long after connect a phone scans the QR code. Without it WhatsApp is out of reach, as it was for the
-    /// captures: connect answers `{"count":0}` and the instance stays `connecting`.
+    /// The time until a phone scans the QR code after connect. Without it WhatsApp is unreachable, as for the captures:
+    /// connect answers `{"count":0}` and the instance stays `connecting`.
     pub scan_after: Option<Duration>,
-    /// How webhooks are posted.
+    /// The posting of webhooks.
     pub webhooks: WebhookSettings,
-    /// Statuses of sent messages; off by default.
+    /// Statuses of sent messages; none by default.
     pub statuses: StatusTimes,
-    /// How long requests and posts under way may take to end after shutdown was asked for.
+    /// The time for open requests and posts to end after shutdown.
     pub shutdown_grace: Duration,
-    /// Fixes every id. Without it ids differ from run to run.
+    /// Fixes all ids.
     pub seed: Option<u64>,
-    /// The file that keeps what left; none: memory alone does.
+    /// The journal's file.
     pub journal: Option<PathBuf>,
 }
 

@@ -1,14 +1,13 @@
-//! The worker's arguments and environment.
+//! The worker's arguments and environment, and the settings that follow from them.
 
 use std::time::Duration;
 
 use clap::Parser;
-use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments, SecretArguments};
+use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
 use regua_evolution::AllowedNetworks;
+use regua_secrets::SecretArguments;
 
-use crate::WorkerSettings;
-
-/// Hears doorbells and sends the messages of the numbers whose lanes it holds.
+/// Consumes doorbells and sends the messages of the instances whose lanes it holds.
 #[derive(Debug, Parser)]
 #[command(name = "regua-worker", version)]
 pub struct Config {
@@ -33,19 +32,19 @@ pub struct Config {
     /// Seconds that sends under way may take when the process is asked to end
     #[arg(long, env = "SHUTDOWN_GRACE_SECONDS", default_value_t = 25)]
     pub shutdown_grace_seconds: u64,
-    /// Seconds after which a number that is down is looked at again
+    /// Seconds after which a number that is down is checked again
     #[arg(long, env = "INSTANCE_RECHECK_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub instance_recheck_seconds: u64,
     /// Seconds that the gateway may take for a send before its outcome counts as unknown
     #[arg(long, env = "EVOLUTION_TIMEOUT_SECONDS", default_value_t = 150, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub evolution_timeout_seconds: u64,
-    /// Networks in which gateways may be besides public addresses, such as 10.0.0.0/8,fd00::/8; any: everywhere
+    /// Networks in which gateways may be, in addition to public addresses, such as 10.0.0.0/8,fd00::/8; any: everywhere
     #[arg(long, env = "GATEWAY_ALLOW_NETWORKS", default_value_t)]
     pub gateway_allow_networks: AllowedNetworks,
 }
 
 impl Config {
-    /// The worker's settings, with a name that no other start of any process has.
+    /// The settings of a worker with this name ([`unique_name`]).
     pub fn settings(&self, name: String) -> WorkerSettings {
         WorkerSettings {
             lease: Duration::from_secs(self.worker_lease_seconds),
@@ -56,7 +55,38 @@ impl Config {
     }
 }
 
-/// A name for leases and attempts: host, process, and a few random characters, because process ids come again.
+/// How a worker behaves.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// The worker's name in leases and attempts: unique for every start of a process.
+    pub name: String,
+    /// How long a lease lasts without a heartbeat.
+    pub lease: Duration,
+    /// How long a health check that found the instance connected counts.
+    pub health_ttl: Duration,
+    /// How long after an instance was found down it is checked again.
+    pub recheck_after: Duration,
+    /// How long sends under way may take when the process is asked to end.
+    pub shutdown_grace: Duration,
+    /// Most contacts of one claim.
+    pub claim_limit: u32,
+}
+
+impl WorkerSettings {
+    /// The defaults of the design (`docs/design.md`), for a worker of this name.
+    pub fn named(name: String) -> Self {
+        Self {
+            name,
+            lease: Duration::from_secs(30),
+            health_ttl: Duration::from_secs(5),
+            recheck_after: Duration::from_secs(60),
+            shutdown_grace: Duration::from_secs(25),
+            claim_limit: 100,
+        }
+    }
+}
+
+/// A name for leases and attempts: host, process id, and random characters, because the system reuses process ids.
 pub fn unique_name() -> String {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "worker".to_owned());
     let random = uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 0, 0)).as_u64_pair().1;

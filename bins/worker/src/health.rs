@@ -1,40 +1,40 @@
-//! Whether a number can send, as its gateway says, and what is written down when that changes.
+//! Whether an instance can send, as its gateway says.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regua_boot::{CannotOpen, Place, SecretKeys};
-use regua_domain::TenantId;
-use regua_evolution::{ConnectionState, EvolutionClient, InstanceAddress, InvalidAddress, Token};
-use regua_store::instances::{self, Instance};
+use regua_domain::InstanceState;
+use regua_evolution::{ConnectionState, EvolutionClient, InstanceAddress};
+use regua_secrets::{SecretKeys, UnusableAddress, open_address};
+use regua_store::instances::Instance;
 use tokio::sync::Semaphore;
 
-/// What the gateway says of a number.
+/// The state of an instance at its gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
     /// It is connected.
     Open,
     /// It cannot send: the state for the row, and the reason.
-    Down { state: &'static str, reason: String },
+    Down { state: InstanceState, reason: String },
 }
 
-/// Questions that one gateway is asked at the same time: thousands of its numbers may begin in the same moment, and each
-/// question would open a connection.
+/// Most checks at one gateway at the same time: thousands of its instances may start in the same moment, and each check
+/// opens a connection.
 const AT_ONCE: usize = 32;
 
-/// Asks gateways about their numbers.
+/// Checks instances at their gateways.
 #[derive(Default)]
-pub(crate) struct Checks {
-    /// By address, so that a gateway that does not answer keeps nobody else's numbers waiting.
+pub(crate) struct HealthChecks {
+    /// By server, so that a gateway that does not answer delays only its own instances.
     places: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
-impl Checks {
-    /// Asks the gateway, once. A number whose address or token cannot be used is as good as unreachable.
-    pub(crate) async fn ask(&self, gateway: &EvolutionClient, address: &Address) -> Health {
+impl HealthChecks {
+    /// Checks an instance once. An instance whose address or token cannot be used counts as unreachable.
+    pub(crate) async fn check(&self, gateway: &EvolutionClient, address: &Address) -> Health {
         let address = match address {
             Ok(address) => address,
-            Err(unusable) => return unusable.down(),
+            Err(unusable) => return down(unusable),
         };
         let places = self.places_of(address.server());
         let _place = places.acquire().await;
@@ -51,64 +51,27 @@ async fn ask(gateway: &EvolutionClient, address: &InstanceAddress) -> Health {
     let down = |state, reason: &str| Health::Down { state, reason: reason.to_owned() };
     match gateway.connection_state(address).await {
         ConnectionState::Open => Health::Open,
-        ConnectionState::Connecting => down("connecting", "connecting"),
-        ConnectionState::Close => down("close", "disconnected"),
-        ConnectionState::Unreachable { reason } => down("unreachable", reason.as_str()),
+        ConnectionState::Connecting => down(InstanceState::Connecting, "connecting"),
+        ConnectionState::Close => down(InstanceState::Close, "disconnected"),
+        ConnectionState::Unreachable { reason } => down(InstanceState::Unreachable, reason.as_str()),
     }
 }
 
-/// Why what is stored of a number cannot be used. Its contacts wait, as for any number that cannot send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Unusable {
-    /// The token does not open: its key is not known here, or it was changed or moved.
-    TokenUnreadable(CannotOpen),
-    /// The address, or the token once it is open, has not the form of one.
-    Invalid(InvalidAddress),
+/// The address of an instance, or why its stored address cannot be used. The contacts of such an instance wait, as for
+/// any instance that cannot send.
+pub(crate) type Address = Result<Arc<InstanceAddress>, UnusableAddress>;
+
+/// Opens the stored address of an instance: once for each time that the lane's configuration is read, and not for each
+/// message.
+pub(crate) fn address(instance: &Instance, secrets: &SecretKeys) -> Address {
+    open_address(secrets, instance.tenant_id, instance).map(Arc::new)
 }
 
-impl Unusable {
-    /// As the number's health.
-    pub(crate) fn down(&self) -> Health {
-        let reason = match self {
-            Self::TokenUnreadable(_) => "token_unreadable".to_owned(),
-            Self::Invalid(invalid) => invalid.to_string(),
-        };
-        Health::Down { state: "unreachable", reason }
-    }
-
-    /// For the operator; it repeats nothing of what is stored.
-    pub(crate) fn explanation(&self) -> String {
-        match self {
-            Self::TokenUnreadable(cannot) => format!("the token cannot be read: {cannot}"),
-            Self::Invalid(invalid) => invalid.to_string(),
-        }
-    }
-}
-
-/// Where a number is reached, or why what is stored of it cannot be used.
-pub(crate) type Address = Result<Arc<InstanceAddress>, Unusable>;
-
-/// Where a stored number is reached. Its token is opened here: once for each time that its lane's rules are read, and not
-/// for each message.
-pub(crate) fn address(tenant: TenantId, instance: &Instance, secrets: &SecretKeys) -> Address {
-    let place = Place::instance_token(tenant, instance.instance_id);
-    let token = secrets.open_or_plain(&place, &instance.token).map_err(Unusable::TokenUnreadable)?;
-    Token::parse(&token)
-        .and_then(|token| InstanceAddress::parse(&instance.base_url, &instance.name, token))
-        .map(Arc::new)
-        .map_err(Unusable::Invalid)
-}
-
-/// Writes down that a number is down, and holds its queues; false when it is not the number that was asked about any more.
-pub(crate) async fn note_down(
-    tenant: TenantId,
-    asked: &Instance,
-    context: &crate::lane::Context,
-    conn: &mut sqlx::PgConnection,
-    state: &str,
-    reason: &str,
-) -> Result<bool, sqlx::Error> {
-    let now = context.clock.now();
-    let next_check_at = now + context.settings.recheck_after;
-    instances::is_down(conn, tenant, asked, state, reason, now, next_check_at).await
+/// The health of an instance whose stored address cannot be used.
+fn down(unusable: &UnusableAddress) -> Health {
+    let reason = match unusable {
+        UnusableAddress::TokenUnreadable(_) => "token_unreadable".to_owned(),
+        UnusableAddress::Invalid(invalid) => invalid.to_string(),
+    };
+    Health::Down { state: InstanceState::Unreachable, reason }
 }

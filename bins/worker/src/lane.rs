@@ -1,240 +1,209 @@
-//! A lane: one task that sends through one number. It claims a batch, and for each contact waits for its slot, asks
-//! whether the number is connected, has the attempt written down, sends once, and has the outcome written down. It sends the
-//! next while that is being done.
+//! A lane: one task that sends through one instance. It claims contacts and, for each, waits for its slot, checks that
+//! the instance is connected, marks the attempt, posts it once, and finishes it. It marks the next contact while an
+//! outcome is being written.
 
 mod claim;
-mod flight;
-mod launch;
-pub mod protocol;
 mod release;
+mod send_task;
+mod sends;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use regua_boot::{Clock, Metrics, SecretKeys};
-use regua_domain::{ContactId, InstanceId, MessageType, QueueId, TenantId};
-use regua_evolution::EvolutionClient;
+use chrono::{DateTime, Utc};
+use regua_domain::{ContactId, InstanceState, MessageType, QueueId};
 use regua_store::contacts::Claimed;
 use regua_store::lanes::Lease;
-use regua_store::{PATIENCE, instances, within};
-use sqlx::PgPool;
+use regua_store::{TRANSACTION_TIMEOUT, instances, transact, within};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use self::flight::Landed;
-use self::release::LetGo;
-use crate::WorkerSettings;
-use crate::clerk::Clerk;
-use crate::health::{Checks, Health};
-use crate::lanes::Hold;
-use crate::ledger::{Ledger, Told};
-use crate::rules::{LaneRules, Rulebook};
+pub(crate) use self::release::ReleaseResult;
+use self::send_task::SendReport;
+use crate::attempt_writer::OutcomeReceipt;
+use crate::context::Context;
+use crate::health::Health;
+use crate::lane_configs::LaneConfig;
+use crate::lease::{HeldLease, LaneKey};
 
-/// A retry that is due within this time is waited for by the worker itself; a later one is periodic's.
-pub(crate) const NEAR: TimeDelta = TimeDelta::seconds(60);
+/// How long a lane uses a configuration before it reads it again.
+const CONFIG_TTL: Duration = Duration::from_secs(10);
 
-/// How long a lane works with the rules it has read before it reads them again.
-const RULES_TTL: Duration = Duration::from_secs(10);
-
-/// What all lanes of a process share.
-pub(crate) struct Context {
-    pub(crate) pool: PgPool,
-    pub(crate) clock: Clock,
-    pub(crate) metrics: Metrics,
-    pub(crate) gateway: EvolutionClient,
-    pub(crate) secrets: SecretKeys,
-    pub(crate) checks: Checks,
-    pub(crate) ledger: Ledger,
-    pub(crate) rulebook: Rulebook,
-    pub(crate) clerk: Clerk,
-    pub(crate) settings: WorkerSettings,
-    pub(crate) shutdown: CancellationToken,
-    pub(crate) tasks: TaskTracker,
-}
-
-/// Which lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    pub(crate) tenant: TenantId,
-    pub(crate) instance: InstanceId,
-}
-
-/// Why a lane stops.
-enum Stop {
-    /// Nothing is due; the next contact is due then.
-    Idle { next_due_at: Option<DateTime<Utc>> },
-    /// The number cannot send, as it was when these rules were read.
-    Down { asked: Arc<LaneRules>, state: &'static str, reason: String },
-    /// The lease is gone, or no longer certain.
-    Lost,
-    /// Another worker is to have the lane.
-    Given,
-    /// The process is ending.
+pub(crate) enum StopReason {
+    /// No contact is due before `next_due_at`.
+    Idle {
+        next_due_at: Option<DateTime<Utc>>,
+    },
+    /// The instance cannot send, by a check of this configuration's address.
+    InstanceDown {
+        config: Arc<LaneConfig>,
+        state: InstanceState,
+        reason: String,
+    },
+    /// The lease is lost, or no longer certain.
+    LeaseLost,
+    /// Another worker is to take the lane.
+    ReleaseRequested,
     Shutdown,
 }
 
-/// One lane while it is ours.
+/// One lane while this process holds its lease.
 pub(crate) struct Lane {
-    context: Arc<Context>,
-    key: Key,
-    hold: Arc<Hold>,
-    bell: i64,
+    pub(crate) context: Arc<Context>,
+    key: LaneKey,
+    pub(crate) lease: Arc<HeldLease>,
+    seen_bell: i64,
     next_send_at: Option<DateTime<Utc>>,
-    rules: Option<(Instant, Arc<LaneRules>)>,
-    seen_open: Option<Instant>,
-    /// Claimed and not yet marked.
-    hand: VecDeque<Claimed>,
-    types: HashMap<QueueId, MessageType>,
-    on_their_way: JoinSet<Landed>,
-    /// The contacts of those.
-    launched: HashSet<ContactId>,
-    /// What became of others, the oldest first, until it is heard that it was written.
-    outcomes: VecDeque<Told>,
+    config: Option<(Instant, Arc<LaneConfig>)>,
+    last_seen_open: Option<Instant>,
+    /// Not marked yet.
+    pub(crate) claimed: VecDeque<Claimed>,
+    message_types: HashMap<QueueId, MessageType>,
+    sends: JoinSet<SendReport>,
+    /// The contacts of `sends`.
+    sending: HashSet<ContactId>,
+    /// Of outcomes that are perhaps not written yet, the oldest first.
+    receipts: VecDeque<OutcomeReceipt>,
     turn: u64,
-    /// The database failed in the middle of something: what is claimed or open under our epoch may be more than we know.
-    stumbled: bool,
+    /// After a failed step or a panic: attempts of this lease may be open without a task that works on them.
+    pub(crate) may_have_open_attempts: bool,
 }
 
 impl Lane {
-    pub(crate) fn new(context: Arc<Context>, key: Key, hold: Arc<Hold>, lease: &Lease) -> Self {
+    pub(crate) fn new(context: Arc<Context>, key: LaneKey, lease: Arc<HeldLease>, acquired: &Lease) -> Self {
         Self {
             context,
             key,
-            hold,
-            bell: lease.bell,
-            next_send_at: lease.next_send_at,
-            rules: None,
-            seen_open: None,
-            hand: VecDeque::new(),
-            types: HashMap::new(),
-            on_their_way: JoinSet::new(),
-            launched: HashSet::new(),
-            outcomes: VecDeque::new(),
+            lease,
+            seen_bell: acquired.bell,
+            next_send_at: acquired.next_send_at,
+            config: None,
+            last_seen_open: None,
+            claimed: VecDeque::new(),
+            message_types: HashMap::new(),
+            sends: JoinSet::new(),
+            sending: HashSet::new(),
+            receipts: VecDeque::new(),
             turn: 0,
-            stumbled: false,
+            may_have_open_attempts: false,
         }
     }
 
-    /// Sends until nothing is due, then lets the lane go; answers when the next contact is due.
-    #[tracing::instrument(name = "lane", skip_all, fields(tenant_id = %self.key.tenant, instance_id = %self.key.instance, epoch = self.hold.epoch))]
+    /// Sends until the lane must stop, and releases it; returns when the next contact is due.
+    #[tracing::instrument(name = "lane", skip_all, fields(tenant_id = %self.key.tenant, instance_id = %self.key.instance, epoch = self.lease.epoch))]
     pub(crate) async fn run(mut self) -> Option<DateTime<Utc>> {
         loop {
-            let stop = match self.work().await {
-                Ok(stop) => stop,
+            let reason = match self.work().await {
+                Ok(reason) => reason,
                 Err(error) => {
-                    self.stumbled = true;
-                    tracing::warn!(error = format!("{error:#}"), "a lane stumbled");
+                    self.may_have_open_attempts = true;
+                    tracing::warn!(error = format!("{error:#}"), "a step of a lane failed");
                     if !Box::pin(self.pause_after_error()).await {
                         return None;
                     }
                     continue;
                 }
             };
-            self.land_all().await;
-            // What happens rarely is kept out of the task, or each of thousands of lanes would hold the room for it.
-            match Box::pin(within(PATIENCE, self.let_go(stop))).await {
-                Ok(LetGo::Gone { next_due_at }) => return next_due_at,
-                Ok(LetGo::Rung) => {}
+            self.await_sends().await;
+            // Rare futures are boxed, or each of thousands of lane tasks would reserve memory for them.
+            match Box::pin(within(TRANSACTION_TIMEOUT, self.release(reason))).await {
+                Ok(ReleaseResult::Released { next_due_at }) => return next_due_at,
+                Ok(ReleaseResult::Continue) => {}
                 Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "a lane could not be let go; its lease will run out");
+                    tracing::warn!(error = format!("{error:#}"), "a lane could not be released; its lease will expire");
                     return None;
                 }
             }
         }
     }
 
-    /// Waits a moment after the database failed; false when the lane is no longer ours.
+    /// False when the lane must end.
     async fn pause_after_error(&mut self) -> bool {
-        self.land_all().await;
+        self.await_sends().await;
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(500)) => self.hold.is_valid(),
+            () = tokio::time::sleep(Duration::from_millis(500)) => self.lease.is_valid(),
             () = self.context.shutdown.cancelled() => {
-                let _released = within(PATIENCE, self.let_go(Stop::Shutdown)).await;
+                let _released = within(TRANSACTION_TIMEOUT, self.release(StopReason::Shutdown)).await;
                 false
             }
         }
     }
 
-    async fn work(&mut self) -> anyhow::Result<Stop> {
+    async fn work(&mut self) -> anyhow::Result<StopReason> {
         loop {
-            if let Some(stop) = self.must_stop() {
-                return Ok(stop);
+            if let Some(reason) = self.stop_reason() {
+                return Ok(reason);
             }
-            let rules = self.rules().await?;
-            if let Some(stop) = self.check_health(&rules).await? {
-                return Ok(stop);
+            let config = self.config().await?;
+            if let Some(reason) = self.check_health(&config).await? {
+                return Ok(reason);
             }
-            if self.hand.is_empty() {
-                if self.on_their_way.is_empty() {
-                    // What was not sent may come again soon.
-                    self.hear_all().await;
+            if self.claimed.is_empty() {
+                if self.sends.is_empty() {
+                    // An outcome may make its contact due for a retry soon.
+                    self.await_receipts().await;
                 }
-                if let Some(stop) = self.claim(&rules).await? {
-                    if self.on_their_way.is_empty() {
-                        return Ok(stop);
+                if let Some(reason) = self.claim(&config).await? {
+                    if self.sends.is_empty() {
+                        return Ok(reason);
                     }
-                    self.land_all().await;
+                    self.await_sends().await;
                 }
             }
-            while !self.hand.is_empty() {
-                if let Some(stop) = self.launch().await? {
-                    return Ok(stop);
+            while !self.claimed.is_empty() {
+                if let Some(reason) = self.start_send().await? {
+                    return Ok(reason);
                 }
             }
         }
     }
 
-    fn must_stop(&self) -> Option<Stop> {
+    fn stop_reason(&self) -> Option<StopReason> {
         if self.context.shutdown.is_cancelled() {
-            return Some(Stop::Shutdown);
+            return Some(StopReason::Shutdown);
         }
-        if !self.hold.is_valid() {
-            return Some(Stop::Lost);
+        if !self.lease.is_valid() {
+            return Some(StopReason::LeaseLost);
         }
-        self.hold.leaving.is_cancelled().then_some(Stop::Given)
+        self.lease.release_requested.is_cancelled().then_some(StopReason::ReleaseRequested)
     }
 
-    async fn rules(&mut self) -> anyhow::Result<Arc<LaneRules>> {
-        if let Some((read_at, rules)) = &self.rules
-            && read_at.elapsed() < RULES_TTL
+    pub(crate) async fn config(&mut self) -> anyhow::Result<Arc<LaneConfig>> {
+        if let Some((read_at, config)) = &self.config
+            && read_at.elapsed() < CONFIG_TTL
         {
-            return Ok(Arc::clone(rules));
+            return Ok(Arc::clone(config));
         }
-        let rules = self.context.rulebook.look_up(self.key).await?;
-        self.rules = Some((Instant::now(), Arc::clone(&rules)));
-        Ok(rules)
+        let config = self.context.lane_configs.get(self.key).await?;
+        self.config = Some((Instant::now(), Arc::clone(&config)));
+        Ok(config)
     }
 
-    /// Asks the gateway whether the number is connected, unless it said so a few seconds ago or has sent a message since.
-    async fn check_health(&mut self, rules: &Arc<LaneRules>) -> anyhow::Result<Option<Stop>> {
-        if rules.address.is_ok() && self.seen_open.is_some_and(|seen| seen.elapsed() < self.context.settings.health_ttl)
-        {
+    /// Asks the gateway, unless a check or a sent message showed within `health_ttl` that the instance is connected.
+    async fn check_health(&mut self, config: &Arc<LaneConfig>) -> anyhow::Result<Option<StopReason>> {
+        let ttl = self.context.settings.health_ttl;
+        if config.address.is_ok() && self.last_seen_open.is_some_and(|seen| seen.elapsed() < ttl) {
             return Ok(None);
         }
-        Box::pin(self.ask_health(rules)).await
+        Box::pin(self.ask_gateway(config)).await
     }
 
-    async fn ask_health(&mut self, rules: &Arc<LaneRules>) -> anyhow::Result<Option<Stop>> {
-        match self.context.checks.ask(&self.context.gateway, &rules.address).await {
+    async fn ask_gateway(&mut self, config: &Arc<LaneConfig>) -> anyhow::Result<Option<StopReason>> {
+        match self.context.health_checks.check(&self.context.gateway, &config.address).await {
             Health::Open => {
-                if rules.instance.state != "open" {
+                if config.instance.state != InstanceState::Open {
                     let (pool, key, now) = (&self.context.pool, self.key, self.context.clock.now());
-                    // Together: a number that is open while its queues still wait for it is looked at by nobody.
-                    let noting = async {
-                        let mut transaction = pool.begin().await?;
-                        instances::is_open(&mut transaction, key.tenant, key.instance, now).await?;
-                        transaction.commit().await
-                    };
-                    within(PATIENCE, noting).await?;
-                    self.rules = None;
+                    // Its queues are woken in the same transaction, and not left to the reconciler.
+                    transact(pool, async |conn| instances::mark_open(conn, key.tenant, key.instance, now).await)
+                        .await?;
+                    self.config = None;
                 }
-                self.seen_open = Some(Instant::now());
+                self.last_seen_open = Some(Instant::now());
                 Ok(None)
             }
-            Health::Down { state, reason } => Ok(Some(Stop::Down { asked: Arc::clone(rules), state, reason })),
+            Health::Down { state, reason } => {
+                Ok(Some(StopReason::InstanceDown { config: Arc::clone(config), state, reason }))
+            }
         }
     }
 }

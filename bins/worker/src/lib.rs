@@ -1,106 +1,84 @@
-//! `regua-worker`: hears doorbells, holds lanes, and sends. `consume` takes a lane, `lane` claims, decides, marks, sends
-//! and finishes, `ledger` commits the marks and outcomes of all lanes together, and `sharing` divides the lanes among the
-//! workers.
+//! `regua-worker`: consumes doorbells, holds lanes, and sends. `consume` acquires lanes, `lane` sends through one of
+//! them, `claims`, `lane_configs` and `attempt_writer` group the database work of all lanes, and `rebalance` divides
+//! the lanes among the workers.
 
-mod clerk;
+mod attempt_writer;
+mod claims;
 pub mod config;
 mod consume;
+mod context;
 mod health;
 mod lane;
+mod lane_configs;
 mod lanes;
-mod ledger;
-mod rules;
-mod sharing;
-mod verdict;
+mod lease;
+mod metrics;
+mod next_state;
+mod rebalance;
 
+#[cfg(feature = "harness")]
 #[doc(hidden)]
-pub use lane::protocol;
+pub mod harness;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use regua_boot::{Clock, Metrics, SecretKeys, Services};
+use anyhow::Context as _;
+use regua_boot::{Clock, Services};
 use regua_broker::Broker;
 use regua_evolution::{ClientSettings, EvolutionClient};
+use regua_secrets::SecretKeys;
 use regua_store::Role;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clerk::Clerk;
-use crate::config::Config;
-use crate::health::Checks;
-use crate::lanes::Lanes;
-use crate::ledger::Ledger;
-use crate::rules::Rulebook;
+pub use crate::config::WorkerSettings;
+pub use crate::metrics::WorkerMetrics;
 
-/// What a worker works with.
+use crate::attempt_writer::AttemptWriter;
+use crate::claims::Claims;
+use crate::config::Config;
+use crate::context::Context;
+use crate::health::HealthChecks;
+use crate::lane_configs::LaneConfigs;
+use crate::lanes::Lanes;
+
+/// What a worker needs.
 pub struct Worker {
     /// PostgreSQL.
     pub pool: PgPool,
-    /// Where doorbells come from.
+    /// Delivers doorbells.
     pub broker: Arc<dyn Broker>,
-    /// The time of the business.
+    /// The business time.
     pub clock: Clock,
     /// The process's metrics.
-    pub metrics: Metrics,
-    /// The gateway.
+    pub metrics: WorkerMetrics,
+    /// Sends messages.
     pub gateway: EvolutionClient,
-    /// What opens the numbers' tokens.
+    /// Opens the instances' tokens.
     pub secrets: SecretKeys,
-    /// The rest.
+    /// How the worker behaves.
     pub settings: WorkerSettings,
 }
 
-/// How a worker behaves.
-#[derive(Clone, Debug)]
-pub struct WorkerSettings {
-    /// Who this is, in leases and attempts: unique for every start of a process.
-    pub name: String,
-    /// How long a lane stays ours without a heartbeat.
-    pub lease: Duration,
-    /// How long an answer of the gateway that a number is connected counts.
-    pub health_ttl: Duration,
-    /// How long after a number was found down it is looked at again.
-    pub recheck_after: Duration,
-    /// How long sends under way may take when the process is asked to end.
-    pub shutdown_grace: Duration,
-    /// Most contacts claimed at once.
-    pub batch: u32,
-}
-
-impl WorkerSettings {
-    /// The seed's and the design's figures, for a worker of this name.
-    pub fn named(name: String) -> Self {
-        Self {
-            name,
-            lease: Duration::from_secs(30),
-            health_ttl: Duration::from_secs(5),
-            recheck_after: Duration::from_secs(60),
-            shutdown_grace: Duration::from_secs(25),
-            batch: 100,
-        }
-    }
-}
-
-/// The whole process: opens what the configuration names, serves its health, and works until a signal.
+/// The whole process: connects to what the configuration names, serves health and metrics, and works until a signal.
 ///
 /// # Errors
-/// When something that cannot be waited for is wrong: an address, a port, a metric.
+/// When an address, a port or a key of the configuration cannot be used.
 pub async fn start(config: Config) -> anyhow::Result<()> {
     regua_boot::start_logging(&config.log);
     regua_boot::init_tls();
     let shutdown = regua_boot::on_signal()?;
-    let metrics = Metrics::new()?;
+    let metrics = WorkerMetrics::new(&regua_boot::Registry::default())?;
     let secrets = config.secrets.keys()?;
     let services = Services::open("regua-worker", Role::Fleet, &config.database, &config.broker)?;
     let send_timeout = Duration::from_secs(config.evolution_timeout_seconds);
     let networks = config.gateway_allow_networks.clone();
     let gateway = EvolutionClient::new(ClientSettings { send_timeout, ..ClientSettings::with_networks(networks) })?;
     let listener = TcpListener::bind(("0.0.0.0", config.metrics_port)).await?;
-    let routes = regua_boot::health_routes(metrics.clone(), services.probes());
+    let routes = regua_boot::health_routes(metrics.registry().clone(), services.probes());
     let health = tokio::spawn(regua_boot::serve(listener, routes, shutdown.clone()));
     let settings = config.settings(config::unique_name());
     let Services { pool, broker } = services;
@@ -108,47 +86,47 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     health.await?
 }
 
-/// Works until `shutdown`, then stops taking, lets sends under way finish, and gives its leases back.
+/// Works until `shutdown`. Then it consumes no more, lets sends under way finish, and releases its lanes.
 ///
 /// # Errors
-/// When a part of it fails for good.
+/// When a task panicked.
 pub async fn run(worker: Worker, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Worker { pool, broker, clock, metrics, gateway, secrets, settings } = worker;
     let tasks = TaskTracker::new();
-    let (ledger, mut writers) = Ledger::start(&pool, &clock, &settings.name);
-    let grace = settings.shutdown_grace;
-    let clerk = Clerk::start(&pool, &clock);
-    let rulebook = Rulebook::open(pool.clone(), secrets.clone());
-    let lanes = Lanes::new(lane::Context {
+    let (attempt_writer, mut writer_tasks) = AttemptWriter::start(&pool, &clock, &settings.name);
+    let claims = Claims::start(&pool, &clock);
+    let lane_configs = LaneConfigs::start(pool.clone(), secrets.clone());
+    let lanes = Lanes::new(Context {
         pool: pool.clone(),
         clock,
         metrics,
         gateway,
         secrets,
-        checks: Checks::default(),
-        ledger,
-        rulebook,
-        clerk,
+        health_checks: HealthChecks::default(),
+        attempt_writer,
+        lane_configs,
+        claims,
         settings: settings.clone(),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
     });
     let heartbeat = tokio::spawn(Arc::clone(&lanes).heartbeat());
-    tasks.spawn(sharing::run(Arc::clone(&lanes)));
+    tasks.spawn(rebalance::run(Arc::clone(&lanes)));
     tracing::info!(worker = settings.name, broker = broker.name(), "worker is up");
 
     consume::run(broker.as_ref(), &pool, &lanes, &tasks, &shutdown).await;
 
     tasks.close();
+    let grace = settings.shutdown_grace;
     if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
         tracing::warn!(grace_seconds = grace.as_secs(), "sends did not finish in time; their lanes will be taken over");
     }
     heartbeat.abort();
     drop(lanes);
-    // The ledger ends when the last lane has let go of it, with everything it was told written down.
+    // The attempt writer's tasks end with the last lane, when all outcomes are written.
     let ending = async {
-        while let Some(ended) = writers.join_next().await {
-            ended.context("the ledger failed")?;
+        while let Some(ended) = writer_tasks.join_next().await {
+            ended.context("the attempt writer failed")?;
         }
         Ok(())
     };

@@ -1,16 +1,16 @@
-//! The one place that reads the machine's clock. Programs take a [`Clock`]; tests give them one that they can move.
+//! The only place that reads the machine's clock. Programs take a [`Clock`]; tests give them one that they can set.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 
-/// Tells the time of the business: hours, due instants, pacing. (Leases live by PostgreSQL's clock, request time-outs by
-/// the machine's.)
+/// The time for business hours, due contacts and pacing. (Leases use PostgreSQL's clock, request timeouts the
+/// machine's.)
 #[derive(Clone, Debug)]
 pub struct Clock {
     offset: watch::Receiver<TimeDelta>,
-    // Keeps a system clock's channel open, so that waiting for a change waits for ever instead of failing.
+    // Keeps the channel of a system clock open, so that a wait for a change never ends.
     _sender: Option<std::sync::Arc<watch::Sender<TimeDelta>>>,
 }
 
@@ -21,13 +21,13 @@ impl Clock {
         Self { offset, _sender: Some(std::sync::Arc::new(sender)) }
     }
 
-    /// Now.
+    /// The present time.
     pub fn now(&self) -> DateTime<Utc> {
         let offset = *self.offset.borrow();
         machine_time() + offset
     }
 
-    /// Returns when the clock has reached `at`, also when it is moved there.
+    /// Returns when the clock has reached `at`, or was set to it.
     pub async fn sleep_until(&self, at: DateTime<Utc>) {
         let mut offset = self.offset.clone();
         loop {
@@ -36,7 +36,7 @@ impl Clock {
             if left.is_zero() {
                 return;
             }
-            // The timer counts in milliseconds and rounds up; a sender's slot must not be missed by a whole one.
+            // The timer rounds up to milliseconds, at most one beyond the slot of a send.
             let timer = tokio::time::sleep(left.min(Duration::from_secs(3600)));
             tokio::select! {
                 () = timer => {}
@@ -46,26 +46,26 @@ impl Clock {
     }
 }
 
-/// A clock's hands, for tests: it runs at the machine's pace, from where it was set.
+/// Sets a clock, for tests. The clock runs on from the set time.
 #[derive(Debug)]
 pub struct ManualClock {
     offset: watch::Sender<TimeDelta>,
 }
 
 impl ManualClock {
-    /// A clock that now shows `start`, and its hands.
+    /// A clock that shows `start` now.
     pub fn starting_at(start: DateTime<Utc>) -> (Self, Clock) {
         let (sender, offset) = watch::channel(start - machine_time());
         (Self { offset: sender }, Clock { offset, _sender: None })
     }
 
-    /// Moves the clock; whoever sleeps until then wakes.
+    /// Sets the clock; tasks that sleep until an earlier time wake.
     pub fn set(&self, now: DateTime<Utc>) {
         self.offset.send_replace(now - machine_time());
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the clock that all else must take")]
+#[expect(clippy::disallowed_methods, reason = "this is the clock that all other code takes")]
 fn machine_time() -> DateTime<Utc> {
     Utc::now()
 }
@@ -75,15 +75,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_sleeper_wakes_when_the_clock_is_moved() {
+    async fn sleeping_task_wakes_when_the_clock_is_set() {
         let start = machine_time();
-        let (hands, clock) = ManualClock::starting_at(start);
+        let (manual_clock, clock) = ManualClock::starting_at(start);
         let hour = start + TimeDelta::hours(1);
         let sleeper = tokio::spawn(async move {
             clock.sleep_until(hour).await;
             clock.now()
         });
-        hands.set(hour);
+        manual_clock.set(hour);
         assert!(sleeper.await.unwrap() >= hour);
     }
 }

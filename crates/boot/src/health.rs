@@ -11,29 +11,29 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::Metrics;
+use crate::Registry;
 
-/// Asks whether something that the process needs answers; the error is for the operator.
+/// Checks that a service answers; the error is for the operator.
 pub type Probe = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send + Sync>;
 
-/// The three routes. `/readyz` is 200 when every probe succeeds, and else 503 naming those that did not.
-pub fn health_routes(metrics: Metrics, probes: Vec<(&'static str, Probe)>) -> Router {
+/// The three routes. `/readyz` is 200 when every probe succeeds, and otherwise 503 with the errors.
+pub fn health_routes(registry: Registry, probes: Vec<(&'static str, Probe)>) -> Router {
     let probes = Arc::new(probes);
     Router::new()
         .route("/healthz", get(|| async { Json(json!({"status": "alive"})) }))
         .route("/readyz", get(move || ready(Arc::clone(&probes))))
         .route(
             "/metrics",
-            get(move || async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.text()) }),
+            get(move || async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], registry.text()) }),
         )
 }
 
 async fn ready(probes: Arc<Vec<(&'static str, Probe)>>) -> Response {
     let mut parts = serde_json::Map::new();
     let mut status = StatusCode::OK;
-    // All at once: an operator's look takes as long as the slowest, not as all of them.
-    let asked: Vec<_> = probes.iter().map(|(name, probe)| (*name, tokio::spawn(probe()))).collect();
-    for (name, answer) in asked {
+    // Concurrently, so that an answer takes as long as the slowest probe.
+    let running: Vec<_> = probes.iter().map(|(name, probe)| (*name, tokio::spawn(probe()))).collect();
+    for (name, answer) in running {
         let answer = match answer.await.map_err(anyhow::Error::from).and_then(|answer| answer) {
             Ok(()) => "ok".to_owned(),
             Err(error) => {
@@ -46,10 +46,7 @@ async fn ready(probes: Arc<Vec<(&'static str, Probe)>>) -> Response {
     (status, Json(json!({"ready": status == StatusCode::OK, "parts": parts}))).into_response()
 }
 
-/// Serves routes until shutdown; requests under way are finished.
-///
-/// # Errors
-/// When the listener fails.
+/// Serves routes until shutdown, and finishes the requests under way.
 pub async fn serve(listener: TcpListener, routes: Router, shutdown: CancellationToken) -> anyhow::Result<()> {
     axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
     Ok(())

@@ -1,20 +1,18 @@
-//! What every process does around its work: the clock, logs, metrics, health, secrets and shutdown. No rule and no SQL is here.
+//! What every process needs: clock, logs, metrics, health and shutdown. There are no rules and no SQL here.
 
 mod clock;
-mod debtors;
 mod health;
 mod metrics;
-mod secrets;
 mod services;
 mod settings;
 mod shutdown;
 mod telemetry;
 
 pub use clock::{Clock, ManualClock};
-pub use debtors::DebtorKeys;
 pub use health::{Probe, health_routes, serve};
-pub use metrics::Metrics;
-pub use secrets::{CannotOpen, CannotSeal, DEVELOPMENT_SECRET_KEY, Place, SecretArguments, SecretKeys};
+pub use metrics::Registry;
+#[doc(hidden)]
+pub use metrics::kinds as metric_kinds;
 pub use services::{Services, open_pool};
 pub use settings::{BrokerArguments, DatabaseArguments, LogArguments, TelemetryFormat};
 pub use shutdown::on_signal;

@@ -1,147 +1,99 @@
-//! The process's metrics. The first three names and their labels are the seed's, to the letter.
+//! The registry of a process's metrics. Each program declares its own metrics with [`metrics!`](crate::metrics), which
+//! names each of them once.
 
+use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    CounterVec, Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, TextEncoder,
 };
 
-/// All metrics of one process. Cloning shares them.
-#[derive(Clone, Debug)]
-pub struct Metrics {
-    registry: Registry,
-    /// Attempts by what became of them: `sent`, `not_sent`, `refused`, `unknown`.
-    pub messages_sent: CounterVec,
-    /// Seconds from the request to the gateway's answer.
-    pub send_duration: HistogramVec,
-    /// Unfinished queues by state.
-    pub active_queues: GaugeVec,
-    /// Contacts accepted by intake.
-    pub contacts_accepted: CounterVec,
-    /// Lanes this worker holds.
-    pub lanes_held: IntGauge,
-    /// Doorbells that wait in the outbox.
-    pub outbox_waiting: IntGauge,
-    /// Lanes lost to another worker, or to time.
-    pub leases_lost: IntCounter,
-    /// Lanes let go because this worker held more than its share.
-    pub lanes_given: IntCounter,
-    /// Lanes taken that another worker had let go.
-    pub lanes_taken_over: IntCounter,
-    /// Attempts of unknown outcome that were decided, by what did: `gateway_history`, `webhook`, `resent`, `gave_up`.
-    pub unconfirmed_settled: IntCounterVec,
-    /// Contacts of which the gateway proved a second message.
-    pub messages_doubled: IntCounter,
-    /// Rows that were erased or deleted because their time was over, by what they were.
-    pub data_erased: IntCounterVec,
-    /// Listings, by where they were read: `replica` or `primary`.
-    pub listings: IntCounterVec,
-    /// Milliseconds by which the replica is behind.
-    pub replica_lag: IntGauge,
-    /// Requests that the API refused because there were too many, by what refused them.
-    pub requests_refused: IntCounterVec,
-    /// 1 while the API's processes cannot limit rates together, because Redis is away.
-    pub rate_limiter_degraded: IntGauge,
-    /// Look-ups of API keys and webhook secrets in the database.
-    pub key_look_ups: IntCounter,
-}
+/// Upper bounds of a histogram of seconds.
+const SECONDS: [f64; 13] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 
-impl Metrics {
-    /// Registers all metrics in a registry of their own.
-    ///
-    /// # Errors
-    /// Never in practice: the names are constants and the registry is new.
-    pub fn new() -> prometheus::Result<Self> {
-        let registry = Registry::new();
-        let metrics = Self {
-            messages_sent: CounterVec::new(
-                Opts::new("billing_messages_sent_total", "Attempts to send, by outcome"),
-                &["tenant_id", "template_type", "status"],
-            )?,
-            send_duration: HistogramVec::new(
-                HistogramOpts::new("billing_send_duration_seconds", "Seconds from the request to the gateway's answer")
-                    .buckets(vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0]),
-                &["tenant_id", "template_type"],
-            )?,
-            active_queues: GaugeVec::new(
-                Opts::new("billing_active_queues", "Unfinished queues, by state"),
-                &["tenant_id", "status"],
-            )?,
-            contacts_accepted: CounterVec::new(
-                Opts::new("regua_contacts_accepted_total", "Contacts accepted by intake"),
-                &["tenant_id", "template_type"],
-            )?,
-            lanes_held: IntGauge::new("regua_lanes_held", "Lanes that this worker holds")?,
-            outbox_waiting: IntGauge::new("regua_outbox_waiting", "Doorbells that wait to be published")?,
-            leases_lost: IntCounter::new("regua_leases_lost_total", "Lanes lost to another worker, or to time")?,
-            lanes_given: IntCounter::new("regua_lanes_given_total", "Lanes let go for workers that held fewer")?,
-            lanes_taken_over: IntCounter::new(
-                "regua_lanes_taken_over_total",
-                "Lanes taken that another worker had let go",
-            )?,
-            unconfirmed_settled: IntCounterVec::new(
-                Opts::new(
-                    "regua_unconfirmed_settled_total",
-                    "Attempts of unknown outcome that were decided, by what did",
-                ),
-                &["settled_by"],
-            )?,
-            messages_doubled: IntCounter::new(
-                "regua_messages_doubled_total",
-                "Contacts of which the gateway proved a second message",
-            )?,
-            data_erased: IntCounterVec::new(
-                Opts::new(
-                    "regua_data_erased_total",
-                    "Rows erased or deleted because their time was over, by what they were",
-                ),
-                &["what"],
-            )?,
-            listings: IntCounterVec::new(
-                Opts::new("regua_listings_total", "Listings, by where they were read"),
-                &["read_from"],
-            )?,
-            replica_lag: IntGauge::new("regua_replica_lag_milliseconds", "By how much the replica is behind")?,
-            requests_refused: IntCounterVec::new(
-                Opts::new("regua_requests_refused_total", "Requests refused as too many, by what refused them"),
-                &["layer"],
-            )?,
-            rate_limiter_degraded: IntGauge::new(
-                "regua_rate_limiter_degraded",
-                "1 while Redis is away and each process limits rates by itself",
-            )?,
-            key_look_ups: IntCounter::new("regua_key_look_ups_total", "Look-ups of keys and secrets in the database")?,
-            registry,
-        };
-        metrics.register()?;
-        Ok(metrics)
+/// The metrics of one process. Clones share them, so that several programs in one process have one `/metrics`.
+#[derive(Clone, Debug, Default)]
+pub struct Registry(prometheus::Registry);
+
+impl Registry {
+    /// Creates and registers a metric. Fails when the registry has a metric of this name.
+    #[doc(hidden)]
+    pub fn register<M: Metric>(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<M> {
+        let metric = M::create(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
     }
 
-    fn register(&self) -> prometheus::Result<()> {
-        self.registry.register(Box::new(self.messages_sent.clone()))?;
-        self.registry.register(Box::new(self.send_duration.clone()))?;
-        self.registry.register(Box::new(self.active_queues.clone()))?;
-        self.registry.register(Box::new(self.contacts_accepted.clone()))?;
-        self.registry.register(Box::new(self.lanes_held.clone()))?;
-        self.registry.register(Box::new(self.outbox_waiting.clone()))?;
-        self.registry.register(Box::new(self.unconfirmed_settled.clone()))?;
-        self.registry.register(Box::new(self.messages_doubled.clone()))?;
-        self.registry.register(Box::new(self.lanes_given.clone()))?;
-        self.registry.register(Box::new(self.lanes_taken_over.clone()))?;
-        self.registry.register(Box::new(self.data_erased.clone()))?;
-        self.registry.register(Box::new(self.listings.clone()))?;
-        self.registry.register(Box::new(self.replica_lag.clone()))?;
-        self.registry.register(Box::new(self.requests_refused.clone()))?;
-        self.registry.register(Box::new(self.rate_limiter_degraded.clone()))?;
-        self.registry.register(Box::new(self.key_look_ups.clone()))?;
-        self.registry.register(Box::new(self.leases_lost.clone()))
-    }
-
-    /// Everything in Prometheus' text format.
+    /// The metrics in Prometheus' text format.
     pub fn text(&self) -> String {
         let mut text = Vec::new();
-        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+        if let Err(error) = TextEncoder::new().encode(&self.0.gather(), &mut text) {
             tracing::error!(%error, "metrics could not be written");
         }
         String::from_utf8(text).unwrap_or_default()
     }
+}
+
+/// Declares the metrics of a program: a struct with one field a metric, and `new`, which registers them all. Each line
+/// is `field: Kind = "name", "help", [labels];`, and the help text documents the field.
+#[macro_export]
+macro_rules! metrics {
+    (
+        $(#[$attribute:meta])*
+        pub struct $metrics:ident {
+            $($field:ident: $kind:ident = $name:literal, $help:literal, [$($label:literal),*];)*
+        }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Debug)]
+        pub struct $metrics {
+            $(#[doc = $help] pub $field: $crate::metric_kinds::$kind,)*
+            registry: $crate::Registry,
+        }
+
+        impl $metrics {
+            /// Registers the metrics. Fails when the registry has a metric of one of these names.
+            pub fn new(registry: &$crate::Registry) -> $crate::metric_kinds::Result<Self> {
+                Ok(Self {
+                    $($field: registry.register($name, $help, &[$($label),*])?,)*
+                    registry: registry.clone(),
+                })
+            }
+
+            /// The registry of the metrics.
+            pub const fn registry(&self) -> &$crate::Registry {
+                &self.registry
+            }
+        }
+    };
+}
+
+/// A kind of metric that [`Registry::register`] makes.
+#[doc(hidden)]
+pub trait Metric: Collector + Clone + 'static {
+    /// A metric of this name with these labels.
+    fn create(opts: Opts, labels: &[&str]) -> prometheus::Result<Self>;
+}
+
+macro_rules! kinds {
+    ($($kind:ident: |$opts:ident, $labels:ident| $create:expr;)*) => {
+        $(impl Metric for $kind {
+            fn create($opts: Opts, $labels: &[&str]) -> prometheus::Result<Self> {
+                $create
+            }
+        })*
+    };
+}
+
+kinds! {
+    IntCounter: |opts, _labels| Self::with_opts(opts);
+    IntGauge: |opts, _labels| Self::with_opts(opts);
+    CounterVec: |opts, labels| Self::new(opts, labels);
+    IntCounterVec: |opts, labels| Self::new(opts, labels);
+    GaugeVec: |opts, labels| Self::new(opts, labels);
+    HistogramVec: |opts, labels| Self::new(HistogramOpts::from(opts).buckets(SECONDS.to_vec()), labels);
+}
+
+/// The kinds of metrics, for [`metrics!`](crate::metrics).
+#[doc(hidden)]
+pub mod kinds {
+    pub use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, Result};
 }

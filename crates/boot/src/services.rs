@@ -1,4 +1,4 @@
-//! The two services that every process talks to, opened the same way everywhere.
+//! PostgreSQL and the broker, which every process opens in the same way.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use sqlx::PgPool;
 use crate::Probe;
 use crate::settings::{BrokerArguments, DatabaseArguments};
 
-/// How long a caller waits for a connection before it is told that the database is away.
+/// Longest wait for a connection; after it the database counts as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Doorbells that a consumer holds unacknowledged.
+/// Most unacknowledged doorbells of a consumer.
 const PREFETCH: u16 = 64;
 
 /// PostgreSQL and the broker.
@@ -27,10 +27,8 @@ pub struct Services {
 }
 
 impl Services {
-    /// Opens both without waiting for either: a process starts while they are away, and finds them when they return.
-    ///
-    /// # Errors
-    /// When an address cannot be read.
+    /// Opens both without a connection: a process starts while they are away, and finds them later. Fails when an
+    /// address is invalid.
     pub fn open(
         process: &'static str,
         role: Role,
@@ -55,17 +53,17 @@ impl Services {
         Ok(Self { pool, broker })
     }
 
-    /// What `/readyz` asks: both must answer.
+    /// The probes of `/readyz`: both must answer.
     pub fn probes(&self) -> Vec<(&'static str, Probe)> {
         let pool = self.pool.clone();
         let database: Probe = Arc::new(move || {
             let pool = pool.clone();
-            let asking = async move {
+            let pinging = async move {
                 let mut transaction = pool.begin().await?;
                 regua_store::ping(&mut transaction).await?;
                 transaction.commit().await
             };
-            Box::pin(async move { Ok(regua_store::within(ACQUIRE_TIMEOUT * 2, asking).await?) })
+            Box::pin(async move { Ok(regua_store::within(ACQUIRE_TIMEOUT * 2, pinging).await?) })
         });
         let broker = Arc::clone(&self.broker);
         let doorbells: Probe = Arc::new(move || {
@@ -76,10 +74,7 @@ impl Services {
     }
 }
 
-/// A pool of this process; `variable` is what is named when its address cannot be read.
-///
-/// # Errors
-/// When the address cannot be read.
+/// A pool of this process. `variable` is the environment variable that the error of an invalid address names.
 pub fn open_pool(
     process: &'static str,
     role: Role,
@@ -95,7 +90,7 @@ pub fn open_pool(
         max_connections: database.database_max_connections,
         acquire_timeout: ACQUIRE_TIMEOUT,
     };
-    // The cause may quote the address, and with it the password.
+    // The cause may contain the address, and with it the password.
     regua_store::pool(&settings)
         .map_err(|_| anyhow::anyhow!("{variable} cannot be read: write postgres://user:password@host:port/database"))
 }

@@ -1,4 +1,4 @@
-//! Arguments that every process has, with their environment variables, for the binaries' own `config.rs` to flatten in.
+//! Arguments of every process, with their environment variables. The binaries flatten them in their own `config.rs`.
 
 use clap::{Args, ValueEnum};
 use regua_store::PoolMode;
@@ -40,7 +40,7 @@ pub struct DatabaseArguments {
 }
 
 impl DatabaseArguments {
-    /// What stands before PostgreSQL.
+    /// The pool mode of the pooler in front of PostgreSQL.
     pub fn pool_mode(&self) -> PoolMode {
         if self.database_pool_mode == "transaction" { PoolMode::Transaction } else { PoolMode::Session }
     }
@@ -58,8 +58,8 @@ impl std::fmt::Debug for DatabaseArguments {
 /// The broker.
 #[derive(Args, Clone)]
 pub struct BrokerArguments {
-    /// RabbitMQ, as amqp://user:password@host:port/vhost, a cluster's nodes with commas between them; absent: the embedded
-    /// broker inside PostgreSQL
+    /// RabbitMQ, as amqp://user:password@host:port/vhost, a cluster's nodes with commas between them; absent: the
+    /// embedded broker inside PostgreSQL
     #[arg(long, env = "AMQP_URL", hide_env_values = true)]
     pub amqp_url: Option<String>,
     /// Exchange, and prefix of the queues, in RabbitMQ

@@ -2,10 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// A token that is cancelled by Ctrl-C or SIGTERM. A second signal ends the process at once, as people expect.
-///
-/// # Errors
-/// When the signal handlers cannot be installed.
+/// A token that Ctrl-C or SIGTERM cancels. A second signal ends the process at once.
 pub fn on_signal() -> anyhow::Result<CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -28,7 +25,7 @@ pub fn on_signal() -> anyhow::Result<CancellationToken> {
     Ok(token)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a second signal is a person's order to end without finishing")]
+#[expect(clippy::disallowed_methods, reason = "a second signal means to end without finishing")]
 fn leave_at_once() -> ! {
     std::process::exit(130)
 }

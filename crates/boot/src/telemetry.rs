@@ -1,4 +1,4 @@
-//! How a process writes its logs, and the crypto provider that all TLS clients share.
+//! Logging, and the crypto provider of all TLS clients.
 
 use std::io::IsTerminal;
 
@@ -21,7 +21,8 @@ pub fn start_logging(arguments: &LogArguments) {
     }
 }
 
-/// Installs the one crypto provider, before the first TLS client is made. A second call changes nothing.
+/// Installs the crypto provider; it must be called before the first TLS client is created. A second call changes
+/// nothing.
 pub fn init_tls() {
     let _already_there = rustls::crypto::ring::default_provider().install_default();
 }

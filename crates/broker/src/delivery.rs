@@ -1,68 +1,63 @@
-//! A doorbell in the hands of whoever heard it, and the three ways in which it leaves them: ack, retry, drop.
+//! A doorbell that a consumer received, until the consumer acknowledges or requeues it.
 
 use std::fmt;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::Doorbell;
-use crate::embedded::Row;
-use crate::rabbit::Message;
+use crate::doorbell::Doorbell;
 
-/// How long a doorbell that was given back stays silent. It counts as held meanwhile, so a consumer that can do nothing
-/// right now hears at most its prefetch in this time.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The pause before a requeued doorbell is visible again. The doorbell counts towards the prefetch meanwhile, which bounds
+/// the deliveries of a consumer that fails every doorbell.
+const REQUEUE_DELAY: Duration = Duration::from_secs(1);
 
-/// A doorbell that was heard. Dropped without [`Delivery::ack`] it is heard again, by this consumer or another.
+/// A received doorbell. A delivery that is dropped without [`Delivery::ack`] is requeued.
 pub struct Delivery {
-    /// What was heard.
+    /// The doorbell.
     pub doorbell: Doorbell,
-    receipt: Option<Receipt>,
+    receipt: Option<Box<dyn Receipt>>,
     shutdown: CancellationToken,
 }
 
-/// With what the broker is told what became of a doorbell.
-pub(crate) enum Receipt {
-    Rabbit(Message),
-    Embedded(Row),
+/// The broker's side of a delivery.
+#[async_trait]
+pub(crate) trait Receipt: Send + Sync {
+    async fn ack(self: Box<Self>) -> anyhow::Result<()>;
+
+    /// A failure is only logged: the end of the connection, or of the visibility timeout, requeues the doorbell.
+    async fn requeue(self: Box<Self>);
 }
 
 impl Delivery {
-    pub(crate) fn new(doorbell: Doorbell, receipt: Receipt, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(doorbell: Doorbell, receipt: Box<dyn Receipt>, shutdown: CancellationToken) -> Self {
         Self { doorbell, receipt: Some(receipt), shutdown }
     }
 
-    /// What the doorbell asks for is durable, or needs no doing: it is not heard again.
-    ///
-    /// # Errors
-    /// When the broker could not be told. The doorbell will be heard again, which harms nothing.
+    /// Removes the doorbell from the queue, because its work is durable or unnecessary. After an error the doorbell is
+    /// delivered again.
     pub async fn ack(mut self) -> anyhow::Result<()> {
         match self.receipt.take() {
-            Some(Receipt::Rabbit(message)) => message.ack().await,
-            Some(Receipt::Embedded(row)) => row.ack().await,
+            Some(receipt) => receipt.ack().await,
             None => Ok(()),
         }
     }
 
-    /// Back into the queue, because the database was away, say. It is heard again after a second, or at once by others
-    /// if this process is shutting down. This call does not wait for that.
-    pub async fn retry(self) {
+    /// Returns the doorbell to the queue in the background: after a second, or at once while this process shuts down.
+    pub fn requeue(self) {
         drop(self);
     }
 }
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        // Without a runtime the process is ending; the end of its connection, or of the hold, gives the doorbell back.
+        // Without a runtime the process is ending, and with it the connection or the visibility timeout.
         if let (Some(receipt), Ok(runtime)) = (self.receipt.take(), Handle::try_current()) {
             let shutdown = self.shutdown.clone();
             runtime.spawn(async move {
-                let _ = tokio::time::timeout(RETRY_AFTER, shutdown.cancelled_owned()).await;
-                match receipt {
-                    Receipt::Rabbit(message) => message.release().await,
-                    Receipt::Embedded(row) => row.release().await,
-                }
+                let _ = tokio::time::timeout(REQUEUE_DELAY, shutdown.cancelled_owned()).await;
+                receipt.requeue().await;
             });
         }
     }

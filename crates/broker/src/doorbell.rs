@@ -1,5 +1,4 @@
-//! The doorbell: what one message says, how it is written as JSON, and how it gets into the outbox.
-//! It carries ids only; whoever hears it looks at the rows.
+//! The doorbell: its kinds, its JSON form, and ringing. It carries ids only, so the consumer reads the rows.
 
 use std::fmt;
 
@@ -9,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-/// The version that is written, and the only one that is read.
+/// The only version that is written and read.
 const VERSION: u64 = 1;
 
-/// What the hearer shall look at.
+/// Why the consumer must look at a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DoorbellKind {
@@ -22,16 +21,16 @@ pub enum DoorbellKind {
     Upcoming,
     /// A queue of notifications has something to send.
     Notification,
-    /// A queue's hour has come again.
+    /// The business hours of a queue have begun again.
     Resume,
-    /// Somebody shall look whether the queue's worker still lives.
+    /// The queue's worker may have died.
     CheckStale,
-    /// Somebody shall look whether the queue's instance is up again.
+    /// The queue's instance may be connected again.
     CheckRecovery,
 }
 
 impl DoorbellKind {
-    /// All of them, in the order in which they are heard.
+    /// All kinds, the most urgent first.
     pub const ALL: [Self; 6] =
         [Self::Overdue, Self::Resume, Self::CheckStale, Self::CheckRecovery, Self::Upcoming, Self::Notification];
 
@@ -47,13 +46,13 @@ impl DoorbellKind {
         }
     }
 
-    /// The routing key in RabbitMQ, which is also the queue's name.
+    /// The routing key in RabbitMQ, which is also the name of RabbitMQ's queue.
     pub fn routing_key(self, namespace: &str) -> String {
         format!("{namespace}.{}", self.as_str())
     }
 
-    /// The routing key in the outbox, which knows no namespace.
-    pub const fn outbox_key(self) -> &'static str {
+    /// The routing key in the table of doorbells, without a namespace.
+    pub const fn stored_routing_key(self) -> &'static str {
         match self {
             Self::Overdue => "billing.overdue",
             Self::Upcoming => "billing.upcoming",
@@ -64,8 +63,7 @@ impl DoorbellKind {
         }
     }
 
-    /// 10, 5 and 1 as seed 003 has them. Resume and the checks have 10: they are few, and as long as one of them waits a
-    /// whole queue stands still.
+    /// 10, 5 and 1 as in seed 003. Resume and the checks have 10: they are few, and each of them holds up a whole queue.
     pub const fn priority(self) -> u8 {
         match self {
             Self::Overdue => MessageType::Overdue.priority(),
@@ -92,35 +90,35 @@ impl From<MessageType> for DoorbellKind {
     }
 }
 
-/// One message: look at this queue of this tenant.
+/// A request to look at one queue of one tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Doorbell {
     /// Why to look.
     pub kind: DoorbellKind,
-    /// Whose queue it is.
+    /// The queue's tenant.
     pub tenant_id: TenantId,
     /// The queue.
     pub queue_id: QueueId,
 }
 
-/// Why a message cannot be read; the reason stands beside it among the dead letters.
+/// Why a message cannot be read. The dead letter stores the text.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// It is no JSON, or a field is absent or wrong.
-    #[error("the message is no doorbell: {0}")]
+    /// Not JSON, or a field is absent or invalid.
+    #[error("the message is not a doorbell: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// A version that this program does not know; a newer one may.
-    #[error("the message has version {0}, and only {VERSION} is known here")]
+    /// A version that this program does not read.
+    #[error("the message has version {0}, and this program reads version {VERSION} only")]
     Version(u64),
 }
 
-/// Read before anything else, because the other fields of another version are none of our business.
+/// Read first, because another version may have other fields.
 #[derive(Deserialize)]
 struct Version {
     v: u64,
 }
 
-/// Unknown fields are tolerated, so that a version 1 can grow while old and new programs run side by side.
+/// Accepts unknown fields, so that version 1 can grow while old and new programs run side by side.
 #[derive(Deserialize)]
 struct Body {
     kind: DoorbellKind,
@@ -134,18 +132,12 @@ impl Doorbell {
         json!({"v": VERSION, "kind": self.kind, "tenant_id": self.tenant_id, "queue_id": self.queue_id})
     }
 
-    /// Reads a message body as it came from RabbitMQ.
-    ///
-    /// # Errors
-    /// When it is no doorbell of a known version.
+    /// Reads a message body of RabbitMQ.
     pub fn from_slice(body: &[u8]) -> Result<Self, Unreadable> {
         Self::from_json(&serde_json::from_slice(body)?)
     }
 
-    /// Reads a message body as it stands in the outbox.
-    ///
-    /// # Errors
-    /// When it is no doorbell of a known version.
+    /// Reads a stored message body.
     pub fn from_json(body: &Value) -> Result<Self, Unreadable> {
         let Version { v } = Version::deserialize(body)?;
         if v != VERSION {
@@ -156,19 +148,14 @@ impl Doorbell {
     }
 }
 
-/// Rings in the caller's transaction: the doorbell is heard if and only if the transaction commits.
-///
-/// # Errors
-/// The database's.
+/// Rings a doorbell in the caller's transaction: it is delivered if and only if the transaction commits.
 pub async fn ring(conn: &mut PgConnection, doorbell: &Doorbell, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     let Doorbell { kind, tenant_id, .. } = *doorbell;
-    regua_store::outbox::put(conn, tenant_id, kind.outbox_key(), kind.priority(), &doorbell.to_json(), now).await
+    regua_store::doorbells::put(conn, tenant_id, kind.stored_routing_key(), kind.priority(), &doorbell.to_json(), now)
+        .await
 }
 
 /// Rings several doorbells in the caller's transaction.
-///
-/// # Errors
-/// The database's.
 pub async fn ring_all(conn: &mut PgConnection, doorbells: &[Doorbell], now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     for doorbell in doorbells {
         ring(conn, doorbell, now).await?;
@@ -188,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_doorbell_is_written_with_ids_alone_and_read_again() {
+    fn doorbell_is_written_with_ids_only_and_read_back() {
         for kind in DoorbellKind::ALL {
             let body = doorbell(kind).to_json();
             assert_eq!(body, json!({"v": 1, "kind": kind.as_str(), "tenant_id": TENANT, "queue_id": QUEUE}));
@@ -197,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_version_1_does_not_have_yet_are_tolerated() {
+    fn unknown_fields_are_accepted() {
         let body = json!({"v": 1, "kind": "resume", "tenant_id": TENANT, "queue_id": QUEUE, "rung_by": "periodic"});
         assert_eq!(Doorbell::from_json(&body).unwrap(), doorbell(DoorbellKind::Resume));
     }
 
     #[test]
-    fn what_cannot_be_read_says_why() {
+    fn unreadable_message_has_a_reason() {
         for (body, why) in [
             ("", "EOF"),
             ("[]", "invalid length"),
@@ -218,15 +205,15 @@ mod tests {
     }
 
     #[test]
-    fn the_namespace_is_the_first_word_of_the_routing_key() {
+    fn namespace_is_the_first_word_of_the_routing_key() {
         for kind in DoorbellKind::ALL {
-            assert_eq!(kind.routing_key("billing"), kind.outbox_key());
+            assert_eq!(kind.routing_key("billing"), kind.stored_routing_key());
         }
         assert_eq!(DoorbellKind::CheckStale.routing_key("t1"), "t1.check_stale");
     }
 
     #[test]
-    fn doorbells_are_heard_in_the_order_of_their_priority() {
+    fn kinds_are_in_the_order_of_their_priority() {
         assert!(DoorbellKind::ALL.is_sorted_by_key(|kind| std::cmp::Reverse(kind.priority())));
     }
 }

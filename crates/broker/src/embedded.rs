@@ -1,13 +1,13 @@
-//! The broker for one machine: the outbox table itself is consumed. LISTEN wakes the consumer, and a poll finds what
-//! LISTEN misses. There is nothing to publish and nothing to connect.
+//! The broker for one machine: consumers read the table of doorbells. LISTEN wakes a consumer, and a poll finds the
+//! doorbells that LISTEN misses. Nothing is published.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use regua_store::outbox::{self, Held};
-use regua_store::{PATIENCE, dead_letters, within};
+use regua_store::doorbells::{self, HeldDoorbell};
+use regua_store::{TRANSACTION_TIMEOUT, dead_letters, transact, within};
 use sqlx::postgres::PgListener;
 use sqlx::{Connection, PgPool};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::delivery::Receipt;
 use crate::{Broker, Delivery, Doorbell, DoorbellKind, Relayed, Unreadable};
 
-/// How long a consumer may hold a row before others hear it too. Doorbells are acknowledged within milliseconds.
-const HOLD: Duration = Duration::from_secs(30);
-/// How often the table is looked at even if nobody woke us.
+/// Doorbells are acknowledged within milliseconds.
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest time between two reads of the table.
 const POLL: Duration = Duration::from_secs(1);
 
 pub(crate) struct EmbeddedBroker {
@@ -36,7 +36,7 @@ impl EmbeddedBroker {
 #[async_trait]
 impl Broker for EmbeddedBroker {
     async fn relay(&self) -> anyhow::Result<Relayed> {
-        within(PATIENCE, async { outbox::notify(&mut *self.pool.acquire().await?).await }).await?;
+        within(TRANSACTION_TIMEOUT, async { doorbells::notify(&mut *self.pool.acquire().await?).await }).await?;
         Ok(Relayed::default())
     }
 
@@ -44,7 +44,7 @@ impl Broker for EmbeddedBroker {
         let (deliveries, receiver) = mpsc::channel(self.prefetch.into());
         let consumer = Consumer {
             pool: self.pool.clone(),
-            routing_keys: DoorbellKind::ALL.iter().map(|kind| kind.outbox_key().to_owned()).collect(),
+            routing_keys: DoorbellKind::ALL.iter().map(|kind| kind.stored_routing_key().to_owned()).collect(),
             slots: Arc::new(Semaphore::new(self.prefetch.into())),
             deliveries,
             shutdown,
@@ -62,33 +62,30 @@ impl Broker for EmbeddedBroker {
     }
 }
 
-/// A row of the outbox that somebody holds, and the slot of the prefetch that it takes.
-pub(crate) struct Row {
+/// A row that is hidden from other consumers, and its slot of the prefetch.
+struct RowReceipt {
     pool: PgPool,
-    held: Held,
+    held: HeldDoorbell,
     _slot: OwnedSemaphorePermit,
 }
 
-impl Row {
-    pub(crate) async fn ack(self) -> anyhow::Result<()> {
-        let noting = async { outbox::done(&mut *self.pool.acquire().await?, &[self.held]).await };
-        within(PATIENCE, noting).await.context("the doorbell is not acknowledged")
+#[async_trait]
+impl Receipt for RowReceipt {
+    async fn ack(self: Box<Self>) -> anyhow::Result<()> {
+        let deleting = async { doorbells::acknowledge(&mut *self.pool.acquire().await?, &[self.held]).await };
+        within(TRANSACTION_TIMEOUT, deleting).await.context("the doorbell is not acknowledged")
     }
 
-    /// Where this fails, the hold runs out.
-    pub(crate) async fn release(self) {
-        if let Err(error) = self.give_back().await {
-            tracing::debug!(%error, "a doorbell could not be given back and waits until its hold ends");
+    async fn requeue(self: Box<Self>) {
+        let requeueing = async { doorbells::give_back(&mut *self.pool.acquire().await?, &[self.held]).await };
+        if let Err(error) = within(TRANSACTION_TIMEOUT, requeueing).await {
+            tracing::debug!(%error, "a doorbell is requeued when its visibility timeout ends");
         }
-    }
-
-    async fn give_back(self) -> Result<(), sqlx::Error> {
-        within(PATIENCE, async { outbox::give_back(&mut *self.pool.acquire().await?, &[self.held]).await }).await
     }
 }
 
-/// The task behind one call of `consume`. A slot is free for each delivery that it may still hand out, and the channel is
-/// as long as there are slots, so handing out never waits.
+/// The task behind one call of `consume`. The channel has room for as many deliveries as there are slots, so sending a
+/// delivery never waits.
 struct Consumer {
     pool: PgPool,
     routing_keys: Vec<String>,
@@ -99,66 +96,67 @@ struct Consumer {
 
 impl Consumer {
     async fn run(self) {
-        let news = Notify::new();
+        let wake = Notify::new();
         tokio::select! {
-            () = self.hand_out_until_stopped(&news) => {}
-            () = listen_for_ever(&self.pool, &news) => {}
+            () = self.deliver_until_stopped(&wake) => {}
+            () = listen_forever(&self.pool, &wake) => {}
         }
     }
 
-    /// A `take` is dropped half way only when the database is away: rows that it hides stay hidden until the hold ends.
-    async fn hand_out_until_stopped(&self, news: &Notify) {
+    /// A read is interrupted only when the database is away; the rows that it hides reappear after their visibility
+    /// timeout.
+    async fn deliver_until_stopped(&self, wake: &Notify) {
         let mut is_away = false;
         while !self.is_stopped() {
-            match self.hand_out().await {
+            match self.deliver_waiting().await {
                 Ok(()) if is_away => {
                     is_away = false;
-                    tracing::info!("the outbox is read again");
+                    tracing::info!("doorbells are read again");
                 }
                 Ok(()) => {}
-                Err(error) if is_away => tracing::debug!(%error, "the outbox cannot be read yet"),
+                Err(error) if is_away => tracing::debug!(%error, "doorbells still cannot be read"),
                 Err(error) => {
                     is_away = true;
-                    tracing::warn!(%error, "the outbox cannot be read; trying again every second");
+                    tracing::warn!(%error, "doorbells cannot be read; retrying every second");
                 }
             }
             tokio::select! {
                 () = self.stopped() => {}
-                () = news.notified() => {}
+                () = wake.notified() => {}
                 () = sleep(POLL) => {}
             }
         }
     }
 
-    /// Hands out what waits, highest priority first, as slots become free. Returns when nothing waits.
-    async fn hand_out(&self) -> Result<(), sqlx::Error> {
+    /// Delivers waiting doorbells, the most urgent first, as slots become free. Returns when none waits.
+    async fn deliver_waiting(&self) -> Result<(), sqlx::Error> {
         while let Some(mut slots) = self.free_slots().await {
             let free = i64::try_from(slots.num_permits()).unwrap_or(1);
-            let taking = async {
+            let reading = async {
                 let mut conn = self.pool.acquire().await?;
-                let taken = outbox::take(&mut conn, &self.routing_keys, free, HOLD).await?;
+                let rows = doorbells::take(&mut conn, &self.routing_keys, free, VISIBILITY_TIMEOUT).await?;
                 if self.is_stopped() {
-                    outbox::give_back(&mut conn, &taken).await?;
+                    doorbells::give_back(&mut conn, &rows).await?;
                     return Ok(Vec::new());
                 }
-                Ok::<_, sqlx::Error>(taken)
+                Ok::<_, sqlx::Error>(rows)
             };
-            let taken = within(PATIENCE, taking).await?;
-            if taken.is_empty() {
+            let rows = within(TRANSACTION_TIMEOUT, reading).await?;
+            if rows.is_empty() {
                 break;
             }
-            for held in taken {
+            for held in rows {
                 match (Doorbell::from_json(&held.body), slots.split(1)) {
-                    (Ok(doorbell), Some(slot)) => self.hand(doorbell, held, slot).await,
-                    (Ok(_), None) => {} // more rows than asked for: the hold runs out
-                    (Err(reason), _) => within(PATIENCE, self.bury(&held, &reason)).await?,
+                    (Ok(doorbell), Some(slot)) => self.deliver(doorbell, held, slot).await,
+                    (Ok(_), None) => {} // more rows than the limit: they reappear after their visibility timeout
+                    (Err(reason), _) => self.insert_dead_letter(&held, &reason).await?,
                 }
             }
         }
         Ok(())
     }
 
-    /// All that are free, and at least one; none when the consumer was stopped before one became free.
+    /// All free slots, and at least one; `None` when the consumer stops first.
     async fn free_slots(&self) -> Option<OwnedSemaphorePermit> {
         let mut slots = tokio::select! {
             () = self.stopped() => return None,
@@ -181,38 +179,40 @@ impl Consumer {
         }
     }
 
-    async fn hand(&self, doorbell: Doorbell, held: Held, slot: OwnedSemaphorePermit) {
-        let row = Row { pool: self.pool.clone(), held, _slot: slot };
-        let delivery = Delivery::new(doorbell, Receipt::Embedded(row), self.shutdown.clone());
-        // If the receiver is gone, the delivery is dropped here, which gives the row back.
+    async fn deliver(&self, doorbell: Doorbell, held: HeldDoorbell, slot: OwnedSemaphorePermit) {
+        let receipt = RowReceipt { pool: self.pool.clone(), held, _slot: slot };
+        let delivery = Delivery::new(doorbell, Box::new(receipt), self.shutdown.clone());
+        // Without a receiver the delivery is dropped, which requeues the doorbell.
         let _ = self.deliveries.send(delivery).await;
     }
 
-    async fn bury(&self, held: &Held, reason: &Unreadable) -> Result<(), sqlx::Error> {
-        tracing::warn!(tenant_id = %held.tenant_id, routing_key = held.routing_key, %reason, "a doorbell is unreadable");
-        let mut transaction = self.pool.begin().await?;
-        let Held { tenant_id, outbox_id, routing_key, body, .. } = held;
-        dead_letters::bury(&mut transaction, *tenant_id, *outbox_id, routing_key, body, &reason.to_string()).await?;
-        outbox::done(&mut transaction, std::slice::from_ref(held)).await?;
-        transaction.commit().await
+    async fn insert_dead_letter(&self, held: &HeldDoorbell, reason: &Unreadable) -> Result<(), sqlx::Error> {
+        tracing::warn!(tenant_id = %held.tenant_id, routing_key = held.routing_key, %reason,
+            "an unreadable doorbell goes to the dead letters");
+        let HeldDoorbell { tenant_id, doorbell_id, routing_key, body, .. } = held;
+        transact(&self.pool, async |conn| {
+            dead_letters::insert(conn, *tenant_id, *doorbell_id, routing_key, body, &reason.to_string()).await?;
+            doorbells::acknowledge(conn, std::slice::from_ref(held)).await
+        })
+        .await
     }
 }
 
-/// Wakes whoever waits for `news`. Failures are not logged: they are the reader's too, and it says so.
-async fn listen_for_ever(pool: &PgPool, news: &Notify) {
+/// Logs failures for debugging only: the reader fails, too, and warns.
+async fn listen_forever(pool: &PgPool, wake: &Notify) {
     loop {
-        if let Err(error) = listen(pool, news).await {
+        if let Err(error) = listen(pool, wake).await {
             tracing::debug!(%error, "LISTEN ended");
         }
         sleep(POLL).await;
     }
 }
 
-async fn listen(pool: &PgPool, news: &Notify) -> Result<(), sqlx::Error> {
+async fn listen(pool: &PgPool, wake: &Notify) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen("regua_outbox").await?;
+    listener.listen("regua_doorbells").await?;
     loop {
         listener.recv().await?;
-        news.notify_one();
+        wake.notify_one();
     }
 }

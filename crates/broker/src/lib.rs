@@ -1,6 +1,5 @@
-//! Doorbells: one trait, and two brokers that carry them, RabbitMQ and the outbox table itself. A doorbell says *look*,
-//! never *what*, so one that is lost, doubled or late changes nothing. There are no rules in this room, and no SQL
-//! outside `embedded`.
+//! Doorbells: one trait and two brokers, RabbitMQ and the table of doorbells itself. A doorbell says *look*, never *what*,
+//! so a lost, repeated or late doorbell changes nothing. This crate has no rules, and SQL only in `embedded`.
 
 mod delivery;
 mod doorbell;
@@ -22,38 +21,32 @@ pub use rabbit::{RabbitAway, TopologyMismatch};
 pub use relay::run_relay;
 pub use settings::{AmqpUrls, BrokerSettings, QueueType, UnknownQueueType, UnreadableAmqpUrl};
 
-/// What carries doorbells from whoever rings to whoever looks.
+/// Carries doorbells from the transaction that rings them to a consumer.
 #[async_trait]
 pub trait Broker: Send + Sync {
-    /// Publishes what waits in the outbox, in a bounded pass. Any number of processes may run it at once.
-    ///
-    /// # Errors
-    /// When the broker or the database is away; nothing is lost, and the next pass tries again.
+    /// Publishes stored doorbells in a bounded pass. Processes may run passes concurrently. A failed pass loses nothing.
     async fn relay(&self) -> anyhow::Result<Relayed>;
 
-    /// Deliveries of all kinds until `shutdown`. It survives reconnects by itself.
+    /// Deliveries of all kinds until `shutdown`. The consumer reconnects by itself.
     async fn consume(&self, shutdown: CancellationToken) -> mpsc::Receiver<Delivery>;
 
     /// Whether the broker answers, for readiness.
-    ///
-    /// # Errors
-    /// [`RabbitAway`], [`TopologyMismatch`], or the database's.
     async fn ping(&self) -> anyhow::Result<()>;
 
     /// `rabbitmq` or `embedded`.
     fn name(&self) -> &'static str;
 }
 
-/// What one pass of the relay did.
+/// The result of one pass of the relay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Relayed {
-    /// How many doorbells the broker confirmed. The embedded broker publishes none: they are heard where they stand.
+    /// Doorbells that the broker confirmed; always 0 for the embedded broker, whose consumers read the table.
     pub published: usize,
-    /// Whether the pass ended at its bound, and more may be waiting.
+    /// Whether the pass ended at its bound, so that more doorbells may wait.
     pub more: bool,
 }
 
-/// The broker that the settings name. It never fails: RabbitMQ is connected in the background, again and again.
+/// The broker that the settings name. RabbitMQ is connected in the background, so this call never fails.
 ///
 /// Must be called within a tokio runtime.
 pub fn connect(settings: &BrokerSettings, pool: PgPool) -> Arc<dyn Broker> {

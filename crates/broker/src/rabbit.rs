@@ -1,8 +1,10 @@
-//! RabbitMQ. One connection publishes and one consumes, because RabbitMQ holds up a whole connection whose publisher is
-//! too fast. Each has a supervisor that makes connection, channel and topology anew after any failure.
+//! RabbitMQ. One connection publishes and another consumes, because RabbitMQ throttles the whole connection of a fast
+//! publisher. After a failure a supervisor opens connection and channel again and declares the topology.
 
 mod link;
+mod outage;
 mod publisher;
+mod relay_pass;
 mod server;
 mod subscriber;
 mod topology;
@@ -14,22 +16,19 @@ use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub(crate) use self::publisher::Publisher;
-pub(crate) use self::subscriber::Message;
+pub use self::outage::{RabbitAway, TopologyMismatch};
 
-pub use self::link::RabbitAway;
-pub use self::topology::TopologyMismatch;
-
+use self::publisher::Publisher;
 use self::server::Server;
 use self::subscriber::Subscriber;
-use crate::{AmqpUrls, Broker, BrokerSettings, Delivery, Relayed, relay};
+use crate::{AmqpUrls, Broker, BrokerSettings, Delivery, Relayed};
 
 pub(crate) struct RabbitBroker {
     pool: PgPool,
     server: Arc<Server>,
     publisher: Publisher,
     prefetch: u16,
-    /// Ends the publisher's supervisor with the broker.
+    /// Stops the publisher's supervisor when the broker is dropped.
     _stop: DropGuard,
 }
 
@@ -45,17 +44,17 @@ impl RabbitBroker {
 #[async_trait]
 impl Broker for RabbitBroker {
     async fn relay(&self) -> anyhow::Result<Relayed> {
-        relay::pass(&self.pool, &self.publisher).await
+        relay_pass::run(&self.pool, &self.publisher).await
     }
 
     async fn consume(&self, shutdown: CancellationToken) -> mpsc::Receiver<Delivery> {
-        // One is enough: what waits longer waits where it can still be overtaken by something more urgent.
+        // Doorbells wait at RabbitMQ, where a more urgent one can still overtake them.
         let (deliveries, receiver) = mpsc::channel(1);
         Subscriber::start(self.server.clone(), self.prefetch.max(1), deliveries, shutdown);
         receiver
     }
 
-    /// The publisher's connection speaks for both: it goes to the same server and declares the same topology.
+    /// The publisher's connection stands for both: it has the same server and the same topology.
     async fn ping(&self) -> anyhow::Result<()> {
         self.publisher.session().await.map(drop)
     }

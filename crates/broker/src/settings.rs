@@ -1,10 +1,10 @@
-//! Which broker is used and how. Where the values come from is the binaries' business.
+//! The settings of the broker. The binaries read them from arguments and environment.
 
 use std::str::FromStr;
 
 use lapin::uri::AMQPUri;
 
-/// How RabbitMQ keeps the queues (`AMQP_QUEUE_TYPE`).
+/// The type of RabbitMQ's queues (`AMQP_QUEUE_TYPE`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueueType {
     /// On one node, with message priorities.
@@ -26,48 +26,48 @@ impl FromStr for QueueType {
     }
 }
 
-/// The text names no type of queue.
+/// The text is not the name of a queue type.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown queue type {0:?}: use classic or quorum")]
 pub struct UnknownQueueType(String);
 
-/// The nodes of one RabbitMQ, in the order in which they are tried. It has no `Debug`, because each holds a password.
+/// The nodes of one RabbitMQ, in the order of connection attempts. No `Debug`: each URL holds a password.
 #[derive(Clone)]
 pub struct AmqpUrls(pub(crate) Vec<AMQPUri>);
 
 impl FromStr for AmqpUrls {
     type Err = UnreadableAmqpUrl;
 
-    /// One URL, or several with commas between them. A comma inside of one is written `%2c`.
+    /// URLs separated by commas. A comma inside a URL is written `%2c`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // lapin's reason would quote it.
+        // lapin's error quotes the URL.
         let url = |(index, url): (usize, &str)| url.trim().parse().map_err(|_| UnreadableAmqpUrl { number: index + 1 });
         text.split(',').enumerate().map(url).collect::<Result<_, _>>().map(Self)
     }
 }
 
-/// One of the addresses cannot be read. It is not quoted, because it may hold a password.
+/// An address is not a URL of RabbitMQ. The error does not quote the address, which may hold a password.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "address {number} cannot be read: write amqp://user:password@host:port/vhost, several with commas between them"
 )]
 pub struct UnreadableAmqpUrl {
-    /// Which one, from 1.
+    /// Its position, from 1.
     pub number: usize,
 }
 
-/// Which broker, and how it is used. It has no `Debug`, because the URL holds a password.
+/// The settings of a broker. No `Debug`: the URL holds a password.
 #[derive(Clone)]
 pub struct BrokerSettings {
-    /// Where RabbitMQ is; without it the embedded broker is used.
+    /// RabbitMQ's nodes; `None` selects the embedded broker.
     pub amqp_urls: Option<AmqpUrls>,
-    /// The first word of every exchange and queue: `billing`, save where several fleets share one RabbitMQ.
+    /// The first word of the names of exchanges and queues: `billing`, unless several fleets use one RabbitMQ.
     pub namespace: String,
-    /// How RabbitMQ keeps the queues.
+    /// The type of RabbitMQ's queues.
     pub queue_type: QueueType,
-    /// How many unacknowledged doorbells one consumer holds: of each queue with RabbitMQ, in all with the embedded broker.
+    /// Unacknowledged doorbells of one consumer: of each queue with RabbitMQ, in all with the embedded broker.
     pub prefetch: u16,
-    /// What RabbitMQ's management shows.
+    /// The name of the connections in RabbitMQ's management.
     pub connection_name: String,
 }
 
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_addresses_stand_with_commas_between_them() {
+    fn addresses_are_separated_by_commas() {
         let read = |text: &str| text.parse::<AmqpUrls>().map(|AmqpUrls(urls)| urls.len());
         assert_eq!(read("amqp://one/%2f").unwrap(), 1);
         assert_eq!(read("amqp://u:p%2cq@one:5672/%2f, amqps://two:5671/v?heartbeat=2").unwrap(), 2);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_cannot_be_read_is_numbered_and_not_quoted() {
+    fn unreadable_address_is_numbered_and_not_quoted() {
         for (text, number) in [("", 1), ("http://u:secret@one", 1), ("amqp://one,u:secret@two:5672", 2)] {
             let error = text.parse::<AmqpUrls>().err().unwrap();
             assert_eq!(error.number, number, "{text}");

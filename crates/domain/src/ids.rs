@@ -1,4 +1,4 @@
-//! One type per id, so that a queue's id cannot stand where a campaign's should. All are UUIDv7.
+//! One type per id, so that the compiler distinguishes them. All are UUIDv7.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,12 +12,13 @@ macro_rules! ids {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
+        #[cfg_attr(feature = "sqlx", derive(sqlx::Type), sqlx(transparent))]
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A new id whose first 48 bits are `now` in milliseconds, so that ids sort by creation.
+            /// A new id. Its first 48 bits are `now` in milliseconds, so ids sort by creation.
             pub fn new(now: DateTime<Utc>) -> Self {
-                Self(time_ordered(now))
+                Self(time_ordered_uuid(now))
             }
         }
 
@@ -44,35 +45,36 @@ macro_rules! ids {
 }
 
 ids! {
-    /// The customer of the platform whose debtors are contacted.
+    /// A tenant.
     TenantId,
-    /// A key with which an ERP or CRM calls the intake API.
+    /// An API key.
     ApiKeyId,
-    /// One WhatsApp number at one Evolution API server.
+    /// An instance.
     InstanceId,
-    /// A message template with its variations.
+    /// A template.
     TemplateId,
-    /// One accepted batch.
+    /// A campaign.
     CampaignId,
-    /// The progress and the controls of one campaign.
+    /// A queue.
     QueueId,
-    /// One recipient of one campaign.
+    /// A contact.
     ContactId,
-    /// One try to send to one contact.
+    /// An attempt.
     AttemptId,
-    /// One thing that was learnt of an attempt beside its own answer.
+    /// A piece of evidence.
     EvidenceId,
-    /// One webhook of the gateway.
+    /// A webhook event.
     WebhookEventId,
-    /// A person at a tenant.
+    /// A user.
     UserId,
-    /// One login of a person, at the console or through the API.
+    /// A session.
     SessionId,
-    /// One entry of the audit log.
+    /// An entry of the audit log.
     AuditId,
 }
 
-fn time_ordered(now: DateTime<Utc>) -> Uuid {
+/// A UUIDv7 of the instant.
+pub fn time_ordered_uuid(now: DateTime<Utc>) -> Uuid {
     let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
     Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()))
 }

@@ -1,6 +1,6 @@
-//! The two languages in which the fleet explains itself to people.
+//! The two languages of texts for people.
 
-/// The language of a sentence for a person. Brazilian Portuguese unless asked otherwise.
+/// The language of a text; Brazilian Portuguese by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Language {
     /// pt-BR.
@@ -11,7 +11,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// Picks from an `Accept-Language` header: the supported language with the highest weight, pt-BR where none is.
+    /// The supported language of the highest weight in an `Accept-Language` header, else pt-BR.
     pub fn negotiate(accept_language: Option<&str>) -> Self {
         let mut best = (0.0_f32, Self::default());
         for entry in accept_language.unwrap_or_default().split(',') {
@@ -30,7 +30,7 @@ impl Language {
         best.1
     }
 
-    /// The one of two sentences that is in this language.
+    /// The text in this language.
     pub fn pick<T>(self, portuguese: T, english: T) -> T {
         match self {
             Self::Portuguese => portuguese,
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_highest_weight_wins_and_portuguese_is_the_default() {
+    fn highest_weight_wins_and_portuguese_is_the_default() {
         let cases = [
             (None, Language::Portuguese),
             (Some(""), Language::Portuguese),

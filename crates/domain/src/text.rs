@@ -1,12 +1,12 @@
-//! Which characters no text of ours may hold, whoever wrote it: asked by templates, variables and names.
+//! Characters that templates, variables and names may not contain.
 
-/// The first character that no text may hold, whoever wrote it, and the byte at which it stands; `allowed` are the control
-/// characters that this text may hold (a message its line feeds).
+/// The first refused character and its byte position; `allowed` are control characters that this text may contain, such
+/// as line feeds in a message.
 ///
-/// Refused are control characters, those that turn the direction of the text around them (a link or an amount reads as
-/// another), and those that cannot be seen at all (two texts that look alike are not, and a word may hide from whoever
-/// searches it). A joiner is needed inside emoji and in scripts of Asia: it is refused where a neighbour is ASCII, white
-/// space or the text's end, so that it cannot stand inside a link or an amount.
+/// Refused are control characters, characters that change the direction of text (a link or an amount would read
+/// differently), and invisible characters (texts that look equal would differ, and a search would miss words). Emoji
+/// and scripts of Asia need joiners: a joiner is refused only beside ASCII, white space or the text's end, so that
+/// links and amounts contain none.
 pub fn refused_character(text: &str, allowed: &[char]) -> Option<(usize, char)> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return None;
@@ -28,25 +28,23 @@ pub fn refused_character(text: &str, allowed: &[char]) -> Option<(usize, char)> 
     None
 }
 
-/// As much of a text as may be repeated in an answer, without what may not.
+/// The beginning of a text without refused characters, as an answer may repeat it.
 pub fn printable(text: &str, most_characters: usize) -> String {
     let is_shown = |character: &char| refused_character(character.encode_utf8(&mut [0; 4]), &[]).is_none();
     text.chars().filter(is_shown).take(most_characters).collect()
 }
 
-/// Whether a joiner may stand beside it.
 fn may_be_joined(neighbour: Option<char>) -> bool {
     neighbour
         .is_some_and(|other| !other.is_ascii() && !other.is_whitespace() && !matches!(other, '\u{200C}' | '\u{200D}'))
 }
 
-/// A character that changes the direction of the text around it.
 fn turns_direction(character: char) -> bool {
     matches!(character, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A character that is never seen: soft hyphens, spaces without width, fillers, separators of lines, annotations, tags,
-/// and the variation selectors other than the two that emoji are written with.
+/// Soft hyphens, spaces without width, fillers, line separators, annotations, tags, and the variation selectors except
+/// the two of emoji.
 pub(crate) fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{AD}' | '\u{34F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{200B}'
@@ -55,7 +53,7 @@ pub(crate) fn is_invisible(character: char) -> bool {
         | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// Trims, and makes one space of every run of white space.
+/// Trims a text, and replaces each run of white space by one space.
 pub(crate) fn fold_whitespace(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     for word in text.split_whitespace() {
@@ -67,18 +65,16 @@ pub(crate) fn fold_whitespace(text: &str) -> String {
     folded
 }
 
-/// Lower-case ASCII letters, digits and `_`, not beginning with a digit: the name of a variable.
+/// Whether a name is `[a-z_][a-z0-9_]*`.
 pub(crate) fn is_variable_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
         && name.chars().all(|other| other.is_ascii_lowercase() || other.is_ascii_digit() || other == '_')
 }
 
-/// Words that mean something to the template language and can therefore name no variable.
 const TEMPLATE_WORDS: [&str; 11] =
     ["if", "unless", "each", "with", "lookup", "log", "this", "as", "true", "false", "null"];
 
-/// Whether the template language would take the name for one of its own words. Handlebars reads `{{elsewhere}}` as
-/// `{{else where}}`, so nothing may begin with `else`.
+/// Whether a name is reserved. Handlebars reads `{{elsewhere}}` as `{{else where}}`, so no name may begin with `else`.
 pub(crate) fn is_template_word(name: &str) -> bool {
     TEMPLATE_WORDS.contains(&name) || name.starts_with("else")
 }
@@ -88,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_seen_is_refused_with_its_place() {
+    fn invisible_character_is_refused_with_its_position() {
         for (text, found) in [
             ("Cobrança de novembro", None),
             ("a\nb\tc", Some((3, '\t'))),

@@ -1,5 +1,5 @@
-//! Where one instance is reached and with which token. An address can only be made by parsing, so that no name can
-//! change the path of a request and no query string can ever be sent.
+//! The address of an instance and its token. An address is made only by parsing, so that no name can change the path
+//! of a request or add a query string.
 
 use std::fmt;
 
@@ -8,15 +8,12 @@ use reqwest::header::HeaderValue;
 
 use crate::networks::AllowedNetworks;
 
-/// The key that Evolution API calls an instance's `hash`, or the server's global key. Debug shows nothing of it.
+/// The key that Evolution API calls an instance's `hash`, or the server's global key. `Debug` masks it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(HeaderValue);
 
 impl Token {
-    /// Parses a key as it would be written in the `apikey` header.
-    ///
-    /// # Errors
-    /// [`InvalidAddress::Token`] when it is empty or holds characters that no HTTP header may carry.
+    /// Parses the value of the `apikey` header: not empty, and only characters that an HTTP header may hold.
     pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
         if text.is_empty() {
             return Err(InvalidAddress::Token);
@@ -37,22 +34,18 @@ impl fmt::Debug for Token {
     }
 }
 
-/// One instance (one WhatsApp number) at one Evolution API server, with the token that may use it.
+/// One instance (one WhatsApp number) at one Evolution API server, with its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceAddress {
     base_url: Url,
-    /// Made once, because every message goes there.
+    /// Built once, because every send uses it.
     send_text: Url,
     name: String,
     token: Token,
 }
 
 impl InstanceAddress {
-    /// Parses the server's base URL (a path is kept, for servers behind a prefix) and the instance's name.
-    ///
-    /// # Errors
-    /// [`InvalidAddress`] says which part cannot be used: a base URL that is not plain http or https, or that carries
-    /// credentials, a query or a fragment; a name that is empty or would be read as a step in the path.
+    /// Parses the server's base URL, which may have a path, and the instance's name.
     pub fn parse(base_url: &str, name: &str, token: Token) -> Result<Self, InvalidAddress> {
         let base_url = Url::parse(base_url).map_err(|_| InvalidAddress::BaseUrl)?;
         let plain = base_url.username().is_empty()
@@ -69,19 +62,18 @@ impl InstanceAddress {
         Ok(Self { base_url, send_text, name: name.to_owned(), token })
     }
 
-    /// The instance's name, as Evolution knows it.
+    /// The instance's name at Evolution.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The server: scheme, host in lower case, port where it is not the scheme's own, and path without a slash at its end.
-    /// Two instances are at one server when this is the same; that two names lead to one server cannot be seen.
+    /// The server: scheme, host in lower case, port unless it is the scheme's default, and path without a final slash.
+    /// Instances of one server have equal values, unless the server has several host names.
     pub fn server(&self) -> &str {
         self.base_url.as_str().trim_end_matches('/')
     }
 
-    /// Whether the server may be called, as far as its address says so itself: what a name leads to is seen when it is
-    /// connected to.
+    /// Whether the server may be called. A host name passes: its addresses are checked when it is resolved.
     pub fn is_allowed(&self, networks: &AllowedNetworks) -> bool {
         networks.allow_url(&self.base_url)
     }
@@ -94,13 +86,12 @@ impl InstanceAddress {
         &self.token
     }
 
-    /// The URL of a route of this instance. The name is one percent-encoded segment, and there is never a query:
-    /// Evolution lets query parameters overwrite the instance *after* it checked the key.
+    /// The URL of a route of this instance. The name is one percent-encoded segment. The URL has no query, because
+    /// Evolution lets query parameters replace the instance *after* it has checked the key.
     pub(crate) fn url(&self, group: &str, action: &str) -> Url {
         url(&self.base_url, group, action, &self.name)
     }
 
-    /// [`Self::url`] of sendText.
     pub(crate) fn send_text(&self) -> Url {
         self.send_text.clone()
     }
@@ -114,17 +105,17 @@ fn url(base_url: &Url, group: &str, action: &str, name: &str) -> Url {
     url
 }
 
-/// The part of an address that cannot be used. It never repeats what it refused.
+/// The part of an address that is invalid. The error never quotes the refused text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAddress {
     /// Not an http or https URL, or one with credentials, a query or a fragment.
     #[error("the server's address is not a plain http or https URL")]
     BaseUrl,
     /// Empty, or a dot segment.
-    #[error("the instance's name cannot stand in a path")]
+    #[error("the instance's name cannot be a path segment")]
     Name,
-    /// Empty, or not fit for a header.
-    #[error("the instance's token cannot stand in a header")]
+    /// Empty, or with characters that a header must not hold.
+    #[error("the instance's token cannot be a header value")]
     Token,
 }
 
@@ -137,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_one_segment_whatever_it_holds() {
+    fn instance_name_is_one_path_segment() {
         let cases = [
             ("http://evo:8080", "matriz", "http://evo:8080/message/sendText/matriz"),
             ("http://evo:8080/", "a/b", "http://evo:8080/message/sendText/a%2Fb"),
@@ -162,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_could_reach_something_else_is_refused() {
+    fn ambiguous_address_is_refused() {
         for base_url in ["", "evo:8080", "ftp://evo", "http://user:secret@evo", "http://evo?x=1", "http://evo#x"] {
             assert_eq!(address(base_url, "matriz"), Err(InvalidAddress::BaseUrl), "{base_url:?}");
         }
@@ -175,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn one_server_is_known_however_it_is_written() {
+    fn spellings_of_one_server_are_equal() {
         let server = |base_url| address(base_url, "matriz").unwrap().server().to_owned();
         for written in
             ["https://Evo.Example", "https://evo.example/", "https://evo.example:443", "HTTPS://evo.example//"]

@@ -1,5 +1,4 @@
-//! The HTTP side of the gateway: one pooled client, one request per call, and no repetition of any kind.
-//! What an answer means is decided in `outcome` and `state`.
+//! The HTTP client of the gateway: one pool, one request per call, no retries. `outcome` and `state` read the answers.
 
 use std::time::Duration;
 
@@ -9,40 +8,40 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::address::InstanceAddress;
-use crate::history::{Found, MOST_PAGES, Search, read_page};
+use crate::history::{LookResult, MOST_PAGES, Search, read_page};
 use crate::networks::AllowedNetworks;
 use crate::outcome::{Outcome, Reply, outcome};
 use crate::reason::Reason;
-use crate::resolver::{Guarded, NotAllowed};
+use crate::resolver::{FilteringResolver, NotAllowed};
 use crate::state::{ConnectionState, connection_state};
 
-/// Link previews are off: with a URL in the text (a payment page) Evolution would fetch it for up to 3 s before each
-/// send, and would show the debtor whatever that page answered to a server.
+/// Link previews are off: Evolution would fetch a URL of the text (a payment page) for up to 3 s before each send, and
+/// would show the debtor the page that a server gets.
 pub const LINK_PREVIEW: bool = false;
 
-/// No answer of Evolution that we read is longer; a longer one counts as lost.
+/// The longest answer that is read; a longer one counts as lost.
 pub const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
-/// Node closes a connection that was idle for 5 s. Leaving it a second earlier spares us the race in which a request
-/// is written to a connection that is just being closed, which could only end as unknown.
+/// Node closes a connection after 5 s idle. The pool drops it a second earlier: a request that is written while the
+/// server closes the connection would have outcome unknown.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The time limits of the client, and where gateways may be.
+/// The time limits of the client, and the networks in which gateways may be.
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
-    /// For one send, answer included. Must exceed the delay asked for, plus 60 s of number lookup, plus 30 s of frame
-    /// write, plus a margin: Evolution goes on sending when a caller gives up. 150 s unless set.
+    /// For one send, answer included; 150 s by default. It must exceed the requested delay, 60 s of number lookup and
+    /// 30 s of frame write together: Evolution still sends when the caller gives up.
     pub send_timeout: Duration,
-    /// For one question about an instance's state. 10 s unless set.
+    /// For one request of any other route; 10 s by default.
     pub check_timeout: Duration,
-    /// For making a connection, TLS included. 10 s unless set.
+    /// For a connection, TLS included; 10 s by default.
     pub connect_timeout: Duration,
-    /// The addresses that may be connected to. Public ones unless set.
+    /// The addresses that may be connected to; public ones by default.
     pub networks: AllowedNetworks,
 }
 
 impl ClientSettings {
-    /// The usual ones, with these addresses allowed.
+    /// The default time limits, and these networks.
     pub fn with_networks(networks: AllowedNetworks) -> Self {
         Self { networks, ..Self::default() }
     }
@@ -59,12 +58,12 @@ impl Default for ClientSettings {
     }
 }
 
-/// The client could not be built (no usable root certificates, or no sockets).
+/// The client could not be built, for example without usable root certificates.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client for Evolution API could not be built")]
 pub struct ClientError(#[from] reqwest::Error);
 
-/// The client for any number of instances at any number of servers. Cloning it shares the pool of connections.
+/// The client for all instances of all servers. Clones share one connection pool.
 #[derive(Clone, Debug)]
 pub struct EvolutionClient {
     http: Client,
@@ -80,20 +79,17 @@ struct SendText<'a> {
 }
 
 impl EvolutionClient {
-    /// Builds the pooled client: no redirects, no system proxy, no retries, no decompression, and no connection to an
-    /// address that is not allowed.
-    ///
-    /// # Errors
-    /// [`ClientError`] when the TLS side cannot be set up.
+    /// Builds a client without redirects, system proxy, retries and decompression, which connects only to allowed
+    /// addresses.
     pub fn new(settings: ClientSettings) -> Result<Self, ClientError> {
-        // An error only says that the process has chosen its provider already.
+        // It fails when the process has a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false)
             .no_proxy()
-            .dns_resolver(Guarded(settings.networks.clone()))
+            .dns_resolver(FilteringResolver(settings.networks.clone()))
             .connect_timeout(settings.connect_timeout)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .tcp_nodelay(true)
@@ -101,10 +97,10 @@ impl EvolutionClient {
         Ok(Self { http, settings })
     }
 
-    /// Posts one text, once. The number goes out as digits with its country code: Evolution's Brazilian rules look at
-    /// the raw string.
+    /// Posts one text, once. The number is written as digits with the country code, because Evolution's Brazilian
+    /// rules read the raw string.
     ///
-    /// Dropping the future does not take the message back: Evolution sends even when the caller has gone.
+    /// Dropping the future does not cancel the send: Evolution goes on without the caller.
     pub async fn send_text(&self, instance: &InstanceAddress, number: &PhoneNumber, text: &str) -> Outcome {
         let request = self
             .http
@@ -114,14 +110,14 @@ impl EvolutionClient {
         outcome(&self.exchange(request, instance).await)
     }
 
-    /// Asks whether the instance is connected. Evolution answers from memory, so `Open` is only its last event.
+    /// Asks whether the instance is connected.
     pub async fn connection_state(&self, instance: &InstanceAddress) -> ConnectionState {
         let request = self.http.get(instance.url("instance", "connectionState")).timeout(self.settings.check_timeout);
         connection_state(&self.exchange(request, instance).await)
     }
 
-    /// Looks for a message among those that the instance sent. The look ends with the first row that proves it.
-    pub async fn find_sent(&self, instance: &InstanceAddress, search: &Search) -> Found {
+    /// Looks for a message among those that the instance sent, until the first row that proves it.
+    pub async fn find_sent(&self, instance: &InstanceAddress, search: &Search) -> LookResult {
         let jids = search.jids();
         for jid in &jids {
             for page in 1..=MOST_PAGES {
@@ -130,26 +126,22 @@ impl EvolutionClient {
                     .post(instance.url("chat", "findMessages"))
                     .json(&search.query(jid, page))
                     .timeout(self.settings.check_timeout);
-                let (found, has_more) = read_page(search, &jids, page, &self.exchange(request, instance).await);
-                if found != Found::Nothing {
-                    return found;
+                let (result, has_more) = read_page(search, &jids, page, &self.exchange(request, instance).await);
+                if result != LookResult::NotFound {
+                    return result;
                 }
                 if !has_more {
                     break;
                 }
                 if page == MOST_PAGES {
-                    return Found::Unseen { reason: Reason::Unrecognised };
+                    return LookResult::Failed { reason: Reason::Unrecognised };
                 }
             }
         }
-        Found::Nothing
+        LookResult::NotFound
     }
 
-    /// Has the instance post its webhooks about sent messages to `url`, with one header of ours; every other event is
-    /// turned off.
-    ///
-    /// # Errors
-    /// [`Reason`] where Evolution did not take it.
+    /// Makes the instance post webhooks about sent messages to `url` with this header, and about nothing else.
     pub async fn set_webhook(&self, instance: &InstanceAddress, url: &str, header: (&str, &str)) -> Result<(), Reason> {
         let body = json!({"webhook": {
             "enabled": true, "url": url, "byEvents": false, "base64": false, "headers": {header.0: header.1},
@@ -158,14 +150,13 @@ impl EvolutionClient {
         let request = self.http.post(instance.url("webhook", "set")).json(&body).timeout(self.settings.check_timeout);
         match self.exchange(request, instance).await {
             Reply::Answered { status: 201, .. } => Ok(()),
-            other => Err(outcome(&other).reason().unwrap_or(Reason::Unrecognised)),
+            other => Err(other.failure_reason()),
         }
     }
 
-    /// One request and its whole answer. The URL is taken off errors before they are logged: it names the instance, and
-    /// the caller logs that as a field.
+    /// One request and its whole answer. Errors are logged without the URL: the caller logs the instance as a field.
     async fn exchange(&self, request: RequestBuilder, instance: &InstanceAddress) -> Reply {
-        // An address that stands in the URL itself is looked up by nobody.
+        // The resolver never sees an IP address that is the URL's host.
         if !self.settings.networks.allow_url(instance.base_url()) {
             return Reply::NotAllowed;
         }
@@ -173,9 +164,9 @@ impl EvolutionClient {
             Ok(response) => read(response).await,
             Err(error) if NotAllowed::is_cause_of(&error) => Reply::NotAllowed,
             Err(error) => {
-                let never_written = error.is_connect() || error.is_builder();
-                tracing::debug!(error = %error.without_url(), never_written, "no answer from Evolution API");
-                if never_written { Reply::NotConnected } else { Reply::Lost }
+                let is_unwritten = error.is_connect() || error.is_builder();
+                tracing::debug!(error = %error.without_url(), is_unwritten, "Evolution API did not answer");
+                if is_unwritten { Reply::NotConnected } else { Reply::Lost }
             }
         }
     }
@@ -189,11 +180,11 @@ async fn read(mut response: Response) -> Reply {
             Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_RESPONSE_BYTES => body.extend_from_slice(&chunk),
             Ok(None) => return Reply::Answered { status, body },
             Ok(Some(_)) => {
-                tracing::debug!(status, "an answer of Evolution API was longer than is ever read");
+                tracing::debug!(status, "the answer of Evolution API exceeds the limit");
                 return Reply::Lost;
             }
             Err(error) => {
-                tracing::debug!(error = %error.without_url(), status, "an answer of Evolution API broke off");
+                tracing::debug!(error = %error.without_url(), status, "the answer of Evolution API ended early");
                 return Reply::Lost;
             }
         }

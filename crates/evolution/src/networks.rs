@@ -1,5 +1,5 @@
-//! Which addresses a gateway may have. An instance's base URL comes from people; without this it could make the sender post
-//! to the cloud's metadata service, to our own database, or to whatever else trusts the machine.
+//! The addresses that a gateway may have. Users enter an instance's base URL; without this check the URL could make the
+//! fleet post to the cloud's metadata service, to the database, or to any other server that trusts this machine.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ipnetwork::IpNetwork;
 use reqwest::Url;
 
-/// What is not public, by IANA's registry of special-purpose addresses for IPv4.
+/// IPv4 addresses that are not public, by IANA's registry of special-purpose addresses.
 const NOT_PUBLIC: [&str; 16] = [
     "0.0.0.0/8",       // this network
     "10.0.0.0/8",      // private
@@ -29,18 +29,18 @@ const NOT_PUBLIC: [&str; 16] = [
     "240.0.0.0/4",     // reserved, broadcast
 ];
 
-/// Of IPv6 all but this is special: loopback, link-local, unique local, multicast, IPv4 in disguise.
+/// All other IPv6 addresses are special: loopback, link-local, unique local, multicast, embedded IPv4.
 const GLOBAL_UNICAST: &str = "2000::/3";
 
-/// What is special inside of it.
+/// Special ranges of [`GLOBAL_UNICAST`].
 const NOT_GLOBAL: [&str; 4] = [
     "2001::/23",     // protocol assignments, Teredo among them
     "2001:db8::/32", // documentation
-    "2002::/16",     // 6to4: an IPv4 address in disguise
+    "2002::/16",     // 6to4: an embedded IPv4 address
     "3fff::/20",     // documentation
 ];
 
-/// The addresses at which gateways may be: all public ones, and what the operator has opened besides.
+/// The addresses that gateways may have: all public ones, and the networks that the operator adds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedNetworks(Allowed);
 
@@ -57,12 +57,12 @@ impl Default for AllowedNetworks {
 }
 
 impl AllowedNetworks {
-    /// Every address whatever.
+    /// Every address.
     pub const fn any() -> Self {
         Self(Allowed::Any)
     }
 
-    /// Public addresses and this machine's own: for development and tests, whose sandbox listens here.
+    /// Public addresses and the loopback, on which the sandbox of development and tests listens.
     pub fn with_loopback() -> Self {
         let networks = ["127.0.0.0/8", "::1/128"].map(network);
         Self(Allowed::PublicAnd(networks.into_iter().flatten().collect()))
@@ -77,8 +77,7 @@ impl AllowedNetworks {
         }
     }
 
-    /// Whether a URL may be called, as far as it says so itself: the addresses of a name are known only when it is
-    /// connected to.
+    /// Whether a URL may be called. A host name passes: its addresses are checked when it is resolved.
     pub fn allow_url(&self, url: &Url) -> bool {
         let literal = url.host_str().map(|host| host.trim_matches(['[', ']'])).and_then(|host| host.parse().ok());
         literal.is_none_or(|address| self.allow(address))
@@ -89,7 +88,7 @@ fn network(text: &str) -> Option<IpNetwork> {
     text.parse().ok()
 }
 
-/// An IPv4 address that is written as an IPv6 one is reached as what it is.
+/// An IPv4 address in IPv6 notation connects to the IPv4 address.
 fn unmapped(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(six) => six.to_ipv4_mapped().map_or(address, IpAddr::V4),
@@ -106,15 +105,15 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Networks that cannot be read.
+/// A text that is not a list of networks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no network: write any, or networks with commas between them, such as 10.0.0.0/8,fd00::/8")]
+#[error("{0:?} is not a network: write any, or networks separated by commas, such as 10.0.0.0/8,fd00::/8")]
 pub struct InvalidNetworks(String);
 
 impl FromStr for AllowedNetworks {
     type Err = InvalidNetworks;
 
-    /// `any`, or networks in CIDR notation with commas between them; an empty text opens nothing.
+    /// `any`, or networks in CIDR notation separated by commas; an empty text adds none.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.trim() == "any" {
             return Ok(Self::any());
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn only_public_addresses_are_allowed_unless_the_operator_says_so() {
+    fn only_public_addresses_are_allowed_by_default() {
         let refused = [
             "http://127.0.0.1:5432",
             "http://127.1/",
@@ -188,12 +187,12 @@ mod tests {
         }
         let public = ["http://8.8.8.8", "https://[2606:4700::1111]/", "http://172.32.0.1", "http://100.128.0.1"];
         for url in public.into_iter().chain(["https://evolution.example", "http://localhost:8080"]) {
-            assert!(allows("", url), "{url}: a name says nothing before it is looked up");
+            assert!(allows("", url), "{url}: a name is checked when it is resolved");
         }
     }
 
     #[test]
-    fn what_the_operator_opens_is_open_and_no_more() {
+    fn configured_networks_are_allowed_and_no_others() {
         let networks = "10.0.0.0/8, fd00::/8";
         assert!(allows(networks, "http://10.9.9.9") && allows(networks, "http://[::ffff:10.9.9.9]"));
         assert!(allows(networks, "http://[fd12::1]") && allows(networks, "http://8.8.8.8"));
@@ -204,14 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn every_range_of_the_tables_can_be_read() {
+    fn every_range_of_the_tables_parses() {
         for text in NOT_PUBLIC.iter().chain(&NOT_GLOBAL).chain(&[GLOBAL_UNICAST]) {
             assert!(network(text).is_some(), "{text}");
         }
     }
 
     #[test]
-    fn networks_are_written_as_they_are_read() {
+    fn networks_round_trip_through_text() {
         for text in ["", "any", "10.0.0.0/8,fd00::/8"] {
             assert_eq!(text.parse::<AllowedNetworks>().unwrap().to_string(), text);
         }

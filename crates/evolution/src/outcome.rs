@@ -1,18 +1,18 @@
-//! What an answer proves about whether the message left: one pure function over the table of Evolution API 2.3.7.
-//! No I/O happens here, and nothing is guessed: what stands in no row of the table is [`Outcome::Unknown`].
+//! The outcome of a send: one pure function over the table of Evolution API 2.3.7's answers. An answer that is in no row
+//! of the table is [`Outcome::Unknown`].
 //!
-//! The table rests on the order of work inside a send: guards, number lookup, delay, frame write, INSERT, answer.
-//! Everything that can be raised before the frame write proves that nothing left; everything else proves nothing.
+//! The table follows the order of work inside a send: guards, number lookup, delay, frame write, INSERT, answer. An error
+//! that is raised only before the frame write proves that nothing left; any other error proves nothing.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::history::{is_id, is_storable};
+use crate::message::{is_message_id, is_storable};
 use crate::reason::Reason;
 
-/// What came back from one POST.
+/// The result of one HTTP request.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Reply {
     /// A complete HTTP answer.
@@ -22,45 +22,52 @@ pub enum Reply {
         /// The whole body.
         body: Vec<u8>,
     },
-    /// The request never reached the server: connection refused, no such host, TLS failure before the request.
+    /// No connection: refused, unknown host, or a TLS failure before the request.
     NotConnected,
-    /// No connection was made, because no gateway may be at that address.
+    /// No connection, because no gateway may have that address.
     NotAllowed,
-    /// Time-out, reset, a broken or oversized answer: the request may have been written.
+    /// Timeout, reset, a truncated or oversized answer: the request may have been written.
     Lost,
 }
 
-/// What became of one send. Only [`Outcome::NotSent`] may ever be tried again.
+impl Reply {
+    /// Why a request of any route failed. The guards answer alike on every route, so the table for sends names them all.
+    pub(crate) fn failure_reason(&self) -> Reason {
+        outcome(self).reason().unwrap_or(Reason::Unrecognised)
+    }
+}
+
+/// The outcome of one send. Only [`Outcome::NotSent`] may be retried.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Written to the WhatsApp socket; not yet acknowledged by anyone.
+    /// Written to the WhatsApp socket; not yet acknowledged.
     Sent {
         /// WhatsApp's id of the message (`key.id`).
         message_id: String,
-        /// The canonical jid that Evolution sent to; empty where the answer has none.
+        /// The canonical jid of the recipient; empty when the answer has none.
         remote_jid: String,
     },
-    /// It certainly did not leave.
+    /// The message did not leave.
     NotSent {
         /// Why.
         reason: Reason,
         /// Whether the same request may succeed later.
         retry: bool,
     },
-    /// It certainly did not leave, and never will in this form.
+    /// The message did not leave, and a repetition would end the same way.
     Refused {
         /// Why.
         reason: Reason,
     },
-    /// It may have left.
+    /// The message may have left.
     Unknown {
-        /// Why nobody can say.
+        /// Why.
         reason: Reason,
     },
 }
 
 impl Outcome {
-    /// The reason, where it was not sent for certain.
+    /// The reason of any outcome but sent.
     pub const fn reason(&self) -> Option<Reason> {
         match self {
             Self::Sent { .. } => None,
@@ -68,7 +75,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the instance's state is worth a look before the next send ([`Reason::suggests_instance_down`]).
+    /// Whether the instance's state should be checked before the next send ([`Reason::suggests_instance_down`]).
     pub fn instance_looks_down(&self) -> bool {
         self.reason().is_some_and(Reason::suggests_instance_down)
     }
@@ -78,7 +85,7 @@ impl Outcome {
     }
 }
 
-/// What `reply`, the answer to sendText (or to sendMedia), proves.
+/// The outcome that `reply`, the answer to sendText or sendMedia, proves.
 pub fn outcome(reply: &Reply) -> Outcome {
     match reply {
         Reply::NotConnected => Outcome::not_sent(Reason::GatewayUnreachable),
@@ -99,7 +106,7 @@ fn answered(status: u16, body: &Value) -> Outcome {
         403 => Outcome::not_sent(Reason::Forbidden),
         404 => Outcome::not_sent(not_found(body)),
         500 => match enveloped(500, body) {
-            Some(message) => Outcome::not_sent(before_the_send(message)),
+            Some(message) => Outcome::not_sent(pre_send_reason(message)),
             None => Outcome::Unknown { reason: Reason::BadGateway },
         },
         503 if body["code"] == "LICENSE_REQUIRED" => Outcome::not_sent(Reason::LicenceRequired),
@@ -108,7 +115,7 @@ fn answered(status: u16, body: &Value) -> Outcome {
     }
 }
 
-/// The answer repeats the whole message; only its key is read.
+/// The answer repeats the whole message, and only the key is needed.
 #[derive(Deserialize)]
 struct Created {
     #[serde(default)]
@@ -118,7 +125,7 @@ struct Created {
 fn created(body: &[u8]) -> Outcome {
     let key = serde_json::from_slice::<Created>(body).map_or(Value::Null, |created| created.key);
     match key["id"].as_str() {
-        Some(id) if is_id(id) => Outcome::Sent {
+        Some(id) if is_message_id(id) => Outcome::Sent {
             message_id: id.to_owned(),
             remote_jid: key["remoteJid"].as_str().filter(|jid| is_storable(jid)).unwrap_or_default().to_owned(),
         },
@@ -126,8 +133,8 @@ fn created(body: &[u8]) -> Outcome {
     }
 }
 
-/// Only the 400s that are raised before the frame write, and `Connection Closed` which is raised instead of it, prove
-/// that nothing left. A 400 that names Evolution's database comes from the INSERT *after* the write.
+/// A 400 proves that nothing left when it is raised before the frame write, or instead of it (`Connection Closed`). A 400
+/// that names Evolution's database comes from the INSERT *after* the write.
 fn bad_request(body: &Value) -> Outcome {
     let Some(message) = enveloped(400, body) else { return Outcome::Unknown { reason: Reason::Unrecognised } };
     match message.as_array().map(Vec::as_slice) {
@@ -142,7 +149,7 @@ fn bad_request(body: &Value) -> Outcome {
     }
 }
 
-/// The meaning of `["<Name>: <text>"]`, which Evolution makes of anything thrown inside the send.
+/// Evolution answers `["<Name>: <text>"]` for an exception inside the send.
 fn thrown(text: &str) -> Outcome {
     match text {
         "Text is required" => Outcome::Refused { reason: Reason::BlankText },
@@ -152,7 +159,7 @@ fn thrown(text: &str) -> Outcome {
         "Error: Connection Closed" => Outcome::not_sent(Reason::ConnectionClosed),
         "Error: Timed Out" => Outcome::Unknown { reason: Reason::WriteTimedOut },
         _ if names_the_database(text) => Outcome::Unknown { reason: Reason::GatewayDatabase },
-        // A missing own jid reads so before the write, a missing key of the written message after it.
+        // A missing own jid raises it before the write, a missing key of the written message after the write.
         _ if text.contains("(reading 'id')") => Outcome::Unknown { reason: Reason::NeverAuthenticated },
         _ => Outcome::Unknown { reason: Reason::Unrecognised },
     }
@@ -168,8 +175,8 @@ fn not_found(body: &Value) -> Reason {
     if text.ends_with("instance does not exist") { Reason::InstanceUnknown } else { Reason::RouteUnknown }
 }
 
-/// The reason of a 500 in the envelope. The list only names the cause: all of them are raised before the send step.
-fn before_the_send(message: &Value) -> Reason {
+/// The reason of a 500 in the envelope. Every such error is raised before the send step.
+fn pre_send_reason(message: &Value) -> Reason {
     let text = sentence(message).unwrap_or_default();
     let causes = [
         ("(reading 'onWhatsApp')", Reason::NeverConnected),
@@ -198,7 +205,7 @@ fn sentence(message: &Value) -> Option<&str> {
     }
 }
 
-/// A body holds the debtor's number and text: only its length is shown.
+/// Shows only the body's length: the body holds the debtor's number and text.
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -210,7 +217,7 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// A jid is a phone number: it is not shown.
+/// Omits the jid, which is a phone number.
 impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

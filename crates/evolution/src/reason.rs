@@ -1,21 +1,21 @@
-//! Why an outcome is what it is: names for rows, metrics and people, with nothing of the answer's own text in them.
+//! The reasons of outcomes, for rows, metrics and the API. A reason holds no text of the answer.
 
 use std::fmt;
 
-/// The reason of an outcome. The name ([`Reason::as_str`]) is kept in rows: never rename one.
+/// The reason of an outcome. Rows store the name ([`Reason::as_str`]), so a name never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// No connection could be made (refused, DNS, TLS): the request was never written.
+    /// No connection (refused, DNS, TLS): the request was never written.
     GatewayUnreachable,
-    /// The gateway is at an address that no gateway may have (`GATEWAY_ALLOW_NETWORKS`): no connection was made.
+    /// No connection, because no gateway may have that address (`GATEWAY_ALLOW_NETWORKS`).
     AddressNotAllowed,
-    /// 401. Not permanent: with an instance token Evolution also says so while its own database is down.
+    /// 401. It may pass: Evolution also refuses an instance token while its own database is down.
     Unauthorized,
-    /// 403, from Evolution's guards or from a proxy before it.
+    /// 403, from Evolution's guards or from a proxy.
     Forbidden,
     /// 404 that names the instance: Evolution does not have it.
     InstanceUnknown,
-    /// Any other 404: the address leads to something that is not Evolution's sendText.
+    /// Any other 404: the address is not that of an Evolution API.
     RouteUnknown,
     /// The instance is in Evolution's database but not in its memory.
     InstanceNotLoaded,
@@ -29,7 +29,7 @@ pub enum Reason {
     LookupTimedOut,
     /// Evolution 2.4 without an activated licence.
     LicenceRequired,
-    /// 500 in Evolution's envelope, for another cause, always raised before the send step.
+    /// 500 in Evolution's envelope for another cause, raised before the send step.
     GatewayError,
     /// WhatsApp does not know the number.
     NumberNotOnWhatsapp,
@@ -39,22 +39,22 @@ pub enum Reason {
     InvalidRequest,
     /// The media or its file name cannot be used.
     InvalidMedia,
-    /// The frame was not written to the socket within 30 s, or was and nobody noticed.
+    /// Evolution did not see the frame written to the socket within 30 s.
     WriteTimedOut,
-    /// Evolution's own database failed: most likely after the message left, before its row was stored.
+    /// Evolution's own database failed, most likely after the message left and before its row was stored.
     GatewayDatabase,
-    /// Time-out, reset, or anything else after the request may have been written.
+    /// Timeout or reset after the request may have been written.
     NoAnswer,
-    /// A success that does not say which message it sent.
+    /// A success without a message id.
     SuccessWithoutId,
     /// A 5xx that is not Evolution's: a proxy's 502 or 504.
     BadGateway,
-    /// An answer that stands in no table.
+    /// An answer that is not in the table.
     Unrecognised,
 }
 
 impl Reason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 23] = [
         Self::GatewayUnreachable,
         Self::AddressNotAllowed,
@@ -110,15 +110,14 @@ impl Reason {
         }
     }
 
-    /// Whether a kept reason ([`Reason::as_str`]) is that of an answer which Evolution gives after the message has left, as
-    /// far as anybody can tell: its own database failed, and it is written to after the send alone. It proves nothing, but
-    /// such a message must not be sent again by itself.
-    pub fn probably_left(kept: &str) -> bool {
-        kept == Self::GatewayDatabase.as_str()
+    /// Whether a stored reason ([`Reason::as_str`]) suggests that the message left: Evolution writes to its database only
+    /// after the send. The reason proves nothing, but the fleet must not resend such a message by itself.
+    pub fn probably_left(reason: &str) -> bool {
+        reason == Self::GatewayDatabase.as_str()
     }
 
-    /// Whether the next send through this instance would most likely end the same way, so that its state is worth a
-    /// look before anything else is sent.
+    /// Whether the next send through the instance would most likely end the same way, so that its state should be
+    /// checked first.
     pub const fn suggests_instance_down(self) -> bool {
         matches!(
             self,
@@ -149,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_has_a_name_of_its_own_in_snake_case() {
+    fn reason_names_are_unique_and_in_snake_case() {
         let names: HashSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(names.len(), Reason::ALL.len());
         assert!(names.iter().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));

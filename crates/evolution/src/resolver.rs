@@ -1,5 +1,5 @@
-//! Looking up a gateway's name. Whatever a name resolves to, only addresses that a gateway may have are ever connected to:
-//! it is decided here, where the connection is made, because a name may resolve to something else each time.
+//! Name resolution for gateways. The client connects only to allowed addresses. They are checked here, at each
+//! connection, because a name may resolve to other addresses each time.
 
 use std::error::Error;
 use std::fmt;
@@ -9,40 +9,37 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::networks::AllowedNetworks;
 
-/// The system's resolver, of whose answers only the allowed ones count.
-pub(crate) struct Guarded(pub(crate) AllowedNetworks);
+/// The system's resolver without the addresses that are not allowed.
+pub(crate) struct FilteringResolver(pub(crate) AllowedNetworks);
 
-impl Resolve for Guarded {
+impl Resolve for FilteringResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let networks = self.0.clone();
         Box::pin(async move {
             let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            Ok(chosen(&networks, found)?)
+            Ok(allowed_addresses(&networks, found)?)
         })
     }
 }
 
-/// Those that may be connected to; an error where there are only others.
-fn chosen(networks: &AllowedNetworks, found: Vec<SocketAddr>) -> Result<Addrs, NotAllowed> {
+fn allowed_addresses(networks: &AllowedNetworks, found: Vec<SocketAddr>) -> Result<Addrs, NotAllowed> {
     let has_any = !found.is_empty();
     let allowed: Vec<_> = found.into_iter().filter(|address| networks.allow(address.ip())).collect();
     if has_any && allowed.is_empty() { Err(NotAllowed) } else { Ok(Box::new(allowed.into_iter())) }
 }
 
-/// A name leads only to addresses that no gateway may have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NotAllowed;
 
 impl fmt::Display for NotAllowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name leads to addresses that GATEWAY_ALLOW_NETWORKS does not allow")
+        f.write_str("GATEWAY_ALLOW_NETWORKS allows none of the name's addresses")
     }
 }
 
 impl Error for NotAllowed {}
 
 impl NotAllowed {
-    /// Whether it is at the bottom of this error.
     pub(crate) fn is_cause_of(error: &(dyn Error + 'static)) -> bool {
         std::iter::successors(Some(error), |error| (*error).source()).any(|error| error.is::<Self>())
     }
@@ -53,12 +50,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_what_a_name_resolves_to_only_the_allowed_is_connected_to() {
+    fn resolver_returns_only_allowed_addresses() {
         let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
         let public = AllowedNetworks::default();
         let mixed = addresses(&["127.0.0.1:0", "8.8.8.8:0", "[fd00::1]:0"]);
-        assert_eq!(chosen(&public, mixed).ok().unwrap().collect::<Vec<_>>(), addresses(&["8.8.8.8:0"]));
-        assert!(chosen(&public, addresses(&["10.0.0.1:0", "[::ffff:10.0.0.1]:0"])).is_err());
-        assert_eq!(chosen(&public, Vec::new()).ok().unwrap().count(), 0, "a name without an address is another error");
+        assert_eq!(allowed_addresses(&public, mixed).ok().unwrap().collect::<Vec<_>>(), addresses(&["8.8.8.8:0"]));
+        assert!(allowed_addresses(&public, addresses(&["10.0.0.1:0", "[::ffff:10.0.0.1]:0"])).is_err());
+        let none = allowed_addresses(&public, Vec::new());
+        assert_eq!(none.ok().unwrap().count(), 0, "a name without an address is another error");
     }
 }

@@ -1,35 +1,35 @@
-//! What an answer to connectionState says about an instance. Pure; the request itself is the client's.
+//! The state of an instance as an answer to connectionState reports it.
 
 use serde_json::Value;
 
-use crate::outcome::{Outcome, Reply, outcome};
+use crate::outcome::Reply;
 use crate::reason::Reason;
 
-/// The connection of an instance to WhatsApp, as Evolution remembers it. `Open` is only the last event it saw.
+/// The connection of an instance to WhatsApp. Evolution answers from memory, so `Open` is only the last event it saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionState {
-    /// Connected, as far as Evolution knows.
+    /// Connected.
     Open,
     /// Connecting, or waiting for a QR code to be scanned.
     Connecting,
-    /// Not connected, or known to Evolution's database but not loaded.
+    /// Not connected, or in Evolution's database but not loaded.
     Close,
-    /// Evolution could not be asked, or does not have the instance.
+    /// Evolution could not be reached, or does not have the instance.
     Unreachable {
         /// Why.
         reason: Reason,
     },
 }
 
-/// What `reply`, the answer to connectionState, says.
+/// The state that `reply`, the answer to connectionState, reports.
 pub fn connection_state(reply: &Reply) -> ConnectionState {
     match reply {
         Reply::Answered { status: 200, body } => connected(body),
-        other => ConnectionState::Unreachable { reason: unreachable_because(other) },
+        other => ConnectionState::Unreachable { reason: other.failure_reason() },
     }
 }
 
-/// A row without a state is an instance that is stored and not loaded: it sends nothing until it is restarted.
+/// A row without a state is an instance that is stored but not loaded: it sends nothing until it is restarted.
 fn connected(body: &[u8]) -> ConnectionState {
     let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     if !body["instance"].is_object() {
@@ -42,20 +42,12 @@ fn connected(body: &[u8]) -> ConnectionState {
     }
 }
 
-/// The errors of the guards are the same on every route, so the table for sends names them here too.
-fn unreachable_because(reply: &Reply) -> Reason {
-    match outcome(reply) {
-        Outcome::Sent { .. } => Reason::Unrecognised,
-        Outcome::NotSent { reason, .. } | Outcome::Refused { reason } | Outcome::Unknown { reason } => reason,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_answer_of_connection_state_has_its_meaning() {
+    fn connection_state_answers_map_to_states() {
         let unreachable = |reason| ConnectionState::Unreachable { reason };
         let cases = [
             (200, r#"{"instance":{"instanceName":"evo1","state":"open"}}"#, ConnectionState::Open),

@@ -1,48 +1,48 @@
-//! What the gateway's webhooks say of messages that we sent. Their order is not kept, they come doubled, and their own
-//! date is a local time that calls itself UTC: only the message's own time is read.
+//! Gateway events about messages of the fleet. Webhooks arrive out of order and more than once. Their date is a local time
+//! labelled as UTC, so only the message's own time is read.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::history::{is_id, text_of};
+use crate::message::{is_message_id, text_of};
 
-/// The events that are stored at all. Of the others (a reconnecting number sends thousands of `connection.update` in a
-/// minute) none says anything of a message.
+/// The events that are stored. The others say nothing about a message, and a reconnecting number posts thousands of
+/// `connection.update` a minute.
 pub const EVENTS: [&str; 2] = ["send.message", "messages.update"];
 
-/// What a webhook says.
+/// The report of a webhook.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Told {
-    /// A message of ours left.
+pub enum GatewayEvent {
+    /// A message left.
     Left(Message),
-    /// What became of a message of ours.
+    /// A message that left has a new status.
     Status {
-        /// WhatsApp's id of it.
+        /// WhatsApp's id of the message.
         message_id: String,
-        /// The status.
+        /// The new status.
         status: MessageStatus,
-        /// The message itself, where the webhook carries it.
+        /// The message, when the webhook holds it.
         message: Option<Message>,
     },
-    /// Nothing that concerns us.
-    Nothing,
+    /// Not about a message of the fleet.
+    Irrelevant,
 }
 
-/// A message of ours that left.
+/// A message that left.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
-    /// WhatsApp's id of it (`key.id`).
+    /// WhatsApp's id of the message (`key.id`).
     pub message_id: String,
-    /// Whom it went to; a phone's jid or a LID.
+    /// The recipient's jid or LID.
     pub remote_jid: String,
     /// Its text.
     pub text: String,
-    /// When, to the second; none where the webhook does not say.
+    /// When the message left, in whole seconds; `None` when the webhook has no time.
     pub left_at: Option<DateTime<Utc>>,
 }
 
 impl Message {
-    /// Whom it went to.
+    /// The recipient that the jid names.
     pub fn recipient(&self) -> Recipient<'_> {
         if self.remote_jid.ends_with("@lid") {
             return Recipient::Lid;
@@ -53,18 +53,18 @@ impl Message {
     }
 }
 
-/// What a jid says of a recipient.
+/// The recipient of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recipient<'a> {
-    /// A telephone number, digits only.
+    /// A phone number, digits only.
     Number(&'a str),
     /// A person whose number WhatsApp hides.
     Lid,
-    /// A group, a list, or what is none.
+    /// A group, a broadcast list, or an invalid jid.
     Other,
 }
 
-/// A status of a message of ours, as far as it says something.
+/// A status of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageStatus {
     /// On the recipient's phone.
@@ -73,18 +73,19 @@ pub enum MessageStatus {
     Read,
     /// Refused by WhatsApp.
     Error,
-    /// Anything else. `SERVER_ACK` is also sent for updates without a status, so it says nothing.
+    /// Any other. Evolution also posts `SERVER_ACK` for updates without a status, so it means nothing.
     Other,
 }
 
-/// What `data` of the event says.
-pub fn told(event: &str, data: &Value) -> Told {
+/// Reads the `data` of a webhook of this event.
+pub fn read_event(event: &str, data: &Value) -> GatewayEvent {
     match event {
-        "send.message" => {
-            message(&data["key"]["id"], &data["key"]["remoteJid"], data).map_or(Told::Nothing, Told::Left)
-        }
+        "send.message" => message(&data["key"]["id"], &data["key"]["remoteJid"], data)
+            .map_or(GatewayEvent::Irrelevant, GatewayEvent::Left),
         "messages.update" if data["fromMe"] == true => {
-            let Some(message_id) = data["keyId"].as_str().filter(|id| is_id(id)) else { return Told::Nothing };
+            let Some(message_id) = data["keyId"].as_str().filter(|id| is_message_id(id)) else {
+                return GatewayEvent::Irrelevant;
+            };
             let status = match data["status"].as_str() {
                 Some("DELIVERY_ACK") => MessageStatus::Delivered,
                 Some("READ" | "PLAYED") => MessageStatus::Read,
@@ -92,15 +93,15 @@ pub fn told(event: &str, data: &Value) -> Told {
                 _ => MessageStatus::Other,
             };
             let message = message(&data["keyId"], &data["remoteJid"], data);
-            Told::Status { message_id: message_id.to_owned(), status, message }
+            GatewayEvent::Status { message_id: message_id.to_owned(), status, message }
         }
-        _ => Told::Nothing,
+        _ => GatewayEvent::Irrelevant,
     }
 }
 
 fn message(id: &Value, jid: &Value, data: &Value) -> Option<Message> {
     Some(Message {
-        message_id: id.as_str().filter(|id| is_id(id))?.to_owned(),
+        message_id: id.as_str().filter(|id| is_message_id(id))?.to_owned(),
         remote_jid: jid.as_str()?.to_owned(),
         text: text_of(&data["message"])?.to_owned(),
         left_at: data["messageTimestamp"].as_i64().and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
@@ -114,14 +115,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_send_message_event_tells_what_left() {
-        // As captured from a 2.3.7, the EVOLUTION channel's jid being the number alone.
+    fn send_message_event_reports_a_message_that_left() {
         let data = json!({
             "key": {"fromMe": true, "id": "9caf17c0", "remoteJid": "5511988887777@s.whatsapp.net"},
             "message": {"conversation": "Ref. 7K3F9Q"}, "messageType": "conversation",
             "messageTimestamp": 1_795_229_804, "source": "unknown", "instanceId": "aed3",
         });
-        let Told::Left(message) = told("send.message", &data) else { panic!("it tells of a message") };
+        let GatewayEvent::Left(message) = read_event("send.message", &data) else { panic!("no message") };
         assert_eq!(
             (message.message_id.as_str(), message.recipient()),
             ("9caf17c0", Recipient::Number("5511988887777"))
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_no_recipient() {
+    fn jid_names_a_number_a_lid_or_another_recipient() {
         for (jid, expected) in [
             ("120363041234567890@g.us", Recipient::Other),
             ("status@broadcast", Recipient::Other),
@@ -145,11 +145,11 @@ mod tests {
     }
 
     #[test]
-    fn an_update_tells_the_status_of_our_own_messages_alone() {
+    fn status_of_incoming_messages_is_irrelevant() {
         let update = |status: &str, from_me: bool| {
             let data = json!({"keyId": "3EB01", "remoteJid": "1@lid", "fromMe": from_me, "status": status});
-            match told("messages.update", &data) {
-                Told::Status { status, message: None, .. } => Some(status),
+            match read_event("messages.update", &data) {
+                GatewayEvent::Status { status, message: None, .. } => Some(status),
                 _ => None,
             }
         };
@@ -161,10 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn whatever_else_comes_tells_nothing() {
+    fn malformed_and_other_events_are_irrelevant() {
         for data in [json!(null), json!([]), json!({"key": {"id": 5}}), json!({"key": {"id": ""}, "message": "x"})] {
-            assert!(told("send.message", &data) == Told::Nothing && told("messages.update", &data) == Told::Nothing);
+            assert!(read_event("send.message", &data) == GatewayEvent::Irrelevant);
+            assert!(read_event("messages.update", &data) == GatewayEvent::Irrelevant);
         }
-        assert!(told("connection.update", &json!({"state": "open"})) == Told::Nothing);
+        assert!(read_event("connection.update", &json!({"state": "open"})) == GatewayEvent::Irrelevant);
     }
 }

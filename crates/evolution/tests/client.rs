@@ -1,6 +1,6 @@
-//! The client against real sockets: what is written, what is never repeated, and how each way of failing is told.
+//! The client against real sockets: the request it writes, the absence of retries, and the outcome of each failure.
 
-#![expect(clippy::unwrap_used, reason = "what the tests stand on either is there or the test ends")]
+#![expect(clippy::unwrap_used, reason = "a missing fixture ends the test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,7 +50,7 @@ async fn send(base_url: &str) -> Outcome {
 }
 
 #[tokio::test]
-async fn a_send_is_one_post_with_the_key_and_without_a_query() {
+async fn send_is_one_post_with_the_key_and_no_query() {
     let handler = |uri: Uri, headers: HeaderMap, body: Bytes| async move {
         assert_eq!(uri, "/evolution/message/sendText/filial%2F1%3FinstanceName=b");
         assert_eq!(headers["apikey"], "segredo");
@@ -67,7 +67,7 @@ async fn a_send_is_one_post_with_the_key_and_without_a_query() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_not_sent() {
+async fn refused_connection_is_not_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -77,20 +77,20 @@ async fn a_refused_connection_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_host_that_does_not_exist_is_not_sent() {
+async fn unknown_host_is_not_sent() {
     let outcome = send("http://evolution.invalid").await;
     assert_eq!(outcome, Outcome::NotSent { reason: Reason::GatewayUnreachable, retry: true });
 }
 
 #[tokio::test]
-async fn a_server_that_speaks_no_tls_is_not_sent() {
+async fn server_without_tls_is_not_sent() {
     let base_url = serve(Router::new()).await;
     let outcome = send(&base_url.replace("http://", "https://")).await;
     assert_eq!(outcome, Outcome::NotSent { reason: Reason::GatewayUnreachable, retry: true });
 }
 
 #[tokio::test]
-async fn a_time_out_is_unknown() {
+async fn timeout_is_unknown() {
     let base_url = serve(Router::new().fallback(std::future::pending::<()>)).await;
     let settings = ClientSettings {
         send_timeout: Duration::from_millis(50),
@@ -104,7 +104,7 @@ async fn a_time_out_is_unknown() {
     assert_eq!(state, ConnectionState::Unreachable { reason: Reason::NoAnswer });
 }
 
-/// Reads each request, answers `answer`, and closes. Tells how many requests came.
+/// Reads each request, writes `answer`, closes the connection, and counts the requests.
 async fn raw_server(answer: &'static [u8]) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
@@ -122,21 +122,21 @@ async fn raw_server(answer: &'static [u8]) -> (String, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn a_connection_closed_without_an_answer_is_unknown_and_never_tried_again() {
+async fn connection_closed_without_answer_is_unknown_and_not_retried() {
     let (base_url, requests) = raw_server(b"").await;
     assert_eq!(send(&base_url).await, Outcome::Unknown { reason: Reason::NoAnswer });
     assert_eq!(requests.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_unknown() {
+async fn truncated_answer_is_unknown() {
     let (base_url, requests) = raw_server(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 100\r\n\r\n{\"sta").await;
     assert_eq!(send(&base_url).await, Outcome::Unknown { reason: Reason::NoAnswer });
     assert_eq!(requests.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
-async fn an_answer_longer_than_the_limit_is_unknown() {
+async fn oversized_answer_is_unknown() {
     let long = |extra: usize| "x".repeat(MAX_RESPONSE_BYTES + extra);
     let handler = move || async move { (StatusCode::UNAUTHORIZED, long(1)) };
     let base_url = serve(Router::new().fallback(handler)).await;
@@ -144,14 +144,14 @@ async fn an_answer_longer_than_the_limit_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn redirect_is_not_followed() {
     let router = Router::new().fallback(|| async { Redirect::permanent("/elsewhere") });
     let base_url = serve(router.route("/elsewhere", post((StatusCode::CREATED, SENT)))).await;
     assert_eq!(send(&base_url).await, Outcome::Unknown { reason: Reason::Unrecognised });
 }
 
 #[tokio::test]
-async fn the_state_is_asked_for_by_name_and_key() {
+async fn connection_state_is_requested_by_name_and_key() {
     let handler = |headers: HeaderMap| async move {
         assert_eq!(headers["apikey"], "segredo");
         r#"{"instance":{"instanceName":"matriz","state":"open"}}"#

@@ -1,7 +1,7 @@
-//! A gateway that is not what it says it is: where it may be, what it may answer, and what no text of a tenant can do to a
+//! Hostile gateways and tenants: forbidden addresses, redirects, malformed and endless answers, texts that try to change a
 //! request.
 
-#![expect(clippy::unwrap_used, reason = "what the tests stand on either is there or the test ends")]
+#![expect(clippy::unwrap_used, reason = "a missing fixture ends the test")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use regua_domain::{PhoneNumber, Reference, TenantId};
 use regua_evolution::{
-    AllowedNetworks, ClientSettings, ConnectionState, EvolutionClient, Found, InstanceAddress, MAX_RESPONSE_BYTES,
+    AllowedNetworks, ClientSettings, ConnectionState, EvolutionClient, InstanceAddress, LookResult, MAX_RESPONSE_BYTES,
     Outcome, Reason, Search, Token,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,16 +30,15 @@ fn instance(base_url: &str, name: &str) -> InstanceAddress {
     InstanceAddress::parse(base_url, name, Token::parse("segredo").unwrap()).unwrap()
 }
 
-/// What every method of the client made of one gateway.
-struct Seen {
-    sent: Outcome,
+struct Results {
+    send: Outcome,
     state: ConnectionState,
-    found: Found,
+    look: LookResult,
     webhook: Result<(), Reason>,
 }
 
-/// Calls every method of the client, with texts that try to be more than texts.
-async fn call_all(client: &EvolutionClient, address: &InstanceAddress) -> Seen {
+/// Calls every method of the client, with texts that try to change the request.
+async fn call_all(client: &EvolutionClient, address: &InstanceAddress) -> Results {
     let text = "Olá\r\nx: y\u{202e} ?instanceName=b&#/../ \"}],\"number\":\"1";
     let number = PhoneNumber::parse("(11) 98888-7777").unwrap();
     let now = chrono::DateTime::from_timestamp(1_795_000_000, 0).unwrap();
@@ -50,32 +49,31 @@ async fn call_all(client: &EvolutionClient, address: &InstanceAddress) -> Seen {
         from: now,
         to: now,
     };
-    Seen {
-        sent: client.send_text(address, &number, text).await,
+    Results {
+        send: client.send_text(address, &number, text).await,
         state: client.connection_state(address).await,
-        found: client.find_sent(address, &search).await,
+        look: client.find_sent(address, &search).await,
         webhook: client.set_webhook(address, "https://regua.example/?a=b#c", ("X-Secret", "s")).await,
     }
 }
 
-impl Seen {
-    fn assert_unreached_for(&self, reason: Reason, case: &str) {
-        assert_eq!(self.sent, Outcome::NotSent { reason, retry: true }, "{case}");
-        assert!(self.sent.instance_looks_down(), "{case}");
+impl Results {
+    fn assert_not_reached(&self, reason: Reason, case: &str) {
+        assert_eq!(self.send, Outcome::NotSent { reason, retry: true }, "{case}");
+        assert!(self.send.instance_looks_down(), "{case}");
         assert_eq!(self.state, ConnectionState::Unreachable { reason }, "{case}");
-        assert_eq!((&self.found, self.webhook), (&Found::Unseen { reason }, Err(reason)), "{case}");
+        assert_eq!((&self.look, self.webhook), (&LookResult::Failed { reason }, Err(reason)), "{case}");
     }
 
-    /// Nothing was learnt, nothing is believed, and nothing is sent again.
-    fn assert_nothing_believed(&self, case: &str) {
-        assert!(matches!(self.sent, Outcome::Unknown { .. }), "{case}: {:?}", self.sent);
+    fn assert_nothing_proven(&self, case: &str) {
+        assert!(matches!(self.send, Outcome::Unknown { .. }), "{case}: {:?}", self.send);
         assert!(matches!(self.state, ConnectionState::Unreachable { .. }), "{case}: {:?}", self.state);
-        assert!(matches!(self.found, Found::Unseen { .. }), "{case}: {:?}", self.found);
+        assert!(matches!(self.look, LookResult::Failed { .. }), "{case}: {:?}", self.look);
         assert!(self.webhook.is_err(), "{case}");
     }
 }
 
-/// A listener that counts who connects, on a port of every local address.
+/// Counts connections to one port of every local address.
 async fn listener() -> (u16, Arc<AtomicUsize>, JoinHandle<()>) {
     let listener = TcpListener::bind("[::]:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -90,9 +88,9 @@ async fn listener() -> (u16, Arc<AtomicUsize>, JoinHandle<()>) {
 }
 
 #[tokio::test]
-async fn an_address_that_is_not_allowed_is_never_connected_to() {
+async fn disallowed_address_is_never_connected_to() {
     let (port, connections, _listening) = listener().await;
-    // The last is a name: what it leads to is known only when it is looked up.
+    // The last one is a name, which is checked when it is resolved.
     let hosts = [
         "127.0.0.1",
         "127.1",
@@ -107,11 +105,11 @@ async fn an_address_that_is_not_allowed_is_never_connected_to() {
     ];
     for host in hosts {
         let address = instance(&format!("http://{host}:{port}"), "matriz");
-        let seen = call_all(&client(AllowedNetworks::default()), &address).await;
-        seen.assert_unreached_for(Reason::AddressNotAllowed, host);
+        let results = call_all(&client(AllowedNetworks::default()), &address).await;
+        results.assert_not_reached(Reason::AddressNotAllowed, host);
     }
-    assert_eq!(connections.load(Ordering::SeqCst), 0, "somebody was connected to");
-    // The same names lead there where the operator means it.
+    assert_eq!(connections.load(Ordering::SeqCst), 0, "the client connected");
+    // With the loopback allowed, the same names connect.
     for host in ["127.1", "localhost", "[::ffff:127.0.0.1]"] {
         let before = connections.load(Ordering::SeqCst);
         let address = instance(&format!("http://{host}:{port}"), "matriz");
@@ -121,28 +119,28 @@ async fn an_address_that_is_not_allowed_is_never_connected_to() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_another_place_is_followed_by_no_method() {
+async fn no_method_follows_a_redirect() {
     let (port, connections, _listening) = listener().await;
     let to = format!("http://127.0.0.1:{port}/");
     let answers = [StatusCode::MOVED_PERMANENTLY, StatusCode::FOUND, StatusCode::TEMPORARY_REDIRECT];
     for status in answers {
         let to = to.clone();
         let base_url = serve(Router::new().fallback(move || async move { (status, [(header::LOCATION, to)]) })).await;
-        let seen = call_all(&client(AllowedNetworks::with_loopback()), &instance(&base_url, "matriz")).await;
-        seen.assert_nothing_believed(status.as_str());
+        let results = call_all(&client(AllowedNetworks::with_loopback()), &instance(&base_url, "matriz")).await;
+        results.assert_nothing_proven(status.as_str());
     }
     assert_eq!(connections.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
-async fn no_text_of_a_tenant_leaves_its_place_in_a_request() {
+async fn tenant_text_cannot_change_a_request() {
     let requests: Arc<Mutex<Vec<(Uri, HeaderMap)>>> = Arc::default();
-    let seen = Arc::clone(&requests);
-    let note = move |uri: Uri, headers: HeaderMap| async move {
-        seen.lock().unwrap().push((uri, headers));
+    let received = Arc::clone(&requests);
+    let record = move |uri: Uri, headers: HeaderMap| async move {
+        received.lock().unwrap().push((uri, headers));
         StatusCode::NOT_FOUND
     };
-    let base_url = serve(Router::new().fallback(note)).await;
+    let base_url = serve(Router::new().fallback(record)).await;
     let names = [
         "a?instanceName=b",
         "a&instanceName=b",
@@ -170,7 +168,7 @@ async fn no_text_of_a_tenant_leaves_its_place_in_a_request() {
             ];
             assert!(segments.len() == 3 && routes.contains(&[segments[0], segments[1]]), "{name:?}: {uri}");
             assert!(!segments[2].contains(['?', '&', '#', '\\']) || segments[2].contains("%3F") || name.contains('&'));
-            assert!(headers.get(header::ACCEPT_ENCODING).is_none(), "what is packed small unpacks large");
+            assert!(headers.get(header::ACCEPT_ENCODING).is_none(), "a small compressed body may be large");
             assert_eq!(headers["apikey"], "segredo");
         }
     }
@@ -184,7 +182,7 @@ async fn serve(router: Router) -> String {
 }
 
 #[tokio::test]
-async fn an_odd_body_is_survived_and_not_believed() {
+async fn malformed_body_proves_nothing() {
     let nested = "[".repeat(500_000).into_bytes();
     let nested_in_key = format!(r#"{{"key":{}}}"#, r#"{"id":"#.repeat(100_000)).into_bytes();
     let packed = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03".to_vec();
@@ -204,17 +202,17 @@ async fn an_odd_body_is_survived_and_not_believed() {
             let headers = [(header::CONTENT_TYPE, content_type), (header::CONTENT_ENCODING, "gzip")];
             let answer = move || async move { (status, headers, body) };
             let base_url = serve(Router::new().fallback(answer)).await;
-            let mut seen = call_all(&client(AllowedNetworks::with_loopback()), &instance(&base_url, "matriz")).await;
+            let mut results = call_all(&client(AllowedNetworks::with_loopback()), &instance(&base_url, "matriz")).await;
             if status == StatusCode::CREATED && case != "too long" {
-                // The whole of what it says to that is 201; there is nothing in the body to be misled by.
-                seen.webhook = Err(Reason::Unrecognised);
+                // The client reads only the status of this answer.
+                results.webhook = Err(Reason::Unrecognised);
             }
-            seen.assert_nothing_believed(case);
+            results.assert_nothing_proven(case);
         }
     }
 }
 
-/// Reads a request, writes `head`, and then `piece` for ever.
+/// Reads a request, writes `head`, then repeats `piece` until the connection closes.
 async fn endless(head: &'static [u8], piece: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
@@ -234,7 +232,7 @@ async fn endless(head: &'static [u8], piece: &'static [u8]) -> String {
 }
 
 #[tokio::test]
-async fn an_answer_without_an_end_is_waited_for_only_so_long() {
+async fn endless_answer_ends_at_the_time_limit() {
     let chunked: &[u8] = b"HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n";
     let cases: [(&[u8], &[u8]); 5] = [
         (chunked, b"1\r\n \r\n"),
@@ -247,8 +245,8 @@ async fn an_answer_without_an_end_is_waited_for_only_so_long() {
         let base_url = endless(head, piece).await;
         let case = String::from_utf8_lossy(&[head, piece].concat()).into_owned();
         let started = Instant::now();
-        let seen = call_all(&client(AllowedNetworks::with_loopback()), &instance(&base_url, "matriz")).await;
-        seen.assert_nothing_believed(&case);
+        let results = call_all(&client(AllowedNetworks::with_loopback()), &instance(&base_url, "matriz")).await;
+        results.assert_nothing_proven(&case);
         assert!(started.elapsed() < LIMIT * 12, "{case}: {:?}", started.elapsed());
     }
 }

@@ -1,5 +1,5 @@
-//! The table of outcomes, row by row: every body that was captured from Evolution API 2.3.7, and every line of what its
-//! answers prove. The property at the end holds for everything that stands in no row.
+//! The table of outcomes, row by row, with the bodies that were captured from Evolution API 2.3.7. The properties at the
+//! end hold for answers that are in no row.
 
 use proptest::prelude::*;
 use regua_evolution::{Outcome, Reason, Reply, outcome};
@@ -45,14 +45,14 @@ fn a_201_with_a_key_is_sent() {
 }
 
 #[test]
-fn a_201_that_names_no_message_is_unknown() {
+fn a_201_without_a_message_id_is_unknown() {
     for body in ["", "{}", r#"{"key":{}}"#, r#"{"key":{"id":""}}"#, r#"{"key":{"id":7}}"#, "<html>", "null"] {
         assert_eq!(answered(201, body), unknown(Reason::SuccessWithoutId), "{body}");
     }
 }
 
 #[test]
-fn a_400_means_what_its_message_says() {
+fn a_400_is_classified_by_its_message() {
     let database = "DriverAdapterError: new row for relation \"Message\" violates check constraint";
     let prisma = "PrismaClientKnownRequestError: … Can't reach database server …";
     let never = "TypeError: Cannot read properties of undefined (reading 'id')";
@@ -92,7 +92,7 @@ fn a_400_means_what_its_message_says() {
 }
 
 #[test]
-fn a_400_without_the_common_envelope_is_unknown() {
+fn a_400_without_the_envelope_is_unknown() {
     let malformed = json!("Expected property name or '}' in JSON at position 1");
     assert_eq!(enveloped(400, "Internal Server Error", &malformed), unknown(Reason::Unrecognised));
     let boom = r#"{"data":null,"isBoom":true,"isServer":false,"output":{"statusCode":428,"payload":{"statusCode":428,
@@ -103,7 +103,7 @@ fn a_400_without_the_common_envelope_is_unknown() {
 }
 
 #[test]
-fn a_500_in_the_envelope_was_raised_before_the_send() {
+fn a_500_in_the_envelope_is_not_sent() {
     let cases = [
         (json!("Cannot read properties of undefined (reading 'onWhatsApp')"), Reason::NeverConnected),
         (json!("Connection Closed"), Reason::ConnectionClosed),
@@ -119,7 +119,7 @@ fn a_500_in_the_envelope_was_raised_before_the_send() {
 }
 
 #[test]
-fn the_guards_prove_that_nothing_left() {
+fn answers_of_the_guards_are_not_sent() {
     let cases = [
         (401, "Unauthorized", json!("Unauthorized"), Reason::Unauthorized),
         (403, "Forbidden", json!(["This name \"evo1\" is already in use."]), Reason::Forbidden),
@@ -134,7 +134,7 @@ fn the_guards_prove_that_nothing_left() {
 }
 
 #[test]
-fn a_licence_that_is_missing_is_told_from_a_proxy_that_is_down() {
+fn missing_licence_is_not_sent_and_proxy_error_is_unknown() {
     let licence = r#"{"error":"service not activated","code":"LICENSE_REQUIRED","register_url":"…","instance_id":"…"}"#;
     assert_eq!(answered(503, licence), not_sent(Reason::LicenceRequired));
     for status in [500, 502, 503, 504, 599] {
@@ -143,7 +143,7 @@ fn a_licence_that_is_missing_is_told_from_a_proxy_that_is_down() {
 }
 
 #[test]
-fn what_was_never_written_is_not_sent_and_what_was_lost_is_unknown() {
+fn unwritten_request_is_not_sent_and_lost_answer_is_unknown() {
     assert_eq!(outcome(&Reply::NotConnected), not_sent(Reason::GatewayUnreachable));
     assert_eq!(outcome(&Reply::NotAllowed), not_sent(Reason::AddressNotAllowed));
     assert_eq!(outcome(&Reply::Lost), unknown(Reason::NoAnswer));
@@ -153,7 +153,7 @@ fn what_was_never_written_is_not_sent_and_what_was_lost_is_unknown() {
 }
 
 #[test]
-fn an_instance_looks_down_where_its_next_send_would_end_the_same_way() {
+fn instance_looks_down_when_its_next_send_would_fail() {
     let down = [
         outcome(&Reply::NotConnected),
         answered(401, ""),
@@ -184,7 +184,7 @@ fn debug_shows_neither_number_nor_text() {
     assert!(!shown.contains("5511988887777") && !shown.contains("Fatura"), "{shown}");
 }
 
-/// The rows that prove that nothing left, written down a second time and apart from the code.
+/// The rows that prove that nothing left, written independently of the code.
 fn table_says_not_sent(status: u16, body: &str) -> bool {
     let body: Value = serde_json::from_str(body).unwrap_or(Value::Null);
     let message = &body["response"]["message"];
@@ -227,19 +227,19 @@ fn bodies() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn nothing_but_the_table_says_not_sent(status in 0_u16..1_000, body in bodies()) {
+    fn only_the_table_yields_not_sent(status in 0_u16..1_000, body in bodies()) {
         let not_sent = matches!(answered(status, &body), Outcome::NotSent { .. });
         prop_assert_eq!(not_sent, table_says_not_sent(status, &body));
     }
 
     #[test]
-    fn nothing_but_a_201_says_sent(status in any::<u16>(), body in bodies()) {
+    fn only_a_201_yields_sent(status in any::<u16>(), body in bodies()) {
         let sent = matches!(answered(status, &body), Outcome::Sent { .. });
         prop_assert!(status == 201 || !sent);
     }
 
     #[test]
-    fn no_bytes_are_too_strange(status in any::<u16>(), body in any::<Vec<u8>>()) {
+    fn any_bytes_have_an_outcome(status in any::<u16>(), body in any::<Vec<u8>>()) {
         let outcome = outcome(&Reply::Answered { status, body });
         prop_assert!(outcome.reason().is_some());
     }

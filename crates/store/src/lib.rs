@@ -1,37 +1,23 @@
-//! All SQL of the fleet, one file a table: functions over `&mut PgConnection`, so that the caller owns the transaction.
-//! Expected cases are enums; `sqlx::Error` is for surprises. What is deliberately absent: rules (they are in `domain`),
-//! a clock (`now` is an argument, save for leases, which live by PostgreSQL's own), and traits.
+//! All SQL of the fleet: one folder an area, one file a table. Functions take `&mut PgConnection`, so that the caller
+//! owns the transaction. They fail with the database's error; an expected case is an enum or an `Option`. There are no
+//! rules here (they are in `domain`), no traits, and no clock: `now` is an argument, except for leases, which
+//! PostgreSQL's clock ends.
+//!
+//! Callers name a table's module directly, as in `regua_store::contacts`; the areas only order the files.
 
-pub mod access;
-pub mod advisory_locks;
-pub mod api_keys;
-pub mod attempts;
-pub mod audit_log;
-pub mod business_hours;
-pub mod calendars;
 pub mod campaigns;
-pub mod contacts;
-pub mod dead_letters;
-pub mod debtors;
-pub mod evidence;
-pub mod holidays;
-pub mod instances;
-pub mod lanes;
-pub mod login_failures;
-pub mod outbox;
-mod pool;
-pub mod queues;
-pub mod retention;
-pub mod sealed_secrets;
-pub mod server;
-pub mod sessions;
-pub mod templates;
-pub mod tenant_configs;
+mod columns;
+mod database;
+mod messaging;
+mod people;
 pub mod tenants;
-pub mod type_defaults;
-pub mod users;
-pub mod webhook_events;
-pub mod workers;
 
-pub use access::Role;
-pub use pool::{Kept, MIGRATOR, PATIENCE, PoolMode, PoolSettings, is_unavailable, ping, pool, within};
+pub use campaigns::{attempts, contacts, evidence, queues, templates, type_defaults};
+pub use database::{
+    MIGRATOR, PinnedConnection, PoolMode, PoolSettings, Role, TRANSACTION_TIMEOUT, is_unavailable, ping, pool,
+    transact, within,
+};
+pub use database::{access, advisory_locks, sealed_secrets, server};
+pub use messaging::{dead_letters, doorbells, instances, lanes, webhook_events, workers};
+pub use people::{audit_log, login_failures, sessions, users};
+pub use tenants::{api_keys, business_hours, calendars, debtors, holidays, retention, tenant_configs};

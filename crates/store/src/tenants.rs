@@ -1,77 +1,64 @@
-//! Table `tenants`: the customers of the platform.
+//! Table `tenants`, and the areas of a tenant's settings and data.
+
+pub mod api_keys;
+pub mod business_hours;
+pub mod calendars;
+pub mod debtors;
+pub mod holidays;
+pub mod retention;
+pub mod tenant_configs;
 
 use chrono::{DateTime, Utc};
-use regua_domain::TenantId;
+use regua_domain::{Slug, TenantId, TenantStatus};
 use sqlx::{Error, PgConnection};
 
-/// What became of a new tenant.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Created {
-    /// It is there now.
-    New,
-    /// Another tenant has the slug.
-    SlugTaken,
-}
-
-/// Creates a tenant with the defaults for Brazil: America/Sao_Paulo, 20 messages a minute, and no hours yet (the caller
-/// sets them in the same transaction).
-///
-/// # Errors
-/// The database's.
+/// Creates a tenant with the default configuration, in America/Sao_Paulo and at 20 messages a minute; false when
+/// another tenant has the slug. It has no business hours yet: the caller sets them in the same transaction.
 pub async fn create(
     conn: &mut PgConnection,
     tenant: TenantId,
-    slug: &str,
+    slug: &Slug,
     name: &str,
     now: DateTime<Utc>,
-) -> Result<Created, Error> {
+) -> Result<bool, Error> {
     let inserted = sqlx::query!(
         "insert into tenants (tenant_id, slug, name, created_at) values ($1, $2, $3, $4) on conflict (slug) do nothing",
-        tenant.0,
-        slug,
+        tenant as TenantId,
+        slug as &Slug,
         name,
         now
     )
     .execute(&mut *conn)
-    .await?
-    .rows_affected();
-    if inserted == 0 {
-        return Ok(Created::SlugTaken);
+    .await?;
+    if inserted.rows_affected() == 0 {
+        return Ok(false);
     }
-    sqlx::query!("insert into tenant_configs (tenant_id) values ($1)", tenant.0).execute(conn).await?;
-    Ok(Created::New)
+    sqlx::query!("insert into tenant_configs (tenant_id) values ($1)", tenant as TenantId).execute(conn).await?;
+    Ok(true)
 }
 
 /// The tenant with this slug.
-///
-/// # Errors
-/// The database's.
-pub async fn by_slug(conn: &mut PgConnection, slug: &str) -> Result<Option<TenantId>, Error> {
-    let row = sqlx::query!("select tenant_id from tenants where slug = $1", slug).fetch_optional(conn).await?;
-    Ok(row.map(|row| TenantId(row.tenant_id)))
+pub async fn find_by_slug(conn: &mut PgConnection, slug: &str) -> Result<Option<TenantId>, Error> {
+    sqlx::query_scalar!(r#"select tenant_id as "tenant_id: TenantId" from tenants where slug = $1"#, slug)
+        .fetch_optional(conn)
+        .await
 }
 
-/// The tenant's name for people: the template variable `empresa`.
-///
-/// # Errors
-/// The database's.
+/// The tenant's name in messages: the template variable `empresa`.
 pub async fn name(conn: &mut PgConnection, tenant: TenantId) -> Result<String, Error> {
-    Ok(sqlx::query!("select name from tenants where tenant_id = $1", tenant.0).fetch_one(conn).await?.name)
+    sqlx::query_scalar!("select name from tenants where tenant_id = $1", tenant as TenantId).fetch_one(conn).await
 }
 
-/// Takes the references of the tenant's next `count` messages; answers the number of the first of them.
+/// Reserves the references of the tenant's next `count` messages; returns the number of the first one.
 ///
-/// It must be committed by itself before the messages are stored: a block that is not used is only a gap, but a row that
-/// stays locked while a batch is written would let a tenant's batches in one by one. Its commit waits for no disk: the
-/// messages' own is later in the database's log, and where it stands this one does as well.
-///
-/// # Errors
-/// The database's.
+/// The caller commits it before it stores the messages: a lock on the row while a batch is written would admit a
+/// tenant's batches one by one, and a block that is not used is only a gap. The commit does not wait for the disk: the
+/// commit of the messages is later in the write-ahead log, and makes this one durable too.
 pub async fn take_references(conn: &mut PgConnection, tenant: TenantId, count: i64) -> Result<i64, Error> {
     let row = sqlx::query!(
         r#"update tenants set references_used = references_used + $2 where tenant_id = $1
            returning references_used - $2 as "first!", set_config('synchronous_commit', 'off', true)"#,
-        tenant.0,
+        tenant as TenantId,
         count
     )
     .fetch_one(conn)
@@ -79,44 +66,36 @@ pub async fn take_references(conn: &mut PgConnection, tenant: TenantId, count: i
     Ok(row.first)
 }
 
-/// A tenant as the platform sees it.
+/// A tenant, for the platform.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Tenant {
-    /// Its id.
     pub tenant_id: TenantId,
-    /// Short name, for commands and logins.
-    pub slug: String,
-    /// As debtors read it.
+    pub slug: Slug,
+    /// The name in messages to debtors.
     pub name: String,
-    /// `active` or `suspended`.
-    pub status: String,
-    /// Since when.
+    pub status: TenantStatus,
     pub created_at: DateTime<Utc>,
 }
 
 /// One tenant.
-///
-/// # Errors
-/// The database's.
 pub async fn find(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Tenant>, Error> {
     sqlx::query_as!(
         Tenant,
-        "select tenant_id, slug, name, status, created_at from tenants where tenant_id = $1",
-        tenant.0
+        r#"select tenant_id, slug as "slug: Slug", name, status as "status: TenantStatus", created_at
+         from tenants where tenant_id = $1"#,
+        tenant as TenantId
     )
     .fetch_optional(conn)
     .await
 }
 
-/// All tenants, in the order of their slugs, after one of them; or the one of this slug.
-///
-/// # Errors
-/// The database's.
+/// The tenants in the order of their slugs, after the slug `after`; or only the one with the slug `slug`.
 pub async fn list(conn: &mut PgConnection, slug: Option<&str>, after: &str, limit: i64) -> Result<Vec<Tenant>, Error> {
     sqlx::query_as!(
         Tenant,
-        "select tenant_id, slug, name, status, created_at from tenants
-         where slug > $1 and ($2::text is null or slug = $2) order by slug limit $3",
+        r#"select tenant_id, slug as "slug: Slug", name, status as "status: TenantStatus", created_at from tenants
+         where slug > $1 and ($2::text is null or slug = $2) order by slug limit $3"#,
         after,
         slug,
         limit
@@ -125,27 +104,27 @@ pub async fn list(conn: &mut PgConnection, slug: Option<&str>, after: &str, limi
     .await
 }
 
-/// One tenant, which nobody else changes meanwhile.
-///
-/// # Errors
-/// The database's.
+/// One tenant, locked until the transaction ends.
 pub async fn lock(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Tenant>, Error> {
     sqlx::query_as!(
         Tenant,
-        "select tenant_id, slug, name, status, created_at from tenants where tenant_id = $1 for no key update",
-        tenant.0
+        r#"select tenant_id, slug as "slug: Slug", name, status as "status: TenantStatus", created_at
+         from tenants where tenant_id = $1 for no key update"#,
+        tenant as TenantId
     )
     .fetch_optional(conn)
     .await
 }
 
-/// Renames a tenant, suspends it, or lets it go on.
-///
-/// # Errors
-/// The database's.
-pub async fn update(conn: &mut PgConnection, tenant: TenantId, name: &str, status: &str) -> Result<(), Error> {
-    sqlx::query!("update tenants set name = $2, status = $3 where tenant_id = $1", tenant.0, name, status)
-        .execute(conn)
-        .await?;
+/// Sets a tenant's name and status.
+pub async fn update(conn: &mut PgConnection, tenant: TenantId, name: &str, status: TenantStatus) -> Result<(), Error> {
+    sqlx::query!(
+        "update tenants set name = $2, status = $3 where tenant_id = $1",
+        tenant as TenantId,
+        name,
+        status as TenantStatus
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }

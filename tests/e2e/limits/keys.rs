@@ -1,27 +1,29 @@
-//! Keys at the door: what is remembered of good ones, and what bad ones cost.
+//! API keys: the cache of valid ones, and the cost of invalid ones.
 
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use regua_boot::Metrics;
+use regua_api::ApiMetrics;
+use regua_boot::Registry;
+use regua_domain::MessageType;
 use regua_tests::{Client, Fleet, Tenant, TenantOptions};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use sqlx::Executor;
 
-use super::{a_few, count, look, looks, only_the_api, stranger};
+use super::{burst_only, count, list_queues, list_queues_repeatedly, only_the_api, unknown_key};
 
 #[tokio::test]
-async fn a_good_key_is_looked_up_once_and_believed_for_a_moment() {
-    let options = only_the_api(|api| api.limits.key_believed_for = Duration::from_secs(3600));
+async fn valid_key_is_looked_up_once_and_cached() {
+    let options = only_the_api(|api| api.limits.key_cached_for = Duration::from_secs(3600));
     let (fleet, _, client) = Fleet::with(options, TenantOptions::default()).await;
-    assert_eq!(count(&looks(&client, 20).await, StatusCode::OK), 20);
-    assert_eq!(fleet.metrics.key_look_ups.get(), 1);
+    assert_eq!(count(&list_queues_repeatedly(&client, 20).await, StatusCode::OK), 20);
+    assert_eq!(fleet.metrics.api.key_look_ups.get(), 1);
     let wrong = client.with_key(&format!("{}{}", &client_key(&client)[..15], "a".repeat(43)));
-    assert_eq!(look(&wrong).await.body["code"], "api_key_invalid");
-    assert_eq!(fleet.metrics.key_look_ups.get(), 2, "another secret is not believed");
-    assert_eq!(count(&looks(&client, 5).await, StatusCode::OK), 5);
-    assert_eq!(fleet.metrics.key_look_ups.get(), 2, "and it does not push the good one out");
+    assert_eq!(list_queues(&wrong).await.body["code"], "api_key_invalid");
+    assert_eq!(fleet.metrics.api.key_look_ups.get(), 2, "a wrong secret is not answered from the cache");
+    assert_eq!(count(&list_queues_repeatedly(&client, 5).await, StatusCode::OK), 5);
+    assert_eq!(fleet.metrics.api.key_look_ups.get(), 2, "the wrong secret does not evict the valid key");
     fleet.end().await;
 }
 
@@ -31,9 +33,10 @@ fn client_key(client: &Client) -> String {
 }
 
 #[tokio::test]
-async fn a_revoked_key_and_a_changed_rate_take_effect_within_seconds_on_every_process() {
+async fn revoked_key_and_changed_rate_take_effect_within_two_seconds_in_every_process() {
     let (mut fleet, tenant, client) = Fleet::with(only_the_api(|_| {}), TenantOptions::default()).await;
-    let other = Client::new(&fleet.start_another_api(Metrics::new().unwrap()).await, &tenant.key);
+    let other =
+        Client::new(&fleet.start_another_api(ApiMetrics::new(&Registry::default()).unwrap()).await, &tenant.key);
     for (change, expected) in [
         ("update api_keys set requests_per_minute = 7", "a rate"),
         ("update api_keys set allowed_networks = '{192.0.2.0/24}'", "ip_not_allowed"),
@@ -42,13 +45,13 @@ async fn a_revoked_key_and_a_changed_rate_take_effect_within_seconds_on_every_pr
         ("update tenants set status = 'suspended'", "api_key_inactive"),
         ("delete from api_keys", "api_key_invalid"),
     ] {
-        look(&client).await;
-        look(&other).await;
+        list_queues(&client).await;
+        list_queues(&other).await;
         fleet.database.pool.execute(change).await.unwrap();
         let changed = Instant::now();
         for client in [&client, &other] {
             regua_tests::eventually(expected, async || {
-                let answer = look(client).await;
+                let answer = list_queues(client).await;
                 let policy = answer.headers.get("ratelimit-policy").map(|value| value.to_str().unwrap().to_owned());
                 match expected {
                     "a rate" => policy.as_deref() == Some("7;w=60;burst=20"),
@@ -58,65 +61,66 @@ async fn a_revoked_key_and_a_changed_rate_take_effect_within_seconds_on_every_pr
             })
             .await;
         }
-        // Two seconds, and what a busy machine takes besides.
+        // Two seconds, and a reserve for a busy machine.
         assert!(changed.elapsed() < Duration::from_millis(3500), "{change}: {:?}", changed.elapsed());
     }
     fleet.end().await;
 }
 
 #[tokio::test]
-async fn a_key_ends_when_its_time_is_over_though_it_is_remembered() {
-    let options = only_the_api(|api| api.limits.key_believed_for = Duration::from_secs(3600));
+async fn cached_key_is_refused_once_it_expires() {
+    let options = only_the_api(|api| api.limits.key_cached_for = Duration::from_secs(3600));
     let (fleet, tenant, client) = Fleet::with(options, TenantOptions::default()).await;
     let ends = fleet.clock.now() + TimeDelta::hours(1);
-    let key = Tenant::add_key(&fleet.database.pool, tenant.id, &["overdue"], Some(ends), fleet.clock.now()).await;
+    let key =
+        Tenant::add_key(&fleet.database.pool, tenant.id, &[MessageType::Overdue], Some(ends), fleet.clock.now()).await;
     let client = client.with_key(&key);
-    assert_eq!(look(&client).await.status, StatusCode::OK);
-    fleet.hands.set(ends);
-    assert_eq!(look(&client).await.body["code"], "api_key_expired");
+    assert_eq!(list_queues(&client).await.status, StatusCode::OK);
+    fleet.manual_clock.set(ends);
+    assert_eq!(list_queues(&client).await.body["code"], "api_key_expired");
     fleet.end().await;
 }
 
 #[tokio::test]
-async fn bad_keys_cost_few_look_ups_and_lock_out_nobody_who_was_let_in() {
-    let believed_for = Duration::from_millis(100);
+async fn invalid_keys_cost_few_look_ups_and_do_not_lock_out_known_keys() {
+    let cached_for = Duration::from_millis(100);
     let options = only_the_api(|api| {
-        api.limits.refused_keys = a_few(10);
-        api.limits.key_believed_for = believed_for;
+        api.limits.refused_keys = burst_only(10);
+        api.limits.key_cached_for = cached_for;
     });
     let (fleet, _, client) = Fleet::with(options, TenantOptions::default()).await;
-    assert_eq!(look(&client).await.status, StatusCode::OK);
-    let before = fleet.metrics.key_look_ups.get();
-    let malformed = looks(&client.with_key("regua_short"), 5).await;
-    assert_eq!((count(&malformed, StatusCode::UNAUTHORIZED), fleet.metrics.key_look_ups.get()), (5, before));
+    assert_eq!(list_queues(&client).await.status, StatusCode::OK);
+    let before = fleet.metrics.api.key_look_ups.get();
+    let malformed = list_queues_repeatedly(&client.with_key("regua_short"), 5).await;
+    assert_eq!((count(&malformed, StatusCode::UNAUTHORIZED), fleet.metrics.api.key_look_ups.get()), (5, before));
     let mut unknown = Vec::new();
     for number in 0..50 {
-        unknown.push(look(&client.with_key(&stranger(number))).await.status.as_u16());
+        unknown.push(list_queues(&client.with_key(&unknown_key(number))).await.status.as_u16());
     }
     assert_eq!((count(&unknown, StatusCode::UNAUTHORIZED), count(&unknown, StatusCode::TOO_MANY_REQUESTS)), (5, 45));
-    assert_eq!(fleet.metrics.key_look_ups.get(), before + 5);
-    let refused = look(&client.with_key(&stranger(0))).await;
+    assert_eq!(fleet.metrics.api.key_look_ups.get(), before + 5);
+    let refused = list_queues(&client.with_key(&unknown_key(0))).await;
     assert_eq!(
         (&refused.body["code"], &refused.headers["retry-after"]),
         (&json!("rate_limited"), &"60".parse().unwrap())
     );
-    // A good key of the same address, long after it was last looked up.
-    tokio::time::sleep(2 * believed_for).await;
-    assert_eq!(count(&looks(&client, 20).await, StatusCode::OK), 20);
-    let elsewhere = client.with_key(&stranger(1)).from_address("127.0.0.9".parse().unwrap());
-    assert_eq!(look(&elsewhere).await.status, StatusCode::UNAUTHORIZED);
-    assert!(fleet.metrics.requests_refused.with_label_values(&["refused_keys"]).get() >= 45);
+    // A valid key from the same address, whose cached look-up has expired.
+    tokio::time::sleep(2 * cached_for).await;
+    assert_eq!(count(&list_queues_repeatedly(&client, 20).await, StatusCode::OK), 20);
+    let elsewhere = client.with_key(&unknown_key(1)).from_address("127.0.0.9".parse().unwrap());
+    assert_eq!(list_queues(&elsewhere).await.status, StatusCode::UNAUTHORIZED);
+    assert!(fleet.metrics.api.requests_refused.with_label_values(&["refused_keys"]).get() >= 45);
     fleet.end().await;
 }
 
 #[tokio::test]
-async fn webhooks_with_their_secret_come_in_whatever_else_their_address_sends() {
+async fn webhook_with_valid_secret_is_accepted_despite_failures_of_its_address() {
     let options = only_the_api(|api| {
-        api.limits.refused_keys = a_few(3);
-        api.limits.per_address = Some(a_few(1));
+        api.limits.refused_keys = burst_only(3);
+        api.limits.per_address = Some(burst_only(1));
     });
     let (fleet, tenant, client) = Fleet::with(options, TenantOptions::default()).await;
-    let secret = fleet.subscribe(&tenant, "matriz").await;
+    let secret = fleet.subscribe_webhook(&tenant, "matriz").await;
     let path = fleet.webhook_url(&tenant).replace(&fleet.api, "");
     let post = async |secret: &str| {
         let request = client.request(Method::POST, &path).header("X-Regua-Webhook-Secret", secret);

@@ -1,162 +1,161 @@
-//! What happens around the workers: leases that run out, requests that were held up, webhooks, people, and time.
+//! Steps outside of workers and replicas: expiring leases, delayed messages, webhooks, operators, and time.
 
 use chrono::TimeDelta;
-use regua_domain::{ContactId, ControlAction, QueueStatus};
-use regua_store::contacts::{self, Finding, Locked, Unconfirmed};
-use regua_store::evidence::Source;
+use regua_domain::{ContactId, ControlAction, EvidenceSource, QueueStatus};
+use regua_store::contacts::{self, Evidence, Locked, Unconfirmed};
 use regua_store::{lanes, queues, webhook_events};
 use serde_json::json;
 
-use super::plan::{Action, Step, Verdict};
-use super::stage::{Person, queue_id};
-use super::world::{LEASE, World};
+use super::case::{Case, LEASE};
+use super::fixture::{Contact, queue_id};
+use super::plan::{Action, OperatorDecision, Step};
 
-pub(super) async fn happen(world: &mut World<'_>, step: &Step) -> anyhow::Result<()> {
+pub(super) async fn apply(case: &mut Case<'_>, step: &Step) -> anyhow::Result<()> {
     match *step {
         Step::Crash { worker } => {
-            if world.workers[worker].working.take().is_some() {
-                world.tell(format!("worker {worker} crashes"));
+            if case.workers[worker].held.take().is_some() {
+                case.record(format!("worker {worker} crashes"));
             }
         }
-        Step::Expire { lane } => expire(world, lane % world.plan.lanes).await?,
-        Step::Beat { worker } => beat(world, worker).await?,
-        Step::Leave => world.leave_all(),
-        Step::See(sight) => {
-            world.tell(format!("the gateway's history shows: {sight:?}"));
-            world.gateway.sight = sight;
+        Step::Expire { lane } => expire(case, lane % case.plan.lanes).await?,
+        Step::Heartbeat { worker } => heartbeat(case, worker).await?,
+        Step::ReleaseHeldUp => case.leave_all(),
+        Step::ShowHistory(history_view) => {
+            case.record(format!("the gateway's history shows: {history_view:?}"));
+            case.gateway.history_view = history_view;
         }
-        Step::Forget { replica } => world.replicas[replica].hand.clear(),
-        Step::Tell { message } => tell(world, message).await?,
-        Step::Decide { contact, verdict } => decide(world, contact, verdict).await?,
-        Step::Control { queue, action } => control(world, queue, action).await?,
-        Step::Pass { seconds } => {
-            world.tell(format!("{seconds} seconds pass"));
-            world.pass(TimeDelta::seconds(seconds));
+        Step::RestartReplica { replica } => case.replicas[replica].attempts.clear(),
+        Step::Webhook { message } => deliver_webhook(case, message).await?,
+        Step::Decide { contact, decision } => decide(case, contact, decision).await?,
+        Step::Control { queue, action } => control(case, queue, action).await?,
+        Step::AdvanceClock { seconds } => {
+            case.record(format!("{seconds} seconds pass"));
+            case.advance_clock(TimeDelta::seconds(seconds));
         }
         Step::Work { .. } | Step::Look { .. } => {}
     }
     Ok(())
 }
 
-impl World<'_> {
+impl Case<'_> {
     pub(super) fn leave_all(&mut self) {
         let before = self.gateway.ledger.len();
         self.gateway.leave_all(self.now);
         let left: Vec<_> = self.gateway.ledger[before..].iter().map(|message| message.reference.clone()).collect();
         for reference in left {
-            let person = self.person(&reference);
-            self.tell(format!("what was held up leaves, to contact {person}"));
+            let contact = self.index_of_reference(&reference);
+            self.record(format!("a held-up message to contact {contact} leaves"));
         }
     }
 }
 
-/// The lease runs out in PostgreSQL. Its holder has stopped to count on it by its own clock before that.
-pub(super) async fn expire(world: &mut World<'_>, lane: usize) -> anyhow::Result<()> {
-    for worker in &world.workers {
-        if let Some(working) = worker.working.as_ref().filter(|working| working.lane == lane) {
-            working.session.distrust();
+/// The lease expires in PostgreSQL. By its own clock the holder has stopped to use the lease before that.
+pub(super) async fn expire(case: &mut Case<'_>, lane: usize) -> anyhow::Result<()> {
+    for worker in &case.workers {
+        if let Some(held) = worker.held.as_ref().filter(|held| held.lane == lane) {
+            held.manual.end_lease();
         }
     }
-    let instance = world.stage.tenant.instances[lane];
-    #[expect(clippy::disallowed_methods, reason = "a test plays the time that passes")]
+    let instance = case.fixture.tenant.instances[lane];
+    #[expect(clippy::disallowed_methods, reason = "a test simulates the time that passes")]
     let done = sqlx::query(
         "update lanes set lease_expires_at = now() - interval '1 second'
          where instance_id = $1 and leased_by is not null",
     )
     .bind(instance.0)
-    .execute(&world.stage.pool)
+    .execute(&case.fixture.pool)
     .await?;
     if done.rows_affected() > 0 {
-        world.tell(format!("the lease of lane {lane} runs out"));
+        case.record(format!("the lease of lane {lane} expires"));
     }
     Ok(())
 }
 
-async fn beat(world: &mut World<'_>, n: usize) -> anyhow::Result<()> {
-    let Some(working) = &world.workers[n].working else { return Ok(()) };
-    let stage = world.stage;
-    let beat = (stage.tenant.id, stage.tenant.instances[working.lane], working.session.epoch());
-    let kept = lanes::heartbeat(&mut *stage.pool.acquire().await?, &[beat], LEASE).await?;
-    if kept.is_empty() {
-        working.session.distrust();
+async fn heartbeat(case: &mut Case<'_>, n: usize) -> anyhow::Result<()> {
+    let Some(held) = &case.workers[n].held else { return Ok(()) };
+    let fixture = case.fixture;
+    let lease = (fixture.tenant.id, fixture.tenant.instances[held.lane], held.manual.epoch());
+    let renewed = lanes::heartbeat(&mut *fixture.pool.acquire().await?, &[lease], LEASE).await?;
+    if renewed.is_empty() {
+        held.manual.end_lease();
     }
-    world.tell(format!("worker {n} prolongs its lease: {}", if kept.is_empty() { "lost" } else { "kept" }));
+    case.record(format!("worker {n} renews its lease: {}", if renewed.is_empty() { "lost" } else { "renewed" }));
     Ok(())
 }
 
-/// The gateway tells of a message that left: late, early or again.
-async fn tell(world: &mut World<'_>, n: usize) -> anyhow::Result<()> {
-    if world.gateway.ledger.is_empty() {
+/// The gateway posts a webhook about a message that left: early, late or repeated.
+async fn deliver_webhook(case: &mut Case<'_>, n: usize) -> anyhow::Result<()> {
+    if case.gateway.ledger.is_empty() {
         return Ok(());
     }
-    let message = world.gateway.ledger[n % world.gateway.ledger.len()].clone();
-    let n = world.person(&message.reference);
-    let Person { queue, phone, reference, .. } = &world.people[n];
+    let message = case.gateway.ledger[n % case.gateway.ledger.len()].clone();
+    let n = case.index_of_reference(&message.reference);
+    let Contact { queue, phone, reference, .. } = &case.contacts[n];
     let data = json!({
         "key": {"fromMe": true, "id": message.id, "remoteJid": format!("{}@s.whatsapp.net", &phone[1..])},
         "message": {"conversation": format!("Ref. {reference}")},
         "messageTimestamp": message.left_at.timestamp(),
     });
-    let stage = world.stage;
-    let instance = stage.lane(world.plan, *queue);
-    let conn = &mut *stage.pool.acquire().await?;
-    webhook_events::insert(conn, stage.tenant.id, instance, "send.message", &data, world.now).await?;
-    world.replicas[0].replica.match_webhooks().await?;
-    world.tell(format!("the gateway tells of message {} to contact {n}", message.id));
+    let fixture = case.fixture;
+    let instance = fixture.lane(case.plan, *queue);
+    let conn = &mut *fixture.pool.acquire().await?;
+    webhook_events::insert(conn, fixture.tenant.id, instance, "send.message", &data, case.now).await?;
+    case.replicas[0].replica.match_webhooks().await?;
+    case.record(format!("the gateway posts a webhook of message {} to contact {n}", message.id));
     Ok(())
 }
 
-/// What the API does when a person decides. A person confirms only what is true.
-async fn decide(world: &mut World<'_>, n: usize, verdict: Verdict) -> anyhow::Result<()> {
-    let n = n % world.people.len();
-    let Person { id, reference, .. } = &world.people[n];
-    let (tenant, now) = (world.stage.tenant.id, world.now);
-    let mut transaction = world.stage.pool.begin().await?;
+/// An operator decision, as the API applies it. The operator confirms only a message that left.
+async fn decide(case: &mut Case<'_>, n: usize, decision: OperatorDecision) -> anyhow::Result<()> {
+    let n = n % case.contacts.len();
+    let Contact { id, reference, .. } = &case.contacts[n];
+    let (tenant, now) = (case.fixture.tenant.id, case.now);
+    let mut transaction = case.fixture.pool.begin().await?;
     let conn = &mut *transaction;
     let Locked::Unconfirmed(contact) = contacts::lock_unconfirmed(conn, tenant, ContactId(*id), now).await? else {
         transaction.commit().await?;
         return Ok(());
     };
     let Unconfirmed { key, queue_status, .. } = contact;
-    let has_left = world.gateway.of(reference).next().is_some();
-    match verdict {
-        Verdict::Confirm if has_left => {
-            let finding = Finding::Left { message_id: None, at: now };
-            contacts::learn(conn, key, Source::Operator, &finding, Some("Ana"), now).await?;
+    let has_left = case.gateway.of(reference).next().is_some();
+    match decision {
+        OperatorDecision::Confirm if has_left => {
+            let evidence = Evidence::Left { message_id: None, at: now };
+            contacts::learn(conn, key, EvidenceSource::Operator, &evidence, Some("Ana"), now).await?;
         }
-        Verdict::Resend if queue_status != QueueStatus::Cancelled => {
+        OperatorDecision::Resend if queue_status != QueueStatus::Cancelled => {
             contacts::resend(conn, &contact, now).await?;
-            world.resends.entry(n).or_default().1 += 1;
+            case.resends.entry(n).or_default().1 += 1;
         }
-        Verdict::GiveUp => contacts::give_up(conn, &contact, "Ana", now).await?,
-        Verdict::Confirm | Verdict::Resend => return Ok(()),
+        OperatorDecision::GiveUp => contacts::give_up(conn, &contact, "Ana", now).await?,
+        OperatorDecision::Confirm | OperatorDecision::Resend => return Ok(()),
     }
     transaction.commit().await?;
-    world.tell(format!("a person decides contact {n}: {verdict:?}"));
+    case.record(format!("an operator decides contact {n}: {decision:?}"));
     Ok(())
 }
 
-/// What the API does when a person controls a queue.
-pub(super) async fn control(world: &mut World<'_>, queue: usize, action: Action) -> anyhow::Result<()> {
-    let tenant = world.stage.tenant.id;
-    let mut transaction = world.stage.pool.begin().await?;
+/// A queue control, as the API applies it.
+pub(super) async fn control(case: &mut Case<'_>, queue: usize, action: Action) -> anyhow::Result<()> {
+    let tenant = case.fixture.tenant.id;
+    let mut transaction = case.fixture.pool.begin().await?;
     let Some(locked) = queues::lock(&mut transaction, &[(tenant, queue_id(queue))]).await?.pop() else {
         return Ok(());
     };
-    let asked = match action {
+    let control = match action {
         Action::Pause => ControlAction::Pause,
         Action::Resume => ControlAction::Resume,
         Action::Cancel => ControlAction::Cancel,
     };
-    let Ok(after) = locked.status.after(asked, false) else { return Ok(()) };
+    let Ok(after) = locked.status.after(control, false) else { return Ok(()) };
     if after == locked.status {
         return Ok(());
     }
-    queues::set_status(&mut transaction, tenant, locked.queue_id, after, None, world.now).await?;
+    queues::set_status(&mut transaction, tenant, locked.queue_id, after, None, case.now).await?;
     if after == QueueStatus::Cancelled {
-        contacts::cancel_unsent(&mut transaction, tenant, locked.queue_id, world.now).await?;
+        contacts::cancel_unsent(&mut transaction, tenant, locked.queue_id, case.now).await?;
     }
     transaction.commit().await?;
-    world.tell(format!("a person asks queue {queue} to {}", asked.as_str()));
+    case.record(format!("an operator controls queue {queue}: {}", control.as_str()));
     Ok(())
 }

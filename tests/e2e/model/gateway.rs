@@ -1,14 +1,14 @@
-//! The gateway in memory: what left, what is held up on its way, and what its history shows.
+//! A gateway in memory: messages that left, messages that are held up, and the view of its history.
 
 use anyhow::ensure;
 use chrono::{DateTime, TimeDelta, Utc};
 use regua_domain::AttemptId;
-use regua_evolution::{Found, Outcome, Reason};
-use regua_store::attempts::Sought;
+use regua_evolution::{LookResult, Outcome, Reason};
+use regua_store::attempts::UnknownAttempt;
 
-use super::plan::{Script, Sight};
+use super::plan::{HistoryView, Script};
 
-/// By how much the look's window is wider than the attempt.
+/// A look's window begins this long before the attempt.
 const SKEW: TimeDelta = TimeDelta::minutes(2);
 
 /// A message that left.
@@ -20,19 +20,18 @@ pub(super) struct Message {
     pub(super) left_at: DateTime<Utc>,
 }
 
-/// The gateway.
 pub(super) struct Gateway {
     pub(super) ledger: Vec<Message>,
     held_up: Vec<(AttemptId, String)>,
-    pub(super) sight: Sight,
+    pub(super) history_view: HistoryView,
 }
 
 impl Gateway {
     pub(super) const fn new() -> Self {
-        Self { ledger: Vec::new(), held_up: Vec::new(), sight: Sight::All }
+        Self { ledger: Vec::new(), held_up: Vec::new(), history_view: HistoryView::All }
     }
 
-    /// One request, once.
+    /// Handles one request; a second one of the same attempt is an error.
     pub(super) fn post(
         &mut self,
         attempt: AttemptId,
@@ -67,7 +66,7 @@ impl Gateway {
         })
     }
 
-    /// All that was held up leaves.
+    /// Lets all held-up messages leave.
     pub(super) fn leave_all(&mut self, now: DateTime<Utc>) {
         for (attempt, reference) in std::mem::take(&mut self.held_up) {
             self.leave(attempt, &reference, now);
@@ -80,18 +79,20 @@ impl Gateway {
         id
     }
 
-    /// What a look sees now.
-    pub(super) fn find(&self, sought: &Sought) -> Found {
-        let of_it =
-            |message: &&Message| message.reference == sought.reference && message.left_at >= sought.started_at - SKEW;
-        match (self.sight, self.ledger.iter().find(of_it)) {
-            (Sight::NoAnswer, _) => Found::Unseen { reason: Reason::NoAnswer },
-            (Sight::All, Some(message)) => Found::Message { message_id: message.id.clone(), left_at: message.left_at },
-            _ => Found::Nothing,
+    /// The result of a look now.
+    pub(super) fn find(&self, attempt: &UnknownAttempt) -> LookResult {
+        let is_its_message =
+            |message: &&Message| message.reference == attempt.reference && message.left_at >= attempt.started_at - SKEW;
+        match (self.history_view, self.ledger.iter().find(is_its_message)) {
+            (HistoryView::NoAnswer, _) => LookResult::Failed { reason: Reason::NoAnswer },
+            (HistoryView::All, Some(message)) => {
+                LookResult::Found { message_id: message.id.clone(), left_at: message.left_at }
+            }
+            _ => LookResult::NotFound,
         }
     }
 
-    /// The messages that a contact got.
+    /// The messages with this reference.
     pub(super) fn of<'a>(&'a self, reference: &'a str) -> impl Iterator<Item = &'a Message> {
         self.ledger.iter().filter(move |message| message.reference == reference)
     }

@@ -1,4 +1,4 @@
-//! What must hold after every step, and what must hold when everything has come to rest.
+//! The invariants after every step, and those of the idle fleet at the end.
 
 use std::collections::HashSet;
 
@@ -7,12 +7,12 @@ use regua_domain::{AttemptId, MessageType};
 use regua_store::queues;
 use uuid::Uuid;
 
+use super::case::Case;
+use super::fixture::TYPES;
 use super::replica::LOOKS;
-use super::stage::TYPES;
-use super::world::World;
 
-/// Rows that must never be.
-const NEVER: &str = "
+/// Rows that must not exist after any step.
+const FORBIDDEN: &str = "
     select 'the numbers of a contact''s attempts have gaps' from attempts
     group by contact_id having min(number) <> 1 or max(number) <> count(*)
     union all
@@ -30,58 +30,58 @@ const NEVER: &str = "
         select from attempts a where a.contact_id = c.contact_id
            and (a.outcome = 'sent' or exists (select from evidence e where e.attempt_id = a.attempt_id and e.has_left)))
     union all
-    select 'nobody will claim a pending contact' from contacts c join queues q using (tenant_id, queue_id)
+    select 'no claim will find a pending contact' from contacts c join queues q using (tenant_id, queue_id)
     where c.status = 'pending' and not c.requeued and c.position < q.next_position
     union all
-    select 'an attempt whose outcome is known says that it was given up' from attempts
+    select 'an attempt with a known outcome is recorded as given up' from attempts
     where settled_by = 'gave_up' and outcome <> 'unknown'";
 
-/// Rows that must not be left.
-const NEVER_LEFT: &str = "
+/// Rows that must not exist at the end.
+const UNFINISHED: &str = "
     select 'a contact waits to be sent' from contacts where status in ('pending', 'sending') or requeued
     union all
     select 'a lane is held' from lanes where leased_by is not null
     union all
     select 'a queue is not finished' from queues where status not in ('completed', 'cancelled', 'failed')
     union all
-    select 'what the database knows to have left is not sent' from contacts c
+    select 'a contact with a proven message is not sent' from contacts c
     where c.status <> 'sent' and exists (
         select from attempts a where a.contact_id = c.contact_id
            and (a.outcome = 'sent' or exists (select from evidence e where e.attempt_id = a.attempt_id and e.has_left)))
     union all
-    select 'nobody settled an attempt of unknown outcome' from attempts where outcome = 'unknown' and settled_by is null
+    select 'an attempt of unknown outcome is unresolved' from attempts where outcome = 'unknown' and settled_by is null
     union all
     select 'a contact was sent again without a trace' from contacts c
     where c.resends > (select count(*) from attempts a where a.contact_id = c.contact_id
                        and (a.settled_by = 'resent' or a.outcome <> 'unknown'))";
 
-/// After every step.
-pub(super) async fn always(world: &mut World<'_>) -> anyhow::Result<()> {
-    none_of(world, NEVER).await?;
-    let miscounted = queues::miscounted(&mut *world.stage.pool.acquire().await?, 10).await?;
-    ensure!(miscounted.is_empty(), "the counts of {miscounted:?} are not those of its contacts");
+/// Checks the invariants of every step.
+pub(super) async fn check_step(case: &mut Case<'_>) -> anyhow::Result<()> {
+    ensure_no_row(case, FORBIDDEN).await?;
+    let miscounted = queues::list_miscounted(&mut *case.fixture.pool.acquire().await?, 10).await?;
+    ensure!(miscounted.is_empty(), "the counts of {miscounted:?} differ from its contacts");
     let mut holders = HashSet::new();
-    for working in world.workers.iter().filter_map(|worker| worker.working.as_ref()) {
-        let epoch = working.session.epoch();
-        ensure!(holders.insert((working.lane, epoch)), "two workers hold lane {} with epoch {epoch}", working.lane);
+    for held in case.workers.iter().filter_map(|worker| worker.held.as_ref()) {
+        let epoch = held.manual.epoch();
+        ensure!(holders.insert((held.lane, epoch)), "two workers hold lane {} with epoch {epoch}", held.lane);
     }
-    once(world)
+    check_message_counts(case)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
-async fn none_of(world: &World<'_>, query: &'static str) -> anyhow::Result<()> {
-    let found: Option<String> = sqlx::query_scalar(query).fetch_optional(&world.stage.pool).await?;
+#[expect(clippy::disallowed_methods, reason = "a test reads the tables directly")]
+async fn ensure_no_row(case: &Case<'_>, query: &'static str) -> anyhow::Result<()> {
+    let found: Option<String> = sqlx::query_scalar(query).fetch_optional(&case.fixture.pool).await?;
     ensure!(found.is_none(), "{}", found.unwrap_or_default());
     Ok(())
 }
 
-/// One message for each contact, and one more for each time that it was rightly allowed.
-fn once(world: &World<'_>) -> anyhow::Result<()> {
-    for (n, person) in world.people.iter().enumerate() {
-        let messages = world.gateway.of(&person.reference).count();
-        let (by_rule, by_person) = world.resends.get(&n).copied().unwrap_or_default();
-        ensure!(by_rule == 0 || TYPES[person.queue] != MessageType::Overdue, "an overdue contact was sent again");
-        let allowed = usize::try_from(1 + by_rule + by_person)?;
+/// At most one message for each contact, and one more for each allowed resend.
+fn check_message_counts(case: &Case<'_>) -> anyhow::Result<()> {
+    for (n, contact) in case.contacts.iter().enumerate() {
+        let messages = case.gateway.of(&contact.reference).count();
+        let (by_policy, by_operator) = case.resends.get(&n).copied().unwrap_or_default();
+        ensure!(by_policy == 0 || TYPES[contact.queue] != MessageType::Overdue, "an overdue contact was sent again");
+        let allowed = usize::try_from(1 + by_policy + by_operator)?;
         ensure!(messages <= allowed, "contact {n} got {messages} messages, and {allowed} was allowed");
     }
     Ok(())
@@ -89,7 +89,7 @@ fn once(world: &World<'_>) -> anyhow::Result<()> {
 
 /// A contact at the end.
 #[derive(sqlx::FromRow)]
-struct Row {
+struct ContactRow {
     contact_id: Uuid,
     status: String,
     reason: Option<String>,
@@ -98,72 +98,76 @@ struct Row {
 
 /// An attempt at the end.
 #[derive(sqlx::FromRow)]
-struct Tried {
+struct AttemptRow {
     contact_id: Uuid,
     attempt_id: Uuid,
     outcome: String,
     message_id: Option<String>,
 }
 
-/// When everything has come to rest.
-#[expect(clippy::disallowed_methods, reason = "a test looks at the tables directly")]
-pub(super) async fn at_the_end(world: &World<'_>) -> anyhow::Result<()> {
-    none_of(world, NEVER_LEFT).await?;
-    let attempts: Vec<Tried> = sqlx::query_as("select contact_id, attempt_id, outcome, message_id from attempts")
-        .fetch_all(&world.stage.pool)
+/// Checks the invariants of the idle fleet.
+#[expect(clippy::disallowed_methods, reason = "a test reads the tables directly")]
+pub(super) async fn check_end(case: &Case<'_>) -> anyhow::Result<()> {
+    ensure_no_row(case, UNFINISHED).await?;
+    let attempts: Vec<AttemptRow> = sqlx::query_as("select contact_id, attempt_id, outcome, message_id from attempts")
+        .fetch_all(&case.fixture.pool)
         .await?;
     for attempt in &attempts {
-        attempt_is_true(world, attempt)?;
+        check_attempt(case, attempt)?;
     }
-    let written: HashSet<_> = attempts.iter().map(|attempt| attempt.attempt_id).collect();
-    let unwritten = world.gateway.ledger.iter().find(|message| !written.contains(&message.attempt.0));
-    ensure!(unwritten.is_none(), "a message left that was never written down: {unwritten:?}");
-    let contacts: Vec<Row> = sqlx::query_as("select contact_id, status, reason, message_id from contacts")
-        .fetch_all(&world.stage.pool)
+    let marked: HashSet<_> = attempts.iter().map(|attempt| attempt.attempt_id).collect();
+    let unmarked = case.gateway.ledger.iter().find(|message| !marked.contains(&message.attempt.0));
+    ensure!(unmarked.is_none(), "a message left whose attempt was never marked: {unmarked:?}");
+    let contacts: Vec<ContactRow> = sqlx::query_as("select contact_id, status, reason, message_id from contacts")
+        .fetch_all(&case.fixture.pool)
         .await?;
-    contacts.iter().try_for_each(|row| contact_is_true(world, row, &attempts))
+    contacts.iter().try_for_each(|row| check_contact(case, row, &attempts))
 }
 
-/// The reference is the contact's, so a look may take an earlier attempt's message for this one's; but never another
-/// contact's.
-fn attempt_is_true(world: &World<'_>, attempt: &Tried) -> anyhow::Result<()> {
-    let person = world.people.iter().find(|person| person.id == attempt.contact_id).expect("one of ours");
+/// The reference belongs to the contact, so a look may find the message of an earlier attempt, but never of another
+/// contact.
+fn check_attempt(case: &Case<'_>, attempt: &AttemptRow) -> anyhow::Result<()> {
+    let contact =
+        case.contacts.iter().find(|contact| contact.id == attempt.contact_id).expect("a contact of this case");
     let outcome = &attempt.outcome;
     match outcome.as_str() {
         "sent" => {
             let id = attempt.message_id.as_deref();
-            let is_true = world.gateway.of(&person.reference).any(|message| id.is_none_or(|id| message.id == id));
-            ensure!(is_true, "an attempt says that it was sent, as {id:?}, and nothing left");
+            let is_true = case.gateway.of(&contact.reference).any(|message| id.is_none_or(|id| message.id == id));
+            ensure!(is_true, "an attempt is recorded as sent, as {id:?}, and no message left");
         }
         "not_sent" | "refused" => {
-            let left = world.gateway.ledger.iter().any(|message| message.attempt.0 == attempt.attempt_id);
-            ensure!(!left, "an attempt says {outcome}, and its message left");
+            let left = case.gateway.ledger.iter().any(|message| message.attempt.0 == attempt.attempt_id);
+            ensure!(!left, "an attempt is recorded as {outcome}, and its message left");
         }
         _ => {}
     }
     Ok(())
 }
 
-fn contact_is_true(world: &World<'_>, row: &Row, attempts: &[Tried]) -> anyhow::Result<()> {
-    let n = world.people.iter().position(|person| person.id == row.contact_id).expect("one of ours");
-    let messages: Vec<_> = world.gateway.of(&world.people[n].reference).map(|message| message.id.as_str()).collect();
+fn check_contact(case: &Case<'_>, row: &ContactRow, attempts: &[AttemptRow]) -> anyhow::Result<()> {
+    let n = case.contacts.iter().position(|contact| contact.id == row.contact_id).expect("a contact of this case");
+    let messages: Vec<_> = case.gateway.of(&case.contacts[n].reference).map(|message| message.id.as_str()).collect();
     let status = &row.status;
     match status.as_str() {
         "sent" => {
-            ensure!(!messages.is_empty(), "contact {n} is sent, and nothing left");
+            ensure!(!messages.is_empty(), "contact {n} is sent, and no message left");
             let id = row.message_id.as_deref();
-            ensure!(id.is_none_or(|id| messages.contains(&id)), "contact {n} has another's message: {id:?}");
+            ensure!(
+                id.is_none_or(|id| messages.contains(&id)),
+                "contact {n} has the message of another contact: {id:?}"
+            );
         }
-        // Given up by a person: the message that nobody could find may have left all the same.
+        // An operator gave it up: a message that no look found may have left.
         "failed" | "skipped" | "cancelled" => {
-            let was_unfound = row.reason.as_deref() == Some("given_up");
-            ensure!(messages.is_empty() || was_unfound, "contact {n} is {status}, and its message left");
+            let was_given_up = row.reason.as_deref() == Some("given_up");
+            ensure!(messages.is_empty() || was_given_up, "contact {n} is {status}, and its message left");
         }
         _ => {
             ensure!(status == "unconfirmed", "contact {n} is {status}");
-            let of_it = attempts.iter().filter(|attempt| attempt.contact_id == row.contact_id);
-            let looks_for = |attempt: &Tried| world.looks.get(&AttemptId(attempt.attempt_id)).copied().unwrap_or(0);
-            let looks = of_it.map(looks_for).max().unwrap_or(0);
+            let own_attempts = attempts.iter().filter(|attempt| attempt.contact_id == row.contact_id);
+            let looks_for = |attempt: &AttemptRow| case.looks.get(&AttemptId(attempt.attempt_id)).copied().unwrap_or(0);
+            let looks = own_attempts.map(looks_for).max().unwrap_or(0);
             ensure!(looks >= LOOKS, "contact {n} was given up after {looks} looks");
         }
     }

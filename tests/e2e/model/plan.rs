@@ -1,5 +1,5 @@
-//! What one case of the model does: a small fleet, and the steps that fate takes. Every number in a step is read modulo
-//! what is there, so that a plan from which steps were taken away is still a plan.
+//! The plan of one case: a small fleet and a random sequence of steps. Indexes in a step are taken modulo what exists,
+//! so a plan stays valid when proptest removes steps.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -10,70 +10,96 @@ pub(super) const WORKERS: usize = 3;
 /// Replicas of periodic.
 pub(super) const REPLICAS: usize = 2;
 
-/// One case.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// Both queues on one number, or each on its own.
+    /// 1: both queues use one instance; 2: each has its own.
     pub(super) lanes: usize,
     /// Sends that may be under way at once.
     pub(super) concurrency: i16,
     /// Contacts of the overdue queue, and of the notification queue.
     pub(super) contacts: [usize; 2],
-    /// Whether whoever is still at it when all faults end dies, or finishes first.
+    /// Whether the workers crash when the faults end; otherwise they finish first.
     pub(super) ends_with_a_crash: bool,
     pub(super) steps: Vec<Step>,
 }
 
-/// One thing that happens.
+/// One event of a case.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    /// A worker goes on, so many steps of the protocol; the fault is the last one's.
-    Work { worker: usize, times: u8, choice: u8, fault: Fault, script: Script },
-    /// Its memory is gone.
-    Crash { worker: usize },
-    /// PostgreSQL lets the lease run out; the worker's own clock has said so before.
-    Expire { lane: usize },
-    /// A worker prolongs its lease.
-    Beat { worker: usize },
-    /// What was posted and held up on its way leaves now.
-    Leave,
-    /// What the gateway's history shows from now on.
-    See(Sight),
-    /// A replica of periodic goes on looking.
-    Look { replica: usize, times: u8, fails: bool },
-    /// Its memory is gone.
-    Forget { replica: usize },
-    /// The gateway tells (perhaps again) of a message that left.
-    Tell { message: usize },
-    /// A person decides an unconfirmed contact.
-    Decide { contact: usize, verdict: Verdict },
-    /// A person controls a queue.
-    Control { queue: usize, action: Action },
-    /// Time passes.
-    Pass { seconds: i64 },
+    /// A worker makes this many steps of the protocol; the fault applies to the last one.
+    Work {
+        worker: usize,
+        times: u8,
+        choice: u8,
+        fault: Fault,
+        script: Script,
+    },
+    /// The worker loses its memory.
+    Crash {
+        worker: usize,
+    },
+    /// The lease expires in PostgreSQL, after it expired by the worker's own clock.
+    Expire {
+        lane: usize,
+    },
+    /// A worker renews its lease.
+    Heartbeat {
+        worker: usize,
+    },
+    /// All held-up messages leave.
+    ReleaseHeldUp,
+    /// Sets what the gateway's history shows from now on.
+    ShowHistory(HistoryView),
+    /// A replica of periodic makes this many steps; `fails` applies to the last one.
+    Look {
+        replica: usize,
+        times: u8,
+        fails: bool,
+    },
+    /// The replica loses its memory.
+    RestartReplica {
+        replica: usize,
+    },
+    /// The gateway posts a webhook of a message that left, perhaps a repeated one.
+    Webhook {
+        message: usize,
+    },
+    /// An operator decides an unconfirmed contact.
+    Decide {
+        contact: usize,
+        decision: OperatorDecision,
+    },
+    /// An operator controls a queue.
+    Control {
+        queue: usize,
+        action: Action,
+    },
+    AdvanceClock {
+        seconds: i64,
+    },
 }
 
-/// What a commit meets.
+/// The fault of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     None,
-    /// It is done, and its answer is lost.
+    /// The commit is made, and its answer is lost.
     AnswerLost,
-    /// It is not done.
+    /// The commit is not made.
     Failed,
 }
 
-/// What becomes of a request.
+/// What the gateway does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Script {
     Sent,
-    /// It leaves, and the answer is lost.
+    /// The message leaves, and the answer is lost.
     SentAnswerLost,
-    /// It leaves, and the gateway cannot write it down.
+    /// The message leaves, and the gateway cannot store it.
     SentNotStored,
-    /// It is held up and leaves later, if at all; the answer is lost.
+    /// The message is held up and may leave later; the answer is lost.
     HeldUp,
-    /// It does not leave, and the answer is lost.
+    /// The message does not leave, and the answer is lost.
     Lost,
     NotSent,
     Refused,
@@ -81,17 +107,17 @@ pub(super) enum Script {
 
 /// What the gateway's history shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(super) enum HistoryView {
     All,
-    /// It answers, and shows nothing.
-    Nothing,
-    /// It does not answer.
+    /// The gateway answers, and shows no message.
+    Empty,
+    /// The gateway does not answer.
     NoAnswer,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Only where it is true.
+pub(super) enum OperatorDecision {
+    /// Applies only if the message left.
     Confirm,
     Resend,
     GiveUp,
@@ -120,18 +146,18 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(worker, times, choice, fault, script)| Step::Work { worker, times, choice, fault, script }),
         4 => worker.clone().prop_map(|worker| Step::Crash { worker }),
         6 => (0..2_usize).prop_map(|lane| Step::Expire { lane }),
-        2 => worker.prop_map(|worker| Step::Beat { worker }),
-        4 => Just(Step::Leave),
-        3 => select(vec![Sight::All, Sight::Nothing, Sight::NoAnswer]).prop_map(Step::See),
+        2 => worker.prop_map(|worker| Step::Heartbeat { worker }),
+        4 => Just(Step::ReleaseHeldUp),
+        3 => select(vec![HistoryView::All, HistoryView::Empty, HistoryView::NoAnswer]).prop_map(Step::ShowHistory),
         10 => (replica.clone(), 1..=8_u8, prop::bool::weighted(0.1))
             .prop_map(|(replica, times, fails)| Step::Look { replica, times, fails }),
-        1 => replica.prop_map(|replica| Step::Forget { replica }),
-        6 => (0..8_usize).prop_map(|message| Step::Tell { message }),
-        4 => (0..5_usize, select(vec![Verdict::Confirm, Verdict::Resend, Verdict::GiveUp]))
-            .prop_map(|(contact, verdict)| Step::Decide { contact, verdict }),
+        1 => replica.prop_map(|replica| Step::RestartReplica { replica }),
+        6 => (0..8_usize).prop_map(|message| Step::Webhook { message }),
+        4 => (0..5_usize, select(vec![OperatorDecision::Confirm, OperatorDecision::Resend, OperatorDecision::GiveUp]))
+            .prop_map(|(contact, decision)| Step::Decide { contact, decision }),
         3 => (0..2_usize, select(vec![Action::Pause, Action::Resume, Action::Resume, Action::Cancel]))
             .prop_map(|(queue, action)| Step::Control { queue, action }),
-        10 => select(vec![10_i64, 20, 120, 700, 10_800]).prop_map(|seconds| Step::Pass { seconds }),
+        10 => select(vec![10_i64, 20, 120, 700, 10_800]).prop_map(|seconds| Step::AdvanceClock { seconds }),
     ]
 }
 

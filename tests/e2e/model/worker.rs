@@ -1,274 +1,283 @@
-//! A worker as the model has it: the order of a lane's steps, each of them the product's own, with its memory between them.
-//! It stands still between any two, for as long as fate likes.
+//! A worker of the model: the loop of a lane in single steps, each of them the product's own, and its memory between
+//! the steps. The plan decides how long it pauses between two steps.
 
-mod flight;
+mod send;
 
 use anyhow::ensure;
 use regua_domain::Rule;
 use regua_evolution::Outcome;
 use regua_store::contacts::Claimed;
-use regua_worker::protocol::{Answer, Ending, Finishing, Marking, Session};
+use regua_worker::harness::{FinishRequest, ManualLane, MarkRequest, MarkResult, StopReason};
 
-use super::broken::{self, Broken};
+use super::case::Case;
+use super::defects::{self, Defect};
 use super::plan::{Fault, Script};
-use super::world::World;
-use flight::{Flight, Flying};
+use send::{SendState, SendTask};
 
-/// A lane in a worker's hands, and where the worker is with it.
-pub(super) struct Working {
-    pub(super) session: Session,
+/// A lane that the worker holds, and the state of its loop and sends.
+pub(super) struct HeldLane {
+    pub(super) manual: ManualLane,
     pub(super) lane: usize,
     concurrency: usize,
-    main: Main,
-    flights: Vec<Flight>,
+    state: LoopState,
+    sends: Vec<SendTask>,
 }
 
-/// Where the lane's loop is.
-enum Main {
-    /// It takes the next of its hand, or fills it.
+/// The state of the lane's loop.
+enum LoopState {
+    /// Marks the next claimed contact, or claims.
     Ready,
-    /// It asks for a mark; perhaps it has asked before and was not answered.
-    Asking {
+    /// A mark is to be committed, or repeated because its answer was lost.
+    Marking {
         contact: Claimed,
-        marking: Marking,
+        mark_request: MarkRequest,
         is_repeated: bool,
     },
-    /// Broken: it has posted first.
+    /// Defect: the request was posted before the mark.
     Posted {
         contact: Claimed,
-        marking: Marking,
+        mark_request: MarkRequest,
         outcome: Outcome,
     },
-    /// What is held goes back.
+    /// The claimed contacts must wait and are put back.
     Holding(Box<Claimed>, Option<chrono::DateTime<chrono::Utc>>, Rule),
-    /// A mark that may stand although its answer was lost, and that it will not make any more.
-    GivingUp {
+    /// The mark may be committed although its answer was lost. It is finished as not sent.
+    WritingNotSent {
         contact: Claimed,
-        finishing: Finishing,
+        finish_request: FinishRequest,
     },
-    /// The database failed it.
-    Stumbled,
-    LettingGo(Ending),
+    /// The database failed.
+    Failed,
+    Releasing(StopReason),
 }
 
 /// The worker's next step.
-pub(super) async fn go_on(
-    world: &mut World<'_>,
+pub(super) async fn step(
+    case: &mut Case<'_>,
     n: usize,
     choice: u8,
     fault: Fault,
     script: Script,
 ) -> anyhow::Result<()> {
-    let Some(mut working) = world.workers[n].working.take() else { return take(world, n, choice, fault).await };
-    let mut turn = Turn { world, n, fault, script, choice };
-    let stays = if working.must_fly(choice) {
-        turn.fly(&mut working).await?;
+    let Some(mut held) = case.workers[n].held.take() else { return acquire(case, n, choice, fault).await };
+    let mut worker_step = WorkerStep { case, n, fault, script, choice };
+    let keeps_lane = if held.must_step_send(choice) {
+        worker_step.step_send(&mut held).await?;
         true
     } else {
-        turn.main(&mut working).await?
+        worker_step.step_loop(&mut held).await?
     };
-    if stays {
-        world.workers[n].working = Some(working);
+    if keeps_lane {
+        case.workers[n].held = Some(held);
     }
     Ok(())
 }
 
-async fn take(world: &mut World<'_>, n: usize, choice: u8, fault: Fault) -> anyhow::Result<()> {
-    let lane = usize::from(choice) % world.plan.lanes;
-    let (tenant, instance) = (world.stage.tenant.id, world.stage.tenant.instances[lane]);
+async fn acquire(case: &mut Case<'_>, n: usize, choice: u8, fault: Fault) -> anyhow::Result<()> {
+    let lane = usize::from(choice) % case.plan.lanes;
+    let (tenant, instance) = (case.fixture.tenant.id, case.fixture.tenant.instances[lane]);
     if fault == Fault::Failed {
         return Ok(());
     }
-    let taken = world.workers[n].process.take(tenant, instance).await?;
-    let Some(mut session) = taken else {
-        world.tell(format!("worker {n} rings lane {lane}, which is held"));
+    let acquired = case.workers[n].process.acquire(tenant, instance).await?;
+    let Some(mut manual) = acquired else {
+        case.record(format!("worker {n} rings for lane {lane}, which is held"));
         return Ok(());
     };
-    let epoch = session.epoch();
-    let before = world.epochs.insert(instance, epoch);
+    let epoch = manual.epoch();
+    let before = case.epochs.insert(instance, epoch);
     ensure!(before.is_none_or(|before| before < epoch), "an epoch did not grow: {before:?}, then {epoch}");
-    world.tell(format!("worker {n} takes lane {lane} with epoch {epoch} ({fault:?})"));
-    if world.broken == Broken::RetriesWhatWasLost {
-        broken::retry_what_was_lost(world).await?;
+    case.record(format!("worker {n} takes lane {lane} with epoch {epoch} ({fault:?})"));
+    if case.defect == Defect::RetriesLostAttempts {
+        defects::retry_lost_attempts(case).await?;
     }
     if fault == Fault::None {
-        let concurrency = session.concurrency().await?;
-        world.workers[n].working = Some(Working { session, lane, concurrency, main: Main::Ready, flights: Vec::new() });
+        let concurrency = manual.concurrency().await?;
+        case.workers[n].held = Some(HeldLane { manual, lane, concurrency, state: LoopState::Ready, sends: Vec::new() });
     }
     Ok(())
 }
 
-impl Working {
-    /// Whether an attempt under way has its turn, and not the loop.
-    fn must_fly(&self, choice: u8) -> bool {
-        let is_waited_for = matches!(self.main, Main::LettingGo(_) | Main::Stumbled);
-        !self.flights.is_empty() && (is_waited_for || self.flights.len() >= self.concurrency || choice % 2 == 1)
+impl HeldLane {
+    /// Whether a send makes the next step, and not the loop.
+    fn must_step_send(&self, choice: u8) -> bool {
+        let is_waited_for = matches!(self.state, LoopState::Releasing(_) | LoopState::Failed);
+        !self.sends.is_empty() && (is_waited_for || self.sends.len() >= self.concurrency || choice % 2 == 1)
     }
 }
 
 /// One step of one worker.
-struct Turn<'a, 'b> {
-    world: &'a mut World<'b>,
+struct WorkerStep<'a, 'b> {
+    case: &'a mut Case<'b>,
     n: usize,
     fault: Fault,
     script: Script,
     choice: u8,
 }
 
-impl Turn<'_, '_> {
-    fn tell(&mut self, what: &str) {
+impl WorkerStep<'_, '_> {
+    fn record(&mut self, what: &str) {
         let (n, fault) = (self.n, self.fault);
         let fault = if fault == Fault::None { String::new() } else { format!(" ({fault:?})") };
-        self.world.tell(format!("worker {n} {what}{fault}"));
+        self.case.record(format!("worker {n} {what}{fault}"));
     }
 
     fn name(&self, contact: &Claimed) -> String {
-        format!("contact {}", self.world.person_of(contact.contact_id))
+        format!("contact {}", self.case.contact_index(contact.contact_id))
     }
 
-    /// Whether it looks at its lease now, and finds that it is not certain. Where the product looks just before a step that
-    /// is fenced, fate may let the lease run out between the two.
-    fn sees_its_end(&self, working: &Working) -> bool {
-        !working.session.is_trusted() && self.choice % 4 != 3 && self.world.broken != Broken::AsksNoFence
+    /// Whether the worker checks its lease now and finds it invalid. With some choices the check is skipped, as if the
+    /// lease expired between the product's check and the fenced step.
+    fn sees_lost_lease(&self, held: &HeldLane) -> bool {
+        !held.manual.is_lease_valid() && self.choice % 4 != 3 && self.case.defect != Defect::IgnoresFence
     }
 
-    /// The loop's next step; false when the lane is out of its hands.
-    async fn main(&mut self, working: &mut Working) -> anyhow::Result<bool> {
-        match std::mem::replace(&mut working.main, Main::Ready) {
-            Main::Ready if self.sees_its_end(working) => working.main = Main::LettingGo(Ending::LOST),
-            // It holds more than its share; fate says when.
-            Main::Ready if self.choice % 16 == 6 => working.main = Main::LettingGo(Ending::GIVEN),
-            Main::Ready => match working.session.draw() {
-                None => self.claim(working).await?,
+    /// The loop's next step; false when the worker no longer holds the lane.
+    async fn step_loop(&mut self, held: &mut HeldLane) -> anyhow::Result<bool> {
+        match std::mem::replace(&mut held.state, LoopState::Ready) {
+            LoopState::Ready if self.sees_lost_lease(held) => held.state = LoopState::Releasing(StopReason::LEASE_LOST),
+            // With some choices the worker holds too many lanes and must release this one.
+            LoopState::Ready if self.choice % 16 == 6 => {
+                held.state = LoopState::Releasing(StopReason::RELEASE_REQUESTED);
+            }
+            LoopState::Ready => match held.manual.pop_claimed() {
+                None => self.claim(held).await?,
                 Some(contact) => {
-                    let marking = working.session.mark_of(&contact).await?;
-                    self.ask(working, contact, marking, false).await?;
+                    let mark_request = held.manual.mark_request(&contact).await?;
+                    self.mark(held, contact, mark_request, false).await?;
                 }
             },
-            Main::Asking { contact, marking, is_repeated } => {
-                if is_repeated && self.sees_its_end(working) {
-                    let finishing = working.session.not_made(&marking);
-                    working.main = Main::GivingUp { contact, finishing };
+            LoopState::Marking { contact, mark_request, is_repeated } => {
+                if is_repeated && self.sees_lost_lease(held) {
+                    let finish_request = held.manual.not_posted(&mark_request);
+                    held.state = LoopState::WritingNotSent { contact, finish_request };
                 } else {
-                    self.ask(working, contact, marking, is_repeated).await?;
+                    self.mark(held, contact, mark_request, is_repeated).await?;
                 }
             }
-            Main::Posted { contact, marking, outcome } => {
-                broken::mark_after_the_post(self.world, working, contact, marking, outcome).await?;
+            LoopState::Posted { contact, mark_request, outcome } => {
+                defects::mark_after_post(self.case, held, contact, mark_request, outcome).await?;
             }
-            Main::Holding(contact, at, rule) => {
-                working.session.hold_hand(&contact, at, rule).await?;
-                self.tell("lets go of what must wait");
+            LoopState::Holding(contact, at, rule) => {
+                held.manual.hold_claimed(&contact, at, rule).await?;
+                self.record("puts back the contacts that must wait");
                 if self.fault != Fault::None {
-                    self.stumble(working);
+                    self.fail_step(held);
                 }
             }
-            Main::GivingUp { contact, finishing } => self.give_up(working, contact, finishing).await?,
-            Main::Stumbled => return Ok(working.session.is_trusted()),
-            Main::LettingGo(ending) => return self.let_go(working, ending).await,
+            LoopState::WritingNotSent { contact, finish_request } => {
+                self.finish_not_posted(held, contact, finish_request).await?;
+            }
+            LoopState::Failed => return Ok(held.manual.is_lease_valid()),
+            LoopState::Releasing(reason) => return self.release(held, reason).await,
         }
         Ok(true)
     }
 
-    fn stumble(&self, working: &mut Working) {
-        working.session.stumble();
-        working.main = Main::Stumbled;
+    fn fail_step(&self, held: &mut HeldLane) {
+        held.manual.record_failed_step();
+        held.state = LoopState::Failed;
     }
 
-    async fn claim(&mut self, working: &mut Working) -> anyhow::Result<()> {
-        let ending = working.session.claim().await?;
-        self.tell(&format!("claims {}", working.session.hand().count()));
+    async fn claim(&mut self, held: &mut HeldLane) -> anyhow::Result<()> {
+        let reason = held.manual.claim().await?;
+        self.record(&format!("claims {}", held.manual.claimed().count()));
         if self.fault != Fault::None {
-            self.stumble(working);
-        } else if let Some(ending) = ending {
-            working.main = Main::LettingGo(ending);
+            self.fail_step(held);
+        } else if let Some(reason) = reason {
+            held.state = LoopState::Releasing(reason);
         }
         Ok(())
     }
 
-    async fn ask(
+    async fn mark(
         &mut self,
-        working: &mut Working,
+        held: &mut HeldLane,
         contact: Claimed,
-        marking: Marking,
+        mark_request: MarkRequest,
         is_repeated: bool,
     ) -> anyhow::Result<()> {
-        let (name, number) = (self.name(&contact), marking.number());
-        if self.world.broken == Broken::PostsBeforeItMarks && !is_repeated {
-            let outcome = self.post(&contact, &marking)?;
-            working.main = Main::Posted { contact, marking, outcome };
+        let (name, number) = (self.name(&contact), mark_request.number());
+        if self.case.defect == Defect::PostsBeforeMark && !is_repeated {
+            let outcome = self.post(&contact, &mark_request)?;
+            held.state = LoopState::Posted { contact, mark_request, outcome };
             return Ok(());
         }
-        let answer =
-            if self.fault == Fault::Failed { None } else { Some(working.session.mark(&marking, is_repeated).await?) };
-        let (Some(answer), Fault::None) = (answer, self.fault) else {
-            self.tell(&format!("marks attempt {number} of {name}"));
-            working.main = Main::Asking { contact, marking, is_repeated: true };
+        let result =
+            if self.fault == Fault::Failed { None } else { Some(held.manual.mark(&mark_request, is_repeated).await?) };
+        let (Some(result), Fault::None) = (result, self.fault) else {
+            self.record(&format!("marks attempt {number} of {name}"));
+            held.state = LoopState::Marking { contact, mark_request, is_repeated: true };
             return Ok(());
         };
-        self.answered(working, contact, marking, is_repeated, answer).await
+        self.handle_mark_result(held, contact, mark_request, is_repeated, result).await
     }
 
-    async fn answered(
+    async fn handle_mark_result(
         &mut self,
-        working: &mut Working,
+        held: &mut HeldLane,
         contact: Claimed,
-        marking: Marking,
+        mark_request: MarkRequest,
         is_repeated: bool,
-        answer: Answer,
+        result: MarkResult,
     ) -> anyhow::Result<()> {
         let name = self.name(&contact);
-        match answer {
-            Answer::Send => {
-                self.tell(&format!("marks attempt {} of {name}", marking.number()));
-                working.flights.push(Flight { contact, marking, state: Flying::Marked });
+        match result {
+            MarkResult::Send => {
+                self.record(&format!("marks attempt {} of {name}", mark_request.number()));
+                held.sends.push(SendTask { contact, mark_request, state: SendState::Marked });
             }
-            Answer::Skip => self.tell(&format!("may not send {name}")),
-            Answer::LaneLost if self.world.broken == Broken::AsksNoFence => {
-                self.tell(&format!("marks {name} although its lane is somebody else's"));
-                broken::mark_without_the_fence(self.world, &contact, &marking, working.session.epoch()).await?;
-                working.flights.push(Flight { contact, marking, state: Flying::Checked });
+            MarkResult::Skip => self.record(&format!("may not send {name}")),
+            MarkResult::LeaseLost if self.case.defect == Defect::IgnoresFence => {
+                self.record(&format!("marks {name} although it lost the lane"));
+                defects::mark_without_the_fence(self.case, &contact, &mark_request, held.manual.epoch()).await?;
+                held.sends.push(SendTask { contact, mark_request, state: SendState::Checked });
             }
-            Answer::LaneLost if is_repeated => {
-                // The mark may stand, and only we know that nothing was sent.
-                let finishing = working.session.not_made(&marking);
-                working.main = Main::GivingUp { contact, finishing };
+            MarkResult::LeaseLost if is_repeated => {
+                // The mark may be committed, and only this worker knows that it did not post.
+                let finish_request = held.manual.not_posted(&mark_request);
+                held.state = LoopState::WritingNotSent { contact, finish_request };
             }
-            Answer::LaneLost => {
-                self.tell("hears that its lane is lost");
-                working.session.put_back(contact);
-                working.main = Main::LettingGo(Ending::LOST);
+            MarkResult::LeaseLost => {
+                self.record("finds its lane lost");
+                held.manual.push_claimed(contact);
+                held.state = LoopState::Releasing(StopReason::LEASE_LOST);
             }
-            Answer::NotYet => working.session.put_back(contact),
-            Answer::Hold(at, rule) => {
-                self.tell(&format!("must wait with {name}: {rule:?}"));
-                working.main = Main::Holding(Box::new(contact), at, rule);
+            MarkResult::NotYet => held.manual.push_claimed(contact),
+            MarkResult::Hold(at, rule) => {
+                self.record(&format!("must wait with {name}: {rule:?}"));
+                held.state = LoopState::Holding(Box::new(contact), at, rule);
             }
         }
         Ok(())
     }
 
-    async fn give_up(&mut self, working: &mut Working, contact: Claimed, finishing: Finishing) -> anyhow::Result<()> {
+    async fn finish_not_posted(
+        &mut self,
+        held: &mut HeldLane,
+        contact: Claimed,
+        finish_request: FinishRequest,
+    ) -> anyhow::Result<()> {
         let name = self.name(&contact);
-        self.tell(&format!("writes down that it did not send {name}"));
+        self.record(&format!("finishes {name} as not sent"));
         if self.fault != Fault::Failed {
-            working.session.finish(&finishing).await?;
+            held.manual.finish(&finish_request).await?;
         }
         if self.fault == Fault::None {
-            working.session.put_back(contact);
-            working.main = Main::LettingGo(Ending::LOST);
+            held.manual.push_claimed(contact);
+            held.state = LoopState::Releasing(StopReason::LEASE_LOST);
         } else {
-            working.main = Main::GivingUp { contact, finishing };
+            held.state = LoopState::WritingNotSent { contact, finish_request };
         }
         Ok(())
     }
 
-    async fn let_go(&mut self, working: &mut Working, ending: Ending) -> anyhow::Result<bool> {
-        self.tell(&format!("lets lane {} go", working.lane));
+    async fn release(&mut self, held: &mut HeldLane, reason: StopReason) -> anyhow::Result<bool> {
+        self.record(&format!("releases lane {}", held.lane));
         if self.fault == Fault::Failed {
             return Ok(false);
         }
-        let is_gone = working.session.let_go(ending).await?;
-        Ok(!is_gone && self.fault == Fault::None)
+        let is_released = held.manual.release(reason).await?;
+        Ok(!is_released && self.fault == Fault::None)
     }
 }

@@ -1,8 +1,8 @@
-//! The second factor: set with the password in hand, asked for at every login, each code good for once.
+//! The second factor: setting it requires the password, every login requires a code, and each code is single-use.
 
 use chrono::TimeDelta;
 use regua_domain::UserRole;
-use regua_tests::{PASSWORD, Person, logs};
+use regua_tests::{PASSWORD, TestUser, logs};
 use reqwest::StatusCode;
 use serde_json::json;
 use totp_rs::{Builder, Secret};
@@ -11,46 +11,58 @@ use super::{code, fleet};
 
 const TOTP: &str = "/api/v1/auth/totp";
 
-/// What an authenticator app shows.
-fn shown(seed: &str, at: i64) -> String {
+/// The code that an authenticator app shows at this time.
+fn code_at(seed: &str, at: i64) -> String {
     let totp =
         Builder::new().with_secret(Secret::try_from_base32(seed).unwrap()).with_account_name("-").build().unwrap();
     totp.generate(u64::try_from(at).unwrap()).to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_is_asked_for_at_every_login_and_is_good_for_once() {
+async fn totp_code_is_required_at_every_login_and_is_single_use() {
     let (fleet, tenant) = fleet().await;
-    let ana = Person::logged_in(&fleet, &tenant, UserRole::Owner, "ana").await;
+    let ana = TestUser::logged_in(&fleet, &tenant, UserRole::Owner, "ana").await;
     assert_eq!(ana.post(TOTP, &json!({"current": "nem perto"})).await.body["errors"][0]["field"], "current");
     let begun = ana.post(TOTP, &json!({"current": PASSWORD})).await;
     assert_eq!(begun.status, StatusCode::OK, "{:#}", begun.body);
     let seed = begun.body["secret"].as_str().unwrap();
-    logs::keep_secret(seed);
-    assert_eq!(ana.try_login(PASSWORD, None).await.status, StatusCode::OK, "not before a code was shown");
+    logs::register_secret(seed);
+    assert_eq!(ana.try_login(PASSWORD, None).await.status, StatusCode::OK, "not required before the first code");
     assert_eq!(ana.put(TOTP, &json!({"code": "000000"})).await.body["errors"][0]["code"], "wrong_code");
     let now = || fleet.clock.now().timestamp();
-    let confirmed = ana.put(TOTP, &json!({"code": shown(seed, now())})).await;
+    let confirmed = ana.put(TOTP, &json!({"code": code_at(seed, now())})).await;
     assert_eq!(confirmed.status, StatusCode::OK, "{:#}", confirmed.body);
     let recovery: Vec<_> =
         confirmed.body["recovery_codes"].as_array().unwrap().iter().map(|code| code.as_str().unwrap()).collect();
-    recovery.iter().for_each(|code| logs::keep_secret(code));
+    recovery.iter().for_each(|code| logs::register_secret(code));
 
     assert_eq!(code(&ana.try_login(PASSWORD, None).await), "totp_required");
-    assert_eq!(code(&ana.try_login("outra senha qualquer", None).await), "login_failed", "it is not said to a guesser");
-    assert_eq!(code(&ana.try_login(PASSWORD, Some(&shown(seed, now()))).await), "login_failed", "that one was shown");
-    fleet.hands.set(fleet.clock.now() + TimeDelta::seconds(30));
-    let next = shown(seed, now());
+    assert_eq!(
+        code(&ana.try_login("outra senha qualquer", None).await),
+        "login_failed",
+        "a wrong password does not reveal the second factor"
+    );
+    assert_eq!(
+        code(&ana.try_login(PASSWORD, Some(&code_at(seed, now()))).await),
+        "login_failed",
+        "the code of the setup is spent"
+    );
+    fleet.manual_clock.set(fleet.clock.now() + TimeDelta::seconds(30));
+    let next = code_at(seed, now());
     assert_eq!(ana.try_login(PASSWORD, Some(&next)).await.status, StatusCode::OK);
-    assert_eq!(code(&ana.try_login(PASSWORD, Some(&next)).await), "login_failed", "once");
+    assert_eq!(code(&ana.try_login(PASSWORD, Some(&next)).await), "login_failed", "the code is spent");
 
     assert_eq!(
         ana.try_login(PASSWORD, Some(&recovery[3].to_uppercase())).await.status,
         StatusCode::OK,
-        "a lost telephone"
+        "a recovery code replaces the app"
     );
-    assert_eq!(code(&ana.try_login(PASSWORD, Some(recovery[3])).await), "login_failed", "once");
-    assert_eq!(fleet.count("select count(*) from users where totp_seed like 'v1:%'").await, 1, "sealed");
+    assert_eq!(code(&ana.try_login(PASSWORD, Some(recovery[3])).await), "login_failed", "the code is spent");
+    assert_eq!(
+        fleet.count("select count(*) from users where totp_seed like 'v1:%'").await,
+        1,
+        "the seed is stored sealed"
+    );
 
     assert_eq!(
         ana.call(reqwest::Method::DELETE, TOTP, Some(&json!({"current": PASSWORD}))).await.status,

@@ -8,23 +8,23 @@ use serde_json::json;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_regua-test-process");
 
-/// Fewer servers than the programs have connections. Each statement outside of a transaction would fail, because what it
-/// prepared is gone when it is executed.
+/// Fewer server connections than the programs have client connections. A prepared statement outside of a transaction
+/// would fail, because its execution may go to another server connection.
 const SERVERS: u16 = 8;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_campaign_goes_through_pgbouncer_with_a_pause_and_a_killed_worker() {
+async fn campaign_completes_through_pgbouncer_despite_pause_and_killed_worker() {
     if std::env::var("AMQP_URL").is_err() {
-        println!("AMQP_URL is not set: left out, because the embedded broker needs a session of its own");
+        println!("AMQP_URL is not set: skipped, because the embedded broker needs a session of its own");
         return;
     }
     let Some(postgres) = Postgres::try_start().await else { return };
-    let pgbouncer = PgBouncer::before(&postgres, SERVERS).await;
+    let pgbouncer = PgBouncer::in_front_of(&postgres, SERVERS).await;
     let options = FleetOptions {
         workers: 0,
         lease: Duration::from_secs(2),
         looks: "1,2".parse().unwrap(),
-        // A process of its own has the machine's clock.
+        // The started process uses the system clock.
         now: regua_boot::Clock::system().now(),
         database: Some(postgres.url()),
         proxied_database: Some(pgbouncer.url()),
@@ -33,25 +33,25 @@ async fn a_campaign_goes_through_pgbouncer_with_a_pause_and_a_killed_worker() {
     };
     let (mut fleet, _, erp) = Fleet::with(options, TenantOptions { rate: 3000, ..TenantOptions::default() }).await;
     let through = [("DATABASE_URL", &*pgbouncer.url()), ("DATABASE_POOL_MODE", "transaction")];
-    let worker = Process::of(&fleet, BINARY, "worker", &through);
-    let queue = erp.accepted("notification", &batch("lote-a", 300)).await;
-    erp.until_that(&queue, "under way", |queue| queue["sent"].as_i64() > Some(50)).await;
+    let worker = Process::for_fleet(&fleet, BINARY, "worker", &through);
+    let queue = erp.send_accepted("notification", &batch("lote-a", 300)).await;
+    erp.wait_until(&queue, "under way", |queue| queue["sent"].as_i64() > Some(50)).await;
 
     assert_eq!(erp.control(&queue, "pause").await.body["status"], "paused");
-    erp.until_that(&queue, "still", |queue| queue["sending"] == 0).await;
+    erp.wait_until(&queue, "no longer sending", |queue| queue["sending"] == 0).await;
     assert_eq!(erp.control(&queue, "resume").await.body["status"], "pending");
-    erp.until_that(&queue, "under way again", |queue| queue["sent"].as_i64() > Some(100)).await;
+    erp.wait_until(&queue, "under way again", |queue| queue["sent"].as_i64() > Some(100)).await;
     worker.kill();
-    assert!(erp.status(&queue).await["pending"].as_i64() > Some(0), "it was killed in the middle");
+    assert!(erp.status(&queue).await["pending"].as_i64() > Some(0), "the worker was killed in mid-campaign");
 
     fleet.start_worker();
     fleet.start_worker();
     let servers = "select count(*) from pg_stat_activity where application_name in ('regua-fleet', 'regua-worker')";
-    assert!(fleet.count(servers).await <= i64::from(SERVERS), "all of them share the pooler's connections");
-    erp.until(&queue, "completed").await;
-    // What the dead worker had on its way is looked for, and sent once more if it never left.
-    eventually("everything to be sent", async || {
-        fleet.hands.set(fleet.clock.now() + Duration::from_secs(1));
+    assert!(fleet.count(servers).await <= i64::from(SERVERS), "all programs use the pooler's connections");
+    erp.wait_for_status(&queue, "completed").await;
+    // The attempt under way in the killed worker is looked for, and resent if its message did not leave.
+    eventually("all contacts to be sent", async || {
+        fleet.manual_clock.set(fleet.clock.now() + Duration::from_secs(1));
         erp.status(&queue).await["sent"] == json!(300)
     })
     .await;

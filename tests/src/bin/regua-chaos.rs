@@ -1,4 +1,4 @@
-//! The chaos run as a program: it prints its report, and its exit status is 0 only if everything held.
+//! Runs chaos and prints the report. The exit status is 0 only if every check holds.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use clap::Parser;
 use regua_tests::chaos::{Options, Report, run};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Kills, freezes and cuts everything while messages are sent, and checks that none is lost, doubled or misreported.
+/// Kill, freeze and cut everything while messages are sent, and check that none is lost, doubled or misreported.
 #[derive(Debug, Parser)]
 #[command(name = "regua-chaos")]
 struct Arguments {
@@ -19,13 +19,13 @@ struct Arguments {
     /// Faults to inject, one every two seconds
     #[arg(long, env = "CHAOS_FAULTS", default_value_t = 100)]
     faults: usize,
-    /// The seed of a run to be repeated; another every time unless given
+    /// The seed of a run to repeat; absent: a new seed
     #[arg(long, env = "CHAOS_SEED")]
     seed: Option<u64>,
-    /// Other work runs on this machine: how long recovery takes is told, and not judged
+    /// Report recovery times without checking them, because other work runs on this machine
     #[arg(long, env = "CHAOS_SHARED_MACHINE", default_value_t = false, action = clap::ArgAction::Set)]
     shared_machine: bool,
-    /// File to which the report is added as a line of JSON
+    /// File to which the report is appended as a line of JSON
     #[arg(long, env = "CHAOS_REPORT")]
     report: Option<PathBuf>,
 }
@@ -43,11 +43,11 @@ async fn main() -> anyhow::Result<ExitCode> {
         seed: arguments.seed.unwrap_or_else(|| now.timestamp_millis().unsigned_abs()),
         binary: std::env::current_exe()?.with_file_name("regua-test-process"),
         folder,
-        is_shared: arguments.shared_machine,
+        is_shared_machine: arguments.shared_machine,
     };
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;
     let mut out = std::io::stdout();
-    // Whatever is dropped here takes its processes with it.
+    // Dropping the run kills its processes.
     let report = tokio::select! {
         report = run(&options) => report,
         () = tokio::time::sleep(options.deadline()) => anyhow::bail!("not done after {:?}, seed {}", options.deadline(), options.seed),
@@ -56,12 +56,12 @@ async fn main() -> anyhow::Result<ExitCode> {
     };
     writeln!(out, "{report}")?;
     if let Some(path) = &arguments.report {
-        keep(&report, path)?;
+        append(&report, path)?;
     }
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn keep(report: &Report, path: &Path) -> anyhow::Result<()> {
+fn append(report: &Report, path: &Path) -> anyhow::Result<()> {
     let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
     let mut line = serde_json::to_vec(report)?;
     line.push(b'\n');

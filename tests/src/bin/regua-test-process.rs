@@ -1,6 +1,6 @@
-//! The programs of the fleet in one binary, so that cargo builds it for the tests that kill processes.
+//! The programs of the fleet in one binary, which cargo builds for the tests that kill processes.
 //!
-//! `REGUA_DIE_AT=post::before:3` lets it die without a word when it comes there for the third time;
+//! `REGUA_DIE_AT=post::before:3` aborts the process when it reaches the failpoint for the third time;
 //! `REGUA_FAIL_AT=claim::committed=1*return` is an action of the crate `fail`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use clap::Parser;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    arm()?;
+    configure_failpoints()?;
     let mut arguments = std::env::args();
     let _binary = arguments.next();
     match arguments.next().as_deref() {
@@ -22,20 +22,20 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-fn arm() -> anyhow::Result<()> {
-    if let Ok(place) = std::env::var("REGUA_DIE_AT") {
-        let (name, times) = place.rsplit_once(':').context("REGUA_DIE_AT=name:times")?;
+fn configure_failpoints() -> anyhow::Result<()> {
+    if let Ok(failpoint) = std::env::var("REGUA_DIE_AT") {
+        let (name, times) = failpoint.rsplit_once(':').context("REGUA_DIE_AT=name:times")?;
         let left = AtomicUsize::new(times.parse()?);
         fail::cfg_callback(name, move || {
-            // As with `kill -9`: nothing is dropped, flushed or said goodbye to.
+            // As with `kill -9`, nothing is dropped or flushed.
             if left.fetch_sub(1, Ordering::SeqCst) == 1 {
                 std::process::abort();
             }
         })
         .map_err(anyhow::Error::msg)?;
     }
-    if let Ok(place) = std::env::var("REGUA_FAIL_AT") {
-        let (name, action) = place.split_once('=').context("REGUA_FAIL_AT=name=action")?;
+    if let Ok(failpoint) = std::env::var("REGUA_FAIL_AT") {
+        let (name, action) = failpoint.split_once('=').context("REGUA_FAIL_AT=name=action")?;
         fail::cfg(name, action).map_err(anyhow::Error::msg)?;
     }
     Ok(())

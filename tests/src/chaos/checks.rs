@@ -1,20 +1,20 @@
-//! What must hold after a run, whatever happened in it. Each check looks at every row it is about.
+//! The invariants that hold after every run. Each check covers all rows.
 
+mod accepted;
 mod obedient;
 mod recovered;
-mod told;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::erp::{Order, Posted};
-use super::evidence::{Contact, Evidence, Sent};
-use super::inject::Injected;
+use super::erp::{AnsweredStop, PostedBatch};
+use super::faults::Fault;
+use super::inject::InjectedFault;
+use super::instances::{CLOSED_SLUG, instance_name};
+use super::records::{Contact, Records, SentMessage};
 use super::report::Check;
-use super::schedule::Fault;
-use super::tenants::{CLOSED_SLUG, name_of};
 
-/// Reasons for which nobody can know whether a message left.
-const UNKNOWABLE: &[&str] = &[
+/// The reasons of an unknown outcome.
+const UNKNOWN_REASONS: &[&str] = &[
     "no_answer",
     "bad_gateway",
     "unrecognised",
@@ -25,167 +25,163 @@ const UNKNOWABLE: &[&str] = &[
     "worker_lost",
 ];
 
-/// When the last look for a message comes that the looks before it could not have seen, in milliseconds after it left.
-/// A gateway that was blind only before or after that has shown it.
+/// The time of the last look for a message, in milliseconds after it left. A blind findMessages matters only then.
 const LAST_LOOK: std::ops::Range<i64> = 10_000..35_000;
 
-/// What a run was told and what it left behind.
-pub(crate) struct Case<'a> {
-    pub(crate) evidence: &'a Evidence,
-    pub(crate) posted: &'a [Posted],
-    pub(crate) orders: &'a [Order],
-    pub(crate) injected: &'a [Injected],
-    /// Messages a minute of every number.
+/// The input of the checks.
+pub(crate) struct RunData<'a> {
+    pub(crate) records: &'a Records,
+    pub(crate) posted: &'a [PostedBatch],
+    pub(crate) stops: &'a [AnsweredStop],
+    pub(crate) injected: &'a [InjectedFault],
+    /// Messages a minute of each instance.
     pub(crate) rate: usize,
-    /// A lane's lease, in milliseconds.
+    /// Duration of a lease, in milliseconds.
     pub(crate) lease: i64,
-    /// Times are told and not judged.
-    pub(crate) is_shared: bool,
+    /// Recovery times are not checked.
+    pub(crate) is_shared_machine: bool,
 }
 
-/// All checks.
-pub(crate) fn all(case: &Case) -> Vec<Check> {
+pub(crate) fn all(run: &RunData) -> Vec<Check> {
     vec![
-        told::accepted(case),
-        told::all_or_nothing(case),
-        case.once(),
-        case.overdue_once(),
-        case.sent_has_left(),
-        case.unsent_has_not_left(),
-        case.unconfirmed_cannot_be_known(),
-        case.nothing_under_way(),
-        case.nothing_left_over(),
-        obedient::hours(case),
-        obedient::stops(case),
-        obedient::rate(case),
-        recovered::soon(case),
+        accepted::accepted_is_stored(run),
+        accepted::all_or_nothing(run),
+        run.once(),
+        run.overdue_once(),
+        run.sent_has_left(),
+        run.unsent_has_not_left(),
+        run.unconfirmed_is_unknown(),
+        run.no_contact_is_open(),
+        run.nothing_is_left(),
+        obedient::hours(run),
+        obedient::stops(run),
+        obedient::rate(run),
+        recovered::soon(run),
     ]
 }
 
-/// What happened, for the report.
-pub(crate) fn counts(case: &Case) -> BTreeMap<String, u64> {
+pub(crate) fn counts(run: &RunData) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
-    let mut add = |what: String, so_many: usize| *counts.entry(what).or_insert(0) += so_many as u64;
-    for contact in &case.evidence.contacts {
+    let mut add = |what: String, count: usize| *counts.entry(what).or_insert(0) += count as u64;
+    for contact in &run.records.contacts {
         add(format!("contacts {}", contact.status), 1);
         add("contacts sent again".to_owned(), usize::from(contact.resends > 0));
-        add("messages to somebody who had it already".to_owned(), case.sent(&contact.phone).len().saturating_sub(1));
+        add("second messages to a contact".to_owned(), run.sent(&contact.phone).len().saturating_sub(1));
     }
-    for sent in case.evidence.sent.values() {
+    for sent in run.records.sent.values() {
         add("messages that left".to_owned(), sent.len());
     }
-    for attempt in case.evidence.attempts.values().flatten() {
+    for attempt in run.records.attempts.values().flatten() {
         add("attempts".to_owned(), 1);
         let was_unknown = attempt.outcome.as_deref() == Some("unknown") || attempt.settled_by.is_some();
         if was_unknown {
-            add("unconfirmed that arose".to_owned(), 1);
-            let settled = attempt.settled_by.as_deref().unwrap_or("nobody");
-            add(format!("unconfirmed settled by {settled}"), 1);
+            add("attempts of unknown outcome".to_owned(), 1);
+            let settled_by = attempt.settled_by.as_deref().unwrap_or("nothing");
+            add(format!("unknown outcomes settled by {settled_by}"), 1);
         }
     }
-    add("batches taken".to_owned(), case.posted.iter().filter(|posted| posted.queue.is_some()).count());
-    add("batches answered as taken before".to_owned(), case.posted.iter().filter(|posted| posted.was_replayed).count());
-    add("batches never answered".to_owned(), case.posted.iter().filter(|posted| posted.queue.is_none()).count());
-    add("pauses and cancels answered".to_owned(), case.orders.len());
+    add("batches accepted".to_owned(), run.posted.iter().filter(|posted| posted.queue.is_some()).count());
+    add("batches replayed".to_owned(), run.posted.iter().filter(|posted| posted.was_replayed).count());
+    add("batches never answered".to_owned(), run.posted.iter().filter(|posted| posted.queue.is_none()).count());
+    add("pauses and cancels answered".to_owned(), run.stops.len());
     counts
 }
 
-impl Case<'_> {
-    fn sent(&self, phone: &str) -> &[Sent] {
-        self.evidence.sent.get(phone).map_or(&[], Vec::as_slice)
+impl RunData<'_> {
+    fn sent(&self, phone: &str) -> &[SentMessage] {
+        self.records.sent.get(phone).map_or(&[], Vec::as_slice)
     }
 
     fn once(&self) -> Check {
         let mut check =
-            Check::new("once", "nobody got it twice, unless one resend was allowed and nobody could see the first");
-        for contact in &self.evidence.contacts {
+            Check::new("once", "a contact has one message, or two if the first was invisible and a resend is allowed");
+        for contact in &self.records.contacts {
             let sent = self.sent(&contact.phone);
-            let is_allowed = contact.resends == 1 && sent.len() == 2 && self.could_not_be_seen(contact, &sent[0]);
-            let is_fine = sent.len() <= 1 || is_allowed;
-            check.look((!is_fine).then(|| self.describe(contact)));
+            let is_resend = contact.resends == 1 && sent.len() == 2 && self.was_invisible(contact, &sent[0]);
+            let holds = sent.len() <= 1 || is_resend;
+            check.record((!holds).then(|| self.describe(contact)));
         }
         check
     }
 
     fn overdue_once(&self) -> Check {
-        let mut check = Check::new("once", "overdue is never sent twice, nor again");
-        for contact in self.evidence.contacts.iter().filter(|contact| contact.message_type == "overdue") {
-            let is_fine = self.sent(&contact.phone).len() <= 1 && contact.resends == 0;
-            check.look((!is_fine).then(|| self.describe(contact)));
+        let mut check = Check::new("once", "an overdue contact has one message and is never resent");
+        for contact in self.records.contacts.iter().filter(|contact| contact.message_type == "overdue") {
+            let holds = self.sent(&contact.phone).len() <= 1 && contact.resends == 0;
+            check.record((!holds).then(|| self.describe(contact)));
         }
         check
     }
 
-    /// Whether the gateway's history showed nothing of it while it was looked for.
-    fn could_not_be_seen(&self, contact: &Contact, sent: &Sent) -> bool {
+    /// Whether the gateway's history lacked the message at the last look for it.
+    fn was_invisible(&self, contact: &Contact, sent: &SentMessage) -> bool {
         !sent.is_stored
             || self.injected.iter().any(|injected| {
-                let concerns = match &injected.fault {
+                let is_blind = match &injected.fault {
                     Fault::Blind(None) => true,
-                    Fault::Blind(Some(number)) => name_of(*number) == contact.instance,
+                    Fault::Blind(Some(instance)) => instance_name(*instance) == contact.instance,
                     _ => false,
                 };
-                concerns
+                is_blind
                     && injected.began < sent.left_at + LAST_LOOK.end
                     && injected.ended > sent.left_at + LAST_LOOK.start
             })
     }
 
     fn sent_has_left(&self) -> Check {
-        let mut check = Check::new("true", "sent: it has left, under the id that is noted");
-        for contact in self.evidence.contacts.iter().filter(|contact| contact.status == "sent") {
+        let mut check = Check::new("true", "sent: the message left with the stored id");
+        for contact in self.records.contacts.iter().filter(|contact| contact.status == "sent") {
             let ids: HashSet<_> = self.sent(&contact.phone).iter().map(|sent| sent.message_id.as_str()).collect();
-            let is_fine = contact.message_id.as_deref().is_some_and(|id| ids.contains(id));
-            check.look((!is_fine).then(|| self.describe(contact)));
+            let holds = contact.message_id.as_deref().is_some_and(|id| ids.contains(id));
+            check.record((!holds).then(|| self.describe(contact)));
         }
         check
     }
 
     fn unsent_has_not_left(&self) -> Check {
-        let mut check = Check::new("true", "failed, skipped, cancelled, pending: it has not left");
-        let claims_so = |contact: &&Contact| ["failed", "skipped", "cancelled", "pending"].contains(&&*contact.status);
-        for contact in self.evidence.contacts.iter().filter(claims_so) {
-            check.look((!self.sent(&contact.phone).is_empty()).then(|| self.describe(contact)));
+        let mut check = Check::new("true", "failed, skipped, cancelled, pending: no message left");
+        let is_unsent = |contact: &&Contact| ["failed", "skipped", "cancelled", "pending"].contains(&&*contact.status);
+        for contact in self.records.contacts.iter().filter(is_unsent) {
+            check.record((!self.sent(&contact.phone).is_empty()).then(|| self.describe(contact)));
         }
         check
     }
 
-    fn unconfirmed_cannot_be_known(&self) -> Check {
-        let mut check = Check::new("true", "unconfirmed: nobody can know, and the gateway's history never showed it");
-        for contact in self.evidence.contacts.iter().filter(|contact| contact.status == "unconfirmed") {
-            let attempts = self.evidence.attempts.get(&contact.phone).map_or(&[][..], Vec::as_slice);
+    fn unconfirmed_is_unknown(&self) -> Check {
+        let mut check = Check::new("true", "unconfirmed: the outcome is unknown, and the message was invisible");
+        for contact in self.records.contacts.iter().filter(|contact| contact.status == "unconfirmed") {
+            let attempts = self.records.attempts.get(&contact.phone).map_or(&[][..], Vec::as_slice);
             let has_reason = attempts.iter().any(|attempt| {
-                let is_known = |reason: &str| UNKNOWABLE.contains(&reason);
-                attempt.outcome.as_deref() == Some("unknown") && attempt.reason.as_deref().is_some_and(is_known)
+                let is_listed = |reason: &str| UNKNOWN_REASONS.contains(&reason);
+                attempt.outcome.as_deref() == Some("unknown") && attempt.reason.as_deref().is_some_and(is_listed)
             });
-            let was_seen = self.sent(&contact.phone).iter().any(|sent| !self.could_not_be_seen(contact, sent));
-            check.look((!has_reason || was_seen).then(|| self.describe(contact)));
+            let was_visible = self.sent(&contact.phone).iter().any(|sent| !self.was_invisible(contact, sent));
+            check.record((!has_reason || was_visible).then(|| self.describe(contact)));
         }
         check
     }
 
-    fn nothing_under_way(&self) -> Check {
-        let mut check = Check::new("complete", "no contact is pending or sending, except of hours that are closed");
-        for contact in &self.evidence.contacts {
-            let is_under_way = contact.status == "sending" || contact.status == "pending" && !waits(contact);
-            check.look(is_under_way.then(|| self.describe(contact)));
+    fn no_contact_is_open(&self) -> Check {
+        let mut check = Check::new("complete", "no contact is pending or sending, except outside of business hours");
+        for contact in &self.records.contacts {
+            let is_open = contact.status == "sending" || contact.status == "pending" && !waits_for_hours(contact);
+            check.record(is_open.then(|| self.describe(contact)));
         }
         check
     }
 
-    fn nothing_left_over(&self) -> Check {
+    fn nothing_is_left(&self) -> Check {
         let mut check =
-            Check::new("complete", "no doorbell, lease, attempt under way or look is left, and counts are right");
-        for (what, count) in &self.evidence.leftovers {
-            check.look((*count != 0).then(|| format!("{count} {what}")));
+            Check::new("complete", "no doorbell, lease, running attempt or look is left, and the counts are right");
+        for (what, count) in &self.records.leftovers {
+            check.record((*count != 0).then(|| format!("{count} {what}")));
         }
         check
     }
 
-    /// One contact with its history, for whoever asks what went wrong.
     fn describe(&self, contact: &Contact) -> String {
         let begun = self.injected.first().map_or(0, |injected| injected.began);
-        let attempts = self.evidence.attempts.get(&contact.phone).map_or(&[][..], Vec::as_slice);
+        let attempts = self.records.attempts.get(&contact.phone).map_or(&[][..], Vec::as_slice);
         let attempts: Vec<_> = attempts
             .iter()
             .map(|attempt| {
@@ -203,13 +199,12 @@ impl Case<'_> {
     }
 }
 
-/// Whether it waits for an hour that does not come in this run.
-fn waits(contact: &Contact) -> bool {
+/// Whether the contact waits for business hours, which do not begin during the run.
+fn waits_for_hours(contact: &Contact) -> bool {
     contact.tenant == CLOSED_SLUG && contact.message_type != "notification" && contact.queue_status == "paused_hours"
 }
 
-/// Contacts by what they have in common.
-fn grouped<'a, K: std::hash::Hash + Eq>(
+fn group_by<'a, K: std::hash::Hash + Eq>(
     contacts: &'a [Contact],
     key: impl Fn(&'a Contact) -> K,
 ) -> HashMap<K, Vec<&'a Contact>> {

@@ -1,5 +1,5 @@
-//! The ERPs: they post, and post again the same batch when no answer came or the API was not there, once at the one API
-//! and once at the other. Their operators pause, resume and cancel.
+//! The ERPs post batches, and repeat a post without an answer at the other API. Their operators pause, resume and
+//! cancel.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,42 +11,34 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::plan::{Batch, Control};
 
-/// How long an ERP waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What became of a batch, as its ERP saw it.
 #[derive(Clone, Debug)]
-pub(crate) struct Posted {
+pub(crate) struct PostedBatch {
     pub(crate) batch: Batch,
-    /// The queue, where it was taken.
+    /// The queue of the accepted batch; none: no answer.
     pub(crate) queue: Option<String>,
-    /// An answer that was not expected.
-    pub(crate) surprise: Option<String>,
-    /// It was answered as taken before.
+    pub(crate) unexpected: Option<String>,
     pub(crate) was_replayed: bool,
 }
 
-/// What an operator asked for and was answered.
+/// A pause or cancel with its answer, in milliseconds since 1970.
 #[derive(Clone, Debug)]
-pub(crate) struct Order {
+pub(crate) struct AnsweredStop {
     pub(crate) queue: String,
-    /// When the stop was answered, in milliseconds since 1970.
     pub(crate) stopped_at: i64,
-    /// When it was first asked to go on; none: never.
+    /// The time of the first request to resume; none: the queue was not resumed.
     pub(crate) resumed_at: Option<i64>,
 }
 
-/// What all ERPs share.
 pub(crate) struct Erp {
     http: reqwest::Client,
     apis: Vec<String>,
-    /// The key of each tenant.
     keys: Vec<String>,
-    turn: AtomicUsize,
-    /// All faults have ended.
-    pub(crate) is_over: AtomicBool,
-    pub(crate) posted: Mutex<Vec<Posted>>,
-    pub(crate) orders: Mutex<Vec<Order>>,
+    calls: AtomicUsize,
+    pub(crate) are_faults_over: AtomicBool,
+    pub(crate) posted: Mutex<Vec<PostedBatch>>,
+    pub(crate) stops: Mutex<Vec<AnsweredStop>>,
 }
 
 impl Erp {
@@ -55,23 +47,21 @@ impl Erp {
             http: reqwest::Client::builder().build().unwrap(),
             apis,
             keys,
-            turn: AtomicUsize::new(0),
-            is_over: AtomicBool::new(false),
+            calls: AtomicUsize::new(0),
+            are_faults_over: AtomicBool::new(false),
             posted: Mutex::default(),
-            orders: Mutex::default(),
+            stops: Mutex::default(),
         }
     }
 
-    /// Waits until both APIs answer.
-    pub(crate) async fn until_answered(&self) {
+    pub(crate) async fn wait_for_apis(&self) {
         for api in &self.apis {
-            while self.http.get(format!("{api}/readyz")).timeout(PATIENCE).send().await.is_err() {
+            while self.http.get(format!("{api}/readyz")).timeout(REQUEST_TIMEOUT).send().await.is_err() {
                 sleep(Duration::from_millis(100)).await;
             }
         }
     }
 
-    /// Posts a batch at its time, and does with it what its operator wants.
     pub(crate) async fn handle(self: Arc<Self>, batch: Batch, begun: Instant) {
         sleep_until(begun + batch.at).await;
         let posted = self.post(&batch).await;
@@ -82,18 +72,18 @@ impl Erp {
         }
     }
 
-    async fn post(&self, batch: &Batch) -> Posted {
+    async fn post(&self, batch: &Batch) -> PostedBatch {
         let body = batch.body();
-        let mut posted = Posted { batch: batch.clone(), queue: None, surprise: None, was_replayed: false };
+        let mut posted = PostedBatch { batch: batch.clone(), queue: None, unexpected: None, was_replayed: false };
         loop {
             let path = format!("send/{}", batch.message_type);
-            match self.call(batch.tenant, &path, &body, batch.gives_up_after.unwrap_or(PATIENCE)).await {
+            match self.call(batch.tenant, &path, &body, batch.gives_up_after.unwrap_or(REQUEST_TIMEOUT)).await {
                 Some((202 | 200, answer)) => {
-                    let taken = answer["accepted"].as_u64() == u64::try_from(batch.contacts).ok();
+                    let is_accepted = answer["accepted"].as_u64() == u64::try_from(batch.contacts).ok();
                     let queue = answer["queue_id"].as_str().map(str::to_owned);
                     let is_other = posted.queue.is_some() && posted.queue != queue;
-                    if !taken || queue.is_none() || is_other {
-                        posted.surprise = Some(format!("it was answered {answer}"));
+                    if !is_accepted || queue.is_none() || is_other {
+                        posted.unexpected = Some(format!("the answer was {answer}"));
                     }
                     posted.was_replayed |= answer["replayed"] == true;
                     let is_first = posted.queue.is_none();
@@ -105,7 +95,7 @@ impl Erp {
                 None | Some((503, _)) if batch.gives_up_after.is_some() => return posted,
                 None | Some((503, _)) => sleep(Duration::from_millis(300)).await,
                 Some((status, answer)) => {
-                    posted.surprise = Some(format!("it was answered {status} {answer}"));
+                    posted.unexpected = Some(format!("the answer was {status} {answer}"));
                     return posted;
                 }
             }
@@ -114,7 +104,7 @@ impl Erp {
 
     async fn operate(&self, batch: &Batch, queue: String) {
         let (action, after, resume_after) = match batch.control {
-            Control::Leave => return,
+            Control::None => return,
             Control::Pause { after, resume_after } => ("pause", after, Some(resume_after)),
             Control::Cancel { after } => ("cancel", after, None),
         };
@@ -125,27 +115,27 @@ impl Erp {
         if let Some(resume_after) = resume_after {
             match resume_after {
                 Some(later) => sleep(later).await,
-                None => self.until_over().await,
+                None => self.wait_for_end_of_faults().await,
             }
             resumed_at = Some(now());
             self.control(batch.tenant, &queue, "resume").await;
         }
         if has_stopped {
-            self.orders.lock().unwrap().push(Order { queue, stopped_at, resumed_at });
+            self.stops.lock().unwrap().push(AnsweredStop { queue, stopped_at, resumed_at });
         }
     }
 
-    async fn until_over(&self) {
-        while !self.is_over.load(Ordering::Relaxed) {
+    async fn wait_for_end_of_faults(&self) {
+        while !self.are_faults_over.load(Ordering::Relaxed) {
             sleep(Duration::from_millis(200)).await;
         }
     }
 
-    /// Until it is answered; whether the queue obeys (and not: 409, it is past that).
+    /// Repeats the request until it is answered; returns false for a 409, because the queue is in another state.
     async fn control(&self, tenant: usize, queue: &str, action: &str) -> bool {
         loop {
             let path = format!("queue/{queue}/control");
-            match self.call(tenant, &path, &json!({ "action": action }), PATIENCE).await {
+            match self.call(tenant, &path, &json!({ "action": action }), REQUEST_TIMEOUT).await {
                 Some((200, _)) => return true,
                 Some((409, _)) => return false,
                 _ => sleep(Duration::from_millis(300)).await,
@@ -153,19 +143,19 @@ impl Erp {
         }
     }
 
-    /// One call, at the API whose turn it is; none where no answer came.
-    async fn call(&self, tenant: usize, path: &str, body: &Value, patience: Duration) -> Option<(u16, Value)> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let url = format!("{}/api/v1/billing/{path}", self.apis[turn % self.apis.len()]);
+    /// One request, to each API in turn; none if there was no answer.
+    async fn call(&self, tenant: usize, path: &str, body: &Value, timeout: Duration) -> Option<(u16, Value)> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let url = format!("{}/api/v1/billing/{path}", self.apis[call % self.apis.len()]);
         let request = self.http.post(url).header("X-Billing-API-Key", &self.keys[tenant]).json(body);
-        let answer = request.timeout(patience).send().await.ok()?;
+        let answer = request.timeout(timeout).send().await.ok()?;
         let status = answer.status().as_u16();
         let bytes = answer.bytes().await.ok()?;
         Some((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
     }
 }
 
-/// Milliseconds since 1970, by the clock that all programs of this machine have.
+/// Milliseconds since 1970, by the clock of the machine.
 pub(crate) fn now() -> i64 {
     Clock::system().now().timestamp_millis()
 }

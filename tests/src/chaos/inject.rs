@@ -1,4 +1,4 @@
-//! Doing the faults of the schedule: each begins at its time, lasts, and is undone.
+//! Executes the faults of the schedule: each begins at its time and is undone after its duration.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,83 +9,93 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::deployment::Deployment;
 use super::erp::now;
-use super::schedule::{Cut, Fault, Link, Planned};
-use super::stage::Stage;
-use super::tenants::name_of;
+use super::faults::{Cut, Fault, Link};
+use super::instances::instance_name;
+use super::schedule::PlannedFault;
 
-/// How much slower a delayed way is, in each direction.
 const DELAY: Duration = Duration::from_millis(400);
 
-/// A fault as it was done, in milliseconds since 1970.
+/// An executed fault with its times, in milliseconds since 1970.
 #[derive(Clone, Debug)]
-pub(crate) struct Injected {
+pub(crate) struct InjectedFault {
     pub(crate) fault: Fault,
     pub(crate) began: i64,
-    /// When what it concerned was back.
+    /// When the target works again.
     pub(crate) ended: i64,
 }
 
-/// Does all of them; not those of a broker that is not there.
-pub(crate) async fn all(stage: &Arc<Stage>, schedule: Vec<Planned>, begun: Instant) -> Vec<Injected> {
-    let mut turns: HashMap<String, Arc<Mutex<()>>> = HashMap::new();
+/// Executes all faults, without those of RabbitMQ if the run has none.
+pub(crate) async fn all(
+    deployment: &Arc<Deployment>,
+    schedule: Vec<PlannedFault>,
+    begun: Instant,
+) -> Vec<InjectedFault> {
+    let mut locks: HashMap<String, Arc<Mutex<()>>> = HashMap::new();
     let mut running = JoinSet::new();
     for (id, planned) in schedule.into_iter().enumerate() {
-        if stage.broker.is_none() && planned.fault.is_of_the_broker() {
+        if deployment.broker.is_none() && planned.fault.needs_broker() {
             continue;
         }
-        let turn = Arc::clone(turns.entry(planned.fault.concerns()).or_default());
-        running.spawn(one(Arc::clone(stage), id, planned, begun, turn));
+        let lock = Arc::clone(locks.entry(planned.fault.target()).or_default());
+        running.spawn(one(Arc::clone(deployment), id, planned, begun, lock));
     }
     let mut injected = running.join_all().await;
     injected.sort_by_key(|injected| injected.began);
     injected
 }
 
-async fn one(stage: Arc<Stage>, id: usize, planned: Planned, begun: Instant, turn: Arc<Mutex<()>>) -> Injected {
+async fn one(
+    deployment: Arc<Deployment>,
+    id: usize,
+    planned: PlannedFault,
+    begun: Instant,
+    lock: Arc<Mutex<()>>,
+) -> InjectedFault {
     sleep_until(begun + planned.at).await;
-    // A server may have taken longer to come back than the schedule thought.
-    let _turn = turn.lock().await;
-    let Planned { fault, lasts, .. } = planned;
+    // The previous fault of the target may last longer than planned, if a server starts slowly.
+    let _lock = lock.lock().await;
+    let PlannedFault { fault, lasts, .. } = planned;
     let began = now();
     match &fault {
         Fault::Kill(program) => {
-            stage.kill(*program).await;
+            deployment.kill(*program).await;
             sleep(lasts).await;
-            stage.start(*program).await;
+            deployment.start(*program).await;
         }
-        Fault::Die(program, place, times) => {
-            stage.kill(*program).await;
-            stage.start_doomed(*program, &format!("{place}:{times}")).await;
-            stage.died(*program, lasts).await;
-            stage.start(*program).await;
+        Fault::Die(program, failpoint, times) => {
+            deployment.kill(*program).await;
+            deployment.start_with_failpoint(*program, &format!("{failpoint}:{times}")).await;
+            deployment.wait_for_exit_or_kill(*program, lasts).await;
+            deployment.start(*program).await;
         }
         Fault::Freeze(program) => {
-            stage.freeze(*program, true).await;
+            deployment.freeze(*program, true).await;
             sleep(lasts).await;
-            stage.freeze(*program, false).await;
+            deployment.freeze(*program, false).await;
         }
         Fault::KillDatabase | Fault::StopDatabase | Fault::FreezeDatabase | Fault::CutConnections => {
-            database(&stage, &fault, lasts).await;
+            database(&deployment, &fault, lasts).await;
         }
-        Fault::KillBroker | Fault::WipeBroker | Fault::FreezeBroker => broker(&stage, &fault, lasts).await,
-        Fault::Cut(link, cut) => network(&stage, *link, *cut, lasts).await,
+        Fault::KillBroker | Fault::WipeBroker | Fault::FreezeBroker => broker(&deployment, &fault, lasts).await,
+        Fault::Cut(link, cut) => network(&deployment, *link, *cut, lasts).await,
         Fault::Answer { .. } | Fault::Blind(_) => {
-            stage.controls.set(id, Some(at_the_gateway(&fault, id))).await;
+            deployment.gateway.set_fault(id, Some(gateway_fault(&fault, id))).await;
             sleep(lasts).await;
-            stage.controls.set(id, None).await;
+            deployment.gateway.set_fault(id, None).await;
         }
-        Fault::Number(number, state) => {
-            stage.controls.move_to(&name_of(*number), *state).await;
+        Fault::Instance(instance, state) => {
+            deployment.gateway.set_state(&instance_name(*instance), *state).await;
             sleep(lasts).await;
-            stage.controls.move_to(&name_of(*number), InstanceState::Open).await;
+            deployment.gateway.set_state(&instance_name(*instance), InstanceState::Open).await;
         }
     }
-    Injected { fault, began, ended: now() }
+    InjectedFault { fault, began, ended: now() }
 }
 
-async fn database(stage: &Stage, fault: &Fault, lasts: Duration) {
-    let mut server = stage.database.lock().await;
+async fn database(deployment: &Deployment, fault: &Fault, lasts: Duration) {
+    let mut server = deployment.database.lock().await;
     match fault {
         Fault::KillDatabase => server.kill().await,
         Fault::StopDatabase => server.stop().await,
@@ -96,8 +106,8 @@ async fn database(stage: &Stage, fault: &Fault, lasts: Duration) {
     if *fault == Fault::FreezeDatabase { server.thaw().await } else { server.start_again().await }
 }
 
-async fn broker(stage: &Stage, fault: &Fault, lasts: Duration) {
-    let Some(server) = &stage.broker else { return };
+async fn broker(deployment: &Deployment, fault: &Fault, lasts: Duration) {
+    let Some(server) = &deployment.broker else { return };
     let mut server = server.lock().await;
     match fault {
         Fault::KillBroker => server.kill().await,
@@ -108,8 +118,8 @@ async fn broker(stage: &Stage, fault: &Fault, lasts: Duration) {
     if *fault == Fault::FreezeBroker { server.thaw().await } else { server.start_again().await }
 }
 
-async fn network(stage: &Stage, link: Link, cut: Cut, lasts: Duration) {
-    let proxy = &stage.proxies[&link];
+async fn network(deployment: &Deployment, link: Link, cut: Cut, lasts: Duration) {
+    let proxy = &deployment.proxies[&link];
     match cut {
         Cut::Close => proxy.close(),
         Cut::DropSilently => proxy.drop_silently(),
@@ -121,24 +131,24 @@ async fn network(stage: &Stage, link: Link, cut: Cut, lasts: Duration) {
     if cut == Cut::Close { proxy.open() } else { proxy.heal() }
 }
 
-fn at_the_gateway(fault: &Fault, id: usize) -> GatewayFault {
+fn gateway_fault(fault: &Fault, id: usize) -> GatewayFault {
     let seed = u64::try_from(id).unwrap_or(0);
     match fault {
-        Fault::Answer { effect, left, latency_ms, share, number } => GatewayFault {
-            instance: number.map(name_of),
-            probability: Some(*share),
+        Fault::Answer { effect, left, latency_ms, probability, instance } => GatewayFault {
+            instance: instance.map(instance_name),
+            probability: Some(*probability),
             seed,
             latency_ms: *latency_ms,
             effect: *effect,
             left: *left,
             ..GatewayFault::default()
         },
-        Fault::Blind(number) => GatewayFault {
+        Fault::Blind(instance) => GatewayFault {
             on: FaultOn::Find,
-            instance: number.map(name_of),
+            instance: instance.map(instance_name),
             effect: Effect::FindSeesNothing,
             ..GatewayFault::default()
         },
-        other => unreachable!("{other:?} is none of the gateway's"),
+        other => unreachable!("{other:?} is no fault of the gateway"),
     }
 }

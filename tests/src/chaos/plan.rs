@@ -1,4 +1,4 @@
-//! What the ERPs post and what their operators do, drawn from the seed: pure. The posting itself is in `erp`.
+//! The batches of the ERPs and the controls of their operators. They depend on the seed only. `erp` executes them.
 
 use std::time::Duration;
 
@@ -6,51 +6,50 @@ use fastrand::Rng;
 use regua_domain::MessageType;
 use serde_json::{Value, json};
 
-use super::tenants::{NUMBERS, name_of, tenant_of};
+use super::instances::{INSTANCES, instance_name, tenant_of};
 
-/// What an operator does with a batch that was taken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Control {
-    /// Nothing.
-    Leave,
-    /// Pauses it after a while, and resumes it after another; none: at the end of all faults.
-    Pause { after: Duration, resume_after: Option<Duration> },
-    /// Cancels it after a while.
-    Cancel { after: Duration },
+    None,
+    /// `resume_after` none: the queue is resumed at the end of all faults.
+    Pause {
+        after: Duration,
+        resume_after: Option<Duration>,
+    },
+    Cancel {
+        after: Duration,
+    },
 }
 
-/// One batch.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
     pub(crate) external_id: String,
     pub(crate) tenant: usize,
-    pub(crate) number: usize,
+    pub(crate) instance: usize,
     pub(crate) message_type: MessageType,
-    /// The place of its first contact among all of the run.
+    /// Position of the first contact among all contacts of the run.
     pub(crate) first: usize,
     pub(crate) contacts: usize,
-    /// When it is posted, from the beginning of the run.
     pub(crate) at: Duration,
-    /// Its ERP hangs up after so long, perhaps in the middle of it, and does not try again.
+    /// The ERP closes the connection after this time, perhaps before the answer, and does not repeat the post.
     pub(crate) gives_up_after: Option<Duration>,
-    /// It is posted once more after it was taken.
     pub(crate) is_repeated: bool,
     pub(crate) control: Control,
 }
 
-/// So many messages in batches, spread over a time.
+/// Batches of this number of messages, spread over a time.
 pub(crate) fn batches(seed: u64, messages: usize, over: Duration) -> Vec<Batch> {
-    // Another stream than the faults', so that the one can change without the other.
+    // Another seed than that of the schedule, so that each can change without the other.
     let mut rng = Rng::with_seed(seed ^ 0x5EED);
     let size = (messages / 200).clamp(20, 500);
     let count = messages.div_ceil(size);
     (0..count)
         .map(|n| {
-            let (first, number) = (n * size, n % NUMBERS);
+            let (first, instance) = (n * size, n % INSTANCES);
             Batch {
                 external_id: format!("lote-{n}"),
-                tenant: tenant_of(number),
-                number,
+                tenant: tenant_of(instance),
+                instance,
                 message_type: MessageType::ALL[rng.usize(..MessageType::ALL.len())],
                 first,
                 contacts: size.min(messages - first),
@@ -70,15 +69,14 @@ fn control(rng: &mut Rng) -> Control {
         0 | 1 => Control::Pause { after, resume_after: Some(later) },
         2 => Control::Pause { after, resume_after: None },
         3 => Control::Cancel { after },
-        _ => Control::Leave,
+        _ => Control::None,
     }
 }
 
 impl Batch {
-    /// The request's body; the same one every time.
     pub(crate) fn body(&self) -> Value {
         let contacts: Vec<_> = (0..self.contacts).map(|n| self.contact(n)).collect();
-        json!({ "external_id": self.external_id, "instance": name_of(self.number), "contacts": contacts })
+        json!({ "external_id": self.external_id, "instance": instance_name(self.instance), "contacts": contacts })
     }
 
     fn contact(&self, n: usize) -> Value {
@@ -92,7 +90,7 @@ impl Batch {
         format!("{}-{n}", self.external_id)
     }
 
-    /// No other contact of the run has it, so that what left can be told apart by it.
+    /// Unique in the run, so that it identifies the contact in the gateway's journal.
     pub(crate) fn phone(&self, n: usize) -> String {
         format!("+55119{:08}", 70_000_000 + self.first + n)
     }

@@ -6,19 +6,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// One thing that must hold.
 #[derive(Clone, Debug, Serialize)]
-pub struct Check {
-    /// accepted, once, true, complete, obedient or recovered.
-    pub invariant: &'static str,
-    /// What was looked at, in words.
-    pub what: String,
-    /// How many were looked at.
-    pub looked_at: usize,
-    /// Those that break it.
-    pub broken: Vec<String>,
-    /// What is worth knowing of those that do not.
-    pub notes: Vec<String>,
+pub(crate) struct Check {
+    /// accepted, once, true, complete, obedient, recovered or silent.
+    pub(crate) invariant: &'static str,
+    pub(crate) what: String,
+    pub(crate) looked_at: usize,
+    /// Objects that violate the invariant.
+    pub(crate) broken: Vec<String>,
+    /// Remarks on objects that do not.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Check {
@@ -26,42 +23,33 @@ impl Check {
         Self { invariant, what: what.to_owned(), looked_at: 0, broken: Vec::new(), notes: Vec::new() }
     }
 
-    /// Notes one that was looked at, and what is wrong with it, if anything is.
-    pub(crate) fn look(&mut self, broken: Option<String>) {
+    pub(crate) fn record(&mut self, broken: Option<String>) {
         self.looked_at += 1;
         self.broken.extend(broken);
     }
 }
 
-/// All of a run.
+/// The checks and counts of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
-    /// The seed that gives the same schedule again.
-    pub seed: u64,
-    /// Messages that were to be posted.
-    pub messages: usize,
-    /// What must hold.
-    pub checks: Vec<Check>,
-    /// What happened, each with its count.
-    pub counts: BTreeMap<String, u64>,
-    /// Faults by kind.
-    pub faults: BTreeMap<String, u64>,
-    /// From the first batch to the end of the last send.
-    pub sending: Duration,
-    /// All of it, with starting and checking.
-    pub duration: Duration,
+    pub(crate) seed: u64,
+    pub(crate) messages: usize,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) counts: BTreeMap<String, u64>,
+    pub(crate) faults: BTreeMap<String, u64>,
+    /// From the first post of a batch until no work was open.
+    pub(crate) sending: Duration,
+    pub(crate) duration: Duration,
 }
 
-/// Broken rows that are shown of one check.
-const SHOWN: usize = 10;
+const MAX_SHOWN: usize = 10;
 
 impl Report {
-    /// Whether everything held.
+    /// Whether every check holds.
     pub fn holds(&self) -> bool {
         self.checks.iter().all(|check| check.broken.is_empty())
     }
 
-    /// Sends by the second.
     fn rate(&self) -> f64 {
         let left = self.counts.get("messages that left").copied().unwrap_or(0);
         #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
@@ -84,21 +72,21 @@ impl fmt::Display for Report {
         for check in &self.checks {
             let Check { invariant, what, looked_at, broken, notes } = check;
             writeln!(f, "{invariant:<10} {looked_at:>9} {:>7}  {what}", broken.len())?;
-            for note in notes {
-                writeln!(f, "{:>29} {note}", "")?;
+            for remark in notes {
+                writeln!(f, "{:>29} {remark}", "")?;
             }
         }
         for check in self.checks.iter().filter(|check| !check.broken.is_empty()) {
             writeln!(f, "\nbroken: {}: {}", check.invariant, check.what)?;
-            for row in check.broken.iter().take(SHOWN) {
+            for row in check.broken.iter().take(MAX_SHOWN) {
                 writeln!(f, "  {row}")?;
             }
         }
-        let verdict = if self.holds() { "everything held" } else { "BROKEN" };
+        let result = if self.holds() { "everything held" } else { "BROKEN" };
         let (rate, duration, sending) = (self.rate(), self.duration.as_secs(), self.sending.as_secs());
         write!(
             f,
-            "\n{verdict}: {} messages, {rate:.0} sends/s over {sending} s, {duration} s in all, seed {}",
+            "\n{result}: {} messages, {rate:.0} sends/s over {sending} s, {duration} s in all, seed {}",
             self.messages, self.seed
         )
     }

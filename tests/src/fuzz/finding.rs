@@ -1,4 +1,4 @@
-//! One input and what came of it: read with panics caught and time measured, and made small where something is wrong.
+//! Feeds one input to a target, catches panics and measures the time, and minimizes the input of a finding.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -9,84 +9,76 @@ use std::time::{Duration, Instant};
 
 use super::Target;
 
-/// Times that a slow input is read again before it is believed: on a busy machine anything is slow once.
+/// Repetitions of a slow input: on a busy machine any input may be slow once.
 const CONFIRMATIONS: usize = 4;
-/// Tries to make an input smaller.
-const MOST_STEPS: usize = 5_000;
+const MAX_STEPS: usize = 5_000;
 
 thread_local! {
     static IS_CAUGHT: Cell<bool> = const { Cell::new(false) };
-    static WORDS: RefCell<String> = const { RefCell::new(String::new()) };
+    static PANIC_MESSAGE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// How long one input may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Slow(pub Duration);
-
-/// What is being read now, for whoever looks whether it ever ends.
+/// The input in work, for a thread that looks for an input that never ends.
 #[derive(Default)]
-pub struct Watch(Mutex<Option<(Instant, Vec<u8>)>>);
+pub struct CurrentInput(Mutex<Option<(Instant, Vec<u8>)>>);
 
-impl Watch {
-    /// The input that is being read for longer than that.
+impl CurrentInput {
+    /// The input, if it is in work for longer than `after`.
     pub fn stuck(&self, after: Duration) -> Option<Vec<u8>> {
         let reading = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         reading.as_ref().filter(|(since, _)| since.elapsed() > after).map(|(_, input)| input.clone())
     }
 
-    fn note(&self, input: Option<&[u8]>) {
+    fn set(&self, input: Option<&[u8]>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = input.map(|input| (Instant::now(), input.to_vec()));
     }
 }
 
-/// Why an input is a finding.
+/// The failure of an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// It panicked.
+pub enum Reason {
+    /// The target panicked.
     Panicked(String),
-    /// What must be true of the answer is not.
+    /// The answer violates a property.
     Broken(String),
-    /// It took too long, each time.
+    /// The input exceeded the time limit each time.
     Slow(Duration),
 }
 
-impl Why {
-    /// The same for findings that are probably the same.
+impl Reason {
+    /// Equal for findings that probably have one cause.
     pub(super) fn kind(&self) -> String {
         match self {
-            Self::Panicked(words) => format!("panic {}", words.split(':').next().unwrap_or_default()),
+            Self::Panicked(message) => format!("panic {}", message.split(':').next().unwrap_or_default()),
             Self::Broken(what) => format!("broken {}", what.split(':').next().unwrap_or_default()),
             Self::Slow(_) => "slow".to_owned(),
         }
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Panicked(words) => write!(f, "panicked: {words}"),
+            Self::Panicked(message) => write!(f, "panicked: {message}"),
             Self::Broken(what) => write!(f, "not true: {what}"),
             Self::Slow(took) => write!(f, "took {took:?}"),
         }
     }
 }
 
-/// An input that should be answered otherwise.
+/// An input with a wrong answer.
 #[derive(Debug)]
 pub struct Finding {
-    /// The target.
+    /// The target's name.
     pub target: &'static str,
-    /// What is wrong.
-    pub why: Why,
-    /// The smallest input that was found for it.
+    /// The kind of failure.
+    pub reason: Reason,
+    /// The minimized input.
     pub input: Vec<u8>,
 }
 
 impl Finding {
-    /// Writes the input where it can be read again, and moved into the corpus once it is mended.
-    ///
-    /// # Errors
-    /// The file system's.
+    /// Writes the input to a file, which belongs into the corpus after the bug is fixed.
     pub fn write(&self, folder: &Path) -> std::io::Result<PathBuf> {
         let folder = folder.join(self.target);
         std::fs::create_dir_all(&folder)?;
@@ -96,78 +88,77 @@ impl Finding {
     }
 }
 
-/// Keeps panics that are caught here off the terminal; all others are shown as ever.
+/// Hides the messages of caught panics; all other panics are printed as usual.
 pub fn quiet_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
-        let usual = panic::take_hook();
+        let default = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             if IS_CAUGHT.get() {
                 let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
-                let words = info.payload_as_str().unwrap_or_default();
-                WORDS.set(format!("at {place}: {words}"));
+                let message = info.payload_as_str().unwrap_or_default();
+                PANIC_MESSAGE.set(format!("at {place}: {message}"));
             } else {
-                usual(info);
+                default(info);
             }
         }));
     });
 }
 
-/// How inputs of a target are tried.
 pub(super) struct Trial<'a> {
     pub(super) target: &'a Target,
-    pub(super) slow: Slow,
-    pub(super) watch: &'a Watch,
+    pub(super) time_limit: Duration,
+    pub(super) current: &'a CurrentInput,
 }
 
 impl Trial<'_> {
-    /// The answer, or what is wrong with it.
-    pub(super) fn read(&self, input: &[u8]) -> Result<String, Why> {
-        let (answer, mut took) = self.once(input);
+    /// The kind of the answer, or the failure.
+    pub(super) fn read(&self, input: &[u8]) -> Result<String, Reason> {
+        let (answer, mut took) = self.read_once(input);
         let answer = answer?;
         for _ in 0..CONFIRMATIONS {
-            if took <= self.slow.0 {
+            if took <= self.time_limit {
                 return Ok(answer);
             }
-            took = took.min(self.once(input).1);
+            took = took.min(self.read_once(input).1);
         }
-        if took > self.slow.0 { Err(Why::Slow(took)) } else { Ok(answer) }
+        if took > self.time_limit { Err(Reason::Slow(took)) } else { Ok(answer) }
     }
 
-    fn once(&self, input: &[u8]) -> (Result<String, Why>, Duration) {
-        self.watch.note(Some(input));
+    fn read_once(&self, input: &[u8]) -> (Result<String, Reason>, Duration) {
+        self.current.set(Some(input));
         IS_CAUGHT.set(true);
         let started = Instant::now();
         let read = panic::catch_unwind(AssertUnwindSafe(|| (self.target.read)(input)));
         let took = started.elapsed();
         IS_CAUGHT.set(false);
-        self.watch.note(None);
+        self.current.set(None);
         let answer = match read {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(what)) => Err(Why::Broken(what)),
-            Err(_) => Err(Why::Panicked(WORDS.take())),
+            Ok(Err(what)) => Err(Reason::Broken(what)),
+            Err(_) => Err(Reason::Panicked(PANIC_MESSAGE.take())),
         };
         (answer, took)
     }
 
-    /// The smallest part of an input, by leaving out ever smaller pieces, that is a finding of the same kind.
-    pub(super) fn minimised(&self, input: &[u8], why: Why) -> Finding {
-        let (mut smallest, mut reason) = (input.to_vec(), why);
+    /// Removes ever smaller pieces of the input while it remains a finding of the same kind.
+    pub(super) fn minimized(&self, input: &[u8], reason: Reason) -> Finding {
+        let (mut smallest, mut reason) = (input.to_vec(), reason);
         let mut steps = 0;
         let mut length = smallest.len() / 2;
-        while length > 0 && steps < MOST_STEPS {
+        while length > 0 && steps < MAX_STEPS {
             let mut at = 0;
-            while at < smallest.len() && steps < MOST_STEPS {
+            while at < smallest.len() && steps < MAX_STEPS {
                 let end = (at + length).min(smallest.len());
                 let shorter = [&smallest[..at], &smallest[end..]].concat();
                 steps += 1;
                 match self.read(&shorter) {
-                    Err(why) if why.kind() == reason.kind() => (smallest, reason) = (shorter, why),
+                    Err(new) if new.kind() == reason.kind() => (smallest, reason) = (shorter, new),
                     _ => at += length,
                 }
             }
             length /= 2;
         }
-        Finding { target: self.target.name, why: reason, input: smallest }
+        Finding { target: self.target.name, reason, input: smallest }
     }
 }

@@ -1,17 +1,15 @@
-//! Makes inputs of inputs: bits and bytes, pieces left out, doubled and exchanged, words of the target, numbers at their
-//! limits, and characters that programs are known to trip over.
+//! Mutates inputs: flips bits, moves pieces, and inserts words, boundary numbers and characters that often reveal bugs.
 
 use fastrand::Rng;
 
 use super::Target;
 
-/// Characters that are more than one byte, have no width, turn a line, change their length with their case, or end texts.
+/// Characters of several bytes, without width, that reverse the direction, change length with case, or end texts.
 const CHARACTERS: [char; 40] = [
     '\0', '\t', '\n', '\r', '\u{b}', '\u{1b}', ' ', '"', '\'', '\\', '/', ':', ';', ',', '{', '}', '[', '<', '&', '=',
     '+', '-', '@', '\u{7f}', '\u{85}', '\u{a0}', '\u{ad}', 'ß', 'İ', 'ﬁ', 'ǅ', '\u{301}', '\u{200b}', '\u{200d}',
     '\u{202e}', '\u{2028}', '\u{feff}', '\u{fffd}', '٣', '👩',
 ];
-/// Numbers at which something ends.
 const NUMBERS: [&str; 16] = [
     "0",
     "-1",
@@ -30,7 +28,6 @@ const NUMBERS: [&str; 16] = [
     "1e308",
     "1e999",
 ];
-/// What may stand where a value stood.
 const VALUES: [&str; 12] = [
     "null",
     "true",
@@ -46,23 +43,23 @@ const VALUES: [&str; 12] = [
     "\"a\"",
 ];
 
-/// A number that belongs to a text.
+/// A hash of a text (FNV-1a).
 pub(super) fn seed_of(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// An input like those that are kept, or one of the target's words alone.
-pub(super) fn mutated(rng: &mut Rng, kept: &[Vec<u8>], target: &Target) -> Vec<u8> {
-    let mut input = if rng.u8(..) < 16 { words(rng, target) } else { picked(rng, kept).to_vec() };
+/// A mutated input of the pool, or one made of the target's words alone.
+pub(super) fn mutated(rng: &mut Rng, pool: &[Vec<u8>], target: &Target) -> Vec<u8> {
+    let mut input = if rng.u8(..) < 16 { words(rng, target) } else { picked(rng, pool).to_vec() };
     for _ in 0..=rng.usize(..6) {
-        mutate(rng, &mut input, kept, target);
+        mutate(rng, &mut input, pool, target);
     }
-    input.truncate(target.most_bytes);
+    input.truncate(target.max_bytes);
     input
 }
 
-fn picked<'a>(rng: &mut Rng, kept: &'a [Vec<u8>]) -> &'a [u8] {
-    kept.get(rng.usize(..kept.len().max(1))).map(Vec::as_slice).unwrap_or_default()
+fn picked<'a>(rng: &mut Rng, pool: &'a [Vec<u8>]) -> &'a [u8] {
+    pool.get(rng.usize(..pool.len().max(1))).map(Vec::as_slice).unwrap_or_default()
 }
 
 fn words(rng: &mut Rng, target: &Target) -> Vec<u8> {
@@ -73,7 +70,7 @@ fn word(rng: &mut Rng, target: &Target) -> &'static str {
     rng.choice(target.words.iter()).copied().unwrap_or_default()
 }
 
-fn mutate(rng: &mut Rng, input: &mut Vec<u8>, kept: &[Vec<u8>], target: &Target) {
+fn mutate(rng: &mut Rng, input: &mut Vec<u8>, pool: &[Vec<u8>], target: &Target) {
     let (from, to) = range(rng, input.len());
     match rng.u8(..13) {
         0 => flip(rng, input),
@@ -85,7 +82,7 @@ fn mutate(rng: &mut Rng, input: &mut Vec<u8>, kept: &[Vec<u8>], target: &Target)
             drop(input.splice(to..to, again));
         }
         5 => {
-            let other = picked(rng, kept);
+            let other = picked(rng, pool);
             let (begin, end) = range(rng, other.len());
             drop(input.splice(from..to, other[begin..end].to_vec()));
         }
@@ -94,7 +91,7 @@ fn mutate(rng: &mut Rng, input: &mut Vec<u8>, kept: &[Vec<u8>], target: &Target)
             drop(input.splice(from..from, character.encode_utf8(&mut [0; 4]).bytes().collect::<Vec<_>>()));
         }
         7 => number(rng, input),
-        8 => repeat(rng, input, from, to, target.most_bytes),
+        8 => repeat(rng, input, from, to, target.max_bytes),
         9 => input.truncate(from),
         10 => drop(input.splice(from..to, rng.choice(VALUES).unwrap_or_default().bytes())),
         11 => input[from..to].iter_mut().for_each(|byte| *byte ^= if byte.is_ascii_alphabetic() { 0x20 } else { 0 }),
@@ -105,7 +102,7 @@ fn mutate(rng: &mut Rng, input: &mut Vec<u8>, kept: &[Vec<u8>], target: &Target)
     }
 }
 
-/// A short range more often than a long one.
+/// Prefers short ranges.
 fn range(rng: &mut Rng, length: usize) -> (usize, usize) {
     let from = rng.usize(..=length);
     let longest = if rng.bool() { 8 } else { length };
@@ -119,7 +116,7 @@ fn flip(rng: &mut Rng, input: &mut [u8]) {
     }
 }
 
-/// Exchanges a number for one at a limit.
+/// Replaces a number with a boundary number.
 fn number(rng: &mut Rng, input: &mut Vec<u8>) {
     let begins = rng.usize(..=input.len());
     let Some(from) = (begins..input.len()).find(|at| input[*at].is_ascii_digit()) else { return };
@@ -127,12 +124,12 @@ fn number(rng: &mut Rng, input: &mut Vec<u8>) {
     drop(input.splice(from..from + length, rng.choice(NUMBERS).unwrap_or_default().bytes()));
 }
 
-/// The same piece over and over: what takes a time that grows with the square of a length shows itself.
-fn repeat(rng: &mut Rng, input: &mut Vec<u8>, from: usize, to: usize, most: usize) {
+/// Repeats a piece, which reveals quadratic running times.
+fn repeat(rng: &mut Rng, input: &mut Vec<u8>, from: usize, to: usize, max_bytes: usize) {
     let piece = input[from..to].to_vec();
-    let room = most.saturating_sub(input.len()) / piece.len().max(1);
-    if !piece.is_empty() && room > 0 {
-        let times = if rng.u8(..) < 8 { room } else { rng.usize(..=room.min(64)) };
+    let max_times = max_bytes.saturating_sub(input.len()) / piece.len().max(1);
+    if !piece.is_empty() && max_times > 0 {
+        let times = if rng.u8(..) < 8 { max_times } else { rng.usize(..=max_times.min(64)) };
         drop(input.splice(to..to, piece.repeat(times)));
     }
 }

@@ -1,5 +1,4 @@
-//! Requests with keys of the right form that are nobody's, many a second, by raw sockets: whoever makes them must not be
-//! the one who slows the machine down.
+//! A flood of requests with well-formed unknown keys, over raw sockets that take little of the processor.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,37 +11,33 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// 127.0.0.1 and the next ones.
 const ADDRESSES: u8 = 4;
-/// Of each address.
 const CONNECTIONS: usize = 2;
-/// Between two pieces that one connection sends. The connections begin one after the other within it: what comes from many
-/// callers comes evenly.
-const BEAT: Duration = Duration::from_millis(8);
+/// Between two writes of one connection. The connections start at different times, so that requests arrive evenly.
+const WRITE_INTERVAL: Duration = Duration::from_millis(8);
 
-/// What became of bad requests.
+/// The answers to a flood.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Answered {
-    /// All of them.
+pub struct FloodAnswers {
+    /// All requests.
     pub made: usize,
-    /// 401: looked up, and nobody's.
+    /// 401: looked up, and unknown.
     pub unknown: usize,
-    /// 429: not even looked up.
+    /// 429: refused without a look-up.
     pub limited: usize,
-    /// 503: too many at once.
+    /// 503: too many requests under way.
     pub busy: usize,
-    /// Of all, in a second.
+    /// Requests a second.
     pub per_second: f64,
 }
 
-/// A flood that runs.
 pub(super) struct Flood {
     started: Instant,
     counts: Arc<[AtomicUsize; 4]>,
     running: JoinSet<()>,
 }
 
-/// Begins; it ends with the token.
+/// Starts a flood, which ends when `stop` is cancelled.
 pub(super) fn start(api: &str, per_second: usize, stop: &CancellationToken) -> Flood {
     let api: SocketAddr = api.trim_start_matches("http://").parse().unwrap();
     let counts: Arc<[AtomicUsize; 4]> = Arc::default();
@@ -54,7 +49,8 @@ pub(super) fn start(api: &str, per_second: usize, stop: &CancellationToken) -> F
         running.spawn(async move {
             let socket = connect(api, last).await;
             let (read, write) = socket.into_split();
-            tokio::time::sleep(BEAT * u32::try_from(number).unwrap() / u32::try_from(connections).unwrap()).await;
+            tokio::time::sleep(WRITE_INTERVAL * u32::try_from(number).unwrap() / u32::try_from(connections).unwrap())
+                .await;
             let posting = post(write, number, per_second.div_ceil(connections));
             let reading = count(read, &counts);
             tokio::select! {
@@ -68,16 +64,15 @@ pub(super) fn start(api: &str, per_second: usize, stop: &CancellationToken) -> F
 }
 
 impl Flood {
-    /// Waits until it has ended.
-    pub(super) async fn ended(mut self) -> Answered {
+    pub(super) async fn wait_for_end(mut self) -> FloodAnswers {
         let took = self.started.elapsed();
         while let Some(ended) = self.running.join_next().await {
             ended.unwrap();
         }
         let [unknown, limited, busy, others] = [0, 1, 2, 3].map(|place| self.counts[place].load(Ordering::Relaxed));
         let made = unknown + limited + busy + others;
-        assert_eq!(others, 0, "a bad request was answered otherwise");
-        Answered { made, unknown, limited, busy, per_second: made as f64 / took.as_secs_f64() }
+        assert_eq!(others, 0, "other answers to bad requests");
+        FloodAnswers { made, unknown, limited, busy, per_second: made as f64 / took.as_secs_f64() }
     }
 }
 
@@ -89,12 +84,12 @@ async fn connect(api: SocketAddr, last: u8) -> TcpStream {
     stream
 }
 
-/// Each request has another key. Those of one beat go in one piece.
+/// Each request has another key. The requests of one interval are one write.
 async fn post(mut write: OwnedWriteHalf, connection: usize, per_second: usize) {
     let (started, mut made) = (Instant::now(), 0);
-    let mut beat = tokio::time::interval(BEAT);
+    let mut interval = tokio::time::interval(WRITE_INTERVAL);
     loop {
-        beat.tick().await;
+        interval.tick().await;
         let due = started.elapsed().as_millis() as usize * per_second / 1000;
         let mut text = String::new();
         while made < due {
@@ -110,7 +105,7 @@ async fn post(mut write: OwnedWriteHalf, connection: usize, per_second: usize) {
     }
 }
 
-/// Counts answers by their first line; one may be cut in two.
+/// Counts the answers by status line. A read may end within a line.
 async fn count(mut read: OwnedReadHalf, counts: &[AtomicUsize; 4]) {
     const LINE: &[u8] = b"HTTP/1.1 ";
     let (mut buffer, mut rest) = (vec![0; 64 << 10], Vec::new());

@@ -1,5 +1,4 @@
-//! A PostgreSQL of a test's own, with the durability that PostgreSQL has by itself, and its replica. Its schema is the
-//! caller's.
+//! A private PostgreSQL with default durability, and its replicas. The caller creates the schema.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, Executor, PgConnection};
 
-use super::{Room, free_port, output};
+use super::{Host, free_port, output};
 
 const NAME: &str = "postgres";
 
-/// The small disk: PostgreSQL's empty data takes some 40 MB of it. The log of changes lies elsewhere, because without
-/// space for that one PostgreSQL does not refuse but fall over, which [`Postgres::kill`] does too.
+/// An empty database takes about 40 MB. The write-ahead log is on another disk: without space for it, PostgreSQL
+/// crashes.
 const SMALL_DISK: &str = "96m";
 
-/// One server, on a port that stays the same. It is killed and removed when dropped.
+/// A server on a fixed port. Dropping it stops and removes it.
 pub struct Postgres {
-    pub(super) room: Room,
+    pub(super) host: Host,
     pub(super) port: u16,
     has_small_disk: bool,
     is_replica: bool,
@@ -29,31 +28,31 @@ impl Postgres {
         Self::try_start().await.expect("PostgreSQL's programs are installed")
     }
 
-    /// As `start`; none where PostgreSQL is not installed.
+    /// The same; none if PostgreSQL is not installed.
     pub async fn try_start() -> Option<Self> {
-        Some(Self::create(Room::new(NAME, None).await?, false).await)
+        Some(Self::create(Host::new(NAME, None).await?, false).await)
     }
 
-    /// A server whose disk [`Postgres::fill_disk`] can fill; none where a disk can only be had by an administrator.
+    /// A server whose disk [`Postgres::fill_disk`] can fill; none if the user may not mount a disk.
     pub async fn with_small_disk() -> Option<Self> {
-        Some(Self::create(Room::new(NAME, Some(SMALL_DISK)).await?, true).await)
+        Some(Self::create(Host::new(NAME, Some(SMALL_DISK)).await?, true).await)
     }
 
-    async fn create(room: Room, has_small_disk: bool) -> Self {
-        let mut server = Self { room, port: 0, has_small_disk, is_replica: false };
-        server.room.keep("password", &server.room.password);
+    async fn create(host: Host, has_small_disk: bool) -> Self {
+        let mut server = Self { host, port: 0, has_small_disk, is_replica: false };
+        server.host.write_file("password", &server.host.password);
         let mut initdb = server.command("initdb");
         initdb.args(["--username=regua", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"]);
-        initdb.arg("--wal-segsize=4").arg(format!("--pwfile={}", server.room.path("password").display()));
+        initdb.arg("--wal-segsize=4").arg(format!("--pwfile={}", server.host.path("password").display()));
         initdb.arg(format!("--pgdata={}", server.data().display()));
-        initdb.arg(format!("--waldir={}", server.room.path("wal").display()));
+        initdb.arg(format!("--waldir={}", server.host.path("wal").display()));
         succeed(initdb).await;
         server.start_first().await;
         server.execute("postgres", "create database regua").await;
         server
     }
 
-    /// On a port of its own choice: another program may be quicker to take it.
+    /// Tries several ports, because another program may take one first.
     async fn start_first(&mut self) {
         for _ in 0..5 {
             self.port = free_port();
@@ -61,9 +60,9 @@ impl Postgres {
             if self.answers().await {
                 return;
             }
-            self.room.ended(NAME).await;
+            self.host.wait_until_ended(NAME).await;
         }
-        panic!("PostgreSQL did not start; the end of its log:\n{}", self.room.tail(NAME));
+        panic!("PostgreSQL did not start; the end of its log:\n{}", self.host.tail(NAME));
     }
 
     fn launch(&mut self) {
@@ -74,91 +73,91 @@ impl Postgres {
             "unix_socket_directories=",
             "max_connections=300",
             "max_wal_size=128MB",
-            // In its folder, so that it goes with the folder.
+            // Files in the data folder, which are removed with it.
             "dynamic_shared_memory_type=mmap",
             "log_min_messages=warning",
         ] {
             command.args(["-c", setting]);
         }
         if self.is_replica {
-            // As a primary it must not wait for a replica of its own.
+            // After a promotion, commits must not wait for a replica.
             command.args(["-c", "synchronous_standby_names="]);
         }
-        self.room.launch(NAME, command);
+        self.host.launch(NAME, command);
     }
 
-    /// Waits until it answers; false when it ended instead.
+    /// Waits until the server answers; false if it ended instead.
     async fn answers(&mut self) -> bool {
         let started = Instant::now();
-        while self.room.is_running(NAME) {
-            let asked = tokio::time::timeout(Duration::from_secs(5), PgConnection::connect(&self.url_of("postgres")));
-            if matches!(asked.await, Ok(Ok(_))) {
+        while self.host.is_running(NAME) {
+            let conn = tokio::time::timeout(Duration::from_secs(5), PgConnection::connect(&self.url_of("postgres")));
+            if matches!(conn.await, Ok(Ok(_))) {
                 return true;
             }
             assert!(
                 started.elapsed() < Duration::from_secs(60),
                 "PostgreSQL does not answer:\n{}",
-                self.room.tail(NAME)
+                self.host.tail(NAME)
             );
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
         false
     }
 
-    /// The database `regua`.
+    /// The URL of the database `regua`.
     pub fn url(&self) -> String {
         self.url_of("regua")
     }
 
     fn url_of(&self, database: &str) -> String {
-        format!("postgres://regua:{}@127.0.0.1:{}/{database}", self.room.password, self.port)
+        format!("postgres://regua:{}@127.0.0.1:{}/{database}", self.host.password, self.port)
     }
 
-    /// SIGKILL of all its processes at once, like a power cut of the server.
+    /// Sends SIGKILL to all its processes, as in a power failure of the server.
     pub async fn kill(&mut self) {
-        self.room.kill(NAME).await;
+        self.host.kill(NAME).await;
     }
 
-    /// Ends it in order: connections are cut and nothing has to be recovered.
+    /// Stops the server in order: it cuts connections and needs no recovery.
     pub async fn stop(&mut self) {
         let mut command = Command::new("kill");
-        command.args(["-INT", &self.room.id(NAME)]);
+        command.args(["-INT", &self.host.id(NAME)]);
         succeed(command).await;
-        self.room.ended(NAME).await;
+        self.host.wait_until_ended(NAME).await;
     }
 
-    /// On the same port with the same data; returns when it answers.
+    /// Starts the server with the same port and data; returns when it answers.
     pub async fn start_again(&mut self) {
-        // Its processes were killed all at once, and the last of them may not have let go of its memory yet.
+        // A start fails while the kernel still frees the memory of the killed processes.
         for _ in 0..10 {
             self.launch();
             if self.answers().await {
                 return;
             }
-            self.room.ended(NAME).await;
+            self.host.wait_until_ended(NAME).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("PostgreSQL did not start again:\n{}", self.room.tail(NAME));
+        panic!("PostgreSQL did not start again:\n{}", self.host.tail(NAME));
     }
 
-    /// SIGSTOP: connections stay, and nobody answers.
+    /// Sends SIGSTOP: connections stay open without answers.
     pub async fn freeze(&self) {
-        self.room.signal(NAME, "STOP").await;
+        self.host.signal(NAME, "STOP").await;
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub async fn thaw(&self) {
-        self.room.signal(NAME, "CONT").await;
+        self.host.signal(NAME, "CONT").await;
     }
 
-    /// Cuts everybody's connections.
+    /// Terminates all client connections.
     pub async fn cut_connections(&self) {
-        let everybody = "select pg_terminate_backend(pid) from pg_stat_activity \
+        let terminate = "select pg_terminate_backend(pid) from pg_stat_activity \
                          where backend_type = 'client backend' and pid <> pg_backend_pid()";
-        self.execute("postgres", everybody).await;
+        self.execute("postgres", terminate).await;
     }
 
-    /// A replica that has every commit before the client hears of it.
+    /// A synchronous replica: it has every commit before the client gets the answer.
     pub async fn replica(&self) -> Self {
         let replica = self.follower().await;
         self.execute("postgres", "alter system set synchronous_standby_names = '*'").await;
@@ -168,40 +167,40 @@ impl Postgres {
         replica
     }
 
-    /// A replica that no commit waits for.
+    /// An asynchronous replica.
     pub async fn follower(&self) -> Self {
-        let room = Room::new(NAME, None).await.expect("PostgreSQL's programs are installed");
-        let mut replica = Self { room, port: 0, has_small_disk: false, is_replica: true };
-        replica.room.password.clone_from(&self.room.password);
+        let host = Host::new(NAME, None).await.expect("PostgreSQL's programs are installed");
+        let mut replica = Self { host, port: 0, has_small_disk: false, is_replica: true };
+        replica.host.password.clone_from(&self.host.password);
         let mut backup = replica.command("pg_basebackup");
         backup.args(["--host=127.0.0.1", &format!("--port={}", self.port), "--username=regua"]);
         backup.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--wal-method=stream"]);
         backup.arg(format!("--pgdata={}", replica.data().display()));
-        backup.arg(format!("--waldir={}", replica.room.path("wal").display()));
+        backup.arg(format!("--waldir={}", replica.host.path("wal").display()));
         succeed(backup).await;
         replica.start_first().await;
         replica
     }
 
-    /// A replica receives changes, and does not show them.
+    /// Lets a replica receive changes without applying them.
     pub async fn pause_replay(&self) {
         self.execute("postgres", "select pg_wal_replay_pause()").await;
         let is_paused = "select 1 where pg_get_wal_replay_pause_state() = 'paused'";
-        crate::eventually("the replay to stand still", async || self.finds(is_paused).await).await;
+        crate::eventually("the replay to be paused", async || self.finds(is_paused).await).await;
     }
 
-    /// It shows what it has received.
+    /// Lets a replica apply the received changes.
     pub async fn resume_replay(&self) {
         self.execute("postgres", "select pg_wal_replay_resume()").await;
     }
 
-    /// The replica becomes a primary.
+    /// Makes the replica a primary.
     pub async fn promote(&mut self) {
         self.execute("postgres", "select pg_promote(true, 60)").await;
         self.is_replica = false;
     }
 
-    /// Fills the small disk to its last page. What is there can still be read, and changed where there is room for it.
+    /// Fills the small disk to its last page. Reads still work, and so do changes in pages with free space.
     pub async fn fill_disk(&self) {
         assert!(self.has_small_disk, "only with_small_disk can be filled");
         let mut command = Command::new("dd");
@@ -209,22 +208,22 @@ impl Postgres {
         assert!(!output(command).await.status.success(), "the disk has an end");
     }
 
-    /// Gives the space back.
+    /// Frees the space.
     pub async fn free_disk(&self) {
         std::fs::remove_file(self.filler()).unwrap();
     }
 
     fn filler(&self) -> PathBuf {
-        self.room.folder.join("disk").join("filler")
+        self.host.root.join("disk").join("filler")
     }
 
     fn data(&self) -> PathBuf {
-        if self.has_small_disk { self.room.folder.join("disk").join("data") } else { self.room.path("data") }
+        if self.has_small_disk { self.host.root.join("disk").join("data") } else { self.host.path("data") }
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = self.room.command(self.room.programs.join(program));
-        command.env("PGPASSWORD", &self.room.password);
+        let mut command = self.host.command(self.host.programs.join(program));
+        command.env("PGPASSWORD", &self.host.password);
         command
     }
 

@@ -1,18 +1,18 @@
-//! A RabbitMQ node of a test's own, with its own port mapper (epmd), so that the machine's is neither used nor stopped.
+//! A private RabbitMQ node with its own port mapper (epmd); the machine's port mapper is not used.
 
 mod cluster;
 mod node;
 
 use self::node::{MAPPER, Node, launch_mapper, prepare};
-use super::{Room, free_port};
+use super::{Host, free_port};
 
 pub use cluster::RabbitCluster;
 
 const NAME: &str = "rabbitmq";
 
-/// One node, on ports that stay the same. It is killed and removed when dropped.
+/// A node on fixed ports. Dropping it stops and removes it.
 pub struct Rabbit {
-    room: Room,
+    host: Host,
     node: Node,
     mapper_port: u16,
 }
@@ -23,60 +23,60 @@ impl Rabbit {
         Self::try_start().await.expect("RabbitMQ's programs are installed")
     }
 
-    /// As `start`; none where RabbitMQ is not installed.
+    /// The same; none if RabbitMQ is not installed.
     pub async fn try_start() -> Option<Self> {
-        let room = Room::new(NAME, None).await?;
-        prepare(&room);
-        let mut rabbit = Self { room, node: Node::new(NAME), mapper_port: 0 };
+        let host = Host::new(NAME, None).await?;
+        prepare(&host);
+        let mut rabbit = Self { host, node: Node::new(NAME), mapper_port: 0 };
         rabbit.start_first().await;
         Some(rabbit)
     }
 
-    /// On ports of its own choice: another program may be quicker to take them.
+    /// Tries several ports, because another program may take them first.
     async fn start_first(&mut self) {
         for _ in 0..5 {
             (self.node, self.mapper_port) = (Node::new(NAME), free_port());
-            launch_mapper(&mut self.room, self.mapper_port);
-            self.node.launch(&mut self.room, self.mapper_port, "");
-            if self.node.is_up(&mut self.room).await {
+            launch_mapper(&mut self.host, self.mapper_port);
+            self.node.launch(&mut self.host, self.mapper_port, "");
+            if self.node.is_up(&mut self.host).await {
                 return;
             }
-            self.room.kill(NAME).await;
-            self.room.kill(MAPPER).await;
+            self.host.kill(NAME).await;
+            self.host.kill(MAPPER).await;
         }
-        panic!("RabbitMQ did not start; the end of its log:\n{}", self.room.tail(NAME));
+        panic!("RabbitMQ did not start; the end of its log:\n{}", self.host.tail(NAME));
     }
 
-    /// Its address, with the user that may do everything in its only virtual host.
+    /// The URL of the default virtual host, with the administrator.
     pub fn url(&self) -> String {
-        self.node.url(&self.room)
+        self.node.url(&self.host)
     }
 
-    /// SIGKILL of all its processes at once.
+    /// Sends SIGKILL to all its processes.
     pub async fn kill(&mut self) {
-        self.room.kill(NAME).await;
+        self.host.kill(NAME).await;
     }
 
-    /// On the same ports with the same data; returns when it takes connections.
+    /// Starts the node with the same ports and data; returns when it accepts connections.
     pub async fn start_again(&mut self) {
-        self.node.launch(&mut self.room, self.mapper_port, "");
-        assert!(self.node.is_up(&mut self.room).await, "RabbitMQ did not start again:\n{}", self.room.tail(NAME));
+        self.node.launch(&mut self.host, self.mapper_port, "");
+        assert!(self.node.is_up(&mut self.host).await, "RabbitMQ did not start again:\n{}", self.host.tail(NAME));
     }
 
-    /// Killed, its data removed, and started empty.
+    /// Kills the node, removes its data, and starts it again.
     pub async fn wipe(&mut self) {
         self.kill().await;
-        std::fs::remove_dir_all(self.room.path("data")).unwrap();
+        std::fs::remove_dir_all(self.host.path("data")).unwrap();
         self.start_again().await;
     }
 
-    /// SIGSTOP: connections stay, and nobody answers.
+    /// Sends SIGSTOP: connections stay open without answers.
     pub async fn freeze(&self) {
-        self.room.signal(NAME, "STOP").await;
+        self.host.signal(NAME, "STOP").await;
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub async fn thaw(&self) {
-        self.room.signal(NAME, "CONT").await;
+        self.host.signal(NAME, "CONT").await;
     }
 }

@@ -1,4 +1,4 @@
-//! One apalis task per contact, stored in PostgreSQL beside the contact. `enqueue CONTACTS WARM_UP` or `work`.
+//! The apalis peer: one task per contact, stored in PostgreSQL beside it. Usage: `enqueue CONTACTS WARM_UP` or `work`.
 
 use std::env;
 use std::time::{Duration, Instant};
@@ -32,9 +32,9 @@ struct Reminder {
     text: String,
 }
 
-/// What a send needs, made once for the process: reqwest and sqlx keep their connections in pools.
+/// Clients of the process. reqwest and sqlx pool their connections.
 #[derive(Clone)]
-struct Means {
+struct Clients {
     database: PgPool,
     gateway: reqwest::Client,
     url: String,
@@ -67,7 +67,7 @@ async fn enqueue_all(database: &PgPool, contacts: &str, warm_up: usize) -> anyho
     Ok(())
 }
 
-/// Row and task in one transaction.
+/// One transaction writes row and task.
 async fn enqueue(database: &PgPool, template: &str, contacts: &[Contact]) -> anyhow::Result<()> {
     for chunk in contacts.chunks(CHUNK) {
         let reminders: Vec<_> = chunk.iter().map(|contact| reminder(template, contact)).collect();
@@ -105,7 +105,7 @@ async fn work(database: PgPool) -> anyhow::Result<()> {
     let workers: usize = env::var("APALIS_WORKERS")?.parse()?;
     let storage =
         PostgresStorage::<Reminder>::new(&database).with_config(Config::default().queue(QUEUE).batch_size(batch));
-    let means = Means {
+    let clients = Clients {
         database,
         gateway: reqwest::Client::builder().timeout(Duration::from_secs(130)).build()?,
         url: format!("{}/message/sendText/{}", env::var("GATEWAY_URL")?, env::var("GATEWAY_INSTANCE")?),
@@ -113,14 +113,14 @@ async fn work(database: PgPool) -> anyhow::Result<()> {
     };
     let mut monitor = Monitor::new();
     for index in 0..workers {
-        let (storage, means) = (storage.clone(), means.clone());
+        let (storage, clients) = (storage.clone(), clients.clone());
         monitor = monitor.register(move |restart| {
             WorkerBuilder::new(format!("worker-{index}-{restart}"))
                 .backend(storage.clone())
                 .retry(RetryPolicy::retries(3))
                 .concurrency(concurrency)
                 .parallelize(tokio::spawn)
-                .data(means.clone())
+                .data(clients.clone())
                 .build(send)
         });
     }
@@ -133,11 +133,11 @@ async fn work(database: PgPool) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn send(reminder: Reminder, means: Data<Means>) -> Result<(), BoxDynError> {
-    let answer: serde_json::Value = means
+async fn send(reminder: Reminder, clients: Data<Clients>) -> Result<(), BoxDynError> {
+    let answer: serde_json::Value = clients
         .gateway
-        .post(&means.url)
-        .header("apikey", &means.token)
+        .post(&clients.url)
+        .header("apikey", &clients.token)
         .json(&serde_json::json!({"number": reminder.number, "text": reminder.text, "linkPreview": false}))
         .send()
         .await?
@@ -148,7 +148,7 @@ async fn send(reminder: Reminder, means: Data<Means>) -> Result<(), BoxDynError>
     sqlx::query("update contacts set status = 'sent', message_id = $1, sent_at = clock_timestamp() where id = $2")
         .bind(message_id)
         .bind(reminder.id)
-        .execute(&means.database)
+        .execute(&clients.database)
         .await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
--- Takes one request of the caller that KEYS[1] names: regua_domain::Rate::take, word for word, by Redis' own clock.
+-- Checks one request of the subject KEYS[1]: regua_domain::Rate::take line by line, with the clock of Redis.
 -- ARGV: microseconds that one request costs, requests of a burst.
--- Answers whether it is allowed, the instant until which its requests are paid for, and now.
+-- Answers whether the request is allowed, the instant until which requests are paid for, and now.
 local interval, burst = tonumber(ARGV[1]), tonumber(ARGV[1]) * tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

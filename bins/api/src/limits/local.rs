@@ -1,20 +1,21 @@
-//! Rates that this process keeps by itself: one instant a caller, as many callers as there is room for.
+//! Request counts of this process: one instant for each subject.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use regua_domain::{Rate, Taken};
+use regua_domain::{Rate, RateCheck};
 
-use super::Subject;
+use super::subject::Subject;
 
-/// Callers that are remembered: some ten megabytes.
-const MOST: usize = 100_000;
-/// Microseconds between two looks for callers that need not be remembered.
+/// Subjects at most; they take about ten megabytes.
+const CAPACITY: usize = 100_000;
+/// Microseconds between two removals of idle subjects.
 const SWEEP_EVERY: i64 = 60_000_000;
 
-/// Who has paid until when. Whoever has paid for nothing that is to come is nobody in particular, and is forgotten.
+/// The instant until which each subject has paid for its requests. A subject whose instant is past is the same as a new
+/// one, and is removed.
 #[derive(Default)]
-pub(super) struct Local {
+pub(super) struct LocalCounts {
     paid: Mutex<Paid>,
 }
 
@@ -24,25 +25,25 @@ struct Paid {
     sweep_at: i64,
 }
 
-impl Local {
-    /// Judges a request at `now`, and notes it.
-    pub(super) fn take(&self, subject: Subject, rate: Rate, now: i64) -> Taken {
+impl LocalCounts {
+    /// Checks a request at `now`, and counts it if it is allowed.
+    pub(super) fn check(&self, subject: Subject, rate: Rate, now: i64) -> RateCheck {
         let mut paid = self.lock();
-        let taken = rate.take(paid.until.get(&subject).copied(), now);
-        paid.note(subject, taken.paid_until, now);
-        taken
+        let check = rate.check(paid.until.get(&subject).copied(), now);
+        paid.store(subject, check.paid_until, now);
+        check
     }
 
-    /// Gives back what a request has cost that should have cost nothing.
-    pub(super) fn give_back(&self, subject: Subject, rate: Rate) {
+    /// Gives the cost of one request back.
+    pub(super) fn refund(&self, subject: Subject, rate: Rate) {
         if let Some(until) = self.lock().until.get_mut(&subject) {
             *until -= rate.interval();
         }
     }
 
-    /// Notes what somebody else has judged.
-    pub(super) fn note(&self, subject: Subject, paid_until: i64, now: i64) {
-        self.lock().note(subject, paid_until, now);
+    /// Stores the result of a check that Redis has made.
+    pub(super) fn store(&self, subject: Subject, paid_until: i64, now: i64) {
+        self.lock().store(subject, paid_until, now);
     }
 
     fn lock(&self) -> MutexGuard<'_, Paid> {
@@ -51,21 +52,21 @@ impl Local {
 }
 
 impl Paid {
-    fn note(&mut self, subject: Subject, until: i64, now: i64) {
-        if now >= self.sweep_at || self.until.len() >= MOST {
+    fn store(&mut self, subject: Subject, until: i64, now: i64) {
+        if now >= self.sweep_at || self.until.len() >= CAPACITY {
             self.make_room(now);
             self.sweep_at = now + SWEEP_EVERY;
         }
         self.until.insert(subject, until);
     }
 
-    /// Where all are busy, the half that has paid the least ahead goes: those lose a part of a burst at most.
+    /// Removes idle subjects. If too many remain, it removes the half that has paid the least ahead, which forgives a
+    /// subject a part of a burst at most.
     fn make_room(&mut self, now: i64) {
         self.until.retain(|_, until| *until > now);
-        if self.until.len() >= MOST {
+        if self.until.len() >= CAPACITY {
             let mut all: Vec<_> = self.until.values().copied().collect();
-            let (_, median, _) = all.select_nth_unstable(MOST / 2);
-            let median = *median;
+            let median = *all.select_nth_unstable(CAPACITY / 2).1;
             self.until.retain(|_, until| *until > median);
         }
         if self.until.capacity() > 4 * self.until.len().max(1024) {
@@ -90,37 +91,40 @@ mod tests {
     }
 
     #[test]
-    fn callers_are_counted_apart_and_what_is_given_back_may_be_taken_again() {
-        let local = Local::default();
-        let is_allowed = |subject| local.take(subject, rate(), 1_000_000).is_allowed;
+    fn subjects_are_counted_apart_and_a_refund_allows_another_request() {
+        let local = LocalCounts::default();
+        let is_allowed = |subject| local.check(subject, rate(), 1_000_000).is_allowed;
         assert!(is_allowed(caller(1)) && is_allowed(caller(1)));
         assert!(!is_allowed(caller(1)));
         assert!(is_allowed(caller(2)));
-        local.give_back(caller(1), rate());
+        local.refund(caller(1), rate());
         assert!(is_allowed(caller(1)));
         assert!(!is_allowed(caller(1)));
     }
 
     #[test]
-    fn who_has_rested_is_forgotten() {
-        let local = Local::default();
+    fn idle_subject_is_removed() {
+        let local = LocalCounts::default();
         for number in 0..1000 {
-            local.take(caller(number), rate(), 0);
+            local.check(caller(number), rate(), 0);
         }
-        local.take(caller(0), rate(), SWEEP_EVERY);
+        local.check(caller(0), rate(), SWEEP_EVERY);
         assert_eq!(local.lock().until.len(), 1);
     }
 
     #[test]
-    fn there_is_room_for_so_many_and_the_busiest_stay() {
-        let local = Local::default();
+    fn full_map_drops_the_least_busy_subjects() {
+        let local = LocalCounts::default();
         let greedy = caller(u32::MAX);
-        local.take(greedy, rate(), 0);
-        local.take(greedy, rate(), 0);
-        for number in 0..3 * u32::try_from(MOST).unwrap() {
-            local.take(caller(number), rate(), 0);
+        local.check(greedy, rate(), 0);
+        local.check(greedy, rate(), 0);
+        for number in 0..3 * u32::try_from(CAPACITY).unwrap() {
+            local.check(caller(number), rate(), 0);
         }
-        assert!(local.lock().until.len() <= MOST);
-        assert!(!local.take(greedy, rate(), 0).is_allowed, "who is to wait cannot have himself forgotten by a crowd");
+        assert!(local.lock().until.len() <= CAPACITY);
+        assert!(
+            !local.check(greedy, rate(), 0).is_allowed,
+            "a crowd of addresses does not reset a subject that must wait"
+        );
     }
 }

@@ -1,103 +1,160 @@
-//! Who has asked how often: together with the other processes where Redis is there, and otherwise by this one alone, at the
-//! same rates.
+//! Rate limits by API key and by address. With Redis all processes count the requests of valid keys together;
+//! otherwise, and while Redis is away, each process counts its own at the same rates.
 
-use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, OnceLock};
 
-use regua_boot::{Clock, Metrics};
-use regua_domain::{ApiKeyId, Rate, Taken};
+use axum::http::request::Parts;
+use regua_boot::Clock;
+use regua_domain::{Rate, RateCheck};
+use regua_store::api_keys::ApiKey;
 use tokio_util::sync::CancellationToken;
 
-use super::local::Local;
-use super::shared::{RedisAddress, Shared};
+use crate::metrics::ApiMetrics;
 
-/// Whose requests are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Subject {
-    /// Those with one API key.
-    Key(ApiKeyId),
-    /// Those of one address with whatever good keys.
-    Address(IpAddr),
-    /// Those of one address that need no key.
-    Stranger(IpAddr),
-    /// Those of one address whose key is refused.
-    BadKeys(IpAddr),
-    /// Webhooks of one address whose secret is refused.
-    BadWebhooks(IpAddr),
-    /// Visitors from one address who do not come in.
-    BadLogins(IpAddr),
+use super::client_address::{ClientAddress, TrustedProxies};
+use super::local::LocalCounts;
+use super::redis::RedisCounts;
+use super::refused::{Refusals, Refused};
+use super::settings::LimitSettings;
+use super::subject::Subject;
+
+/// Rate-limit state of the caller, for the `RateLimit-*` headers. Every request has one in its extensions.
+#[derive(Clone, Default)]
+pub(crate) struct RateStatus(pub(crate) Arc<OnceLock<RateCheck>>);
+
+/// The rate limits of a process.
+pub(crate) struct RateLimits {
+    redis: Option<RedisCounts>,
+    local: LocalCounts,
+    clock: Clock,
+    trusted_proxies: TrustedProxies,
+    per_address: Option<Rate>,
+    failures: Rate,
+    refusals: Refusals,
 }
 
-impl fmt::Display for Subject {
-    /// Its name in Redis, where other things may live beside it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Key(key) => write!(f, "regua:limit:key:{key}"),
-            Self::Address(address) => write!(f, "regua:limit:address:{address}"),
-            Self::Stranger(address) => write!(f, "regua:limit:stranger:{address}"),
-            Self::BadKeys(address) => write!(f, "regua:limit:bad-keys:{address}"),
-            Self::BadWebhooks(address) => write!(f, "regua:limit:bad-webhooks:{address}"),
-            Self::BadLogins(address) => write!(f, "regua:limit:bad-logins:{address}"),
+impl RateLimits {
+    pub(super) fn new(settings: &LimitSettings, clock: Clock, metrics: ApiMetrics, refusals: Refusals) -> Self {
+        Self {
+            redis: settings.redis.clone().map(|address| RedisCounts::new(address, metrics)),
+            local: LocalCounts::default(),
+            clock,
+            trusted_proxies: settings.trusted_proxies.clone(),
+            per_address: settings.per_address,
+            failures: settings.refused_keys,
+            refusals,
         }
     }
-}
 
-/// Judges requests.
-pub(super) struct Rates {
-    shared: Option<Shared>,
-    local: Local,
-    clock: Clock,
-}
-
-impl Rates {
-    /// Without Redis, each process for itself.
-    pub(super) fn new(redis: Option<RedisAddress>, clock: Clock, metrics: Metrics) -> Self {
-        Self { shared: redis.map(|address| Shared::new(address, metrics)), local: Local::default(), clock }
+    pub(crate) const fn trusted_proxies(&self) -> &TrustedProxies {
+        &self.trusted_proxies
     }
 
-    /// Judges one request by several rates. One that a rate refuses is answered with that one's judgement, and otherwise
-    /// with the last rate's. What Redis says is noted, so that this process goes on from there when Redis is lost.
-    pub(super) async fn take(&self, asked: &[(Subject, Rate)]) -> Option<(Subject, Taken)> {
-        let judged = match &self.shared {
-            Some(shared) => shared.take(asked).await,
+    /// Keeps the connection to Redis open until the process ends.
+    pub(crate) async fn watch(self: Arc<Self>, ended: CancellationToken) {
+        if let Some(redis) = &self.redis {
+            redis.watch(ended).await;
+        }
+    }
+
+    /// Checks a request with a valid key against the rates of its address and of the key.
+    pub(crate) async fn admit_key(&self, parts: &Parts, key: &ApiKey) -> Result<(), Refused> {
+        let per_minute = u32::try_from(key.requests_per_minute).ok().and_then(NonZeroU32::new);
+        let by_key = (Subject::Key(key.api_key_id), Rate::per_minute(per_minute.unwrap_or(NonZeroU32::MIN)));
+        let by_address = site(parts).zip(self.per_address).map(|(site, rate)| (Subject::Address(site), rate));
+        let checks: Vec<_> = by_address.into_iter().chain([by_key]).collect();
+        let Some((subject, check)) = self.check(&checks).await else { return Ok(()) };
+        self.conclude(parts.extensions.get(), check, if matches!(subject, Subject::Key(_)) { "key" } else { "address" })
+    }
+
+    /// Checks a request with a session against the rate of its address.
+    pub(crate) fn admit_user(&self, parts: &Parts) -> Result<(), Refused> {
+        let address = parts.extensions.get::<ClientAddress>();
+        let status = parts.extensions.get::<RateStatus>();
+        address.zip(status).map_or(Ok(()), |(address, status)| self.admit_address(*address, status))
+    }
+
+    /// Checks a request without a key against the rate of its address.
+    pub(crate) fn admit_address(&self, address: ClientAddress, status: &RateStatus) -> Result<(), Refused> {
+        let Some(rate) = self.per_address else { return Ok(()) };
+        let check = self.local.check(Subject::Anonymous(address.site()), rate, self.now());
+        self.conclude(Some(status), check, "address")
+    }
+
+    /// Charges the address of a request whose key or session is refused.
+    pub(crate) fn charge_refused(&self, parts: &Parts) -> Result<(), Refused> {
+        self.charge(parts, Subject::BadKeys).map(|_| ())
+    }
+
+    /// Charges a login attempt to the failure budget of its address before the password is checked;
+    /// [`Self::refund_login`] gives it back on success.
+    pub(crate) fn charge_login(&self, parts: &Parts) -> Result<(), Refused> {
+        self.charge(parts, Subject::BadLogins).map(|_| ())
+    }
+
+    pub(crate) fn refund_login(&self, address: Option<ClientAddress>) {
+        if let Some(address) = address {
+            self.refund(Subject::BadLogins(address.site()));
+        }
+    }
+
+    /// Charges a failure to the budget of a request's address, and returns the charged subject. Failures are counted by
+    /// each process: a request that will be refused is not worth a round trip to Redis.
+    pub(super) fn charge(&self, parts: &Parts, failure: fn(IpAddr) -> Subject) -> Result<Option<Subject>, Refused> {
+        let Some(subject) = site(parts).map(failure) else { return Ok(None) };
+        let check = self.local.check(subject, self.failures, self.now());
+        // Only a caller that has used the budget up sees its state in the headers.
+        if !check.is_allowed {
+            self.conclude(parts.extensions.get(), check, "refused_keys")?;
+        }
+        Ok(Some(subject))
+    }
+
+    /// Gives a charge back.
+    pub(super) fn refund(&self, subject: Subject) {
+        self.local.refund(subject, self.failures);
+    }
+
+    /// Checks one request against several rates. The result is the first refusal, otherwise the check of the last rate.
+    /// The counts of Redis are stored locally too, so this process continues from them when Redis is lost.
+    async fn check(&self, checks: &[(Subject, Rate)]) -> Option<(Subject, RateCheck)> {
+        let remote = match &self.redis {
+            Some(redis) => redis.check(checks).await,
             None => None,
         };
         let now = self.now();
         let mut last = None;
-        for (place, (subject, rate)) in asked.iter().enumerate() {
-            let taken = match judged.as_ref().and_then(|judged| judged.get(place)) {
-                Some(taken) => {
-                    self.local.note(*subject, now + taken.paid_ahead(), now);
-                    *taken
+        for (index, (subject, rate)) in checks.iter().enumerate() {
+            let check = match remote.as_ref().and_then(|remote| remote.get(index)) {
+                Some(check) => {
+                    self.local.store(*subject, now + check.paid_ahead(), now);
+                    *check
                 }
-                None => self.local.take(*subject, *rate, now),
+                None => self.local.check(*subject, *rate, now),
             };
-            last = Some((*subject, taken));
-            if !taken.is_allowed {
+            last = Some((*subject, check));
+            if !check.is_allowed {
                 break;
             }
         }
         last
     }
 
-    /// Judges a request by a rate that this process keeps for itself: what is refused anyway is worth no journey to Redis.
-    pub(super) fn take_here(&self, subject: Subject, rate: Rate) -> Taken {
-        self.local.take(subject, rate, self.now())
-    }
-
-    /// Gives back what `take_here` has taken.
-    pub(super) fn give_back_here(&self, subject: Subject, rate: Rate) {
-        self.local.give_back(subject, rate);
-    }
-
-    /// Keeps the connection to Redis, until the process ends.
-    pub(super) async fn watch(&self, ended: CancellationToken) {
-        if let Some(shared) = &self.shared {
-            shared.watch(ended).await;
+    /// Publishes a check for the headers, and refuses the request if the check does.
+    fn conclude(&self, status: Option<&RateStatus>, check: RateCheck, layer: &str) -> Result<(), Refused> {
+        if let Some(status) = status {
+            let _is_first = status.0.set(check);
         }
+        if check.is_allowed { Ok(()) } else { Err(self.refusals.rate_limited(layer, check.retry_after())) }
     }
 
     fn now(&self) -> i64 {
         self.clock.now().timestamp_micros()
     }
+}
+
+fn site(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<ClientAddress>().map(|address| address.site())
 }

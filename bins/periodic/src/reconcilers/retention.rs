@@ -1,95 +1,91 @@
-//! What is over: data of contacts whose time has come, batches whose proof was kept for long enough, sessions that ended long ago;
-//! and the second half of erasures that found a message on its way. Each step is a transaction of its own, small, under an advisory
-//! lock; what was done stays done wherever a round ends.
+//! Erases and deletes data whose retention is over, and completes requested erasures of contacts that were being sent.
+//! Each step is a small transaction under an advisory lock.
 
 use std::pin::Pin;
 
 use chrono::{DateTime, Utc};
 use fail::fail_point;
-use regua_boot::DebtorKeys;
 use regua_domain::{ContactId, PhoneNumber, TenantId};
+use regua_secrets::DebtorKeys;
 use regua_store::contacts::{self, Erasable};
-use regua_store::{PATIENCE, advisory_locks, retention, webhook_events, within};
+use regua_store::{advisory_locks, retention, transact, webhook_events};
 use sqlx::PgConnection;
 
-use crate::Context;
+use crate::context::Context;
 
-/// What no other pass locks, one for each of the two.
-const ASKED: i32 = 7;
-const OVER: i32 = 8;
-/// Rows of one step.
+/// Advisory locks; the other reconcilers have the numbers below.
+const ERASURES_LOCK: i32 = 7;
+const RETENTION_LOCK: i32 = 8;
+/// Most rows of one step.
 const ROWS: i64 = 500;
-/// Steps of one kind in one round.
+/// Most steps of one kind in one pass.
 const STEPS: usize = 50;
 
-/// What a step did, and whether there may be more.
-struct Done {
+struct StepResult {
     rows: u64,
-    is_more: bool,
+    has_more: bool,
 }
 
-type Doing<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Done>> + Send + 'a>>;
-type Step = for<'a> fn(&'a mut PgConnection, &'a DebtorKeys, DateTime<Utc>) -> Doing<'a>;
+const NOTHING: StepResult = StepResult { rows: 0, has_more: false };
 
-/// What each of them did is counted by its name.
+type StepFuture<'a> = Pin<Box<dyn Future<Output = anyhow::Result<StepResult>> + Send + 'a>>;
+type Step = for<'a> fn(&'a mut PgConnection, &'a DebtorKeys, DateTime<Utc>) -> StepFuture<'a>;
+
+/// The steps of retention, with their labels in the metric.
 const KINDS: [(&str, Step); 3] = [
-    ("personal_data", |c, keys, now| Box::pin(erase_old(c, keys, now))),
-    ("batches", |c, _, now| Box::pin(delete_old(c, now))),
-    ("sessions", |c, _, now| Box::pin(forget(c, now))),
+    ("personal_data", |conn, keys, now| Box::pin(erase_old(conn, keys, now))),
+    ("batches", |conn, _, now| Box::pin(delete_old(conn, now))),
+    ("sessions", |conn, _, now| Box::pin(delete_sessions(conn, now))),
 ];
 
-/// Everything that is over.
-pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
-    let mut all = 0;
+/// Erases and deletes data whose retention is over.
+pub(crate) async fn pass(context: &Context) -> anyhow::Result<u64> {
+    let mut rows = 0;
     for (what, step) in KINDS {
-        all += steps(context, OVER, what, step).await?;
+        rows += run_steps(context, RETENTION_LOCK, what, step).await?;
     }
-    Ok(all)
+    Ok(rows)
 }
 
-/// The second half of erasures: they were asked for by somebody who waits.
-pub(super) async fn asked(context: &Context) -> anyhow::Result<u64> {
-    steps(context, ASKED, "asked", |c, _, now| Box::pin(erase_asked(c, now))).await
+/// Completes requested erasures: more often than retention, because a person waits for them.
+pub(crate) async fn erasures_pass(context: &Context) -> anyhow::Result<u64> {
+    run_steps(context, ERASURES_LOCK, "asked", |conn, _, now| Box::pin(erase_requested(conn, now))).await
 }
 
-async fn steps(context: &Context, lock: i32, what: &'static str, step: Step) -> anyhow::Result<u64> {
+async fn run_steps(context: &Context, lock: i32, what: &'static str, step: Step) -> anyhow::Result<u64> {
     let keys = DebtorKeys::of(&context.secrets);
-    let mut all = 0;
+    let mut rows = 0;
     for _ in 0..STEPS {
-        let stepping = async {
-            let mut transaction = context.pool.begin().await?;
-            if !advisory_locks::try_for_transaction(&mut transaction, lock).await? {
-                return Ok(Done { rows: 0, is_more: false });
+        let stepping = transact(&context.pool, async |conn| -> anyhow::Result<_> {
+            if !advisory_locks::try_for_transaction(conn, lock).await? {
+                return Ok(NOTHING);
             }
-            let done = step(&mut transaction, &keys, context.clock.now()).await?;
-            if done.rows > 0 {
+            let result = step(conn, &keys, context.clock.now()).await?;
+            if result.rows > 0 {
                 fail_point!("retention::before_commit");
             }
-            transaction.commit().await?;
-            if done.rows > 0 {
-                fail_point!("retention::committed");
-            }
-            anyhow::Ok(done)
-        };
-        let done = within(PATIENCE, stepping).await?;
-        all += done.rows;
-        context.metrics.data_erased.with_label_values(&[what]).inc_by(done.rows);
-        if !done.is_more {
+            Ok(result)
+        });
+        let result = stepping.await?;
+        if result.rows > 0 {
+            fail_point!("retention::committed");
+        }
+        rows += result.rows;
+        context.metrics.data_erased.with_label_values(&[what]).inc_by(result.rows);
+        if !result.has_more {
             break;
         }
     }
-    if all > 0 {
-        tracing::info!(what, count = all, "data that is over was erased");
+    if rows > 0 {
+        tracing::info!(what, count = rows, "data was erased or deleted");
     }
-    Ok(all)
+    Ok(rows)
 }
 
-/// Some contacts of a finished batch; the batch is done with when it has no more.
-async fn erase_old(conn: &mut PgConnection, keys: &DebtorKeys, now: DateTime<Utc>) -> anyhow::Result<Done> {
-    let Some((tenant, queue)) = retention::take_queue(conn, now).await? else {
-        return Ok(Done { rows: 0, is_more: false });
-    };
-    let found = retention::contacts_of(conn, tenant, queue, ROWS).await?;
+/// Erases some contacts of a finished batch, and closes the batch after its last contact.
+async fn erase_old(conn: &mut PgConnection, keys: &DebtorKeys, now: DateTime<Utc>) -> anyhow::Result<StepResult> {
+    let Some((tenant, queue)) = retention::take_queue(conn, now).await? else { return Ok(NOTHING) };
+    let found = retention::list_contacts(conn, tenant, queue, ROWS).await?;
     let erasable: Vec<_> = found
         .iter()
         .map(|(contact_id, phone)| Erasable {
@@ -98,48 +94,48 @@ async fn erase_old(conn: &mut PgConnection, keys: &DebtorKeys, now: DateTime<Utc
             external_id_hash: None,
         })
         .collect();
-    let done = contacts::erase(conn, tenant, &erasable, now).await?;
+    let erased = contacts::erase(conn, tenant, &erasable, now).await?.erased;
     if i64::try_from(found.len())? < ROWS {
-        retention::close(conn, tenant, queue, now).await?;
+        retention::mark_erased(conn, tenant, queue, now).await?;
     }
-    Ok(Done { rows: done.erased, is_more: true })
+    Ok(StepResult { rows: erased, has_more: true })
 }
 
-async fn delete_old(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<Done> {
-    let is_more = retention::delete_batch(conn, now).await?;
-    Ok(Done { rows: is_more.into(), is_more })
+async fn delete_old(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<StepResult> {
+    let has_more = retention::delete_batch(conn, now).await?;
+    Ok(StepResult { rows: has_more.into(), has_more })
 }
 
-async fn forget(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<Done> {
-    let rows = retention::forget_over(conn, now, ROWS).await?;
-    Ok(Done { rows, is_more: i64::try_from(rows)? >= ROWS })
+async fn delete_sessions(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<StepResult> {
+    let rows = retention::delete_old(conn, now, ROWS).await?;
+    Ok(StepResult { rows, has_more: i64::try_from(rows)? >= ROWS })
 }
 
-/// Contacts that were on their way when their erasure was asked for, tenant by tenant.
-async fn erase_asked(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<Done> {
-    let found = contacts::to_erase(conn, ROWS).await?;
-    let Some(&(tenant, ..)) = found.first() else { return Ok(Done { rows: 0, is_more: false }) };
-    let of_one: Vec<_> = found.iter().filter(|(other, ..)| *other == tenant).collect();
-    let erasable: Vec<_> = of_one.iter().map(|(_, contact, _)| nobodys(*contact)).collect();
-    let done = contacts::erase(conn, tenant, &erasable, now).await?;
-    let phones = of_one.iter().map(|(.., phone)| phone.as_str());
-    forget_webhooks(conn, tenant, phones).await?;
-    Ok(Done { rows: done.erased, is_more: done.erased > 0 })
+/// Erases the contacts of one tenant that were being sent when their erasure was requested.
+async fn erase_requested(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<StepResult> {
+    let found = contacts::list_due_erasures(conn, ROWS).await?;
+    let Some(tenant) = found.first().map(|due| due.tenant_id) else { return Ok(NOTHING) };
+    let of_tenant: Vec<_> = found.iter().filter(|due| due.tenant_id == tenant).collect();
+    let erasable: Vec<_> = of_tenant.iter().map(|due| without_hashes(due.contact_id)).collect();
+    let erased = contacts::erase(conn, tenant, &erasable, now).await?.erased;
+    delete_webhook_events(conn, tenant, of_tenant.iter().map(|due| due.phone.as_str())).await?;
+    Ok(StepResult { rows: erased, has_more: erased > 0 })
 }
 
-/// The hashes were kept when it was asked for.
-const fn nobodys(contact_id: ContactId) -> Erasable {
+/// The hashes were stored with the request.
+const fn without_hashes(contact_id: ContactId) -> Erasable {
     Erasable { contact_id, phone_hash: None, external_id_hash: None }
 }
 
-/// What the gateway told of the message since.
-async fn forget_webhooks(
+/// Deletes what the gateway has reported of the message since.
+async fn delete_webhook_events(
     conn: &mut PgConnection,
     tenant: TenantId,
     phones: impl Iterator<Item = &str>,
 ) -> anyhow::Result<()> {
-    let lines = phones.filter_map(|phone| PhoneNumber::from_stored(phone).ok());
-    let digits: Vec<_> = lines.flat_map(|phone| phone.same_line()).map(|line| line.digits().to_owned()).collect();
-    webhook_events::forget(conn, tenant, &digits).await?;
+    let numbers = phones.filter_map(|phone| PhoneNumber::from_stored(phone).ok());
+    let digits: Vec<_> =
+        numbers.flat_map(|number| number.same_line()).map(|number| number.digits().to_owned()).collect();
+    webhook_events::delete_containing(conn, tenant, &digits).await?;
     Ok(())
 }

@@ -1,79 +1,72 @@
-//! Webhooks of the gateway, matched with the attempts they are about: a message that left proves its attempt, and a status
-//! moves a sent contact on. The API only stores them.
+//! Matches stored webhook events with attempts: a message that left is evidence for its attempt, and a status is a sent
+//! contact's delivery. The API only stores the events.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use regua_domain::{PhoneNumber, Reference};
+use regua_domain::{EvidenceSource, PhoneNumber, Reference};
 use regua_evolution::is_same_text;
-use regua_evolution::webhook::{Message, MessageStatus, Recipient, Told, told};
+use regua_evolution::webhook::{GatewayEvent, Message, MessageStatus, Recipient, read_event};
 use regua_store::attempts::{self, Candidate};
-use regua_store::contacts::{self, Delivery, Finding};
-use regua_store::evidence::Source;
+use regua_store::contacts::{self, Delivery, Evidence};
+use regua_store::transact;
 use regua_store::webhook_events::{self, WebhookEvent};
-use regua_store::{PATIENCE, within};
 use sqlx::PgConnection;
 
-use super::unconfirmed::note;
-use crate::Context;
+use crate::context::Context;
 
-/// Webhooks that one round matches at most.
-const BOUND: i64 = 500;
+/// Most events of one pass.
+const LIMIT: i64 = 500;
 
-/// For how long a replica has what it took, and after which one that was early is looked at again.
-const HOLD: Duration = Duration::from_secs(30);
+/// After it, the events of a replica that died are due again.
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a status waits for the outcome of the send it is about: a worker may have died in between.
-const WAITS: TimeDelta = TimeDelta::hours(24);
+/// How long a status waits for the outcome of its send, which may have to be searched for first.
+const MAX_AGE: TimeDelta = TimeDelta::hours(24);
 
-/// Matches everything that is due.
-pub(super) async fn round(context: &Context) -> anyhow::Result<u64> {
+/// Matches the events that are due.
+pub(crate) async fn pass(context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
-    let taking = async {
-        let mut transaction = context.pool.begin().await?;
-        let events = webhook_events::take_due(&mut transaction, now, HOLD, BOUND).await?;
-        transaction.commit().await?;
-        Ok::<_, sqlx::Error>(events)
-    };
-    let events = within(PATIENCE, taking).await?;
+    let reading =
+        transact(&context.pool, async |conn| webhook_events::take_due(conn, now, VISIBILITY_TIMEOUT, LIMIT).await);
+    let events = reading.await?;
     let mut matched = 0;
     for event in events {
-        match within(PATIENCE, settle(context, &event)).await {
-            Ok(is_done) => matched += u64::from(is_done),
-            Err(error) => tracing::warn!(webhook_event_id = %event.id, error = format!("{error:#}"), "not matched"),
+        match transact(&context.pool, async |conn| match_event(conn, context, &event).await).await {
+            Ok(is_matched) => matched += u64::from(is_matched),
+            Err(error) => tracing::warn!(webhook_event_id = %event.id, error = format!("{error:#}"),
+                "a webhook event could not be matched"),
         }
     }
     Ok(matched)
 }
 
-async fn settle(context: &Context, event: &WebhookEvent) -> anyhow::Result<bool> {
+/// Deletes an event that was applied or is too old, and postpones the others.
+async fn match_event(conn: &mut PgConnection, context: &Context, event: &WebhookEvent) -> anyhow::Result<bool> {
     let now = context.clock.now();
     let age = now - event.received_at;
-    let mut transaction = context.pool.begin().await?;
-    // An old one is looked at once, too: it may have waited for us, and not for what it is about.
-    let is_done = is_done(&mut transaction, context, event).await? || age > WAITS;
+    // An event that is too old is applied as well: it may have waited because periodic was down.
+    let is_done = apply(conn, context, event).await? || age > MAX_AGE;
     if is_done {
-        webhook_events::delete(&mut transaction, event.tenant_id, event.id).await?;
+        webhook_events::delete(conn, event.tenant_id, event.id).await?;
     } else {
-        // The longer it has waited in vain, the longer until the next look, so that those that never match (what is typed
-        // on the phone has statuses, too) do not stand in the others' way.
+        // Growing pauses: events that never match, as statuses of messages typed on the phone, must not delay others.
         let next = now + (age / 2).clamp(TimeDelta::seconds(30), TimeDelta::hours(1));
-        webhook_events::postpone(&mut transaction, event.tenant_id, event.id, next).await?;
+        webhook_events::postpone(conn, event.tenant_id, event.id, next).await?;
     }
-    transaction.commit().await?;
     Ok(is_done)
 }
 
-/// Whether nothing more can be learnt of it.
-async fn is_done(conn: &mut PgConnection, context: &Context, event: &WebhookEvent) -> anyhow::Result<bool> {
-    match told(&event.event, &event.data) {
-        Told::Left(message) => {
-            prove(conn, context, event, &message).await?;
+/// False when the event must wait for the outcome of its send.
+async fn apply(conn: &mut PgConnection, context: &Context, event: &WebhookEvent) -> anyhow::Result<bool> {
+    match read_event(&event.event, &event.data) {
+        GatewayEvent::Left(message) => {
+            learn_left(conn, context, event, &message).await?;
             Ok(true)
         }
-        Told::Status { message_id, status, message } => {
+        GatewayEvent::Status { message_id, status, message } => {
             if let Some(message) = message {
-                prove(conn, context, event, &message).await?;
+                learn_left(conn, context, event, &message).await?;
             }
             let delivery = match status {
                 MessageStatus::Delivered => Delivery::Delivered,
@@ -82,14 +75,14 @@ async fn is_done(conn: &mut PgConnection, context: &Context, event: &WebhookEven
                 MessageStatus::Other => return Ok(true),
             };
             let (tenant, instance, at) = (event.tenant_id, event.instance_id, event.received_at);
-            Ok(contacts::note_delivery(conn, tenant, instance, &message_id, delivery, at).await?)
+            Ok(contacts::record_delivery(conn, tenant, instance, &message_id, delivery, at).await?)
         }
-        Told::Nothing => Ok(true),
+        GatewayEvent::Irrelevant => Ok(true),
     }
 }
 
-/// A message that is a contact's proves that it left.
-async fn prove(
+/// Learns that a message left, where it is the message of an attempt.
+async fn learn_left(
     conn: &mut PgConnection,
     context: &Context,
     event: &WebhookEvent,
@@ -99,23 +92,25 @@ async fn prove(
         Reference::candidates(&message.text).iter().map(|reference| reference.to_string()).collect();
     let left_at = message.left_at.unwrap_or(event.received_at);
     let (tenant, instance) = (event.tenant_id, event.instance_id);
-    let candidates = attempts::carrying(conn, tenant, instance, &references, &message.message_id, left_at).await?;
-    let Some(attempt) = candidates.into_iter().find(|candidate| is_of(candidate, message)) else { return Ok(()) };
-    let finding = Finding::Left { message_id: Some(message.message_id.clone()), at: left_at };
+    let candidates =
+        attempts::find_by_reference(conn, tenant, instance, &references, &message.message_id, left_at).await?;
+    let Some(attempt) = candidates.into_iter().find(|candidate| is_message_of(candidate, message)) else {
+        return Ok(());
+    };
+    let evidence = Evidence::Left { message_id: Some(message.message_id.clone()), at: left_at };
     let now = context.clock.now();
-    let learnt = contacts::learn(conn, attempt.key, Source::Webhook, &finding, None, now).await?;
-    note(context, Source::Webhook.as_str(), learnt);
+    let learnt = contacts::learn(conn, attempt.key, EvidenceSource::Webhook, &evidence, None, now).await?;
+    context.count_learnt(EvidenceSource::Webhook, learnt);
     Ok(())
 }
 
-/// It went to that contact's number (a LID tells none), and is the text that was made for it: to quote a reference is not to
-/// send its message.
-fn is_of(candidate: &Candidate, message: &Message) -> bool {
-    let is_to = match message.recipient() {
+/// Whether number and text are the contact's: another message may quote the reference. A LID does not tell the number.
+fn is_message_of(candidate: &Candidate, message: &Message) -> bool {
+    let has_number = match message.recipient() {
         Recipient::Lid => true,
         Recipient::Other => false,
         Recipient::Number(digits) => PhoneNumber::from_stored(&candidate.phone)
             .is_ok_and(|number| number.whatsapp_digits().iter().any(|known| known == digits)),
     };
-    is_to && is_same_text(&message.text, &candidate.text)
+    has_number && is_same_text(&message.text, &candidate.text)
 }

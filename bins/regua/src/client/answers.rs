@@ -1,4 +1,4 @@
-//! What the API answers, as far as the commands read it.
+//! Answers of the API: the fields that the commands read.
 
 use std::fmt;
 
@@ -9,21 +9,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// Longest text of a problem that is shown, in characters, and most errors of one.
-const LONGEST_TEXT: usize = 500;
-const MOST_ERRORS: usize = 20;
+/// Limits of a printed problem: characters of one text, and errors.
+const MAX_TEXT_LENGTH: usize = 500;
+const MAX_ERRORS: usize = 20;
 
-/// A batch that was taken.
+/// The answer to an accepted batch.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Taken {
+pub(crate) struct SendAccepted {
     pub(crate) queue_id: Uuid,
     pub(crate) accepted: usize,
     pub(crate) replayed: bool,
 }
 
-/// Why a contact was not taken, or what is odd about one that was.
+/// Why a contact was rejected, or a warning about an accepted one.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Remark {
+pub(crate) struct ContactIssue {
     pub(crate) index: usize,
     pub(crate) external_id: Option<String>,
     pub(crate) field: String,
@@ -31,7 +31,7 @@ pub(crate) struct Remark {
     pub(crate) message: String,
 }
 
-/// The progress of a batch.
+/// The progress of a campaign.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct QueueStatus {
     pub(crate) queue_id: Uuid,
@@ -54,13 +54,13 @@ pub(crate) struct QueueStatus {
 }
 
 impl QueueStatus {
-    /// Contacts of which nothing more is expected.
-    pub(crate) const fn settled(&self) -> u64 {
+    /// Contacts that are neither pending nor sending.
+    pub(crate) const fn finished(&self) -> u64 {
         self.total - self.pending - self.sending
     }
 }
 
-/// What became of one contact. It holds a phone number, so it is not shown by Debug.
+/// One contact. It has no `Debug`, because it holds a phone number.
 #[derive(Clone, Deserialize)]
 pub(crate) struct Contact {
     pub(crate) contact_id: Uuid,
@@ -79,14 +79,13 @@ pub(crate) struct Contact {
     pub(crate) metadata: Value,
 }
 
-/// Contacts of a queue.
 #[derive(Clone, Deserialize)]
 pub(crate) struct ContactPage {
     pub(crate) items: Vec<Contact>,
     pub(crate) next_cursor: Option<String>,
 }
 
-/// A problem document, or an answer that is none.
+/// A problem document, or an error answer that holds none.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) struct Problem {
     status: StatusCode,
@@ -110,38 +109,37 @@ struct FieldError {
 }
 
 impl Problem {
-    /// Reads an answer that is no success.
-    ///
-    /// It is shown on a terminal, and nobody knows who answered: nothing in it moves a cursor, or goes on for ever.
+    /// Parses an error answer. The server may be any program, so control characters are removed and texts are cut: the
+    /// problem is printed on a terminal.
     pub(crate) fn parse(status: StatusCode, body: &[u8]) -> Self {
         let mut document: Document = serde_json::from_slice(body).unwrap_or_default();
         for text in [&mut document.code, &mut document.detail, &mut document.request_id] {
-            *text = shown(text);
+            *text = printable(text);
         }
         for FieldError { field, code, message } in &mut document.errors {
-            (*field, *code, *message) = (shown(field), shown(code), shown(message));
+            (*field, *code, *message) = (printable(field), printable(code), printable(message));
         }
         Self { status, document }
     }
 
-    /// The contacts of a batch of which none could be taken; none where that is not what is wrong.
-    pub(crate) fn rejected_contacts(&self) -> Option<Vec<Remark>> {
+    /// The rejected contacts, if the problem is a batch without a valid contact.
+    pub(crate) fn rejected_contacts(&self) -> Option<Vec<ContactIssue>> {
         (self.document.code == "no_valid_contact")
-            .then(|| self.document.errors.iter().filter_map(FieldError::as_remark).collect())
+            .then(|| self.document.errors.iter().filter_map(FieldError::as_contact_issue).collect())
     }
 }
 
-fn shown(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(LONGEST_TEXT).collect()
+fn printable(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(MAX_TEXT_LENGTH).collect()
 }
 
 impl FieldError {
-    /// `contacts[3].phone` is the field `phone` of contact 3.
-    fn as_remark(&self) -> Option<Remark> {
+    /// The field `contacts[3].phone` is the field `phone` of contact 3.
+    fn as_contact_issue(&self) -> Option<ContactIssue> {
         let (index, field) = self.field.strip_prefix("contacts[")?.split_once(']')?;
         let (code, message) = (self.code.clone(), self.message.clone());
         let field = field.trim_start_matches('.').to_owned();
-        Some(Remark { index: index.parse().ok()?, external_id: None, field, code, message })
+        Some(ContactIssue { index: index.parse().ok()?, external_id: None, field, code, message })
     }
 }
 
@@ -152,10 +150,10 @@ impl fmt::Display for Problem {
             return write!(f, "the answer was {}, and not the API's: check --url (REGUA_URL)", self.status);
         }
         write!(f, "{detail} ({code})")?;
-        for error in errors.iter().take(MOST_ERRORS) {
+        for error in errors.iter().take(MAX_ERRORS) {
             write!(f, "\n  {}: {}", error.field, error.message)?;
         }
-        if let Some(more @ 1..) = errors.len().checked_sub(MOST_ERRORS) {
+        if let Some(more @ 1..) = errors.len().checked_sub(MAX_ERRORS) {
             write!(f, "\n  and {more} more")?;
         }
         if self.status.is_server_error() {
@@ -170,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_contacts_of_a_batch_without_a_good_one_are_read_from_the_problem() {
+    fn problem_of_a_batch_without_valid_contact_lists_the_rejected_contacts() {
         let body = br#"{"code":"no_valid_contact","detail":"None.","request_id":"r","errors":[
             {"field":"contacts[7].phone","code":"phone_too_short","message":"Too short."}]}"#;
         let problem = Problem::parse(StatusCode::UNPROCESSABLE_ENTITY, body);
@@ -180,17 +178,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_of_an_answer_moves_no_cursor_and_ends() {
+    fn printed_problem_has_no_control_characters_and_a_maximum_length() {
         let error = r#"{"field":"a\u001b[2J","code":"x","message":"b\u0007\r"}"#;
         let errors = vec![error; 25].join(",");
         let body = format!(r#"{{"code":"x","detail":"\u001b]0;c\u0007{}","errors":[{errors}]}}"#, "d".repeat(9_999));
-        let said = Problem::parse(StatusCode::UNPROCESSABLE_ENTITY, body.as_bytes()).to_string();
-        assert!(!said.chars().any(|character| character.is_control() && character != '\n'), "{said:?}");
-        assert!(said.ends_with("and 5 more") && said.len() < 2_000, "{said}");
+        let text = Problem::parse(StatusCode::UNPROCESSABLE_ENTITY, body.as_bytes()).to_string();
+        assert!(!text.chars().any(|character| character.is_control() && character != '\n'), "{text:?}");
+        assert!(text.ends_with("and 5 more") && text.len() < 2_000, "{text}");
     }
 
     #[test]
-    fn an_answer_that_is_not_the_apis_is_said_to_be_so() {
+    fn error_answer_of_another_server_is_reported_as_such() {
         let problem = Problem::parse(StatusCode::NOT_FOUND, b"<html>");
         assert!(problem.to_string().contains("404") && problem.to_string().contains("--url"));
         assert!(problem.rejected_contacts().is_none());

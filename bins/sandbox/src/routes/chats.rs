@@ -16,15 +16,15 @@ use crate::schema::NUMBERS;
 use crate::sending::{Ending, ending_of};
 use crate::settings::Integration;
 
-/// Errors of this route have shapes of their own: a raw error object, or nothing at all.
+/// This route answers errors without the envelope: a raw error object, or `{}`.
 pub(super) async fn whatsapp_numbers(State(sandbox): State<Sandbox>, request: Guarded) -> Result<Answer, Answer> {
     NUMBERS.check(&request.body)?;
     let numbers: Vec<&str> =
         request.body["numbers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let (_, _, directory) = sandbox.books();
+    let directory = sandbox.directory();
     let needs_whatsapp = numbers.iter().any(|number| !directory.is_cached(&canonical_jid(number)));
     if needs_whatsapp && request.instance.integration == Integration::Baileys {
-        whatsapp_answers(&request.instance)?;
+        check_connection(&request.instance)?;
     }
     let row = |number: &&str| {
         let jid = canonical_jid(number);
@@ -33,7 +33,7 @@ pub(super) async fn whatsapp_numbers(State(sandbox): State<Sandbox>, request: Gu
     Ok(Answer::ok(numbers.iter().map(row).collect()))
 }
 
-fn whatsapp_answers(instance: &Instance) -> Result<(), Answer> {
+fn check_connection(instance: &Instance) -> Result<(), Answer> {
     match instance.link() {
         Link { state: InstanceState::Open, .. } => Ok(()),
         Link { ever_connected: false, .. } => Err(Answer::raw(StatusCode::BAD_REQUEST, json!({}))),
@@ -61,8 +61,7 @@ pub(super) async fn find_statuses(State(sandbox): State<Sandbox>, request: Guard
 }
 
 async fn find(sandbox: &Sandbox, request: &Guarded, nothing: Value, found: impl Fn(&Guarded) -> Value) -> Answer {
-    let (_, faults, _) = sandbox.books();
-    let Some(fault) = faults.strike(FaultOn::Find, &request.instance.name, None) else {
+    let Some(fault) = sandbox.strike(FaultOn::Find, &request.instance.name, None) else {
         return Answer::ok(found(request));
     };
     sleep(Duration::from_millis(fault.latency_ms)).await;
@@ -71,5 +70,5 @@ async fn find(sandbox: &Sandbox, request: &Guarded, nothing: Value, found: impl 
         Effect::FindSeesNothing => Ending::Answer(Answer::ok(nothing)),
         _ => ending_of(&fault, &request.instance.name),
     };
-    request.line.end(sandbox, ending).await
+    request.connection.end(sandbox, ending).await
 }

@@ -1,5 +1,4 @@
-//! `/sandbox/…`: what a test or a demo may change and look at while the sandbox runs. No key is asked for: the sandbox
-//! listens on the loopback, for tests.
+//! `/sandbox/…`: control of a running sandbox. The routes need no key, because the sandbox listens on the loopback.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -14,10 +13,9 @@ use crate::numbers::Numbers;
 use crate::sandbox::Sandbox;
 use crate::settings::StatusTimes;
 
-/// The most entries in one page of the ledger, and the number where none is asked for.
+/// The longest page of the ledger, which is also the default.
 const PAGE: usize = 10_000;
 
-/// One fault or several.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Faults {

@@ -1,5 +1,5 @@
-//! What stands before every route that names an instance, in Evolution's order: the body is parsed, the instance
-//! exists (404), the key fits (401). Then the hole: a query parameter overwrites the instance after the key was checked.
+//! The checks before every route of an instance, in Evolution's order: the body is JSON, the instance exists (404), the
+//! key fits (401). Afterwards a query parameter replaces the instance, as in 2.3.7.
 
 use std::sync::Arc;
 
@@ -12,25 +12,23 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::clock::now;
-use crate::connection::Scissors;
+use crate::connection::CutHandle;
 use crate::instance::Instance;
 use crate::sandbox::Sandbox;
 use crate::sending::Ending;
 use crate::settings::{InstanceSettings, Integration, Key};
 
-/// A request that passed the guards.
 pub(crate) struct Guarded {
     pub(crate) instance: Arc<Instance>,
     pub(crate) body: Value,
     pub(crate) received_at: i64,
-    pub(crate) line: Line,
+    pub(crate) connection: Connection,
 }
 
-/// The connection a request came by.
-pub(crate) struct Line(Scissors);
+pub(crate) struct Connection(CutHandle);
 
 #[derive(Deserialize)]
-struct Overwrite {
+struct Replacement {
     #[serde(rename = "instanceName")]
     instance_name: Option<String>,
 }
@@ -43,20 +41,14 @@ impl FromRequest<Sandbox> for Guarded {
         let (mut parts, body) = request.into_parts();
         let body = parse_body(&parts.headers, Request::new(body)).await?;
         let instance = named_instance(&mut parts, sandbox).await?;
-        let instance = overwritten(&parts, sandbox)?.unwrap_or(instance);
-        let line = Line(
-            parts
-                .extensions
-                .get()
-                .map(|ConnectInfo(scissors): &ConnectInfo<Scissors>| scissors.clone())
-                .unwrap_or_default(),
-        );
-        Ok(Self { instance, body, received_at, line })
+        let instance = replacement(&parts, sandbox)?.unwrap_or(instance);
+        let cut_handle = parts.extensions.get().map(|ConnectInfo(handle): &ConnectInfo<CutHandle>| handle.clone());
+        let connection = Connection(cut_handle.unwrap_or_default());
+        Ok(Self { instance, body, received_at, connection })
     }
 }
 
-impl Line {
-    /// Ends a request as it was decided: with the answer, with the line cut, or not before shutdown.
+impl Connection {
     pub(crate) async fn end(&self, sandbox: &Sandbox, ending: Ending) -> Answer {
         match ending {
             Ending::Answer(answer) => return answer,
@@ -74,22 +66,22 @@ async fn named_instance(parts: &mut Parts, sandbox: &Sandbox) -> Result<Arc<Inst
         .map_err(|_| Answer::bad_request(json!(["Failed to decode the path"])))?;
     let key = presented_key(&parts.headers);
     if sandbox.settings().auto_create_instances && sandbox.instance(&name).is_none() {
-        sandbox.create_instance(made_up(&name, key));
+        sandbox.create_instance(auto_created(&name, key));
     }
     let instance = sandbox.instance(&name).ok_or_else(|| Answer::no_such_instance(&name))?;
     let allowed = key == Some(instance.token.reveal()) || is_global(sandbox, key);
     if allowed { Ok(instance) } else { Err(Answer::unauthorized()) }
 }
 
-/// The isolation hole of 2.3.7: whoever holds one token sends from every instance of the server.
-fn overwritten(parts: &Parts, sandbox: &Sandbox) -> Result<Option<Arc<Instance>>, Answer> {
+/// The isolation hole of 2.3.7: one token can send from every instance of the server.
+fn replacement(parts: &Parts, sandbox: &Sandbox) -> Result<Option<Arc<Instance>>, Answer> {
     let Some(name) = queried_instance(parts) else { return Ok(None) };
     let missing = "Cannot read properties of undefined (reading 'textMessage')";
     sandbox.instance(&name).map(Some).ok_or_else(|| Answer::internal(missing))
 }
 
 pub(crate) fn queried_instance(parts: &Parts) -> Option<String> {
-    Query::<Overwrite>::try_from_uri(&parts.uri).ok().and_then(|Query(overwrite)| overwrite.instance_name)
+    Query::<Replacement>::try_from_uri(&parts.uri).ok().and_then(|Query(replacement)| replacement.instance_name)
 }
 
 pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
@@ -100,7 +92,7 @@ pub(crate) fn is_global(sandbox: &Sandbox, key: Option<&str>) -> bool {
     key == Some(sandbox.settings().api_key.reveal())
 }
 
-fn made_up(name: &str, key: Option<&str>) -> InstanceSettings {
+fn auto_created(name: &str, key: Option<&str>) -> InstanceSettings {
     InstanceSettings {
         name: name.to_owned(),
         token: key.map(Key::new),
@@ -110,7 +102,7 @@ fn made_up(name: &str, key: Option<&str>) -> InstanceSettings {
     }
 }
 
-/// A body that is not declared as JSON is no body; one that is declared and is none is refused before anything else.
+/// A body without a JSON content type is ignored; an invalid body with one is refused.
 pub(crate) async fn parse_body(headers: &HeaderMap, request: Request) -> Result<Value, Answer> {
     let declared = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let bytes = Bytes::from_request(request, &())
@@ -122,7 +114,7 @@ pub(crate) async fn parse_body(headers: &HeaderMap, request: Request) -> Result<
     serde_json::from_slice(&bytes).map_err(|error| Answer::malformed_json(&syntax_error(&bytes, &error)))
 }
 
-/// The sentence of JavaScript's JSON.parse for the commonest mistakes.
+/// The error of JavaScript's JSON.parse for the commonest mistakes.
 fn syntax_error(bytes: &[u8], error: &serde_json::Error) -> String {
     let lines_before = bytes.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
     let position = lines_before.map(<[u8]>::len).sum::<usize>() + error.column().saturating_sub(1);

@@ -1,4 +1,4 @@
-//! The life of an instance: create, look at, connect, restart, log out, delete.
+//! The life cycle of an instance: create, read, connect, restart, log out, delete.
 
 use std::sync::Arc;
 
@@ -16,9 +16,8 @@ use crate::sandbox::Sandbox;
 use crate::schema::CREATE;
 use crate::sending::{Ending, ending_of};
 use crate::settings::{InstanceSettings, Integration, Key};
-use crate::webhook;
 
-/// Only the global key creates; a used name is told (403) even to a wrong key.
+/// Only the global key creates. A wrong key also gets the 403 of a used name.
 pub(super) async fn create(State(sandbox): State<Sandbox>, request: Request) -> Result<Answer, Answer> {
     let (parts, body) = request.into_parts();
     let body = parse_body(&parts.headers, Request::new(body)).await?;
@@ -44,7 +43,7 @@ pub(super) async fn create(State(sandbox): State<Sandbox>, request: Request) -> 
         webhooks::store(&sandbox, &instance, &body["webhook"])?;
     }
     let identity = json!({"instanceName": name, "instanceId": instance.id});
-    webhook::emit(&sandbox, &instance, "instance.create", || identity);
+    sandbox.emit(&instance, "instance.create", || identity);
     Ok(Answer::created(created_body(&instance)))
 }
 
@@ -94,18 +93,17 @@ pub(super) async fn fetch(State(sandbox): State<Sandbox>, request: Request) -> R
 }
 
 pub(super) async fn connection_state(State(sandbox): State<Sandbox>, request: Guarded) -> Answer {
-    let (_, faults, _) = sandbox.books();
     let instance = &request.instance;
-    let Some(fault) = faults.strike(FaultOn::State, &instance.name, None) else { return state_of(instance) };
+    let Some(fault) = sandbox.strike(FaultOn::State, &instance.name, None) else { return state_of(instance) };
     sleep(Duration::from_millis(fault.latency_ms)).await;
     let ending = match fault.effect {
         Effect::None => Ending::Answer(state_of(instance)),
         _ => ending_of(&fault, &instance.name),
     };
-    request.line.end(&sandbox, ending).await
+    request.connection.end(&sandbox, ending).await
 }
 
-/// The state is absent for an instance that is stored and not loaded.
+/// An instance that is stored but not loaded has no state.
 fn state_of(instance: &Instance) -> Answer {
     let mut body = json!({"instance": {"instanceName": instance.name}});
     if let Some(state) = instance.link().state.as_str() {
@@ -126,15 +124,15 @@ pub(super) async fn connect(State(sandbox): State<Sandbox>, request: Guarded) ->
         (InstanceState::Connecting, _) => Answer::ok(code(&sandbox)),
         (InstanceState::Close, _) => {
             sandbox.move_to(&instance, InstanceState::Connecting);
-            await_scan(&sandbox, instance);
+            scan_later(&sandbox, instance);
             sleep(sandbox.settings().connect_wait).await;
             Answer::ok(code(&sandbox))
         }
     }
 }
 
-/// The phone that scans the QR code, where the settings have one.
-fn await_scan(sandbox: &Sandbox, instance: Arc<Instance>) {
+/// The phone scans the QR code, if the settings have a phone.
+fn scan_later(sandbox: &Sandbox, instance: Arc<Instance>) {
     let Some(after) = sandbox.settings().scan_after else { return };
     let handle = sandbox.clone();
     sandbox.spawn_until_shutdown(async move {
@@ -152,7 +150,7 @@ fn code(sandbox: &Sandbox) -> Value {
     json!({"pairingCode": null, "code": "2@sandbox", "base64": "data:image/png;base64,iVBORw0KGgo=", "count": 1})
 }
 
-/// connect and restart hide their errors in a success.
+/// connect and restart answer errors with status 200.
 fn failed_with_200() -> Answer {
     Answer::ok(json!({"error": true, "message": "[object Object]"}))
 }
@@ -176,7 +174,7 @@ pub(super) async fn log_out(State(sandbox): State<Sandbox>, request: Guarded) ->
         return Err(Answer::thrown(&format!("The \"{}\" instance is not connected", instance.name)));
     }
     instance.log_out();
-    webhook::emit(&sandbox, &instance, "logout.instance", || Value::Null);
+    sandbox.emit(&instance, "logout.instance", || Value::Null);
     sandbox.announce(&instance, InstanceState::Close, 401);
     Ok(Answer::ok(json!({"status": "SUCCESS", "error": false, "response": {"message": "Instance logged out"}})))
 }
@@ -184,7 +182,7 @@ pub(super) async fn log_out(State(sandbox): State<Sandbox>, request: Guarded) ->
 pub(super) async fn remove(State(sandbox): State<Sandbox>, request: Guarded) -> Answer {
     let instance = request.instance;
     let identity = json!({"instanceName": instance.name, "instanceId": instance.id});
-    webhook::emit(&sandbox, &instance, "instance.delete", || identity);
+    sandbox.emit(&instance, "instance.delete", || identity);
     sandbox.remove_instance(&instance.name);
     Answer::ok(json!({"status": "SUCCESS", "error": false, "response": {"message": "Instance deleted"}}))
 }

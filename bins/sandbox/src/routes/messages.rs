@@ -1,11 +1,11 @@
-//! sendText, sendMedia and sendButtons: schema, then the work, which goes on even when the caller has gone.
+//! sendText, sendMedia and sendButtons. The work continues when the caller closes the connection.
 
 use std::time::Duration;
 
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use super::guard::{Guarded, Line};
+use super::guard::Guarded;
 use crate::answer::Answer;
 use crate::instance::InstanceState;
 use crate::sandbox::Sandbox;
@@ -21,13 +21,13 @@ pub(super) async fn send_text(State(sandbox): State<Sandbox>, request: Guarded) 
         return Err(Answer::thrown("Text is required"));
     }
     let message = json!({"conversation": text});
-    Ok(work(&sandbox, request, text, "conversation".to_owned(), message).await)
+    Ok(send(&sandbox, request, text, "conversation".to_owned(), message).await)
 }
 
 pub(super) async fn send_media(State(sandbox): State<Sandbox>, request: Guarded) -> Result<Answer, Answer> {
     SEND_MEDIA.check(&request.body)?;
     check_media(&request.body)?;
-    // The upload to WhatsApp comes before the number is looked at, so that its failure is a 500.
+    // The upload to WhatsApp comes before the number lookup, so its failure is a 500.
     let baileys = request.instance.integration == Integration::Baileys;
     if baileys && request.instance.link().state != InstanceState::Open {
         return Err(Answer::internal(json!(["Error: Connection Closed"])));
@@ -35,7 +35,7 @@ pub(super) async fn send_media(State(sandbox): State<Sandbox>, request: Guarded)
     let message_type = format!("{}Message", text_of(&request.body, "mediatype"));
     let message = if baileys { json!({&message_type: described(&request.body)}) } else { json!({"mediaUrl": null}) };
     let caption = text_of(&request.body, "caption");
-    Ok(work(&sandbox, request, caption, message_type, message).await)
+    Ok(send(&sandbox, request, caption, message_type, message).await)
 }
 
 pub(super) async fn send_buttons(State(sandbox): State<Sandbox>, request: Guarded) -> Result<Answer, Answer> {
@@ -43,22 +43,18 @@ pub(super) async fn send_buttons(State(sandbox): State<Sandbox>, request: Guarde
     let (title, description) = (text_of(&request.body, "title"), text_of(&request.body, "description"));
     let message = json!({"interactiveMessage": {"title": title, "body": description}});
     let text = if description.is_empty() { title } else { description };
-    Ok(work(&sandbox, request, text, "interactiveMessage".to_owned(), message).await)
+    Ok(send(&sandbox, request, text, "interactiveMessage".to_owned(), message).await)
 }
 
-async fn work(sandbox: &Sandbox, request: Guarded, text: String, message_type: String, message: Value) -> Answer {
-    let Guarded { instance, body, received_at, line } = request;
+async fn send(sandbox: &Sandbox, request: Guarded, text: String, message_type: String, message: Value) -> Answer {
+    let Guarded { instance, body, received_at, connection } = request;
     let delay = Duration::from_millis(body["delay"].as_u64().unwrap_or(0));
     let number = text_of(&body, "number");
     let order = Order { instance, number, text, message_type, message, delay, received_at };
-    finish(sandbox, &line, order).await
-}
-
-/// A task of its own: when the caller gives up, this request is dropped and the work is not.
-async fn finish(sandbox: &Sandbox, line: &Line, order: Order) -> Answer {
-    let work = sandbox.spawn(sending::send(sandbox.clone(), order));
-    let ending = work.await.unwrap_or(Ending::Cut);
-    line.end(sandbox, ending).await
+    // A separate task, because this future is dropped when the caller gives up.
+    let sending = sandbox.spawn(sending::send(sandbox.clone(), order));
+    let ending = sending.await.unwrap_or(Ending::Cut);
+    connection.end(sandbox, ending).await
 }
 
 fn check_media(body: &Value) -> Result<(), Answer> {
@@ -74,11 +70,11 @@ fn check_media(body: &Value) -> Result<(), Answer> {
 
 fn is_base64(text: &str) -> bool {
     let body = text.trim_end_matches('=');
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    !text.is_empty() && text.len().is_multiple_of(4) && text.len() - body.len() <= 2 && body.bytes().all(known)
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    !text.is_empty() && text.len().is_multiple_of(4) && text.len() - body.len() <= 2 && body.bytes().all(is_digit)
 }
 
-/// A host without a dot is none to Evolution, which is why `http://minio:9000/…` is refused.
+/// Evolution refuses a host without a dot, such as `http://minio:9000/…`.
 fn is_url(text: &str) -> bool {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     rest.and_then(|rest| rest.split(['/', '?', '#', ':']).next()).is_some_and(|host| host.contains('.'))

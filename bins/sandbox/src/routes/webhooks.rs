@@ -1,4 +1,4 @@
-//! The webhook of an instance: set and find. Posting is in `webhook`.
+//! The webhook of an instance: set and find.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(super) async fn find(request: Guarded) -> Answer {
     Answer::ok(request.instance.webhook().map_or(Value::Null, |webhook| webhook.row(&request.instance.id)))
 }
 
-/// Stores what is given and keeps the rest of the old row.
+/// Replaces the given fields and keeps the others.
 pub(super) fn store(sandbox: &Sandbox, instance: &Instance, given: &Value) -> Result<Webhook, Answer> {
     let events = events_of(given)?;
     let now = now();
@@ -46,7 +46,7 @@ pub(super) fn store(sandbox: &Sandbox, instance: &Instance, given: &Value) -> Re
     Ok(row)
 }
 
-/// `events` must be there, and none means all.
+/// `events` is required, and an empty list means all events.
 fn events_of(given: &Value) -> Result<Vec<String>, Answer> {
     let Some(events) = given["events"].as_array() else {
         return Err(Answer::bad_request(json!([["webhook requires property \"events\""]])));

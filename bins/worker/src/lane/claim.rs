@@ -1,70 +1,75 @@
-//! How a lane fills its hand, and how it lets go of what must wait.
+//! How a lane claims contacts, and drops those whose queue must wait.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use regua_domain::{QueueId, Rule};
+use regua_store::transact;
 
-use super::{Lane, Stop};
-use crate::clerk::{self, Request};
-use crate::rules::LaneRules;
+use super::{Lane, StopReason};
+use crate::claims::{self, ClaimRequest};
+use crate::lane_configs::LaneConfig;
 
-/// Most contacts claimed at once, however fast a number is.
+/// Most contacts of one claim, however fast the instance sends.
 const MOST: u32 = 1000;
 
 impl Lane {
-    /// Fills the hand with the next batch; a stop when nothing can be claimed now.
-    pub(super) async fn claim(&mut self, rules: &Arc<LaneRules>) -> anyhow::Result<Option<Stop>> {
+    /// Claims the next contacts; a reason to stop when there are none.
+    pub(crate) async fn claim(&mut self, config: &Arc<LaneConfig>) -> anyhow::Result<Option<StopReason>> {
         self.turn += 1;
-        let request = Request {
+        let request = ClaimRequest {
             lane: self.key,
-            epoch: self.hold.epoch,
-            batch: self.batch(rules),
+            epoch: self.lease.epoch,
+            limit: self.claim_limit(config),
             turn: self.turn,
-            rules: Arc::clone(rules),
+            config: Arc::clone(config),
         };
-        let Some(batch) = self.context.clerk.claim(request).await? else { return Ok(Some(Stop::Lost)) };
+        let Some(claimed) = self.context.claims.claim(request).await? else {
+            return Ok(Some(StopReason::LeaseLost));
+        };
         let now = self.context.clock.now();
-        // The clock of whoever accepted them may be ahead of ours.
-        let early = batch.contacts.iter().map(|contact| contact.due_at).filter(|due_at| *due_at > now);
-        let next_due_at = early.chain(batch.next_due_at).min();
-        self.types = batch.types;
-        self.hand = batch.contacts.into();
-        // What is about to be marked looks as if nobody had it.
-        self.hand.retain(|contact| contact.due_at <= now && !self.launched.contains(&contact.contact_id));
-        Ok(self.hand.is_empty().then_some(Stop::Idle { next_due_at }))
+        // The clock of the API that accepted them may be ahead of this one.
+        let early = claimed.contacts.iter().map(|contact| contact.due_at).filter(|due_at| *due_at > now);
+        let next_due_at = early.chain(claimed.next_due_at).min();
+        self.message_types = claimed.message_types;
+        self.claimed = claimed.contacts.into();
+        // The claim reads a contact again whose mark is not committed yet.
+        self.claimed.retain(|contact| contact.due_at <= now && !self.sending.contains(&contact.contact_id));
+        Ok(self.claimed.is_empty().then_some(StopReason::Idle { next_due_at }))
     }
 
-    /// Half a minute's worth of sends, so that a more urgent campaign waits no longer than that; of a number that sends more
-    /// than a batch a second, a tenth of a second's worth.
-    fn batch(&self, rules: &LaneRules) -> u32 {
-        let per_minute = rules.pacing.per_minute.get();
-        let usual = (per_minute / 2).clamp(10, self.context.settings.batch.max(10));
+    /// The sends of half a minute, so that a more urgent campaign waits no longer than that; for a very fast instance,
+    /// the sends of a tenth of a second.
+    fn claim_limit(&self, config: &LaneConfig) -> u32 {
+        let per_minute = config.pacing.per_minute.get();
+        let usual = (per_minute / 2).clamp(10, self.context.settings.claim_limit.max(10));
         usual.max((per_minute / 600).min(MOST))
     }
 
-    /// Lets go of what is in the hand of a queue that must wait; of all of it where the rule is about the number.
-    pub(super) async fn hold_hand(
+    /// Holds a queue and drops its claimed contacts; all claimed contacts where the rule is about tenant or instance.
+    pub(crate) async fn hold_claimed(
         &mut self,
         queue: QueueId,
-        at: Option<DateTime<Utc>>,
+        until: Option<DateTime<Utc>>,
         rule: Rule,
     ) -> anyhow::Result<()> {
         let concerns_all = matches!(rule, Rule::DailyCap | Rule::TenantSuspended | Rule::InstanceDown);
         let mut queues = BTreeSet::from([queue]);
-        self.hand.retain(|contact| {
+        self.claimed.retain(|contact| {
             if concerns_all {
                 queues.insert(contact.queue_id);
             }
             !queues.contains(&contact.queue_id)
         });
         let now = self.context.clock.now();
-        let mut transaction = self.context.pool.begin().await?;
-        for queue in queues {
-            clerk::hold_queue(&mut transaction, self.key.tenant, queue, at, rule, now).await?;
-        }
-        transaction.commit().await?;
-        Ok(())
+        let tenant = self.key.tenant;
+        transact(&self.context.pool, async |conn| {
+            for queue in queues {
+                claims::hold_queue(conn, tenant, queue, until, rule, now).await?;
+            }
+            Ok(())
+        })
+        .await
     }
 }

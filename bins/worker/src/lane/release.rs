@@ -1,56 +1,57 @@
-//! How a lane is let go. What it had claimed and not marked is pending as it was; only the lease goes back.
+//! How a lane is released. Its claimed contacts need no write: they are still pending.
 
 use chrono::{DateTime, Utc};
 use fail::fail_point;
+use regua_domain::InstanceState;
 use regua_store::contacts;
 use regua_store::lanes::{self, Released};
 
-use super::{Lane, Stop};
-use crate::health::{self, Unusable};
-use crate::rules::LaneRules;
+use super::{Lane, StopReason};
+use crate::lane_configs::LaneConfig;
 
-/// What became of letting a lane go.
-pub(super) enum LetGo {
-    Gone {
+pub(crate) enum ReleaseResult {
+    Released {
         next_due_at: Option<DateTime<Utc>>,
     },
-    /// There is something to look at: somebody rang, or the number is another one than the one that was found down.
-    Rung,
+    /// The lane goes on: a doorbell rang meanwhile, or the instance that was found down has a new address or token.
+    Continue,
 }
 
 impl Lane {
-    /// Gives the lease back; not when somebody rang while we looked away.
-    pub(super) async fn let_go(&mut self, stop: Stop) -> anyhow::Result<LetGo> {
+    /// Releases the lease, unless there is a reason to go on.
+    pub(crate) async fn release(&mut self, reason: StopReason) -> anyhow::Result<ReleaseResult> {
         let mut transaction = self.context.pool.begin().await?;
-        let (tenant, instance, epoch) = (self.key.tenant, self.key.instance, self.hold.epoch);
+        let (tenant, instance, epoch) = (self.key.tenant, self.key.instance, self.lease.epoch);
         if lanes::lock(&mut transaction, &[(tenant, instance, epoch)]).await?.is_empty() {
-            tracing::warn!(claimed = self.hand.len(), "the lane was taken over; its new owner settles what is left");
-            return Ok(LetGo::Gone { next_due_at: None });
+            tracing::warn!(
+                claimed = self.claimed.len(),
+                "the lane was taken over; its new owner closes abandoned attempts"
+            );
+            return Ok(ReleaseResult::Released { next_due_at: None });
         }
         let mut next_due_at = None;
         let mut seen_bell = None;
-        let is_given = matches!(stop, Stop::Given);
-        // There may be more to do, and somebody else is to do it.
-        let is_offered = matches!(stop, Stop::Given | Stop::Lost | Stop::Shutdown);
-        match stop {
-            Stop::Idle { next_due_at: next } => {
+        let is_requested = matches!(reason, StopReason::ReleaseRequested);
+        // Contacts may be due, which another worker is to send.
+        let is_offered = matches!(reason, StopReason::ReleaseRequested | StopReason::LeaseLost | StopReason::Shutdown);
+        match reason {
+            StopReason::Idle { next_due_at: next } => {
                 next_due_at = next;
-                seen_bell = Some(self.bell);
+                seen_bell = Some(self.seen_bell);
             }
-            Stop::Down { asked, state, reason } => {
-                let number = &asked.instance;
-                if !health::note_down(tenant, number, &self.context, &mut transaction, state, &reason).await? {
-                    (self.rules, self.seen_open) = (None, None);
-                    self.hand.clear();
-                    return Ok(LetGo::Rung);
+            StopReason::InstanceDown { config, state, reason } => {
+                if !self.context.mark_down(&mut transaction, &config.instance, state, &reason).await? {
+                    (self.config, self.last_seen_open) = (None, None);
+                    self.claimed.clear();
+                    return Ok(ReleaseResult::Continue);
                 }
-                tell_down(&asked, state, &reason);
+                log_down(&config, state, &reason);
             }
-            Stop::Lost => tracing::warn!("the lane is not certainly ours any more; nothing more is sent"),
-            Stop::Given | Stop::Shutdown => {}
+            StopReason::LeaseLost => tracing::warn!("the lease is no longer certain; the lane sends no more"),
+            StopReason::ReleaseRequested | StopReason::Shutdown => {}
         }
-        if self.stumbled {
-            contacts::settle_abandoned(&mut transaction, tenant, instance, self.context.clock.now()).await?;
+        if self.may_have_open_attempts {
+            contacts::close_abandoned(&mut transaction, tenant, instance, self.context.clock.now()).await?;
         }
         let released = if is_offered {
             lanes::offer(&mut transaction, tenant, instance, epoch).await?
@@ -60,26 +61,26 @@ impl Lane {
         fail_point!("release::before_commit");
         transaction.commit().await?;
         fail_point!("release::committed");
-        self.hand.clear();
-        self.stumbled = false;
-        if is_given {
+        self.claimed.clear();
+        self.may_have_open_attempts = false;
+        if is_requested {
             self.context.metrics.lanes_given.inc();
         }
         Ok(match released {
             Released::Rung(bell) => {
-                self.bell = bell;
-                LetGo::Rung
+                self.seen_bell = bell;
+                ReleaseResult::Continue
             }
-            Released::Free | Released::Lost => LetGo::Gone { next_due_at },
+            Released::Free | Released::Lost => ReleaseResult::Released { next_due_at },
         })
     }
 }
 
-/// Says that the number is down, once: at the next looks its row says so already.
-fn tell_down(asked: &LaneRules, state: &str, reason: &str) {
-    if asked.instance.state == state && asked.instance.state_reason.as_deref() == Some(reason) {
-        return tracing::debug!(state, reason, "the number is still down");
+/// Warns once: after the next checks the instance's row has this state already.
+fn log_down(config: &LaneConfig, state: InstanceState, reason: &str) {
+    if config.instance.state == state && config.instance.state_reason.as_deref() == Some(reason) {
+        return tracing::debug!(%state, reason, "the instance is still down");
     }
-    let why = asked.address.as_ref().err().map(Unusable::explanation);
-    tracing::warn!(state, reason, why, "the number is down; its queues wait");
+    let why = config.address.as_ref().err().map(ToString::to_string);
+    tracing::warn!(%state, reason, why, "the instance is down; its queues wait");
 }

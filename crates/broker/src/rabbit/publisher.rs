@@ -1,4 +1,4 @@
-//! Publishing with confirms. A message counts as published when RabbitMQ has confirmed it and has not sent it back.
+//! Publishing with confirms. A message is published when RabbitMQ has confirmed it and has not returned it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,81 +7,77 @@ use std::time::Duration;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, PublisherConfirm};
-use regua_store::outbox::Held;
+use regua_store::doorbells::HeldDoorbell;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, interval, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::link::{Down, Link, away};
+use super::link::Link;
+use super::outage::Outage;
 use super::server::Server;
 use super::topology;
 
-/// How long a batch may take before its connection is given up. A RabbitMQ that is out of memory or disk takes for ever.
+/// The time limit of a batch. RabbitMQ never confirms while it is out of memory or disk.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
-/// lapin tells nobody that an idle connection has ended, so it is asked.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// AMQP's delivery mode of messages that survive a restart.
-const PERSISTENT: u8 = 2;
+/// lapin does not report the end of an idle connection, so its status is polled.
+const POLL: Duration = Duration::from_millis(500);
+const DELIVERY_MODE_PERSISTENT: u8 = 2;
 
-/// The publisher's connection, kept up by a task.
-pub(crate) struct Publisher {
+pub(super) struct Publisher {
     link: Arc<Link<Session>>,
 }
 
 impl Publisher {
-    /// Until `stop`.
     pub(super) fn start(server: Arc<Server>, stop: CancellationToken) -> Self {
         let link = Link::new("publisher");
-        let kept = link.clone();
+        let supervised = link.clone();
         tokio::spawn(async move {
-            kept.keep(&stop, async || {
+            let session = async || {
                 tokio::select! {
                     () = stop.cancelled() => Ok(()),
-                    down = run_session(&server, &kept) => Err(down),
+                    outage = run_session(&server, &supervised) => Err(outage),
                 }
-            })
-            .await;
+            };
+            supervised.run_sessions(&stop, session).await;
         });
         Self { link }
     }
 
-    pub(crate) async fn session(&self) -> anyhow::Result<Session> {
+    pub(super) async fn session(&self) -> anyhow::Result<Session> {
         Ok(self.link.session().await?)
     }
 }
 
-async fn run_session(server: &Arc<Server>, link: &Link<Session>) -> Down {
+async fn run_session(server: &Arc<Server>, link: &Link<Session>) -> Outage {
     let session = match Session::open(server.clone()).await {
         Ok(session) => session,
-        Err(down) => return down,
+        Err(outage) => return outage,
     };
-    link.is_up(session.clone());
+    link.mark_up(session.clone());
     session.ended().await
 }
 
-/// What became of a batch.
 #[derive(Default)]
 struct Published {
-    confirmed: Vec<Held>,
-    /// No queue took it.
-    returned: Vec<Held>,
-    /// Neither confirmed nor returned: RabbitMQ may have it or not.
-    unsure: Vec<Held>,
+    confirmed: Vec<HeldDoorbell>,
+    /// RabbitMQ has no queue for it.
+    returned: Vec<HeldDoorbell>,
+    /// RabbitMQ may have it or not.
+    unsure: Vec<HeldDoorbell>,
 }
 
-/// A channel in confirm mode and its connection.
 #[derive(Clone)]
-pub(crate) struct Session {
+pub(super) struct Session {
     server: Arc<Server>,
     connection: Arc<Connection>,
     channel: Channel,
     publishing: Arc<Mutex<()>>,
-    /// Cancelled by whoever finds that nothing can be published here any more.
+    /// Cancelled when the session can publish no more.
     broken: CancellationToken,
 }
 
 impl Session {
-    async fn open(server: Arc<Server>) -> Result<Self, Down> {
+    async fn open(server: Arc<Server>) -> Result<Self, Outage> {
         let connection = server.open("publisher").await?;
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
@@ -89,25 +85,25 @@ impl Session {
         Ok(Self { server, connection, channel, publishing, broken: CancellationToken::new() })
     }
 
-    async fn ended(&self) -> Down {
-        let mut look = interval(LOOK_EVERY);
+    async fn ended(&self) -> Outage {
+        let mut poll = interval(POLL);
         while self.connection.status().connected() && self.channel.status().connected() {
             tokio::select! {
-                () = self.broken.cancelled() => return away("it did not confirm a message"),
-                _ = look.tick() => {}
+                () = self.broken.cancelled() => return Outage::away("it did not confirm a message"),
+                _ = poll.tick() => {}
             }
         }
-        away("the connection ended")
+        Outage::away("the connection ended")
     }
 
-    /// Publishes all messages, and says which of them RabbitMQ has and which it may not have. What no queue took is
-    /// tried once more after declaring the queues again, in case somebody deleted one.
-    pub(crate) async fn publish(&self, held: Vec<Held>) -> (Vec<Held>, Vec<Held>) {
-        // lapin puts a returned message into whichever confirmation comes next: it must be one of the same batch.
+    /// Publishes all messages. Returns those that RabbitMQ has, and those that it may not have. When RabbitMQ returns a
+    /// message, a queue may have been deleted: the queues are declared again and the message is published once more.
+    pub(super) async fn publish(&self, held: Vec<HeldDoorbell>) -> (Vec<HeldDoorbell>, Vec<HeldDoorbell>) {
+        // lapin attaches a returned message to the next confirmation, which must be one of the same batch.
         let _one_batch_at_a_time = self.publishing.lock().await;
         let Published { mut confirmed, returned, mut unsure } = self.publish_once(held).await;
         if !returned.is_empty() {
-            tracing::warn!(returned = returned.len(), "no queue took some doorbells; the queues are declared again");
+            tracing::warn!(returned = returned.len(), "RabbitMQ returned doorbells; the queues are declared again");
             let again = self.publish_again(returned).await;
             confirmed.extend(again.confirmed);
             unsure.extend(again.returned.into_iter().chain(again.unsure));
@@ -115,7 +111,7 @@ impl Session {
         (confirmed, unsure)
     }
 
-    async fn publish_again(&self, returned: Vec<Held>) -> Published {
+    async fn publish_again(&self, returned: Vec<HeldDoorbell>) -> Published {
         let declaring = topology::declare(&self.connection, &self.server.namespace, self.server.queue_type);
         match timeout(PUBLISH_TIMEOUT, declaring).await {
             Ok(Ok(())) => self.publish_once(returned).await,
@@ -126,7 +122,7 @@ impl Session {
         }
     }
 
-    async fn publish_once(&self, held: Vec<Held>) -> Published {
+    async fn publish_once(&self, held: Vec<HeldDoorbell>) -> Published {
         if self.broken.is_cancelled() {
             return Published { unsure: held, ..Published::default() };
         }
@@ -152,19 +148,19 @@ impl Session {
         if !published.unsure.is_empty() {
             self.broken.cancel();
         }
-        let is_returned = |message: &mut Held| returned_ids.contains(&message_id(message));
+        let is_returned = |message: &mut HeldDoorbell| returned_ids.contains(&message_id(message));
         published.returned = published.confirmed.extract_if(.., is_returned).collect();
         published
     }
 
-    async fn send(&self, message: &Held) -> lapin::Result<PublisherConfirm> {
+    async fn send(&self, message: &HeldDoorbell) -> lapin::Result<PublisherConfirm> {
         let namespace = self.server.namespace.as_str();
-        // The outbox knows no namespace: "billing.overdue" there is "<namespace>.overdue" here.
+        // A stored routing key has no namespace: `billing.overdue` becomes `<namespace>.overdue`.
         let kind = message.routing_key.split_once('.').map_or("", |(_, kind)| kind);
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let properties = BasicProperties::default()
             .with_content_type("application/json".into())
-            .with_delivery_mode(PERSISTENT)
+            .with_delivery_mode(DELIVERY_MODE_PERSISTENT)
             .with_message_id(message_id(message))
             .with_priority(u8::try_from(message.priority).unwrap_or(0));
         let body = message.body.to_string();
@@ -173,7 +169,6 @@ impl Session {
     }
 }
 
-/// By which a returned message is known.
-fn message_id(message: &Held) -> ShortString {
-    message.outbox_id.to_string().into()
+fn message_id(message: &HeldDoorbell) -> ShortString {
+    message.doorbell_id.to_string().into()
 }

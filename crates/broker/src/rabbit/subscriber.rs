@@ -1,10 +1,11 @@
-//! Consuming: the six queues on one channel, handed out one at a time, the most urgent first.
+//! Consuming: all queues on one channel, delivered one at a time, the most urgent first.
 
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
 use anyhow::{Context, ensure};
+use async_trait::async_trait;
 use futures_util::StreamExt;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions};
 use lapin::types::FieldTable;
@@ -12,12 +13,12 @@ use lapin::{Acker, Channel, Consumer};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::link::{Down, Link, away};
+use super::link::Link;
+use super::outage::Outage;
 use super::server::Server;
 use crate::delivery::Receipt;
 use crate::{Delivery, Doorbell, DoorbellKind};
 
-/// The task behind one call of `consume`.
 pub(super) struct Subscriber {
     server: Arc<Server>,
     link: Arc<Link<()>>,
@@ -27,7 +28,6 @@ pub(super) struct Subscriber {
 }
 
 impl Subscriber {
-    /// Until `shutdown`, or until the receiver is dropped.
     pub(super) fn start(
         server: Arc<Server>,
         prefetch: u16,
@@ -37,53 +37,54 @@ impl Subscriber {
         let subscriber = Self { server, link: Link::new("consumer"), prefetch, deliveries, shutdown };
         tokio::spawn(async move {
             let Subscriber { link, shutdown, deliveries, .. } = &subscriber;
-            link.keep(shutdown, async || {
+            link.run_sessions(shutdown, async || {
                 tokio::select! {
                     () = shutdown.cancelled() => Ok(()),
                     () = deliveries.closed() => Ok(()),
-                    down = subscriber.run_session() => Err(down),
+                    outage = subscriber.run_session() => Err(outage),
                 }
             })
             .await;
         });
     }
 
-    async fn run_session(&self) -> Down {
-        match self.hand_out().await {
-            Ok(()) => away("the queue was deleted"),
-            Err(down) => down,
+    async fn run_session(&self) -> Outage {
+        match self.deliver_messages().await {
+            Ok(()) => Outage::away("the queue was deleted"),
+            Err(outage) => outage,
         }
     }
 
-    /// Until a queue is deleted. When this is dropped, its consumers are cancelled; the connection lives on in the
-    /// deliveries that are still in somebody's hands, so that they can be acknowledged.
-    async fn hand_out(&self) -> Result<(), Down> {
+    /// Runs until a queue is deleted. Dropping the future cancels the consumers. Open deliveries keep the connection, so
+    /// that they can still be acknowledged.
+    async fn deliver_messages(&self) -> Result<(), Outage> {
         let connection = self.server.open("consumer").await?;
         let channel = connection.create_channel().await?;
-        // For each consumer and not for the channel, which quorum queues do not know.
+        // Per consumer: quorum queues have no prefetch per channel.
         channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
         let mut consumers = self.consume(&channel).await?;
-        self.link.is_up(());
+        self.link.mark_up(());
         loop {
-            // First the place, then what is the most urgent at that moment.
-            let Ok(place) = self.deliveries.reserve().await else { return Ok(()) };
-            let Some(heard) = most_urgent(&mut consumers).await else { return Ok(()) };
-            let heard = heard?;
-            match Doorbell::from_slice(&heard.data) {
+            // The slot comes first, so that the message is the most urgent one when the consumer is free.
+            let Ok(slot) = self.deliveries.reserve().await else { return Ok(()) };
+            let Some(message) = most_urgent(&mut consumers).await else { return Ok(()) };
+            let message = message?;
+            match Doorbell::from_slice(&message.data) {
                 Ok(doorbell) => {
-                    let message = Message { acker: heard.acker, _channel: channel.clone() };
-                    place.send(Delivery::new(doorbell, Receipt::Rabbit(message), self.shutdown.clone()));
+                    let receipt = MessageReceipt { acker: message.acker, _channel: channel.clone() };
+                    slot.send(Delivery::new(doorbell, Box::new(receipt), self.shutdown.clone()));
                 }
                 Err(reason) => {
-                    tracing::warn!(queue = heard.routing_key.as_str(), %reason, "a doorbell is unreadable");
-                    heard.reject(BasicRejectOptions { requeue: false }).await?;
+                    let queue = message.routing_key.as_str();
+                    tracing::warn!(queue, %reason, "an unreadable doorbell goes to the dead letters");
+                    message.reject(BasicRejectOptions { requeue: false }).await?;
                 }
             }
         }
     }
 
-    /// One consumer for each queue, in the order of urgency.
-    async fn consume(&self, channel: &Channel) -> Result<Vec<Consumer>, Down> {
+    /// One consumer for each queue, the most urgent first.
+    async fn consume(&self, channel: &Channel) -> Result<Vec<Consumer>, Outage> {
         let mut consumers = Vec::with_capacity(DoorbellKind::ALL.len());
         for kind in DoorbellKind::ALL {
             let queue = kind.routing_key(&self.server.namespace);
@@ -95,7 +96,6 @@ impl Subscriber {
     }
 }
 
-/// The next message of the first consumer that has one.
 async fn most_urgent(consumers: &mut [Consumer]) -> Option<lapin::Result<lapin::message::Delivery>> {
     poll_fn(|context| {
         consumers
@@ -107,24 +107,24 @@ async fn most_urgent(consumers: &mut [Consumer]) -> Option<lapin::Result<lapin::
     .await
 }
 
-/// A message that somebody holds. The channel keeps the connection open for its acknowledgement.
-pub(crate) struct Message {
+struct MessageReceipt {
     acker: Acker,
+    /// Keeps the connection open.
     _channel: Channel,
 }
 
-impl Message {
-    pub(crate) async fn ack(self) -> anyhow::Result<()> {
-        let known = self.acker.ack(BasicAckOptions::default()).await.context("the doorbell is not acknowledged")?;
-        // lapin says `false` and not an error when the channel has ended since.
-        ensure!(known, "the doorbell is not acknowledged: its connection to RabbitMQ has ended");
+#[async_trait]
+impl Receipt for MessageReceipt {
+    async fn ack(self: Box<Self>) -> anyhow::Result<()> {
+        let is_known = self.acker.ack(BasicAckOptions::default()).await.context("the doorbell is not acknowledged")?;
+        // lapin returns `false` when the channel has ended.
+        ensure!(is_known, "the doorbell is not acknowledged: its connection to RabbitMQ has ended");
         Ok(())
     }
 
-    /// Where this fails, the end of the connection does the same.
-    pub(crate) async fn release(self) {
+    async fn requeue(self: Box<Self>) {
         if let Err(error) = self.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await {
-            tracing::debug!(%error, "a doorbell goes back with its connection");
+            tracing::debug!(%error, "a doorbell is requeued when its connection ends");
         }
     }
 }

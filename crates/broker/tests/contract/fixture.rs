@@ -1,4 +1,4 @@
-//! The world of one test: a database and a namespace of its own, both removed when the test ends, however it ends.
+//! The database and the namespace of one test. Both are removed when the test ends, also after a panic.
 
 use std::io::{Write, stderr};
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -12,17 +12,16 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
 use regua_broker::{Broker, BrokerSettings, Delivery, Doorbell, DoorbellKind, QueueType, connect, ring_all};
 use regua_domain::{QueueId, TenantId};
-use regua_store::{dead_letters, outbox};
+use regua_store::{dead_letters, doorbells};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-static LEFT_OUT: Once = Once::new();
+static SKIPPED: Once = Once::new();
 
 pub(crate) struct World {
     pub(crate) pool: PgPool,
@@ -48,9 +47,9 @@ pub(crate) async fn run_quorum<F: Future<Output = ()>>(test: impl FnOnce(Arc<Wor
 async fn run_with<F: Future<Output = ()>>(queue_type: QueueType, test: impl FnOnce(Arc<World>) -> F) {
     match std::env::var("AMQP_URL") {
         Ok(url) => World::run(Some(url), queue_type, test).await,
-        Err(_) => LEFT_OUT.call_once(|| {
-            // Straight to the terminal: what a passing test prints is not shown.
-            let _ = writeln!(stderr(), "RabbitMQ's tests are left out: AMQP_URL is not set");
+        Err(_) => SKIPPED.call_once(|| {
+            // Not by a macro, whose output cargo hides for tests that pass.
+            let _ = writeln!(stderr(), "RabbitMQ's tests are skipped: AMQP_URL is not set");
         }),
     }
 }
@@ -103,7 +102,6 @@ impl World {
         Doorbell { kind, tenant_id: self.tenant, queue_id: QueueId::new(now()) }
     }
 
-    /// Rings and commits, without relaying.
     pub(crate) async fn ring(&self, doorbells: &[Doorbell]) {
         let mut transaction = self.pool.begin().await.unwrap();
         ring_all(&mut transaction, doorbells, now()).await.unwrap();
@@ -111,10 +109,10 @@ impl World {
     }
 
     pub(crate) async fn waiting(&self) -> i64 {
-        outbox::count(&mut self.pool.acquire().await.unwrap()).await.unwrap()
+        doorbells::count(&mut self.pool.acquire().await.unwrap()).await.unwrap()
     }
 
-    pub(crate) async fn dead(&self) -> i64 {
+    pub(crate) async fn count_dead_letters(&self) -> i64 {
         if self.amqp_url.is_none() {
             return dead_letters::count(&mut self.pool.acquire().await.unwrap()).await.unwrap();
         }
@@ -124,7 +122,6 @@ impl World {
         queue.message_count().into()
     }
 
-    /// A channel of the test's own, straight to RabbitMQ.
     pub(crate) async fn channel(&self) -> Channel {
         let url = std::env::var("AMQP_URL").unwrap();
         let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
@@ -147,23 +144,20 @@ impl World {
     }
 }
 
-/// Any moment does: nothing here depends on it.
 pub(crate) fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_000_000, 0).unwrap()
 }
 
-pub(crate) async fn hear(deliveries: &mut Receiver<Delivery>) -> Delivery {
-    timeout(PATIENCE, deliveries.recv()).await.expect("a doorbell in time").expect("a consumer that goes on")
+pub(crate) async fn receive(deliveries: &mut Receiver<Delivery>) -> Delivery {
+    timeout(PATIENCE, deliveries.recv()).await.expect("no doorbell in time").expect("the consumer has ended")
 }
 
-/// Hears one, which must be this one, and acknowledges it.
-pub(crate) async fn hear_and_ack(deliveries: &mut Receiver<Delivery>, expected: Doorbell) {
-    let delivery = hear(deliveries).await;
+pub(crate) async fn receive_and_ack(deliveries: &mut Receiver<Delivery>, expected: Doorbell) {
+    let delivery = receive(deliveries).await;
     assert_eq!(delivery.doorbell, expected);
     delivery.ack().await.unwrap();
 }
 
-/// Asks again and again until the answer is yes, for what happens without telling anybody.
 pub(crate) async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     let asking = async {
         while !condition().await {

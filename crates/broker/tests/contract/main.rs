@@ -1,8 +1,7 @@
-//! What every broker promises, as one suite that runs against all (RabbitMQ with both types of queues), and what RabbitMQ
-//! promises besides.
+//! The contract of the brokers: one suite for all (RabbitMQ with both queue types), and tests of RabbitMQ alone.
 //!
-//! `DATABASE_URL` names the server on which each test makes a database of its own. Without `AMQP_URL` RabbitMQ's tests
-//! are left out, and say so. `scripts/with-services cargo test -p regua-broker` provides both.
+//! Each test creates a database on the server of `DATABASE_URL`. Without `AMQP_URL` RabbitMQ's tests are skipped, which is
+//! reported. `scripts/with-services cargo test -p regua-broker` sets both.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends with a panic where it cannot go on")]
 
@@ -37,17 +36,17 @@ macro_rules! contract {
 }
 
 contract! {
-    what_is_rung_in_a_committed_transaction_is_heard_once,
-    what_was_rolled_back_is_never_heard,
-    a_doorbell_dropped_without_an_ack_is_heard_again,
-    a_doorbell_that_was_given_back_is_heard_again,
-    what_a_consumer_held_when_it_went_away_is_heard_by_another,
-    the_most_urgent_of_those_waiting_is_heard_first,
-    what_cannot_be_read_goes_to_the_dead_letters_and_the_others_arrive,
-    two_consumers_share_the_work,
-    ringing_twice_before_it_is_heard_is_ringing_once,
-    ringing_while_it_is_held_is_heard_again,
-    relays_that_run_at_once_lose_nothing,
-    a_broker_may_be_made_twice,
-    a_relay_that_was_woken_publishes_at_once,
+    doorbell_of_a_committed_transaction_is_delivered_once,
+    doorbell_of_a_rolled_back_transaction_is_never_delivered,
+    dropped_doorbell_is_delivered_again,
+    requeued_doorbell_is_delivered_again,
+    doorbells_of_a_stopped_consumer_go_to_another,
+    most_urgent_waiting_doorbell_is_delivered_first,
+    unreadable_doorbells_go_to_the_dead_letters_and_the_others_arrive,
+    two_consumers_divide_the_doorbells,
+    doorbell_rung_twice_before_its_delivery_is_delivered_once,
+    doorbell_rung_during_its_delivery_is_delivered_again,
+    concurrent_relays_lose_no_doorbell,
+    second_broker_connects_beside_the_first,
+    woken_relay_publishes_at_once,
 }

@@ -1,4 +1,4 @@
-//! A TCP proxy that can be cut and frozen, so that RabbitMQ goes away for one test alone.
+//! A TCP proxy that takes RabbitMQ away from one test.
 
 use std::sync::Arc;
 
@@ -9,11 +9,10 @@ use tokio::sync::watch;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
-    /// Everything passes.
     Open,
-    /// Connections stand, and nothing passes.
+    /// Connections stay open, and no byte passes.
     Frozen,
-    /// Connections are closed, those that stood and new ones.
+    /// Open and new connections are closed.
     Cut,
 }
 
@@ -29,7 +28,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         uri.authority.host = "127.0.0.1".to_owned();
         uri.authority.port = listener.local_addr().unwrap().port();
-        // So that a frozen line is noticed in the patience of a test.
+        // A frozen line is noticed within a test's patience.
         uri.query.heartbeat = Some(1);
         let line = Arc::new(watch::Sender::new(line));
         let lines = line.clone();

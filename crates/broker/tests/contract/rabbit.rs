@@ -1,4 +1,4 @@
-//! What RabbitMQ promises besides: it may go away, and it may be set up otherwise.
+//! RabbitMQ alone: outages, and queues with other arguments.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use regua_broker::{Broker, BrokerSettings, DoorbellKind, QueueType, RabbitAway, TopologyMismatch, connect};
 
-use crate::fixture::{World, eventually, hear, hear_and_ack, run_rabbitmq};
+use crate::fixture::{World, eventually, receive, receive_and_ack, run_rabbitmq};
 use crate::proxy::{Line, Proxy};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_with_other_arguments_is_reported_with_the_remedy() {
+async fn queue_with_other_arguments_is_reported_with_the_remedy() {
     run_rabbitmq(async |world: Arc<World>| {
         let name = DoorbellKind::Overdue.routing_key(&world.namespace);
         let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
@@ -36,7 +36,7 @@ async fn a_queue_with_other_arguments_is_reported_with_the_remedy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_rung_while_rabbitmq_is_away_is_heard_when_it_is_back() {
+async fn doorbell_rung_while_rabbitmq_is_away_is_delivered_afterwards() {
     run_rabbitmq(async |world: Arc<World>| {
         let (proxy, broker) = behind_a_proxy(&world, Line::Cut).await;
         let mut deliveries = broker.consume(world.shutdown.clone()).await;
@@ -48,8 +48,8 @@ async fn what_is_rung_while_rabbitmq_is_away_is_heard_when_it_is_back() {
 
         proxy.set(Line::Open);
 
-        eventually("the outbox is published", async || broker.relay().await.is_ok()).await;
-        hear_and_ack(&mut deliveries, doorbell).await;
+        eventually("doorbells are published", async || broker.relay().await.is_ok()).await;
+        receive_and_ack(&mut deliveries, doorbell).await;
         assert_eq!(world.waiting().await, 0);
         broker.ping().await.unwrap();
     })
@@ -57,49 +57,49 @@ async fn what_is_rung_while_rabbitmq_is_away_is_heard_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_is_cut_is_made_again_and_the_work_goes_on() {
+async fn cut_connection_is_reopened_and_deliveries_continue() {
     run_rabbitmq(async |world: Arc<World>| {
-        goes_on_after(&world, Line::Cut).await;
+        check_recovery(&world, Line::Cut).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_says_nothing_any_more_is_given_up_and_the_work_goes_on() {
+async fn silent_connection_is_replaced_and_deliveries_continue() {
     run_rabbitmq(async |world: Arc<World>| {
-        goes_on_after(&world, Line::Frozen).await;
+        check_recovery(&world, Line::Frozen).await;
     })
     .await;
 }
 
-/// One doorbell is in the consumer's hands and one waits in RabbitMQ when it happens, and one is rung afterwards.
-async fn goes_on_after(world: &World, mishap: Line) {
+/// One doorbell is delivered before the failure and one is rung after it.
+async fn check_recovery(world: &World, failure: Line) {
     let (proxy, broker) = behind_a_proxy(world, Line::Open).await;
     let mut deliveries = broker.consume(world.shutdown.clone()).await;
     let (held, after) = (world.doorbell(DoorbellKind::Overdue), world.doorbell(DoorbellKind::Notification));
     world.ring(&[held]).await;
     broker.relay().await.unwrap();
-    let delivery = hear(&mut deliveries).await;
+    let delivery = receive(&mut deliveries).await;
 
-    proxy.set(mishap);
+    proxy.set(failure);
     world.ring(&[after]).await;
-    eventually("it is noticed", async || broker.ping().await.is_err()).await;
+    eventually("the failure is noticed", async || broker.ping().await.is_err()).await;
     assert!(broker.relay().await.is_err());
     proxy.set(Line::Open);
 
-    eventually("the outbox is published", async || broker.relay().await.is_ok()).await;
-    let mut again = [hear(&mut deliveries).await, hear(&mut deliveries).await];
+    eventually("doorbells are published", async || broker.relay().await.is_ok()).await;
+    let mut again = [receive(&mut deliveries).await, receive(&mut deliveries).await];
     again.sort_by_key(|delivery| std::cmp::Reverse(delivery.doorbell.kind.priority()));
     assert_eq!(again.each_ref().map(|delivery| delivery.doorbell), [held, after]);
     for delivery in again {
         delivery.ack().await.unwrap();
     }
-    assert!(delivery.ack().await.is_err(), "what was heard on the lost connection cannot be acknowledged");
+    assert!(delivery.ack().await.is_err(), "a delivery of the lost connection cannot be acknowledged");
     assert_eq!(world.waiting().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_that_somebody_deleted_is_made_again_and_nothing_is_lost() {
+async fn deleted_queue_is_declared_again_and_no_doorbell_is_lost() {
     run_rabbitmq(async |world: Arc<World>| {
         let broker = world.broker();
         broker.ping().await.unwrap();
@@ -111,20 +111,20 @@ async fn a_queue_that_somebody_deleted_is_made_again_and_nothing_is_lost() {
         world.ring(&[doorbell]).await;
         assert_eq!(broker.relay().await.unwrap().published, 1);
         let mut deliveries = broker.consume(world.shutdown.clone()).await;
-        hear_and_ack(&mut deliveries, doorbell).await;
+        receive_and_ack(&mut deliveries, doorbell).await;
 
-        // And under the feet of the consumer, too.
+        // Once more while the consumer runs.
         channel.queue_delete(name.into(), QueueDeleteOptions::default()).await.unwrap();
         world.ring(&[doorbell]).await;
         broker.relay().await.unwrap();
-        hear_and_ack(&mut deliveries, doorbell).await;
+        receive_and_ack(&mut deliveries, doorbell).await;
     })
     .await;
 }
 
-/// lapin puts a returned message into some confirmation, not into that of the message which was returned.
+/// lapin attaches a returned message to the confirmation of another message.
 #[tokio::test(flavor = "multi_thread")]
-async fn among_many_those_that_no_queue_took_are_known() {
+async fn returned_doorbells_of_a_batch_are_published_again() {
     run_rabbitmq(async |world: Arc<World>| {
         let broker = world.broker();
         broker.ping().await.unwrap();
@@ -137,19 +137,19 @@ async fn among_many_those_that_no_queue_took_are_known() {
         assert_eq!(broker.relay().await.unwrap().published, doorbells.len());
 
         let mut deliveries = broker.consume(world.shutdown.clone()).await;
-        let mut heard = HashSet::new();
-        while heard.len() < doorbells.len() {
-            let delivery = hear(&mut deliveries).await;
-            heard.insert(delivery.doorbell);
+        let mut received = HashSet::new();
+        while received.len() < doorbells.len() {
+            let delivery = receive(&mut deliveries).await;
+            received.insert(delivery.doorbell);
             delivery.ack().await.unwrap();
         }
-        assert_eq!(heard, doorbells.into_iter().collect());
+        assert_eq!(received, doorbells.into_iter().collect());
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn queues_of_the_other_type_are_reported_with_the_remedy_until_they_are_deleted() {
+async fn queues_of_the_other_type_are_reported_until_they_are_deleted() {
     run_rabbitmq(async |world: Arc<World>| {
         let types = [QueueType::Classic, QueueType::Quorum];
         for (there, wanted) in [(types[0], types[1]), (types[1], types[0])] {
@@ -172,9 +172,9 @@ async fn queues_of_the_other_type_are_reported_with_the_remedy_until_they_are_de
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_whose_node_is_gone_goes_to_another() {
+async fn client_of_a_dead_node_connects_to_another_node() {
     run_rabbitmq(async |world: Arc<World>| {
-        for mishap in [Line::Cut, Line::Frozen] {
+        for failure in [Line::Cut, Line::Frozen] {
             let first = Proxy::new(world.amqp_url.as_deref().unwrap(), Line::Open).await;
             let second = Proxy::new(world.amqp_url.as_deref().unwrap(), Line::Cut).await;
             let amqp_urls = Some(format!("{},{}", first.url(), second.url()).parse().unwrap());
@@ -184,22 +184,22 @@ async fn a_client_whose_node_is_gone_goes_to_another() {
             let doorbells = [DoorbellKind::Overdue, DoorbellKind::Upcoming].map(|kind| world.doorbell(kind));
             world.ring(&doorbells[..1]).await;
             broker.relay().await.unwrap();
-            hear_and_ack(&mut deliveries, doorbells[0]).await;
+            receive_and_ack(&mut deliveries, doorbells[0]).await;
 
             second.set(Line::Open);
-            first.set(mishap);
+            first.set(failure);
             world.ring(&doorbells[1..]).await;
-            eventually("the outbox is published", async || broker.relay().await.is_ok() && world.waiting().await == 0)
+            eventually("doorbells are published", async || broker.relay().await.is_ok() && world.waiting().await == 0)
                 .await;
-            // The first one comes again where its acknowledgement went down with the node.
+            // The first doorbell comes again when its acknowledgement was lost with the node.
             loop {
-                let delivery = hear(&mut deliveries).await;
-                let heard = delivery.doorbell;
+                let delivery = receive(&mut deliveries).await;
+                let received = delivery.doorbell;
                 let _lost_with_its_node = delivery.ack().await;
-                if heard == doorbells[1] {
+                if received == doorbells[1] {
                     break;
                 }
-                assert_eq!(heard, doorbells[0]);
+                assert_eq!(received, doorbells[0]);
             }
             stop.cancel();
         }

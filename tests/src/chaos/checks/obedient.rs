@@ -1,62 +1,62 @@
-//! obedient: hours, operators and the number's rate are obeyed, whatever breaks meanwhile.
+//! obedient: business hours, controls of operators and rates are obeyed.
 
 use std::collections::HashMap;
 
-use super::{Case, grouped};
+use super::{RunData, group_by};
+use crate::chaos::instances::CLOSED_SLUG;
 use crate::chaos::report::Check;
-use crate::chaos::tenants::CLOSED_SLUG;
 
-/// What was written down before the answer may leave so long after it, in milliseconds.
-const UNDER_WAY: i64 = 1_000;
+/// Milliseconds after the answer to a stop, in which a marked message may leave.
+const POST_TIME: i64 = 1_000;
 
 const MINUTE: i64 = 60_000;
 
-pub(super) fn hours(case: &Case) -> Check {
-    let mut check = Check::new("obedient", "nothing overdue or upcoming left while hours were closed");
-    let keeps_hours = case
-        .evidence
+pub(super) fn hours(run: &RunData) -> Check {
+    let mut check = Check::new("obedient", "no overdue or upcoming message left outside of business hours");
+    let keeps_hours = run
+        .records
         .contacts
         .iter()
         .filter(|contact| contact.tenant == CLOSED_SLUG && contact.message_type != "notification");
     for contact in keeps_hours {
-        check.look((!case.sent(&contact.phone).is_empty()).then(|| case.describe(contact)));
+        check.record((!run.sent(&contact.phone).is_empty()).then(|| run.describe(contact)));
     }
     check
 }
 
-/// An attempt that was written down before the operator's answer may be held up by a slow gateway or a frozen process;
-/// none may begin after it.
-pub(super) fn stops(case: &Case) -> Check {
+/// A slow gateway or a frozen process may delay a message that was marked before the answer. No attempt begins after
+/// it.
+pub(super) fn stops(run: &RunData) -> Check {
     let mut check =
-        Check::new("obedient", "nothing began after the answer to pause or cancel, and left a second later");
-    let queues = grouped(&case.evidence.contacts, |contact| contact.queue_id.as_str());
-    for order in case.orders {
-        let until = order.resumed_at.unwrap_or(i64::MAX);
-        for contact in queues.get(order.queue.as_str()).into_iter().flatten() {
-            let attempts = case.evidence.attempts.get(&contact.phone).map_or(&[][..], Vec::as_slice);
-            let disobeys = case.sent(&contact.phone).iter().any(|sent| {
+        Check::new("obedient", "no message of an attempt after the answer to pause or cancel left later than a second");
+    let queues = group_by(&run.records.contacts, |contact| contact.queue_id.as_str());
+    for stop in run.stops {
+        let until = stop.resumed_at.unwrap_or(i64::MAX);
+        for contact in queues.get(stop.queue.as_str()).into_iter().flatten() {
+            let attempts = run.records.attempts.get(&contact.phone).map_or(&[][..], Vec::as_slice);
+            let is_violated = run.sent(&contact.phone).iter().any(|sent| {
                 let began = attempts.iter().map(|attempt| attempt.started_at).filter(|at| *at <= sent.left_at).max();
-                let is_late = sent.left_at > order.stopped_at + UNDER_WAY && sent.left_at < until;
-                is_late && began.is_none_or(|began| began > order.stopped_at)
+                let is_late = sent.left_at > stop.stopped_at + POST_TIME && sent.left_at < until;
+                is_late && began.is_none_or(|began| began > stop.stopped_at)
             });
-            check.look(disobeys.then(|| format!("{order:?}: {}", case.describe(contact))));
+            check.record(is_violated.then(|| format!("{stop:?}: {}", run.describe(contact))));
         }
     }
     check
 }
 
-pub(super) fn rate(case: &Case) -> Check {
-    let mut check = Check::new("obedient", "no number sent more in any minute than its rate and one");
+pub(super) fn rate(run: &RunData) -> Check {
+    let mut check = Check::new("obedient", "no instance sent more in a minute than its rate plus one");
     let mut left: HashMap<&str, Vec<i64>> = HashMap::new();
-    for sent in case.evidence.sent.values().flatten() {
+    for sent in run.records.sent.values().flatten() {
         left.entry(&sent.instance).or_default().push(sent.left_at);
     }
     for (instance, mut left) in left {
         left.sort_unstable();
         for (n, at) in left.iter().enumerate() {
             let within = left[n..].partition_point(|later| *later < at + MINUTE);
-            let is_fine = within <= case.rate + 1;
-            check.look((!is_fine).then(|| format!("{instance}: {within} in the minute from {at}, rate {}", case.rate)));
+            let holds = within <= run.rate + 1;
+            check.record((!holds).then(|| format!("{instance}: {within} in the minute from {at}, rate {}", run.rate)));
         }
     }
     check

@@ -1,4 +1,4 @@
-//! Whole bodies and files: batches as they are posted, and contact files as the command line reads and writes them.
+//! Whole bodies and files: posted batches, and the contact files of the command line.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -8,7 +8,7 @@ use regua_domain::{MessageType, VariablesSchema, Variations};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{hold, is_clean, is_e164};
+use super::{ensure, is_clean, is_e164};
 
 pub(super) const BATCH_WORDS: &[&str] = &[
     "{\"external_id\":\"a\",\"contacts\":[",
@@ -71,49 +71,55 @@ pub(super) fn batch(input: &[u8]) -> Result<String, String> {
     let read = || {
         let variations = VARIATIONS.clone().ok_or("the templates are good")?;
         let schema = VariablesSchema::parse(&json!({"properties": {"x": {"maxLength": 100}}})).ok();
-        Ok::<_, String>(regua_api::fuzz::taken(input, types(input), variations, schema, now()))
+        Ok::<_, String>(regua_api::harness::compose_batch(input, types(input), variations, schema, now()))
     };
     let (first, second) = (read()?, read()?);
-    let (taken, again) = match (first, second) {
+    let (parsed, again) = match (first, second) {
         (Ok(first), Ok(second)) => (first, second),
         (Err(first), Err(second)) if first == second => return Ok(first.to_owned()),
-        _ => return Err("the same is read of the same".to_owned()),
+        _ => return Err("equal inputs have equal results".to_owned()),
     };
-    let rows = &taken.contacts;
-    hold(taken.hash == again.hash && rows.texts == again.contacts.texts, "the same is read of the same")?;
-    hold(rows.ids.len() + taken.rejected.len() == taken.posted, "every contact is taken or refused")?;
-    hold((1..=10_000).contains(&taken.posted), "a batch has 1 to 10,000 contacts")?;
-    for text in &taken.texts {
-        hold(
+    let rows = &parsed.contacts;
+    ensure(
+        parsed.fingerprint == again.fingerprint && rows.texts == again.contacts.texts,
+        "equal inputs have equal results",
+    )?;
+    ensure(rows.ids.len() + parsed.rejected.len() == parsed.posted, "every contact is accepted or rejected")?;
+    ensure((1..=10_000).contains(&parsed.posted), "a batch has 1 to 10,000 contacts")?;
+    for text in &parsed.texts {
+        ensure(
             !text.trim().is_empty() && text.chars().count() <= 220 && is_clean(text, &[]),
             "a batch's texts can be stored",
         )?;
     }
-    hold(!holds_nul(&taken.metadata), "metadata can be stored")?;
+    ensure(!holds_nul(&parsed.metadata), "metadata can be stored")?;
     rows_can_be_stored(rows)?;
     Ok(format!(
-        "taken {} {:?}",
+        "accepted {} {:?}",
         rows.ids.len().min(3),
-        taken.rejected.first().map(|(_, field)| field.chars().take(12).collect::<String>())
+        parsed.rejected.first().map(|(_, field)| field.chars().take(12).collect::<String>())
     ))
 }
 
 fn rows_can_be_stored(rows: &regua_store::contacts::NewContacts) -> Result<(), String> {
-    hold(rows.positions.is_sorted_by(|before, after| before < after), "positions grow")?;
+    ensure(rows.positions.is_sorted_by(|before, after| before < after), "positions grow")?;
     let ids: Vec<_> = rows.external_ids.iter().flatten().collect();
-    hold(ids.iter().collect::<HashSet<_>>().len() == ids.len(), "an id is taken once")?;
-    hold(ids.iter().all(|id| id.chars().count() <= 200 && is_clean(id, &[])), "an id can be stored")?;
-    hold(rows.phones.iter().all(|phone| is_e164(phone)), "a phone is what its column takes")?;
-    hold(
+    ensure(ids.iter().collect::<HashSet<_>>().len() == ids.len(), "an id is accepted once")?;
+    ensure(ids.iter().all(|id| id.chars().count() <= 200 && is_clean(id, &[])), "an id can be stored")?;
+    ensure(rows.phones.iter().all(|phone| is_e164(phone)), "a phone fits its column")?;
+    ensure(
         rows.amounts.iter().flatten().all(|cents| (1..=99_999_999_999).contains(cents)),
-        "an amount is what its column takes",
+        "an amount fits its column",
     )?;
-    hold(rows.variations.iter().all(|variation| (1..=5).contains(variation)), "a variation is what its column takes")?;
-    hold(rows.texts.iter().all(|text| (1..=4096).contains(&text.chars().count())), "a text is as long as it may be")?;
-    hold(rows.texts.iter().all(|text| is_clean(text, &['\n', '\t'])), "a text holds nothing invisible")?;
+    ensure(rows.variations.iter().all(|variation| (1..=5).contains(variation)), "a variation fits its column")?;
+    ensure(
+        rows.texts.iter().all(|text| (1..=4096).contains(&text.chars().count())),
+        "the length of a text fits its column",
+    )?;
+    ensure(rows.texts.iter().all(|text| is_clean(text, &['\n', '\t'])), "a text holds nothing invisible")?;
     let is_object =
         |text: &String| serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object() && !holds_nul(&value));
-    hold(rows.variables.iter().chain(&rows.metadata).all(is_object), "JSON can be stored")?;
+    ensure(rows.variables.iter().chain(&rows.metadata).all(is_object), "JSON can be stored")?;
     let lengths = [
         rows.positions.len(),
         rows.names.len(),
@@ -122,7 +128,7 @@ fn rows_can_be_stored(rows: &regua_store::contacts::NewContacts) -> Result<(), S
         rows.references.len(),
         rows.due_dates.len(),
     ];
-    hold(lengths.iter().all(|length| *length == rows.ids.len()), "every column has every row")
+    ensure(lengths.iter().all(|length| *length == rows.ids.len()), "every column has a value for every row")
 }
 
 fn holds_nul(value: &Value) -> bool {
@@ -136,40 +142,37 @@ fn holds_nul(value: &Value) -> bool {
 
 pub(super) fn contact_file(input: &[u8]) -> Result<String, String> {
     let message_type = types(input);
-    let read = || regua::fuzz::contact_file(input, message_type);
+    let read = || regua::harness::contact_file(input, message_type);
     let (id, contacts) = match (read(), read()) {
         (Ok(first), Ok(second)) if first == second => first,
         (Err(first), Err(_)) => {
             return Ok(first.to_string().chars().filter(|other| other.is_alphabetic()).take(16).collect());
         }
-        _ => return Err("the same is read of the same".to_owned()),
+        _ => return Err("equal inputs have equal results".to_owned()),
     };
-    hold(id.len() == 37 && id.starts_with("file-"), "a file has an id")?;
-    hold(!contacts.is_empty(), "a file has contacts")?;
+    ensure(id.len() == 37 && id.starts_with("file-"), "a file has an id")?;
+    ensure(!contacts.is_empty(), "a file has contacts")?;
     let mut places = HashSet::new();
     for (place, contact) in &contacts {
-        hold(
-            serde_json::from_str::<&RawValue>(contact).is_ok(),
-            "a contact is JSON, as far as its strings may be anything",
-        )?;
-        hold(places.insert(place), "a place is one contact's")?;
+        ensure(serde_json::from_str::<&RawValue>(contact).is_ok(), "a contact is JSON with any strings")?;
+        ensure(places.insert(place), "places are unique")?;
     }
-    Ok(format!("taken {}", contacts.len().min(3)))
+    Ok(format!("accepted {}", contacts.len().min(3)))
 }
 
-/// What is written is no formula, and is read again by whoever reads files of contacts.
+/// A written cell is no formula, and the parser of contact files restores it.
 pub(super) fn export(input: &[u8]) -> Result<String, String> {
     let cell = String::from_utf8_lossy(input).replace('\0', " ");
-    let guarded = regua::fuzz::guarded(&cell);
-    hold(!guarded.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']), "a cell is no formula")?;
+    let guarded = regua::harness::guarded(&cell);
+    ensure(!guarded.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']), "a cell is no formula")?;
     let file = format!("name;phone;x\nAna;11;\"{}\"\n", guarded.replace('"', "\"\""));
-    let (_, contacts) = regua::fuzz::contact_file(file.as_bytes(), MessageType::Notification)
-        .map_err(|error| format!("what was exported is read: {error}"))?;
+    let (_, contacts) = regua::harness::contact_file(file.as_bytes(), MessageType::Notification)
+        .map_err(|error| format!("an exported cell is parsed: {error}"))?;
     let contact: Value =
         contacts.first().and_then(|(_, json)| serde_json::from_str(json).ok()).ok_or("a row is a contact")?;
     let read = contact["variables"]["x"].as_str().unwrap_or_default();
     let expected = if guarded == cell { cell.trim() } else { cell.trim_end() };
-    // A cell of nothing but white space behind its guard is trimmed to the guard alone.
-    hold(read == expected || (expected.is_empty() && matches!(read, "" | "'")), "what was exported is read as it was")?;
+    // A guarded cell of white space is trimmed to its guard.
+    ensure(read == expected || (expected.is_empty() && matches!(read, "" | "'")), "an exported cell is restored")?;
     Ok(format!("guarded {}", guarded != cell))
 }

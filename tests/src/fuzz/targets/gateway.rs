@@ -1,12 +1,12 @@
-//! What comes over the network from programs that are not ours: the gateway's answers and webhooks, the broker's messages,
-//! and what the command line takes for an answer of the API.
+//! Data from the network: answers and webhooks of the gateway, messages of the broker, error answers to the command
+//! line.
 
 use regua_broker::Doorbell;
-use regua_evolution::webhook::{Message, MessageStatus, Recipient, Told, told};
+use regua_evolution::webhook::{GatewayEvent, Message, MessageStatus, Recipient, read_event};
 use regua_evolution::{Outcome, Reply, connection_state};
 use serde_json::Value;
 
-use super::{hold, parts};
+use super::{ensure, parts};
 
 pub(super) const WORDS: &[&str] = &[
     "201",
@@ -67,20 +67,23 @@ fn reply(input: &[u8]) -> Reply {
 
 pub(super) fn outcome(input: &[u8]) -> Result<String, String> {
     let reply = reply(input);
-    let Reply::Answered { status, .. } = reply else { return Err("an answer is an answer".to_owned()) };
+    let Reply::Answered { status, .. } = reply else { return Err("the reply is an answer".to_owned()) };
     let outcome = regua_evolution::outcome(&reply);
-    hold(outcome == regua_evolution::outcome(&reply), "the same is decided of the same")?;
+    ensure(outcome == regua_evolution::outcome(&reply), "equal inputs have equal results")?;
     match &outcome {
         Outcome::Sent { message_id, remote_jid } => {
-            hold(status == 201, "only a 201 is sent")?;
-            hold(is_storable(message_id) && !message_id.is_empty(), "a message's id can be stored")?;
-            hold(is_storable(remote_jid), "a jid can be stored")?;
-            hold(remote_jid.len() < 8 || !format!("{outcome:?}").contains(remote_jid.as_str()), "a jid is not shown")?;
+            ensure(status == 201, "only a 201 is sent")?;
+            ensure(is_storable(message_id) && !message_id.is_empty(), "a message's id can be stored")?;
+            ensure(is_storable(remote_jid), "a jid can be stored")?;
+            ensure(
+                remote_jid.len() < 8 || !format!("{outcome:?}").contains(remote_jid.as_str()),
+                "a jid is masked in Debug",
+            )?;
         }
         Outcome::NotSent { .. } => {
-            hold(matches!(status, 400 | 401 | 403 | 404 | 500 | 503), "few answers prove that nothing left")?;
+            ensure(matches!(status, 400 | 401 | 403 | 404 | 500 | 503), "only some statuses prove that nothing left")?;
         }
-        Outcome::Refused { .. } => hold(status == 400, "only a 400 refuses")?,
+        Outcome::Refused { .. } => ensure(status == 400, "only a 400 refuses")?,
         Outcome::Unknown { .. } => {}
     }
     let state = connection_state(&reply);
@@ -90,15 +93,15 @@ pub(super) fn outcome(input: &[u8]) -> Result<String, String> {
 pub(super) fn webhook(input: &[u8]) -> Result<String, String> {
     let (event, data) = parts(input);
     let Ok(data) = serde_json::from_str::<Value>(&data) else { return Ok("no JSON".to_owned()) };
-    let said = told(&event, &data);
-    hold(said == told(&event, &data), "the same is read of the same")?;
+    let said = read_event(&event, &data);
+    ensure(said == read_event(&event, &data), "equal inputs have equal results")?;
     match said {
-        Told::Nothing => Ok("nothing".to_owned()),
-        Told::Left(message) => is_message(&message).map(|kind| format!("left {kind}")),
-        Told::Status { message_id, status, message } => {
-            hold(is_storable(&message_id) && !message_id.is_empty(), "a message's id can be stored")?;
+        GatewayEvent::Irrelevant => Ok("nothing".to_owned()),
+        GatewayEvent::Left(message) => is_message(&message).map(|kind| format!("left {kind}")),
+        GatewayEvent::Status { message_id, status, message } => {
+            ensure(is_storable(&message_id) && !message_id.is_empty(), "a message's id can be stored")?;
             let known = [MessageStatus::Delivered, MessageStatus::Read, MessageStatus::Error, MessageStatus::Other];
-            hold(known.contains(&status) && data["fromMe"] == true, "only our own messages have a status")?;
+            ensure(known.contains(&status) && data["fromMe"] == true, "only our own messages have a status")?;
             let kind = message.as_ref().map(is_message).transpose()?;
             Ok(format!("{status:?} {kind:?}"))
         }
@@ -106,10 +109,10 @@ pub(super) fn webhook(input: &[u8]) -> Result<String, String> {
 }
 
 fn is_message(message: &Message) -> Result<&'static str, String> {
-    hold(is_storable(&message.message_id) && !message.message_id.is_empty(), "a message's id can be stored")?;
+    ensure(is_storable(&message.message_id) && !message.message_id.is_empty(), "a message's id can be stored")?;
     match message.recipient() {
         Recipient::Number(digits) => {
-            hold(!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()), "a number is digits")?;
+            ensure(!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()), "a number is digits")?;
             Ok("number")
         }
         Recipient::Lid => Ok("lid"),
@@ -117,7 +120,7 @@ fn is_message(message: &Message) -> Result<&'static str, String> {
     }
 }
 
-/// A column takes it, and a log shows it as it is.
+/// Short enough for its column, without control characters.
 fn is_storable(text: &str) -> bool {
     text.chars().count() <= 200 && !text.chars().any(char::is_control)
 }
@@ -126,12 +129,12 @@ pub(super) fn doorbell(input: &[u8]) -> Result<String, String> {
     match Doorbell::from_slice(input) {
         Ok(doorbell) => {
             let again = Doorbell::from_json(&doorbell.to_json())
-                .map_err(|error| format!("a doorbell is read again: {error}"))?;
-            hold(again == doorbell, "a doorbell is read as itself")?;
+                .map_err(|error| format!("the text of a doorbell is parsed: {error}"))?;
+            ensure(again == doorbell, "the text of a doorbell is parsed to itself")?;
             Ok(doorbell.kind.to_string())
         }
         Err(error) => {
-            hold(!error.to_string().is_empty(), "an error says something")?;
+            ensure(!error.to_string().is_empty(), "an error has a text")?;
             Ok("unreadable".to_owned())
         }
     }
@@ -139,9 +142,9 @@ pub(super) fn doorbell(input: &[u8]) -> Result<String, String> {
 
 pub(super) fn problem(input: &[u8]) -> Result<String, String> {
     let (status, body) = parts(input);
-    let (said, rejected) = regua::fuzz::problem(status.trim().parse().unwrap_or(422), body.as_bytes());
-    hold(!said.is_empty(), "a problem says something")?;
-    hold(!said.chars().any(|other| other.is_control() && other != '\n'), "a problem moves no cursor")?;
-    hold(said.chars().count() < 25_000, "a problem is short")?;
+    let (said, rejected) = regua::harness::problem(status.trim().parse().unwrap_or(422), body.as_bytes());
+    ensure(!said.is_empty(), "a problem has a text")?;
+    ensure(!said.chars().any(|other| other.is_control() && other != '\n'), "a problem has no control characters")?;
+    ensure(said.chars().count() < 25_000, "a problem is short")?;
     Ok(format!("{} {}", said.contains("not the API's"), rejected.min(2)))
 }

@@ -1,4 +1,4 @@
-//! What tenants and ERPs write for messages: templates, variables and the schemas of these.
+//! Texts of tenants and ERPs: templates, variables and schemas of variables.
 
 use regua_domain::{
     ContactDetails, ContactName, Language, MessageTemplate, Money, OwnVariables, PhoneNumber, Reference, RenderError,
@@ -6,7 +6,7 @@ use regua_domain::{
 };
 use serde_json::Value;
 
-use super::{explained, hold, is_clean, parts};
+use super::{check_explanations, ensure, is_clean, parts};
 
 pub(super) const TEMPLATE_WORDS: &[&str] = &[
     "{{nome}}",
@@ -84,30 +84,30 @@ pub(super) const SCHEMA_WORDS: &[&str] = &[
 ];
 
 pub(super) fn template(input: &[u8]) -> Result<String, String> {
-    parsed(&String::from_utf8_lossy(input)).map(|template| match template {
-        Ok(template) => format!("taken {}", template.variables().len().min(4)),
+    parse(&String::from_utf8_lossy(input)).map(|template| match template {
+        Ok(template) => format!("accepted {}", template.variables().len().min(4)),
         Err(code) => code,
     })
 }
 
-/// A template that was taken, or why it was not.
-fn parsed(source: &str) -> Result<Result<MessageTemplate, String>, String> {
+/// The parsed template, or the code of its error.
+fn parse(source: &str) -> Result<Result<MessageTemplate, String>, String> {
     match MessageTemplate::parse(source) {
         Ok(template) => {
-            hold(template.source().chars().count() <= 4096, "a template has 4096 characters at most")?;
-            hold(is_clean(template.source(), &['\n', '\t']), "a template holds nothing invisible")?;
+            ensure(template.source().chars().count() <= 4096, "a template has 4096 characters at most")?;
+            ensure(is_clean(template.source(), &['\n', '\t']), "a template holds nothing invisible")?;
             let again = MessageTemplate::parse(template.source())
-                .map_err(|error| format!("a template is read again: {error}"))?;
-            hold(again.variables() == template.variables(), "a template is read as itself")?;
+                .map_err(|error| format!("the source of a template is parsed: {error}"))?;
+            ensure(again.variables() == template.variables(), "the text of a template is parsed to itself")?;
             Ok(Ok(template))
         }
         Err(error) => {
-            hold(error.code() != "template_syntax", "the engine understands what the grammar takes")?;
-            hold(
+            ensure(error.code() != "template_syntax", "the engine accepts what the grammar accepts")?;
+            ensure(
                 error.line >= 1 && error.line <= source.lines().count().max(1) + 1,
                 "a line is one of the template's",
             )?;
-            explained(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
+            check_explanations(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
             Ok(Err(error.code().to_owned()))
         }
     }
@@ -115,7 +115,7 @@ fn parsed(source: &str) -> Result<Result<MessageTemplate, String>, String> {
 
 pub(super) fn render(input: &[u8]) -> Result<String, String> {
     let (source, own) = parts(input);
-    let template = match parsed(&source)? {
+    let template = match parse(&source)? {
         Ok(template) => template,
         Err(code) => return Ok(code),
     };
@@ -124,39 +124,39 @@ pub(super) fn render(input: &[u8]) -> Result<String, String> {
         _ => OwnVariables::default(),
     };
     let reference = Reference::from_bits(7);
-    let variables = known(&own, reference)?;
+    let variables = variables_of(&own, reference)?;
     let rendered = template.message(&variables, reference);
-    hold(rendered == template.message(&variables, reference), "the same is rendered of the same")?;
+    ensure(rendered == template.message(&variables, reference), "equal inputs have equal results")?;
     match rendered {
         Ok(message) => {
-            hold(message.chars().count() <= 4096, "a message has 4096 characters at most")?;
-            hold(!message.trim().is_empty() && reference.stands_in(&message), "a message carries its reference")?;
-            hold(is_clean(&message, &['\n', '\t']), "a message holds nothing invisible")?;
-            hold(is_harmless(&message), "a message runs nothing and leads nowhere but to the web")?;
+            ensure(message.chars().count() <= 4096, "a message has 4096 characters at most")?;
+            ensure(!message.trim().is_empty() && reference.appears_in(&message), "a message carries its reference")?;
+            ensure(is_clean(&message, &['\n', '\t']), "a message holds nothing invisible")?;
+            ensure(is_harmless(&message), "a message has no script and only web links")?;
             Ok("rendered".to_owned())
         }
         Err(error) => {
-            hold(!matches!(error, RenderError::Engine { .. }), "the engine renders what the grammar takes")?;
-            explained(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
+            ensure(!matches!(error, RenderError::Engine { .. }), "the engine renders what the grammar accepts")?;
+            check_explanations(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
             Ok(error.code().to_owned())
         }
     }
 }
 
-/// A reading of its own, and a coarse one.
+/// A second, coarse implementation of the check for scripts and schemes.
 fn is_harmless(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    let runs =
+    let has_script =
         ["javascript:", "vbscript:", "<script", "<iframe", "data:text/html"].iter().any(|word| message.contains(word));
-    let leads = message.match_indices("://").all(|(at, _)| {
+    let has_web_links_only = message.match_indices("://").all(|(at, _)| {
         let before = &message[..at];
         let scheme = before.rsplit(|other: char| !other.is_ascii_alphanumeric()).next().unwrap_or_default();
         matches!(scheme, "http" | "https")
     });
-    !runs && leads
+    !has_script && has_web_links_only
 }
 
-fn known(own: &OwnVariables, reference: Reference) -> Result<Variables, String> {
+fn variables_of(own: &OwnVariables, reference: Reference) -> Result<Variables, String> {
     let name = ContactName::parse("MARIA DA SILVA").map_err(|error| error.to_string())?;
     let phone = PhoneNumber::parse("11988887777").map_err(|error| error.to_string())?;
     let today = chrono::NaiveDate::from_ymd_opt(2026, 11, 21).unwrap_or_default();
@@ -175,21 +175,21 @@ pub(super) fn variables(input: &[u8]) -> Result<String, String> {
     let Ok(Value::Object(sent)) = serde_json::from_slice(input) else { return Ok("no object".to_owned()) };
     match OwnVariables::parse(&sent) {
         Ok(own) => {
-            hold(own.as_map().len() <= 50, "there are fifty variables at most")?;
+            ensure(own.as_map().len() <= 50, "there are fifty variables at most")?;
             for (name, value) in own.as_map() {
                 let is_name = name.len() <= 40
                     && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-                hold(is_name && !VARIABLE_NAMES.contains(&name.as_str()), "a variable has a name of its own")?;
-                hold(!value.is_array() && !value.is_object() && !value.is_null(), "a variable is a scalar")?;
+                ensure(is_name && !VARIABLE_NAMES.contains(&name.as_str()), "a variable has a valid name")?;
+                ensure(!value.is_array() && !value.is_object() && !value.is_null(), "a variable is a scalar")?;
                 let text = value.as_str().unwrap_or_default();
-                hold(text.chars().count() <= 1000, "a variable has 1000 characters at most")?;
-                hold(is_clean(text, &['\n']) && is_harmless(text), "a variable is harmless")?;
+                ensure(text.chars().count() <= 1000, "a variable has 1000 characters at most")?;
+                ensure(is_clean(text, &['\n']) && is_harmless(text), "a variable is harmless")?;
             }
-            hold(OwnVariables::parse(own.as_map()).as_ref() == Ok(&own), "variables are read as themselves")?;
-            Ok(format!("taken {}", own.as_map().len().min(3)))
+            ensure(OwnVariables::parse(own.as_map()).as_ref() == Ok(&own), "variables are parsed to themselves")?;
+            Ok(format!("accepted {}", own.as_map().len().min(3)))
         }
         Err(error) => {
-            explained(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
+            check_explanations(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
             Ok(error.code().to_owned())
         }
     }
@@ -201,13 +201,16 @@ pub(super) fn schema(input: &[u8]) -> Result<String, String> {
     let schema = match VariablesSchema::parse(&schema) {
         Ok(schema) => schema,
         Err(error) => {
-            hold(error.explain(Language::Portuguese) != error.explain(Language::English), "an error is explained")?;
+            ensure(
+                error.explain(Language::Portuguese) != error.explain(Language::English),
+                "an error is check_explanations",
+            )?;
             return Ok(error.code().to_owned());
         }
     };
-    let Ok(Value::Object(own)) = serde_json::from_str(&own) else { return Ok("taken".to_owned()) };
+    let Ok(Value::Object(own)) = serde_json::from_str(&own) else { return Ok("accepted".to_owned()) };
     let own = OwnVariables::parse(&own).unwrap_or_default();
     let checked = schema.check(own.as_map());
-    hold(checked == schema.check(own.as_map()), "the same is decided of the same")?;
+    ensure(checked == schema.check(own.as_map()), "equal inputs have equal results")?;
     Ok(checked.map_or_else(|violation| format!("breaks {}", violation.keyword), |()| "fits".to_owned()))
 }

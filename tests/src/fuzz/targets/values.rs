@@ -1,4 +1,4 @@
-//! Single values: what is taken is in the range of its column, and is read again as the same.
+//! Single values: an accepted value is in the range of its column, and its text is parsed to the same value.
 
 use regua_api::keys::ParsedKey;
 use regua_domain::{
@@ -6,23 +6,29 @@ use regua_domain::{
     parse_due_date,
 };
 
-use super::{explained, hold, is_clean, is_e164};
+use super::{check_explanations, ensure, is_clean, is_e164};
 
 pub(super) fn phone(input: &[u8]) -> Result<String, String> {
     let text = String::from_utf8_lossy(input);
     match PhoneNumber::parse(&text) {
         Ok(phone) => {
-            hold(is_e164(phone.as_e164()), "a phone is what its column takes")?;
-            hold(PhoneNumber::parse(phone.as_e164()).as_ref() == Ok(&phone), "a phone in E.164 is read as itself")?;
-            hold(PhoneNumber::from_stored(phone.as_e164()).as_ref() == Ok(&phone), "a stored phone is read as itself")?;
-            hold(PhoneNumber::parse(&phone.national()).as_ref() == Ok(&phone), "a phone as shown is read as itself")?;
+            ensure(is_e164(phone.as_e164()), "a phone fits its column")?;
+            ensure(PhoneNumber::parse(phone.as_e164()).as_ref() == Ok(&phone), "a phone in E.164 is parsed to itself")?;
+            ensure(
+                PhoneNumber::from_stored(phone.as_e164()).as_ref() == Ok(&phone),
+                "a stored phone is parsed to itself",
+            )?;
+            ensure(
+                PhoneNumber::parse(&phone.national()).as_ref() == Ok(&phone),
+                "a phone as shown is parsed to itself",
+            )?;
             let all = phone.whatsapp_digits();
-            hold(all.iter().all(|one| one.bytes().all(|byte| byte.is_ascii_digit())), "digits are digits")?;
-            hold(!phone.masked().contains(phone.digits()), "a mask hides")?;
+            ensure(all.iter().all(|one| one.bytes().all(|byte| byte.is_ascii_digit())), "digits are digits")?;
+            ensure(!phone.masked().contains(phone.digits()), "a masked phone does not show its digits")?;
             Ok(format!("{:?} {}", phone.kind(), phone.digits().len()))
         }
         Err(error) => {
-            explained(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
+            check_explanations(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
             Ok(error.code().to_owned())
         }
     }
@@ -32,16 +38,16 @@ pub(super) fn money(input: &[u8]) -> Result<String, String> {
     let text = String::from_utf8_lossy(input);
     match Money::parse(&text) {
         Ok(money) => {
-            hold((1..=99_999_999_999).contains(&money.cents()), "an amount is what its column takes")?;
-            hold(Money::parse(&money.to_string()) == Ok(money), "an amount is read as itself")?;
-            hold(Money::from_cents(money.cents()) == Ok(money), "centavos are the amount")?;
-            hold(money.format_brl().starts_with("R$ ") && money.format_brl().len() <= 17, "an amount is shown")?;
-            Ok(format!("taken {}", money.to_string().len()))
+            ensure((1..=99_999_999_999).contains(&money.cents()), "an amount fits its column")?;
+            ensure(Money::parse(&money.to_string()) == Ok(money), "the text of an amount is parsed to itself")?;
+            ensure(Money::from_cents(money.cents()) == Ok(money), "centavos are the amount")?;
+            ensure(money.format_brl().starts_with("R$ ") && money.format_brl().len() <= 17, "an amount is shown")?;
+            Ok(format!("accepted {}", money.to_string().len()))
         }
         Err(error) => {
-            explained(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
+            check_explanations(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
             if let MoneyError::Malformed { suggestion, .. } = &error {
-                hold(Money::parse(suggestion).is_ok(), "a suggested amount is taken")?;
+                ensure(Money::parse(suggestion).is_ok(), "a suggested amount is accepted")?;
             }
             Ok(error.code().to_owned())
         }
@@ -52,13 +58,16 @@ pub(super) fn date(input: &[u8]) -> Result<String, String> {
     let text = String::from_utf8_lossy(input);
     match parse_due_date(&text) {
         Ok(date) => {
-            hold(date.to_string() == text, "a date is written as it was read")?;
-            hold(format_date_br(date).len() == 10, "a date is shown")?;
-            hold(days_late(date, date) == 0 && days_until_due(date, date) == 0, "nothing is late on its day")?;
-            Ok("taken".to_owned())
+            ensure(date.to_string() == text, "the text of a date is kept")?;
+            ensure(format_date_br(date).len() == 10, "a date is shown")?;
+            ensure(
+                days_late(date, date) == 0 && days_until_due(date, date) == 0,
+                "a bill is not late on its due date",
+            )?;
+            Ok("accepted".to_owned())
         }
         Err(error) => {
-            explained(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
+            check_explanations(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
             Ok(error.code().to_owned())
         }
     }
@@ -68,16 +77,16 @@ pub(super) fn name(input: &[u8]) -> Result<String, String> {
     let text = String::from_utf8_lossy(input);
     match ContactName::parse(&text) {
         Ok(name) => {
-            hold((1..=200).contains(&name.as_str().chars().count()), "a name has 1 to 200 characters")?;
-            hold(ContactName::parse(name.as_str()).as_ref() == Ok(&name), "a name is read as itself")?;
+            ensure((1..=200).contains(&name.as_str().chars().count()), "a name has 1 to 200 characters")?;
+            ensure(ContactName::parse(name.as_str()).as_ref() == Ok(&name), "the text of a name is parsed to itself")?;
             let (shown, first) = (name.display(), name.first_name());
-            hold(is_clean(name.as_str(), &[]) && is_clean(&shown, &[]), "a name holds nothing invisible")?;
-            hold(!shown.trim().is_empty() && !first.is_empty() && shown.starts_with(&first), "a name is shown")?;
-            hold(shown.chars().count() <= 800, "a name does not grow")?;
-            Ok(format!("taken {}", shown == name.as_str()))
+            ensure(is_clean(name.as_str(), &[]) && is_clean(&shown, &[]), "a name holds nothing invisible")?;
+            ensure(!shown.trim().is_empty() && !first.is_empty() && shown.starts_with(&first), "a name is shown")?;
+            ensure(shown.chars().count() <= 800, "a name does not grow")?;
+            Ok(format!("accepted {}", shown == name.as_str()))
         }
         Err(error) => {
-            explained(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
+            check_explanations(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
             Ok(error.code().to_owned())
         }
     }
@@ -87,14 +96,17 @@ pub(super) fn reference(input: &[u8]) -> Result<String, String> {
     let text = String::from_utf8_lossy(input);
     let candidates = Reference::candidates(&text);
     for candidate in candidates.iter().take(50) {
-        hold(Reference::parse(&candidate.to_string()) == Ok(*candidate), "a reference is read as itself")?;
+        ensure(
+            Reference::parse(&candidate.to_string()) == Ok(*candidate),
+            "the text of a reference is parsed to itself",
+        )?;
     }
     match Reference::parse(&text) {
         Ok(reference) => {
             let written = format!("Ref. {reference}");
-            hold(reference.stands_in(&written), "a reference stands where it is written")?;
-            hold(Reference::candidates(&written).contains(&reference), "a reference is found where it is written")?;
-            Ok("taken".to_owned())
+            ensure(reference.appears_in(&written), "a reference is found in its text")?;
+            ensure(Reference::candidates(&written).contains(&reference), "a written reference is a candidate")?;
+            Ok("accepted".to_owned())
         }
         Err(error) => Ok(format!("{} {}", error.code(), candidates.len().min(3))),
     }
@@ -103,9 +115,12 @@ pub(super) fn reference(input: &[u8]) -> Result<String, String> {
 pub(super) fn api_key(input: &[u8]) -> Result<String, String> {
     let text = String::from_utf8_lossy(input);
     let Some(key) = ParsedKey::parse(&text) else { return Ok("refused".to_owned()) };
-    hold(text.len() == 58 && text.is_ascii(), "a key has one length")?;
-    hold(key.lookup_prefix.len() == 8, "a prefix has one length")?;
-    hold(!key.has_hash(None) && !key.has_hash(Some(&[0; 32])) && !key.has_hash(Some(&[])), "no key fits nothing")?;
+    ensure(text.len() == 58 && text.is_ascii(), "a key has one length")?;
+    ensure(key.lookup_prefix.len() == 8, "a prefix has one length")?;
+    ensure(
+        !key.has_hash(None) && !key.has_hash(Some(&[0; 32])) && !key.has_hash(Some(&[])),
+        "no key matches a missing or empty hash",
+    )?;
     Ok("read".to_owned())
 }
 

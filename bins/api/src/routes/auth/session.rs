@@ -1,11 +1,11 @@
-//! Sessions after the login: the console's cookie, and refresh tokens, of which each is good for once.
+//! Sessions after the login: the console's cookie, and refresh tokens, each of which works once.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use regua_domain::UserId;
+use regua_domain::{ActorKind, SessionEnd, SessionKind};
 use regua_store::access;
 use regua_store::sessions::{self, Session};
 use serde::Serialize;
@@ -13,157 +13,160 @@ use sqlx::PgConnection;
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
-use super::login::{Kind, LoginRequest, Tokens, come_in};
-use crate::Context;
-use crate::error::{Code, DONE, LoginProblems, Problem, TokenProblems};
-use crate::form::Form;
-use crate::people::{Actor, Change, JsonBody, SESSION_COOKIE, SessionSecret, Visitor, cookie, record};
+use super::login::{LoginRequest, Tokens, log_in, session_lifetime};
+use crate::callers::{Actor, Change, UnauthenticatedRequest, record, session_cookie};
+use crate::context::Context;
+use crate::credentials::token::{SESSION_COOKIE, SessionSecret};
+use crate::http::error::{LoginProblems, TokenProblems};
+use crate::http::{Code, DONE, Form, JsonBody, Problem};
 
-/// A refresh token.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes the body; a form reads it, so that all that is wrong is answered at once")]
+#[expect(dead_code, reason = "OpenAPI schema only: `Form` reads the body and reports every fault at once")]
 pub(super) struct RefreshRequest {
     #[schema(min_length = 1, max_length = 200)]
     refresh_token: String,
 }
 
-/// A session of the console.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ConsoleSession {
-    /// When it ends at the latest; twelve hours without a request end it before.
+    /// When the session ends; twelve hours without a request end it earlier.
     expires_at: DateTime<Utc>,
 }
 
-/// Logs in to the console: the answer sets a cookie that no script can read.
+/// Logs in to the console. The answer sets a cookie that scripts cannot read.
 #[utoipa::path(
     post, path = "/session", operation_id = "open_session", tag = "auth", security(()), request_body = LoginRequest,
-    responses((status = 200, description = "Come in", body = ConsoleSession), LoginProblems)
+    responses((status = 200, description = "Logged in", body = ConsoleSession), LoginProblems)
 )]
 pub(super) async fn open(
     State(context): State<Context>,
-    visitor: Visitor,
+    request: UnauthenticatedRequest,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let (secret, expires_at) = come_in(&context, &visitor, &body, Kind::Console).await?;
-    let set = set_cookie(&secret.text(), Kind::Console.life().num_seconds())?;
-    Ok(([(header::SET_COOKIE, set)], Json(ConsoleSession { expires_at })).into_response())
+    let (secret, expires_at) = log_in(&context, &request, &body, SessionKind::Console).await?;
+    let cookie = cookie(&secret.text(), session_lifetime(SessionKind::Console).num_seconds())?;
+    Ok(([(header::SET_COOKIE, cookie)], Json(ConsoleSession { expires_at })).into_response())
 }
 
-/// Leaves the console. Without a session it does nothing.
+/// Logs out of the console. Without a session it does nothing.
 #[utoipa::path(
     delete, path = "/session", operation_id = "close_session", tag = "auth", security(("session" = []), ()),
-    responses((status = 204, description = "Left"), TokenProblems)
+    responses((status = 204, description = "Logged out"), TokenProblems)
 )]
 pub(super) async fn close(
     State(context): State<Context>,
-    visitor: Visitor,
+    request: UnauthenticatedRequest,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if let Some(shown) = cookie(&headers).and_then(SessionSecret::parse) {
-        leave(&context, &visitor, &shown).await?;
+    if let Some(secret) = session_cookie(&headers).and_then(SessionSecret::parse) {
+        end_session(&context, &request, &secret).await?;
     }
-    context.limits.welcome(visitor.client.address);
-    Ok((DONE, [(header::SET_COOKIE, set_cookie("", 0)?)]).into_response())
+    context.limits.rates.refund_login(request.client.address);
+    Ok((DONE, [(header::SET_COOKIE, cookie("", 0)?)]).into_response())
 }
 
-/// Answers new tokens for a refresh token, which is used up by it. One that was used before has been copied: its whole login ends.
+/// Exchanges a refresh token for new tokens. A refresh token works once; a second use means that it was copied, and
+/// ends the login.
 #[utoipa::path(
     post, path = "/refresh", operation_id = "refresh", tag = "auth", security(()), request_body = RefreshRequest,
     responses((status = 200, description = "Tokens", body = Tokens), TokenProblems)
 )]
 pub(super) async fn refresh(
     State(context): State<Context>,
-    visitor: Visitor,
+    request: UnauthenticatedRequest,
     JsonBody(body): JsonBody,
 ) -> Result<Json<Tokens>, Problem> {
-    let shown = read(&body, &visitor)?;
+    let refresh_token = read_refresh_token(&body, &request)?;
+    let SessionSecret { tenant, session: session_id, .. } = refresh_token;
     let now = context.clock.now();
-    let mut transaction = access::begin(&context.pool, shown.tenant).await?;
+    let mut transaction = access::begin(&context.pool, tenant).await?;
     let conn = &mut *transaction;
-    let session = sessions::lock(conn, shown.tenant, shown.session).await?;
-    let session = session.filter(|session| session.kind == "api" && session.active && now < session.expires_at);
+    let session = sessions::lock(conn, tenant, session_id).await?;
+    let session =
+        session.filter(|session| session.kind == SessionKind::Api && session.active && now < session.expires_at);
     let session = session.ok_or_else(|| Problem::of(Code::TokenInvalid))?;
-    if !is_current(&shown, &session) {
-        if is_spent(conn, &shown).await? {
-            tracing::warn!(session_id = %shown.session, "a refresh token was used twice; its login ends");
-            end(conn, &visitor, &shown, (session.user_id, &session.email), "reuse", now).await?;
+    if !is_current(&refresh_token, &session) {
+        if was_used(conn, &refresh_token).await? {
+            tracing::warn!(%session_id, "a refresh token was used twice; its session ends");
+            end(conn, &request, &refresh_token, &session, SessionEnd::Reuse, now).await?;
             transaction.commit().await?;
         }
         return Err(Problem::of(Code::TokenInvalid));
     }
-    let secret = SessionSecret::generate(shown.tenant, shown.session);
-    let secret = secret.ok_or_else(|| Problem::internal(anyhow::anyhow!("no random numbers")))?;
-    sessions::rotate(conn, shown.tenant, shown.session, &secret.hash(), now).await?;
+    let secret = SessionSecret::generate(tenant, session_id)?;
+    sessions::rotate(conn, tenant, session_id, &secret.hash(), now).await?;
     transaction.commit().await?;
-    context.limits.welcome(visitor.client.address);
-    Tokens::of(&context, &secret, session.expires_at, now).map(Json)
+    context.limits.rates.refund_login(request.client.address);
+    Tokens::new(&context, &secret, session.expires_at, now).map(Json)
 }
 
-/// Ends the login that a refresh token belongs to. Its access tokens end with it.
+/// Ends the session of a refresh token, with its access tokens.
 #[utoipa::path(
     post, path = "/logout", operation_id = "logout", tag = "auth", security(()), request_body = RefreshRequest,
-    responses((status = 204, description = "Left"), TokenProblems)
+    responses((status = 204, description = "Logged out"), TokenProblems)
 )]
 pub(super) async fn logout(
     State(context): State<Context>,
-    visitor: Visitor,
+    request: UnauthenticatedRequest,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    leave(&context, &visitor, &read(&body, &visitor)?).await?;
+    end_session(&context, &request, &read_refresh_token(&body, &request)?).await?;
     Ok(DONE.into_response())
 }
 
-fn read(body: &[u8], visitor: &Visitor) -> Result<SessionSecret, Problem> {
-    let mut form = Form::read(body, visitor.language)?;
+fn read_refresh_token(body: &[u8], request: &UnauthenticatedRequest) -> Result<SessionSecret, Problem> {
+    let mut form = Form::read(body, request.language)?;
     let token = form.required_text("refresh_token", 200);
     form.finish()?;
     SessionSecret::parse(&token).ok_or_else(|| Problem::of(Code::TokenInvalid))
 }
 
-/// Ends a session whose secret is shown; whatever else is shown does nothing.
-async fn leave(context: &Context, visitor: &Visitor, shown: &SessionSecret) -> Result<(), Problem> {
+/// Ends the session of a secret, present or used before. Another secret changes nothing.
+async fn end_session(
+    context: &Context,
+    request: &UnauthenticatedRequest,
+    secret: &SessionSecret,
+) -> Result<(), Problem> {
     let now = context.clock.now();
-    let mut transaction = access::begin(&context.pool, shown.tenant).await?;
-    let session = sessions::lock(&mut transaction, shown.tenant, shown.session).await?;
-    let session = match session {
-        Some(session) if is_current(shown, &session) || is_spent(&mut transaction, shown).await? => Some(session),
-        _ => None,
-    };
-    if let Some(session) = session {
-        end(&mut transaction, visitor, shown, (session.user_id, &session.email), "logout", now).await?;
+    let mut transaction = access::begin(&context.pool, secret.tenant).await?;
+    let session = sessions::lock(&mut transaction, secret.tenant, secret.session).await?;
+    if let Some(session) = session
+        && (is_current(secret, &session) || was_used(&mut transaction, secret).await?)
+    {
+        end(&mut transaction, request, secret, &session, SessionEnd::Logout, now).await?;
     }
     Ok(transaction.commit().await?)
 }
 
 async fn end(
     conn: &mut PgConnection,
-    visitor: &Visitor,
-    shown: &SessionSecret,
-    (user, email): (UserId, &str),
-    why: &'static str,
+    request: &UnauthenticatedRequest,
+    secret: &SessionSecret,
+    session: &Session,
+    ended_by: SessionEnd,
     now: DateTime<Utc>,
 ) -> Result<(), Problem> {
-    if sessions::end(conn, shown.tenant, user, Some(shown.session), why, now).await? == 0 {
+    if sessions::end(conn, secret.tenant, session.user_id, Some(secret.session), ended_by, now).await? == 0 {
         return Ok(());
     }
-    let actor = Actor { kind: "user", id: Some(user.0), name: email };
-    let after = serde_json::json!({ "ended_by": why });
-    let object = shown.session.to_string();
+    let actor = Actor { kind: ActorKind::User, id: Some(session.user_id.0), name: session.email.as_str() };
+    let after = serde_json::json!({ "ended_by": ended_by });
+    let object = secret.session.to_string();
     let change = Change { action: "session.ended", object, before: None, after: Some(&after) };
-    record(conn, shown.tenant, &actor, &visitor.client, change, now).await
+    record(conn, secret.tenant, &actor, &request.client, change, now).await
 }
 
-fn is_current(shown: &SessionSecret, session: &Session) -> bool {
-    shown.hash().ct_eq(&session.secret_hash).into()
+fn is_current(secret: &SessionSecret, session: &Session) -> bool {
+    secret.hash().ct_eq(&session.secret_hash).into()
 }
 
-/// Whether it was the session's secret before. Whoever shows it at the end may end what became of it.
-async fn is_spent(conn: &mut PgConnection, shown: &SessionSecret) -> Result<bool, Problem> {
-    let spent = sessions::spent(conn, shown.tenant, shown.session).await?;
-    Ok(spent.iter().any(|spent| shown.hash().ct_eq(spent).into()))
+/// Whether the secret is an earlier one of the session.
+async fn was_used(conn: &mut PgConnection, secret: &SessionSecret) -> Result<bool, Problem> {
+    let used = sessions::spent_hashes(conn, secret.tenant, secret.session).await?;
+    Ok(used.iter().any(|hash| secret.hash().ct_eq(hash).into()))
 }
 
-fn set_cookie(value: &str, seconds: i64) -> Result<HeaderValue, Problem> {
+fn cookie(value: &str, seconds: i64) -> Result<HeaderValue, Problem> {
     let cookie = format!("{SESSION_COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={seconds}");
     HeaderValue::try_from(cookie).map_err(Problem::internal)
 }

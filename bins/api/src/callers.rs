@@ -1,0 +1,18 @@
+//! Principals of requests, and what they may do: API keys, users with a session, and the command line. A principal is
+//! an extractor, so no handler runs without it. The audit log records what a principal changes.
+
+mod access;
+mod api_key;
+mod audit;
+mod caller;
+mod client;
+mod csrf;
+mod posted;
+mod session;
+
+pub(crate) use self::access::Access;
+pub(crate) use self::audit::{Actor, Change, record, snapshot};
+pub(crate) use self::caller::Caller;
+pub(crate) use self::client::{Client, UnauthenticatedRequest};
+pub(crate) use self::posted::Posted;
+pub(crate) use self::session::{SessionUser, session_cookie};

@@ -1,0 +1,125 @@
+//! The principal of an admin or auth route: a user or the command line, with its role and the tenant it acts for.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use chrono::{DateTime, Utc};
+use regua_domain::{ActorKind, Capability, Language, TenantId, UserRole};
+use regua_store::{access, tenants};
+use sqlx::{PgConnection, Postgres, Transaction};
+use uuid::Uuid;
+
+use super::audit::{Actor, Change, record};
+use super::client::Client;
+use super::session::{SessionUser, authenticate};
+use crate::context::Context;
+use crate::http::body::BodyOwner;
+use crate::http::request::language;
+use crate::http::{Code, CommandLine, Problem, record_field};
+use crate::limits::Permit;
+
+/// The header in which a platform user names the tenant to act for.
+const TENANT_HEADER: &str = "X-Tenant-ID";
+
+/// An authenticated user, or the command line.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    /// The tenant that the principal acts for.
+    pub(crate) tenant_id: TenantId,
+    pub(crate) role: UserRole,
+    pub(crate) language: Language,
+    /// None: the command line.
+    pub(crate) user: Option<SessionUser>,
+    /// The name in the audit log: a user's e-mail address.
+    pub(crate) name: String,
+    pub(crate) client: Client,
+    /// The permit among the requests of the user's own tenant, held until the request ends.
+    _permit: Arc<Permit>,
+}
+
+impl Access {
+    /// Answers `forbidden` when the role lacks the capability.
+    pub(crate) fn require(&self, capability: Capability) -> Result<(), Problem> {
+        if self.role.may(capability) {
+            return Ok(());
+        }
+        let detail = self.language.pick(
+            format!("O papel \"{}\" não permite esta ação. Peça a quem administra a conta.", self.role),
+            format!("The role \"{}\" does not allow this. Ask an administrator of the account.", self.role),
+        );
+        Err(Problem::with_detail(Code::Forbidden, detail))
+    }
+
+    /// The user. The command line has no password and no second factor, and is refused.
+    pub(crate) fn logged_in_user(&self) -> Result<SessionUser, Problem> {
+        self.user.ok_or_else(|| Problem::of(Code::NotAuthenticated))
+    }
+
+    /// The same principal, acting for another tenant. The caller has required `Platform` before.
+    pub(crate) fn at(self, tenant_id: TenantId) -> Self {
+        Self { tenant_id, ..self }
+    }
+
+    /// A transaction that sees the tenant's rows.
+    pub(crate) async fn begin(&self, context: &Context) -> Result<Transaction<'static, Postgres>, Problem> {
+        let mut transaction = access::begin(&context.pool, self.tenant_id).await?;
+        if self.role.may(Capability::Platform) {
+            access::allow_platform(&mut transaction).await?;
+        }
+        Ok(transaction)
+    }
+
+    /// Records a change in the audit log. `conn` is in the transaction of the change.
+    pub(crate) async fn record(
+        &self,
+        conn: &mut PgConnection,
+        change: Change<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Problem> {
+        let (kind, id) = self.user.map_or((ActorKind::CommandLine, None), |user| (ActorKind::User, Some(user.id.0)));
+        let actor = Actor { kind, id, name: &self.name };
+        record(conn, self.tenant_id, &actor, &self.client, change, now).await
+    }
+}
+
+impl FromRequestParts<Context> for Access {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Problem> {
+        let named = named_tenant(&parts.headers)?;
+        let (language, client) = (language(&parts.headers), Client::of(parts));
+        let (home, role, user, name) = match parts.extensions.get::<CommandLine>() {
+            Some(CommandLine { name }) => (TenantId(Uuid::nil()), UserRole::Platform, None, name.clone()),
+            None => {
+                let (user, session) = authenticate(parts, context).await?;
+                (user.home, session.role, Some(user), session.email.to_string())
+            }
+        };
+        let permit = Arc::new(context.limits.requests.take_for_tenant(home).await?);
+        parts.extensions.insert(BodyOwner(home));
+        let tenant_id = named.unwrap_or(home);
+        if tenant_id != home {
+            if !role.may(Capability::Platform) {
+                return Err(Problem::of(Code::Forbidden));
+            }
+            exists(context, tenant_id).await?;
+        }
+        record_field("tenant_id", tenant_id);
+        Ok(Self { tenant_id, role, language, user, name, client, _permit: permit })
+    }
+}
+
+fn named_tenant(headers: &HeaderMap) -> Result<Option<TenantId>, Problem> {
+    let Some(named) = headers.get(TENANT_HEADER) else { return Ok(None) };
+    let named = named.to_str().ok().and_then(|named| named.parse().ok());
+    named.map(Some).ok_or_else(|| Problem::of(Code::NotFound))
+}
+
+async fn exists(context: &Context, tenant: TenantId) -> Result<(), Problem> {
+    let mut transaction = access::begin(&context.pool, tenant).await?;
+    let name = tenants::find(&mut transaction, tenant).await?;
+    transaction.commit().await?;
+    name.map(|_| ()).ok_or_else(|| Problem::of(Code::NotFound))
+}

@@ -1,0 +1,95 @@
+//! The state that every handler shares.
+
+mod listings;
+mod settings;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use regua_boot::Clock;
+use regua_broker::Broker;
+use regua_domain::{InstanceId, TenantId};
+use regua_evolution::{ClientSettings, EvolutionClient};
+use regua_secrets::SecretKeys;
+use regua_store::api_keys::ApiKey;
+use sqlx::PgPool;
+use tokio::sync::Notify;
+
+use crate::credentials::cache::Cache;
+use crate::credentials::password::Passwords;
+use crate::credentials::token::AccessTokens;
+use crate::limits::Limits;
+use crate::metrics::ApiMetrics;
+
+pub(crate) use self::listings::Listings;
+pub use self::listings::ReplicaSettings;
+pub use self::settings::ApiSettings;
+
+/// The connections and settings that an API process starts with.
+#[expect(missing_docs, reason = "the types say it")]
+pub struct Api {
+    pub pool: PgPool,
+    /// The replica that listings are read from; none: they are read from `pool`.
+    pub replica: Option<ReplicaSettings>,
+    pub broker: Arc<dyn Broker>,
+    /// Keys that seal secrets and sign access tokens.
+    pub secrets: SecretKeys,
+    pub clock: Clock,
+    pub metrics: ApiMetrics,
+    pub settings: ApiSettings,
+}
+
+/// The state that every handler shares. A clone is cheap.
+#[derive(Clone)]
+pub(crate) struct Context(Arc<State>);
+
+impl Deref for Context {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+pub(crate) struct State {
+    pub(crate) pool: PgPool,
+    pub(crate) listings: Listings,
+    pub(crate) secrets: SecretKeys,
+    pub(crate) access_tokens: AccessTokens,
+    pub(crate) passwords: Passwords,
+    pub(crate) gateway: EvolutionClient,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: ApiMetrics,
+    pub(crate) settings: ApiSettings,
+    pub(crate) limits: Limits,
+    /// API keys by lookup prefix.
+    pub(crate) keys: Cache<String, ApiKey>,
+    /// Hashes of the secrets that webhooks carry.
+    pub(crate) webhook_secrets: Cache<(TenantId, InstanceId), Vec<u8>>,
+    /// Notified after each commit that wrote a doorbell.
+    pub(crate) relay_wakeup: Arc<Notify>,
+}
+
+impl Context {
+    pub(crate) fn new(api: &Api, relay_wakeup: Arc<Notify>) -> anyhow::Result<Self> {
+        let Api { pool, replica, secrets, clock, metrics, settings, .. } = api;
+        let cached_for = settings.limits.key_cached_for;
+        let patience = settings.body_timeout / 2;
+        let gateway = EvolutionClient::new(ClientSettings::with_networks(settings.gateway_networks.clone()))?;
+        Ok(Self(Arc::new(State {
+            pool: pool.clone(),
+            listings: Listings::new(pool.clone(), replica.clone(), metrics.clone()),
+            secrets: secrets.clone(),
+            access_tokens: AccessTokens::new(secrets),
+            passwords: Passwords::new(),
+            gateway,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            settings: settings.clone(),
+            limits: Limits::new(&settings.limits, patience, clock.clone(), metrics.clone())?,
+            keys: Cache::new(cached_for),
+            webhook_secrets: Cache::new(cached_for),
+            relay_wakeup,
+        })))
+    }
+}

@@ -1,0 +1,23 @@
+//! HTTP for all routes: connections, the layer around each request, the reading of queries, paths and bodies, and
+//! problem documents. Authentication is in `callers`.
+
+pub(crate) mod body;
+pub(crate) mod error;
+mod form;
+mod in_process;
+pub(crate) mod openapi;
+mod path;
+pub(crate) mod paths;
+mod query;
+pub(crate) mod request;
+pub(crate) mod schema;
+mod serve;
+
+pub(crate) use self::body::JsonBody;
+pub(crate) use self::error::{ACCEPTED, CREATED, Code, DONE, FieldError, Problem};
+pub(crate) use self::form::{Form, object_fault, printable_name, text_fault};
+pub use self::in_process::{Cause, CommandLine};
+pub(crate) use self::path::{InPath, PathId};
+pub(crate) use self::query::{Parameters, page};
+pub(crate) use self::request::record_field;
+pub(crate) use self::serve::Connections;

@@ -1,0 +1,131 @@
+//! Request bodies: JSON, read with a limit on size and time. Their memory is part of the tenant's budget.
+
+use std::time::Duration;
+
+use axum::body::BodyDataStream;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use futures_util::StreamExt;
+use regua_domain::TenantId;
+use uuid::Uuid;
+
+use super::error::{Code, Problem};
+use crate::context::Context;
+use crate::limits::{BodyBudget, Permit};
+
+/// The largest body of an admin or auth request: five variations of a template and its schema fit.
+const MAX_BYTES: usize = 256 * 1024;
+/// How long the rest of a refused body is read and discarded.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+/// The owner of the bodies of unauthenticated requests.
+const ANONYMOUS: TenantId = TenantId(Uuid::nil());
+
+/// The tenant whose budget a body's memory is part of. An authenticated request has it in its extensions.
+#[derive(Clone, Copy)]
+pub(crate) struct BodyOwner(pub(crate) TenantId);
+
+/// The body of an admin or auth request. As a handler's last argument it is read after the principal is authenticated.
+pub(crate) struct JsonBody(pub(crate) Vec<u8>);
+
+impl FromRequest<Context> for JsonBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, context: &Context) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let owner = parts.extensions.get::<BodyOwner>().map_or(ANONYMOUS, |owner| owner.0);
+        let read = read_json(&parts.headers, &mut body.into_data_stream(), context, owner, MAX_BYTES).await?;
+        read.map(|(body, _memory)| Self(body)).ok_or_else(|| Problem::of(Code::BodyTooLarge))
+    }
+}
+
+/// A body with the content type JSON, and the permit for its memory; none when it is longer than `limit`. A body
+/// without a length takes memory for `limit` bytes until it is read.
+pub(crate) async fn read_json(
+    headers: &HeaderMap,
+    stream: &mut BodyDataStream,
+    context: &Context,
+    tenant: TenantId,
+    limit: usize,
+) -> Result<Option<(Vec<u8>, Permit)>, Problem> {
+    if !is_json(headers) {
+        return Err(Problem::of(Code::UnsupportedMediaType));
+    }
+    if announced_length(headers).is_some_and(|length| length > limit) {
+        return Ok(None);
+    }
+    let mut memory = context.limits.bodies.take(tenant, announced_length(headers).unwrap_or(limit)).await?;
+    let read = tokio::time::timeout(context.settings.body_timeout, read_up_to(stream, limit)).await;
+    let body = read.map_err(|_| Problem::of(Code::BodyTimeout))??;
+    Ok(body.map(|body| {
+        BodyBudget::shrink(&mut memory, body.len());
+        (body, memory)
+    }))
+}
+
+/// The body; none when it is longer than `limit`.
+async fn read_up_to(stream: &mut BodyDataStream, limit: usize) -> Result<Option<Vec<u8>>, Problem> {
+    let mut body = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Problem::of(Code::BodyTimeout))?;
+        if body.len() + chunk.len() > limit {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+/// Reads and discards the rest of a refused body. A connection that is closed while the client still sends is reset,
+/// and the client never sees the answer. The request no longer holds a permit meanwhile.
+pub(crate) fn drain(mut stream: BodyDataStream, most: usize) {
+    let read_on = async move {
+        let mut left = most.saturating_mul(2);
+        while let Some(Ok(chunk)) = stream.next().await {
+            let Some(rest) = left.checked_sub(chunk.len()) else { return };
+            left = rest;
+        }
+    };
+    tokio::spawn(async {
+        if tokio::time::timeout(DRAIN_TIME, read_on).await.is_err() {
+            tracing::debug!("the rest of a refused body did not arrive in time");
+        }
+    });
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let media_type = text(header::CONTENT_TYPE).and_then(|value| value.split(';').next()).unwrap_or_default();
+    let encoding = text(header::CONTENT_ENCODING).unwrap_or("identity");
+    media_type.trim().eq_ignore_ascii_case("application/json") && encoding.eq_ignore_ascii_case("identity")
+}
+
+fn announced_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn body_is_json_by_its_content_type_only() {
+        let json = |pairs: &[(header::HeaderName, &'static str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
+            is_json(&pairs.collect())
+        };
+        assert!(json(&[(header::CONTENT_TYPE, "application/json")]));
+        assert!(json(&[(header::CONTENT_TYPE, "Application/JSON ; charset=utf-8")]));
+        assert!(!json(&[]));
+        assert!(!json(&[(header::CONTENT_TYPE, "text/json")]));
+        assert!(!json(&[(header::CONTENT_TYPE, "application/json"), (header::CONTENT_ENCODING, "gzip")]));
+    }
+
+    #[tokio::test]
+    async fn body_is_read_up_to_the_limit() {
+        let stream = || Body::from("12345").into_data_stream();
+        assert_eq!(read_up_to(&mut stream(), 5).await.unwrap().unwrap(), b"12345");
+        assert!(read_up_to(&mut stream(), 4).await.unwrap().is_none());
+    }
+}

@@ -1,0 +1,208 @@
+//! Reads a JSON object member by member, and collects all errors instead of stopping at the first.
+
+mod faults;
+mod members;
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, Utc};
+use regua_domain::{Language, printable};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use self::members::Members;
+use super::error::{Code, FieldError, Problem};
+
+pub(crate) use self::faults::{object_fault, text_fault};
+
+/// A JSON object that is being read. Members that the handler does not read are errors: a misspelt name must not count
+/// as an absent member.
+pub(crate) struct Form<'a> {
+    pub(crate) language: Language,
+    members: Vec<(String, &'a RawValue)>,
+    known: Vec<&'static str>,
+    errors: Vec<FieldError>,
+}
+
+impl<'a> Form<'a> {
+    /// Splits a body into its members without parsing them. Answers `malformed_json` with the position, or
+    /// `validation_failed` when the body is not an object.
+    pub(crate) fn read(body: &'a [u8], language: Language) -> Result<Self, Problem> {
+        // Programs on .NET often send a byte order mark.
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+        let Members(members) = serde_json::from_slice(body).map_err(|error| unreadable(&error, language))?;
+        let mut form = Self { language, members: Vec::new(), known: Vec::new(), errors: Vec::new() };
+        for (name, value) in members {
+            if form.members.iter().any(|(other, _)| *other == name) {
+                let message = language.pick("O campo aparece mais de uma vez.", "The field appears more than once.");
+                form.refuse(&printable_name(&name), "duplicate_field", message);
+            } else {
+                form.members.push((name, value));
+            }
+        }
+        Ok(form)
+    }
+
+    /// A member's JSON; `null` counts as absent.
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<&'a RawValue> {
+        self.known.push(name);
+        let index = self.members.iter().position(|(other, _)| other == name)?;
+        let (_, value) = self.members.swap_remove(index);
+        Some(value).filter(|value| value.get() != "null")
+    }
+
+    /// A member of type `T`. The names of the type complete the error "The field must be …".
+    fn parsed<T: DeserializeOwned>(&mut self, name: &'static str, portuguese: &str, english: &str) -> Option<T> {
+        let value = serde_json::from_str(self.take(name)?.get()).ok();
+        if value.is_none() {
+            self.wrong_type(name, portuguese, english);
+        }
+        value
+    }
+
+    /// A text of 1 to `most` characters, not blank and without control characters.
+    pub(crate) fn text(&mut self, name: &'static str, most: usize) -> Option<String> {
+        let text: String = self.parsed(name, "um texto", "a string")?;
+        let Some((code, message)) = text_fault(&text, most, self.language) else { return Some(text) };
+        self.refuse(name, code, &message);
+        None
+    }
+
+    /// As [`Self::text`]; an absent text is an error.
+    pub(crate) fn required_text(&mut self, name: &'static str, most: usize) -> String {
+        let before = self.errors.len();
+        let text = self.text(name, most);
+        if text.is_none() && self.errors.len() == before {
+            self.required(name);
+        }
+        text.unwrap_or_default()
+    }
+
+    pub(crate) fn boolean(&mut self, name: &'static str) -> Option<bool> {
+        self.parsed(name, "true ou false", "true or false")
+    }
+
+    /// A whole number within bounds.
+    pub(crate) fn number<N>(&mut self, name: &'static str, bounds: RangeInclusive<N>) -> Option<N>
+    where
+        N: TryFrom<i64> + PartialOrd + fmt::Display,
+    {
+        let raw = self.take(name)?;
+        let number = serde_json::from_str::<i64>(raw.get()).ok().and_then(|number| N::try_from(number).ok());
+        let number = number.filter(|number| bounds.contains(number));
+        if number.is_none() {
+            let (least, most) = bounds.into_inner();
+            let message = self.language.pick(
+                format!("Envie um número inteiro de {least} a {most}."),
+                format!("Send a whole number from {least} to {most}."),
+            );
+            self.refuse(name, "invalid_number", &message);
+        }
+        number
+    }
+
+    /// A list of at most `most` texts.
+    pub(crate) fn list(&mut self, name: &'static str, most: usize) -> Option<Vec<String>> {
+        let raw = self.take(name)?;
+        let list = serde_json::from_str::<Vec<String>>(raw.get()).ok().filter(|list| list.len() <= most);
+        if list.is_none() {
+            self.wrong_type(
+                name,
+                &format!("uma lista de até {most} textos"),
+                &format!("a list of at most {most} strings"),
+            );
+        }
+        list
+    }
+
+    /// An instant of RFC 3339.
+    pub(crate) fn instant(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
+        let raw = self.take(name)?;
+        let text = serde_json::from_str::<String>(raw.get()).ok();
+        let instant = text.and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
+        if instant.is_none() {
+            let message = self.language.pick(
+                "Envie data, hora e fuso, por exemplo \"2026-11-23T09:00:00-03:00\".",
+                "Send date, time and offset, for example \"2026-11-23T09:00:00-03:00\".",
+            );
+            self.refuse(name, "invalid_instant", message);
+        }
+        instant.map(|instant| instant.with_timezone(&Utc))
+    }
+
+    /// A free-form object of at most `most` bytes of JSON; empty when absent.
+    pub(crate) fn object(&mut self, name: &'static str, most: usize) -> Value {
+        let Some(raw) = self.take(name) else { return Value::Object(Map::new()) };
+        match serde_json::from_str(raw.get()) {
+            Ok(Value::Object(object)) => {
+                let object = Value::Object(object);
+                if let Some((code, message)) = object_fault(&object, raw.get().len(), most, self.language) {
+                    self.refuse(name, code, &message);
+                }
+                object
+            }
+            _ => {
+                self.wrong_type(name, "um objeto", "an object");
+                Value::Null
+            }
+        }
+    }
+
+    /// Whether a member has an error.
+    pub(crate) fn has_error(&self, name: &str) -> bool {
+        self.errors.iter().any(|error| error.field == name)
+    }
+
+    /// Adds the error of an absent member.
+    pub(crate) fn required(&mut self, name: &str) {
+        let message = self.language.pick("O campo é obrigatório.", "The field is required.");
+        self.refuse(name, "required", message);
+    }
+
+    /// Adds the error of a member of another type.
+    pub(crate) fn wrong_type(&mut self, name: &str, portuguese: &str, english: &str) {
+        let message =
+            self.language.pick(format!("O campo deve ser {portuguese}."), format!("The field must be {english}."));
+        self.refuse(name, "wrong_type", &message);
+    }
+
+    /// Adds an error.
+    pub(crate) fn refuse(&mut self, field: &str, code: &str, message: &str) {
+        self.errors.push(FieldError { field: field.to_owned(), code: code.to_owned(), message: message.to_owned() });
+    }
+
+    /// Adds the errors of unread members, and answers all errors.
+    pub(crate) fn finish(mut self) -> Result<(), Problem> {
+        let known = self.known.join(", ");
+        for (name, _) in std::mem::take(&mut self.members) {
+            let message = self.language.pick(
+                format!("O campo não existe. Campos aceitos: {known}."),
+                format!("There is no such field. Accepted fields: {known}."),
+            );
+            self.refuse(&printable_name(&name), "unknown_field", &message);
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(Code::ValidationFailed, self.errors)) }
+    }
+}
+
+/// A name of the caller's, as an answer may repeat it.
+pub(crate) fn printable_name(name: &str) -> String {
+    printable(name, 60)
+}
+
+fn unreadable(error: &serde_json::Error, language: Language) -> Problem {
+    if error.classify() == Category::Data {
+        let message = language.pick("O corpo deve ser um objeto JSON.", "The body must be a JSON object.");
+        let error = FieldError { field: "body".to_owned(), code: "wrong_type".to_owned(), message: message.to_owned() };
+        return Problem::with_errors(Code::ValidationFailed, vec![error]);
+    }
+    let (line, column) = (error.line(), error.column());
+    let detail = language.pick(
+        format!("O corpo não é um JSON válido: há um erro na linha {line}, coluna {column}."),
+        format!("The body is not valid JSON: there is an error at line {line}, column {column}."),
+    );
+    Problem::with_detail(Code::MalformedJson, detail).with_member("line", line).with_member("column", column)
+}

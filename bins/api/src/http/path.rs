@@ -1,0 +1,39 @@
+//! The id in a path.
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use regua_domain::QueueId;
+use uuid::Uuid;
+
+use super::error::{Code, Problem};
+use super::request::record_field;
+
+/// The only parameter of a path. A text that is not an id is answered like an unknown id.
+pub(crate) struct InPath<T>(pub(crate) T);
+
+/// An id in a path.
+pub(crate) trait PathId: Sized {
+    fn parse(text: &str) -> Option<Self>;
+}
+
+impl PathId for Uuid {
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl PathId for QueueId {
+    /// Records the queue in the request's span.
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().inspect(|queue| record_field("queue_id", queue))
+    }
+}
+
+impl<S: Send + Sync, T: PathId> FromRequestParts<S> for InPath<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = Path::<String>::from_request_parts(parts, state).await.ok();
+        text.and_then(|Path(text)| T::parse(&text)).map(Self).ok_or_else(|| Problem::of(Code::NotFound))
+    }
+}

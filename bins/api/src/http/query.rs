@@ -1,0 +1,157 @@
+//! The query parameters of a listing, and its pages.
+
+use std::str::FromStr;
+
+use axum::extract::Query;
+use axum::http::Uri;
+use regua_domain::Language;
+
+use super::error::{Code, FieldError, Problem};
+use super::form::printable_name;
+
+const DEFAULT_LIMIT: i64 = 100;
+const MAX_LIMIT: i64 = 1000;
+
+/// The query parameters of a listing, read one by one. All errors are answered together.
+pub(crate) struct Parameters {
+    language: Language,
+    given: Vec<(String, String)>,
+    known: Vec<&'static str>,
+    errors: Vec<FieldError>,
+}
+
+impl Parameters {
+    pub(crate) fn of(uri: &Uri, language: Language) -> Self {
+        let given = Query::try_from_uri(uri).map(|Query(given)| given).unwrap_or_default();
+        Self { language, given, known: Vec::new(), errors: Vec::new() }
+    }
+
+    /// The text of a parameter. An empty text is not an absent one: a filter left empty by mistake must not list
+    /// everything.
+    pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
+        self.known.push(name);
+        let index = self.given.iter().position(|(other, _)| other == name)?;
+        let (_, text) = self.given.swap_remove(index);
+        if text.chars().any(char::is_control) {
+            let message = self.language.pick("Remova os caracteres de controle.", "Remove the control characters.");
+            self.refuse(name, "invalid_characters", message.to_owned());
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A parameter with one of a few values.
+    pub(crate) fn word<T: FromStr>(&mut self, name: &'static str, words: &[&str]) -> Option<T> {
+        let text = self.text(name)?;
+        let word = text.parse().ok();
+        if word.is_none() {
+            let words = words.join(", ");
+            let message =
+                self.language.pick(format!("Valores aceitos: {words}."), format!("Accepted values: {words}."));
+            self.refuse(name, "invalid_value", message);
+        }
+        word
+    }
+
+    /// The `next_cursor` of the previous page.
+    pub(crate) fn cursor<T: FromStr>(&mut self) -> Option<T> {
+        let cursor = self.text("cursor")?.parse().ok();
+        if cursor.is_none() {
+            let message = self.language.pick(
+                "Use o valor de \"next_cursor\" da página anterior, sem alterá-lo.",
+                "Use the value of \"next_cursor\" of the previous page unchanged.",
+            );
+            self.refuse("cursor", "invalid_cursor", message.to_owned());
+        }
+        cursor
+    }
+
+    /// Number of items of a page.
+    pub(crate) fn limit(&mut self) -> i64 {
+        let Some(text) = self.text("limit") else { return DEFAULT_LIMIT };
+        text.parse::<i64>().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).unwrap_or_else(|| {
+            let message = self
+                .language
+                .pick(format!("Envie um número de 1 a {MAX_LIMIT}."), format!("Send a number from 1 to {MAX_LIMIT}."));
+            self.refuse("limit", "invalid_limit", message);
+            DEFAULT_LIMIT
+        })
+    }
+
+    pub(crate) fn refuse(&mut self, field: &str, code: &str, message: String) {
+        self.errors.push(FieldError { field: field.to_owned(), code: code.to_owned(), message });
+    }
+
+    /// Adds the errors of unread parameters, and answers all errors.
+    pub(crate) fn finish(mut self) -> Result<(), Problem> {
+        let known = self.known.join(", ");
+        for (name, _) in std::mem::take(&mut self.given) {
+            let message = self.language.pick(
+                format!("O parâmetro não existe ou está repetido. Parâmetros aceitos: {known}."),
+                format!("There is no such parameter, or it is repeated. Accepted parameters: {known}."),
+            );
+            self.refuse(&printable_name(&name), "unknown_parameter", message);
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(Code::ValidationFailed, self.errors)) }
+    }
+}
+
+/// Cuts a page off items that were read with one more than `limit`. The cursor of the next page is that of the last
+/// item.
+pub(crate) fn page<T>(mut items: Vec<T>, limit: i64, cursor: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| has_more).map(cursor);
+    (items, next)
+}
+
+#[cfg(test)]
+mod tests {
+    use regua_domain::QueueId;
+
+    use super::*;
+
+    fn parameters(query: &str) -> Parameters {
+        Parameters::of(&format!("/queues?{query}").parse().unwrap(), Language::English)
+    }
+
+    #[test]
+    fn listing_has_a_default_limit_and_no_filters() {
+        let mut parameters = parameters("");
+        assert_eq!(parameters.limit(), DEFAULT_LIMIT);
+        assert_eq!(parameters.word::<regua_domain::QueueStatus>("status", &[]), None);
+        assert_eq!(parameters.cursor::<QueueId>(), None);
+        assert!(parameters.finish().is_ok());
+    }
+
+    #[test]
+    fn all_wrong_parameters_are_answered_together() {
+        let mut parameters = parameters("status=done&limit=0&cursor=x&page=2&limit=3");
+        parameters.limit();
+        parameters.cursor::<QueueId>();
+        parameters.word::<regua_domain::QueueStatus>("status", &["running"]);
+        let fields: Vec<_> = parameters.errors.iter().map(|error| error.field.clone()).collect();
+        assert_eq!(fields, ["limit", "cursor", "status"]);
+        assert!(parameters.errors[2].message.contains("running"));
+        assert_eq!(parameters.given.len(), 2, "an unknown and a repeated parameter are left");
+        assert!(parameters.finish().is_err());
+    }
+
+    #[test]
+    fn empty_parameter_is_an_error() {
+        let mut parameters = parameters("status=&limit=&cursor=");
+        parameters.limit();
+        parameters.cursor::<QueueId>();
+        parameters.word::<regua_domain::QueueStatus>("status", &[]);
+        assert_eq!(parameters.errors.len(), 3);
+    }
+
+    #[test]
+    fn last_page_has_no_cursor() {
+        let cursor = |item: &i32| item.to_string();
+        assert_eq!(page(vec![1, 2, 3], 2, cursor), (vec![1, 2], Some("2".to_owned())));
+        assert_eq!(page(vec![1, 2], 2, cursor), (vec![1, 2], None));
+        assert_eq!(page(vec![], 2, cursor), (vec![], None));
+    }
+}

@@ -1,0 +1,188 @@
+//! The layer around every request: its id, its span and log line, its limits, and the rendering of problems.
+
+use std::any::Any;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use regua_domain::{Language, RateCheck, time_ordered_uuid};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+use super::error::{Code, Problem, document, whole_seconds};
+use super::in_process::{Cause, CommandLine};
+use super::paths::has_own_rate_limit;
+use crate::context::Context;
+use crate::limits::RateStatus;
+
+/// The header with the id of a request, in the request and in the answer.
+const REQUEST_ID: &str = "x-request-id";
+const MAX_REQUEST_ID: usize = 100;
+
+/// The id of a request in the log and in the audit log. Every request has it in its extensions.
+#[derive(Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+/// The outermost layer. Extractors and handlers fill in the span's ids with `record_field`.
+pub(crate) async fn handle(State(context): State<Context>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(&context, request.headers());
+    let language = language(request.headers());
+    let path = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
+    let span = tracing::info_span!(
+        "request",
+        request_id = id,
+        method = %request.method(),
+        path,
+        tenant_id = Empty,
+        billing_campaign_id = Empty,
+        queue_id = Empty,
+        template_type = Empty,
+        instance_id = Empty
+    );
+    let is_command_line = request.extensions().get::<CommandLine>().is_some();
+    let status = RateStatus::default();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    request.extensions_mut().insert(status.clone());
+    let mut response = run_within_limits(&context, request, next, &path, &status).instrument(span.clone()).await;
+    span.in_scope(|| log(&response, &path, started));
+    if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
+        response = render(&response, &problem, language, &id);
+        if let Some(cause) = problem.cause().filter(|_| is_command_line) {
+            response.extensions_mut().insert(Cause(format!("{cause:#}")));
+        }
+    }
+    if let Some(check) = status.0.get() {
+        write_rate_headers(check, response.headers_mut());
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// Runs the route within the time limit, with a permit among all requests. Probes need no permit.
+async fn run_within_limits(
+    context: &Context,
+    mut request: Request,
+    next: Next,
+    path: &str,
+    status: &RateStatus,
+) -> Response {
+    let limits = &context.limits;
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+    let address = peer.map(|peer| limits.rates.trusted_proxies().client(peer, request.headers()));
+    if let Some(address) = address {
+        request.extensions_mut().insert(address);
+    }
+    let _permit = match limits.requests.take() {
+        _ if is_probe(path) => None,
+        Ok(permit) => Some(permit),
+        Err(refused) => return Problem::from(refused).into_response(),
+    };
+    if let Some(address) = address.filter(|_| !is_probe(path) && !has_own_rate_limit(path))
+        && let Err(refused) = limits.rates.admit_address(address, status)
+    {
+        return Problem::from(refused).into_response();
+    }
+    let limit = context.settings.request_timeout;
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+        Problem::unavailable(anyhow::anyhow!("no answer within {} s", limit.as_secs())).into_response()
+    })
+}
+
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/metrics")
+}
+
+fn write_rate_headers(check: &RateCheck, headers: &mut HeaderMap) {
+    let (per_minute, burst) = (check.rate.a_minute(), check.rate.burst());
+    if let Ok(policy) = HeaderValue::from_str(&format!("{per_minute};w=60;burst={burst}")) {
+        headers.insert("ratelimit-policy", policy);
+    }
+    headers.insert("ratelimit-limit", HeaderValue::from(burst));
+    headers.insert("ratelimit-remaining", HeaderValue::from(check.remaining()));
+    headers.insert("ratelimit-reset", HeaderValue::from(whole_seconds(check.reset_after())));
+}
+
+/// The answer to a request whose handler panicked. The panic's message is logged, and never served.
+#[expect(clippy::needless_pass_by_value, reason = "the layer passes a value")]
+pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let message = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    Problem::internal(anyhow::anyhow!("panic: {}", message.unwrap_or("without a message"))).into_response()
+}
+
+pub(crate) async fn not_found() -> Problem {
+    Problem::of(Code::NotFound)
+}
+
+/// axum adds the header `Allow`.
+pub(crate) async fn method_not_allowed() -> Problem {
+    Problem::of(Code::MethodNotAllowed)
+}
+
+/// The language of the answer, by `Accept-Language`.
+pub(crate) fn language(headers: &HeaderMap) -> Language {
+    Language::negotiate(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()))
+}
+
+/// Fills in a field of the request's span. Phone numbers, texts and keys are never recorded.
+pub(crate) fn record_field(field: &'static str, value: impl std::fmt::Display) {
+    Span::current().record(field, tracing::field::display(value));
+}
+
+/// The caller's id if it is safe in a log, otherwise a new one.
+fn request_id(context: &Context, headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_safe(id));
+    given.map_or_else(|| time_ordered_uuid(context.clock.now()).to_string(), str::to_owned)
+}
+
+fn is_safe(id: &str) -> bool {
+    (1..=MAX_REQUEST_ID).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/'))
+}
+
+/// The problem's document, with the headers that the router added (`Allow`).
+fn render(response: &Response, problem: &Problem, language: Language, id: &str) -> Response {
+    let mut document = document(problem, language, id);
+    for (name, value) in response.headers().iter().filter(|(name, _)| **name != header::CONTENT_LENGTH) {
+        document.headers_mut().insert(name.clone(), value.clone());
+    }
+    document
+}
+
+/// Logs one line for a request. Probes and requests that a limit refused are logged for debugging only;
+/// `regua_requests_refused_total` counts the latter.
+fn log(response: &Response, path: &str, started: Instant) {
+    let status = response.status().as_u16();
+    let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let problem = response.extensions().get::<Arc<Problem>>();
+    let code = problem.map(|problem| problem.code().as_str());
+    let cause = problem.and_then(|problem| problem.cause()).map(|cause| format!("{cause:#}"));
+    if problem.is_some_and(|problem| problem.code() == Code::Internal) {
+        tracing::error!(status, latency_ms, code, error = cause, "failed");
+    } else if cause.is_some() {
+        tracing::warn!(status, latency_ms, code, error = cause, "answered");
+    } else if is_probe(path) || problem.is_some_and(|problem| problem.is_limit_refusal()) {
+        tracing::debug!(status, latency_ms, "answered");
+    } else {
+        tracing::info!(status, latency_ms, code, "answered");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_safe;
+
+    #[test]
+    fn request_id_is_accepted_only_if_safe_in_a_log() {
+        assert!(is_safe("erp-2026.11:1/2_x"));
+        for id in ["", "a b", "a\"b", "ação", "a;b", &"x".repeat(101)] {
+            assert!(!is_safe(id), "{id:?}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Reads one contact of a batch. An invalid contact is rejected alone, with its first fault.
+
+use chrono::NaiveDate;
+use regua_domain::{ContactName, Language, MessageType, Money, OwnVariables, PhoneNumber, parse_due_date};
+use serde_json::{Map, Value};
+
+use super::MAX_ID_LENGTH;
+use crate::http::{object_fault, text_fault};
+
+/// The `field` of a refusal of the whole contact.
+pub(crate) const WHOLE_CONTACT: &str = "contact";
+const MAX_METADATA_BYTES: usize = 10 << 10;
+
+/// A contact whose fields are valid.
+pub(crate) struct Contact {
+    pub(crate) external_id: Option<String>,
+    pub(crate) name: ContactName,
+    pub(crate) phone: PhoneNumber,
+    pub(crate) due_date: Option<NaiveDate>,
+    pub(crate) amount: Option<Money>,
+    /// The caller's variables for the template.
+    pub(crate) variables: OwnVariables,
+    /// JSON text.
+    pub(crate) metadata: String,
+    /// Names of fields that do not exist.
+    pub(crate) unknown_fields: Vec<String>,
+}
+
+/// Why a contact is rejected.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) field: String,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(field: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+        Self { field: field.into(), code, message: message.into() }
+    }
+}
+
+/// Reads contacts of one type for callers of one language.
+#[derive(Clone, Copy)]
+pub(crate) struct ContactReader {
+    pub(crate) message_type: MessageType,
+    pub(crate) language: Language,
+}
+
+impl ContactReader {
+    /// Reads an item of the list; none is an item that is not valid JSON.
+    pub(crate) fn read(&self, item: Option<Value>) -> Result<Contact, Refusal> {
+        let language = self.language;
+        let Some(Value::Object(mut fields)) = item else {
+            let message =
+                language.pick("O contato deve ser um objeto JSON válido.", "The contact must be a valid JSON object.");
+            return Err(Refusal::new(WHOLE_CONTACT, "wrong_type", message));
+        };
+        let external_id = self.external_id(&mut fields)?;
+        let name = self.required(&mut fields, "name")?;
+        let name =
+            ContactName::parse(&name).map_err(|error| Refusal::new("name", error.code(), error.explain(language)))?;
+        let phone = self.required(&mut fields, "phone")?;
+        let phone =
+            PhoneNumber::parse(&phone).map_err(|error| Refusal::new("phone", error.code(), error.explain(language)))?;
+        let due_date = self.bill_field(&mut fields, "due_date")?.map(|text| parse_due_date(&text));
+        let due_date =
+            due_date.transpose().map_err(|error| Refusal::new("due_date", error.code(), error.explain(language)))?;
+        let amount = self.bill_field(&mut fields, "amount")?.map(|text| Money::parse(&text));
+        let amount =
+            amount.transpose().map_err(|error| Refusal::new("amount", error.code(), error.explain(language)))?;
+        let variables = self.variables(&mut fields)?;
+        let metadata = self.metadata(&mut fields)?;
+        let unknown_fields = fields.into_iter().map(|(name, _)| name).collect();
+        Ok(Contact { external_id, name, phone, due_date, amount, variables, metadata, unknown_fields })
+    }
+
+    fn external_id(&self, fields: &mut Map<String, Value>) -> Result<Option<String>, Refusal> {
+        let Some(text) = self.text(fields, "external_id")? else { return Ok(None) };
+        match text_fault(&text, MAX_ID_LENGTH, self.language) {
+            None => Ok(Some(text)),
+            Some((code, message)) => Err(Refusal::new("external_id", code, message)),
+        }
+    }
+
+    fn variables(&self, fields: &mut Map<String, Value>) -> Result<OwnVariables, Refusal> {
+        let variables = self.object(fields, "variables")?;
+        OwnVariables::parse(&variables).map_err(|error| {
+            let field = error.name().map_or_else(|| "variables".to_owned(), |name| format!("variables.{name}"));
+            Refusal::new(field, error.code(), error.explain(self.language))
+        })
+    }
+
+    fn metadata(&self, fields: &mut Map<String, Value>) -> Result<String, Refusal> {
+        let metadata = Value::Object(self.object(fields, "metadata")?);
+        let json = metadata.to_string();
+        match object_fault(&metadata, json.len(), MAX_METADATA_BYTES, self.language) {
+            None => Ok(json),
+            Some((code, message)) => Err(Refusal::new("metadata", code, message)),
+        }
+    }
+
+    /// Due date or amount: required for overdue and upcoming messages, optional for notifications.
+    fn bill_field(&self, fields: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, Refusal> {
+        if self.message_type.concerns_a_bill() {
+            self.required(fields, name).map(Some)
+        } else {
+            self.text(fields, name)
+        }
+    }
+
+    fn required(&self, fields: &mut Map<String, Value>, name: &'static str) -> Result<String, Refusal> {
+        let message = self.language.pick("O campo é obrigatório.", "The field is required.");
+        self.text(fields, name)?.ok_or_else(|| Refusal::new(name, "required", message))
+    }
+
+    fn text(&self, fields: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, Refusal> {
+        match fields.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => {
+                let message = self
+                    .language
+                    .pick("O campo deve ser um texto, entre aspas.", "The field must be a string in quotes.");
+                Err(Refusal::new(name, "wrong_type", message))
+            }
+        }
+    }
+
+    fn object(&self, fields: &mut Map<String, Value>, name: &'static str) -> Result<Map<String, Value>, Refusal> {
+        match fields.remove(name) {
+            None | Some(Value::Null) => Ok(Map::new()),
+            Some(Value::Object(object)) => Ok(object),
+            Some(_) => {
+                let message = self.language.pick("O campo deve ser um objeto.", "The field must be an object.");
+                Err(Refusal::new(name, "wrong_type", message))
+            }
+        }
+    }
+}
+
+/// The external id of a contact that is not read yet.
+pub(crate) fn external_id_of(item: Option<&Value>) -> Option<&str> {
+    item?.get("external_id")?.as_str()
+}

@@ -1,0 +1,206 @@
+//! Reading of batches and contacts: their faults, and the fingerprint of a batch.
+
+use serde_json::json;
+
+use super::*;
+use crate::http::{Code, FieldError};
+
+fn now() -> DateTime<Utc> {
+    "2026-11-23T13:00:00Z".parse().unwrap()
+}
+
+fn good() -> Value {
+    json!({
+        "external_id": "b-1",
+        "scheduled_for": "2026-11-24T09:00:00-03:00",
+        "metadata": {"filial": "0001"},
+        "contacts": [{"external_id": "NF-1", "name": "Maria", "phone": "11988887777", "due_date": "2026-11-10",
+                      "amount": "150.00"}]
+    })
+}
+
+fn parse(body: &str) -> Result<Batch, Problem> {
+    Batch::parse(body.as_bytes(), MessageType::Overdue, Language::English, now())
+}
+
+/// The good batch with members replaced.
+fn with(members: &Value) -> Result<Batch, Problem> {
+    let mut batch = good();
+    batch.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    parse(&batch.to_string())
+}
+
+fn errors(parsed: Result<Batch, Problem>) -> Vec<(String, String)> {
+    let problem = parsed.unwrap_err();
+    assert_eq!(problem.code(), Code::ValidationFailed);
+    problem.errors().iter().map(|FieldError { field, code, .. }| (field.clone(), code.clone())).collect()
+}
+
+fn read(message_type: MessageType, contact: Value) -> Result<Contact, (String, &'static str)> {
+    let reader = ContactReader { message_type, language: Language::English };
+    reader.read(Some(contact)).map_err(|refusal| (refusal.field, refusal.code))
+}
+
+#[test]
+fn batch_is_read_with_defaults() {
+    let batch = parse(&good().to_string()).unwrap();
+    assert_eq!(batch.external_id, "b-1");
+    assert_eq!(batch.name, "Cobrança b-1");
+    assert_eq!(batch.scheduled_for, Some("2026-11-24T12:00:00Z".parse().unwrap()));
+    assert!(!batch.dry_run && batch.template.is_none() && batch.instance.is_none());
+    assert_eq!(batch.contacts.len(), 1);
+}
+
+#[test]
+fn leading_byte_order_mark_is_ignored() {
+    assert!(parse(&format!("\u{feff}{}", good())).is_ok());
+}
+
+#[test]
+fn invalid_json_is_malformed() {
+    for body in ["", "{", "{]", r#"{"contacts": [}"#, "{} x", r#"{"a": tru}"#] {
+        assert_eq!(parse(body).unwrap_err().code(), Code::MalformedJson, "{body}");
+    }
+    assert_eq!(
+        Batch::parse(b"{\"a\":\"\xe9\"}", MessageType::Overdue, Language::English, now()).unwrap_err().code(),
+        Code::MalformedJson
+    );
+}
+
+#[test]
+fn json_other_than_object_is_invalid() {
+    for body in ["[]", "null", "1", "\"x\""] {
+        assert_eq!(errors(parse(body)), [("body".to_owned(), "wrong_type".to_owned())], "{body}");
+    }
+}
+
+#[test]
+fn each_field_is_refused_for_its_fault() {
+    let long = "x".repeat(201);
+    let cases = [
+        (json!({"external_id": null}), "external_id", "required"),
+        (json!({"external_id": 7}), "external_id", "wrong_type"),
+        (json!({"external_id": " "}), "external_id", "empty"),
+        (json!({"external_id": long}), "external_id", "too_long"),
+        (json!({"external_id": "a\u{0}b"}), "external_id", "invalid_characters"),
+        (json!({"name": ["x"]}), "name", "wrong_type"),
+        (json!({"template": "a\nb"}), "template", "invalid_characters"),
+        (json!({"scheduled_for": "2026-11-23"}), "scheduled_for", "invalid_instant"),
+        (json!({"scheduled_for": "2026-11-23T09:00:00"}), "scheduled_for", "invalid_instant"),
+        (json!({"scheduled_for": 1_795_000_000}), "scheduled_for", "invalid_instant"),
+        (json!({"scheduled_for": "2028-01-01T00:00:00Z"}), "scheduled_for", "too_far_ahead"),
+        (json!({"dry_run": "true"}), "dry_run", "wrong_type"),
+        (json!({"metadata": []}), "metadata", "wrong_type"),
+        (json!({"metadata": {"a": "x".repeat(65 << 10)}}), "metadata", "too_large"),
+        (json!({"metadata": {"a": ["\u{0}"]}}), "metadata", "invalid_characters"),
+        (json!({"contacts": null}), "contacts", "required"),
+        (json!({"contacts": {}}), "contacts", "wrong_type"),
+        (json!({"contacts": []}), "contacts", "empty"),
+        (json!({"contacts": vec![0; MAX_CONTACTS + 1]}), "contacts", "too_many"),
+        (json!({"schedule_for": "2026-11-24T09:00:00-03:00"}), "schedule_for", "unknown_field"),
+    ];
+    for (members, field, code) in cases {
+        assert_eq!(errors(with(&members)), [(field.to_owned(), code.to_owned())]);
+    }
+    assert!(with(&json!({"contacts": vec![0; MAX_CONTACTS]})).is_ok());
+}
+
+#[test]
+fn all_faults_are_reported_at_once() {
+    let wrong = errors(parse(r#"{"name": "", "dry_run": 1, "contacts": [], "contact": [], "name": "x"}"#));
+    let fields: Vec<_> = wrong.iter().map(|(field, code)| format!("{field} {code}")).collect();
+    assert_eq!(
+        fields,
+        [
+            "name duplicate_field",
+            "external_id required",
+            "name empty",
+            "dry_run wrong_type",
+            "contacts empty",
+            "contact unknown_field"
+        ]
+    );
+}
+
+#[test]
+fn equal_batches_have_equal_fingerprints() {
+    let fingerprint = |body: &str| parse(body).unwrap().fingerprint;
+    let first = fingerprint(r#"{"external_id":"b","contacts":[{"name":"M","phone":"1","metadata":{"a":1,"b":[2]}}]}"#);
+    let same = [
+        r#"{ "contacts": [ {"metadata": {"b": [2], "a": 1}, "phone": "1", "name": "M"} ], "external_id": "b" }"#,
+        r#"{"external_id":"b","dry_run":true,"contacts":[{"name":"M","phone":"1","metadata":{"a":1,"b":[2]}}]}"#,
+        r#"{"external_id":"b","name":null,"contacts":[{"name":"M","due_date":null,"phone":"1","metadata":{"a":1,"b":[2]}}]}"#,
+        r#"{"external_id":"b","contacts":[{"name":"\u004d","phone":"1","metadata":{"a":1,"b":[2]}}]}"#,
+    ];
+    for body in same {
+        assert_eq!(fingerprint(body), first, "{body}");
+    }
+    let other = [
+        r#"{"external_id":"c","contacts":[{"name":"M","phone":"1","metadata":{"a":1,"b":[2]}}]}"#,
+        r#"{"external_id":"b","contacts":[{"name":"M","phone":"2","metadata":{"a":1,"b":[2]}}]}"#,
+        r#"{"external_id":"b","contacts":[{"name":"M","phone":"1","metadata":{"a":"1","b":[2]}}]}"#,
+        r#"{"external_id":"b","contacts":[{"name":"M","phone":"1","metadata":{"a":1,"b":2}}]}"#,
+        r#"{"external_id":"b","template":"t","contacts":[{"name":"M","phone":"1","metadata":{"a":1,"b":[2]}}]}"#,
+        r#"{"external_id":"b","instance":"t","contacts":[{"name":"M","phone":"1","metadata":{"a":1,"b":[2]}}]}"#,
+        r#"{"external_id":"b","contacts":[{"name":"M","phone":"1","metadata":{"a":1,"b":[2]}},"\ud800"]}"#,
+    ];
+    let mut all: Vec<_> = other.into_iter().map(fingerprint).chain([first]).collect();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), other.len() + 1);
+    let body = good().to_string();
+    let upcoming = Batch::parse(body.as_bytes(), MessageType::Upcoming, Language::English, now()).unwrap();
+    assert_ne!(fingerprint(&body), upcoming.fingerprint);
+}
+
+#[test]
+fn contact_is_refused_for_its_first_fault() {
+    let with = |members: Value| {
+        let mut contact = good()["contacts"][0].clone();
+        contact.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        read(MessageType::Overdue, contact).map(|_| ()).unwrap_err()
+    };
+    let cases = [
+        (json!({"external_id": 5}), "external_id", "wrong_type"),
+        (json!({"external_id": "a\u{7}"}), "external_id", "invalid_characters"),
+        (json!({"name": null}), "name", "required"),
+        (json!({"name": "a\u{0}"}), "name", "name_invalid_characters"),
+        (json!({"external_id": "a\u{200b}"}), "external_id", "invalid_characters"),
+        (json!({"name": "a\u{202e}b"}), "name", "name_invalid_characters"),
+        (json!({"metadata": {"a": ["x\u{2066}"]}}), "metadata", "invalid_characters"),
+        (json!({"metadata": {"a\u{0}": 1}}), "metadata", "invalid_characters"),
+        (json!({"metadata": (0..17).fold(json!({}), |inner, _| json!({"a": inner}))}), "metadata", "too_deep"),
+        (json!({"variables": {"link": "javascript:x"}}), "variables.link", "variable_forbidden_markup"),
+        (json!({"phone": 11_988_887_777_u64}), "phone", "wrong_type"),
+        (json!({"phone": "20 98888-7777"}), "phone", "phone_invalid_ddd"),
+        (json!({"due_date": "2026-02-31"}), "due_date", "due_date_no_such_day"),
+        (json!({"due_date": null}), "due_date", "required"),
+        (json!({"amount": "1.234,56"}), "amount", "amount_malformed"),
+        (json!({"amount": 150.0}), "amount", "wrong_type"),
+        (json!({"amount": null}), "amount", "required"),
+        (json!({"variables": []}), "variables", "wrong_type"),
+        (json!({"variables": {"nome": "x"}}), "variables.nome", "reserved_variable"),
+        (json!({"metadata": "x"}), "metadata", "wrong_type"),
+        (json!({"metadata": {"a": "x".repeat(11 << 10)}}), "metadata", "too_large"),
+    ];
+    for (members, field, code) in cases {
+        assert_eq!(with(members), (field.to_owned(), code));
+    }
+    assert_eq!(
+        read(MessageType::Overdue, json!("x")).map(|_| ()).unwrap_err(),
+        (WHOLE_CONTACT.to_owned(), "wrong_type")
+    );
+}
+
+#[test]
+fn notification_bill_is_optional_but_must_be_valid() {
+    let contact = json!({"name": "Maria", "phone": "11988887777", "vencimento": "x"});
+    let read_contact = read(MessageType::Notification, contact.clone()).map_err(|_| ()).unwrap();
+    assert_eq!(read_contact.unknown_fields, ["vencimento"]);
+    assert_eq!(read(MessageType::Upcoming, contact).map(|_| ()).unwrap_err(), ("due_date".to_owned(), "required"));
+    let wrong = json!({"name": "Maria", "phone": "11988887777", "amount": "0"});
+    assert_eq!(
+        read(MessageType::Notification, wrong).map(|_| ()).unwrap_err(),
+        ("amount".to_owned(), "amount_not_positive")
+    );
+}

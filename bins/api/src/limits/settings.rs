@@ -1,0 +1,55 @@
+//! The settings of the limits, and their defaults.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use regua_domain::Rate;
+
+use super::client_address::TrustedProxies;
+use super::redis::RedisAddress;
+
+/// The limits of an API process.
+#[derive(Clone, Debug)]
+pub struct LimitSettings {
+    /// Proxies whose `X-Forwarded-For` is trusted.
+    pub trusted_proxies: TrustedProxies,
+    /// The Redis in which all processes count requests together; none: each process counts its own.
+    pub redis: Option<RedisAddress>,
+    /// Requests of one address with valid keys; none: no limit.
+    pub per_address: Option<Rate>,
+    /// The failure budget of one address: refused keys, webhook secrets and logins, each counted apart.
+    pub refused_keys: Rate,
+    /// How long the result of a look-up is trusted.
+    pub key_cached_for: Duration,
+    /// Connections at once. One address may have a quarter of them, unless it is a trusted proxy.
+    pub connections: usize,
+    /// Requests under way at once. One tenant may have a quarter of them.
+    pub concurrent_requests: usize,
+    /// Bytes of request bodies in memory. One tenant may have a quarter of them.
+    pub body_bytes: usize,
+    /// Large batches that are computed at once. One tenant may have half of them.
+    pub cores: usize,
+    /// How long a new connection may take to send the head of its first request.
+    pub first_head_within: Duration,
+    /// How long a connection may be idle between two requests, including the head of the next one.
+    pub idle: Duration,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        let rate = |per_minute| NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
+        Self {
+            trusted_proxies: TrustedProxies::default(),
+            redis: None,
+            per_address: Some(Rate::per_minute(rate(6000))),
+            refused_keys: Rate::with_burst(rate(60), rate(30)),
+            key_cached_for: Duration::from_secs(2),
+            connections: 4096,
+            concurrent_requests: 512,
+            body_bytes: 256 << 20,
+            cores: std::thread::available_parallelism().map_or(2, usize::from),
+            first_head_within: Duration::from_secs(15),
+            idle: Duration::from_secs(75),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! A tenant's queues, newest first.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use regua_domain::{MessageType, QueueStatus as Status, TenantId};
+use regua_store::access;
+use regua_store::queues::{self, Page, Queue};
+use serde::Serialize;
+use sqlx::PgPool;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::queue::QueueStatus;
+use crate::callers::Caller;
+use crate::context::Context;
+use crate::http::error::ListProblems;
+use crate::http::schema::{message_type_schema, queue_status_schema};
+use crate::http::{Parameters, Problem, page};
+
+pub(super) fn router() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct QueuePage {
+    items: Vec<QueueStatus>,
+    /// Cursor of the next page; null on the last page.
+    next_cursor: Option<String>,
+}
+
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "OpenAPI schema only: `Parameters` reads the query and reports every fault at once")]
+struct QueueFilter {
+    /// Only queues of this type.
+    #[param(schema_with = message_type_schema, required = false)]
+    r#type: Option<String>,
+    /// Only queues in this state.
+    #[param(schema_with = queue_status_schema, required = false)]
+    status: Option<String>,
+    /// `next_cursor` of the previous page.
+    cursor: Option<uuid::Uuid>,
+    /// Items of a page, 1 to 1000. Default: 100.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<i64>,
+}
+
+/// The tenant's queues, newest first.
+#[utoipa::path(
+    get, path = "/queues", operation_id = "list_queues", tag = "queues", security(("api_key" = []), ("bearer" = []), ("session" = [])),
+    params(QueueFilter),
+    responses((status = 200, description = "A page of queues", body = QueuePage), ListProblems)
+)]
+async fn list(State(context): State<Context>, caller: Caller, uri: Uri) -> Result<Json<QueuePage>, Problem> {
+    let mut parameters = Parameters::of(&uri, caller.language);
+    let filter = Page {
+        only: None,
+        message_type: parameters.word("type", &MessageType::ALL.map(MessageType::as_str)),
+        status: parameters.word("status", &Status::ALL.map(Status::as_str)),
+        after: parameters.cursor(),
+        limit: parameters.limit(),
+    };
+    parameters.finish()?;
+
+    let one_more = Page { limit: filter.limit + 1, ..filter };
+    let found = context.listings.read(|database| read(database, caller.tenant_id, &one_more)).await?;
+    let now = context.clock.now();
+    let items = found.into_iter().map(|queue| QueueStatus::new(queue, now)).collect();
+    let (items, next_cursor) = page(items, filter.limit, |queue: &QueueStatus| queue.queue_id.to_string());
+    Ok(Json(QueuePage { items, next_cursor }))
+}
+
+async fn read(database: &PgPool, tenant: TenantId, page: &Page) -> Result<Vec<Queue>, sqlx::Error> {
+    let mut transaction = access::begin(database, tenant).await?;
+    let found = queues::list(&mut transaction, tenant, page).await?;
+    transaction.commit().await?;
+    Ok(found)
+}

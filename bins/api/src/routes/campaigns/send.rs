@@ -1,0 +1,199 @@
+//! Accepts batches: stores a campaign with its doorbell in one transaction. Reading and composing are in `intake`.
+
+mod answer;
+mod shape;
+
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use fail::fail_point;
+use regua_broker::{Doorbell, ring};
+use regua_domain::{CampaignId, MessageType, QueueId};
+use regua_store::access;
+use regua_store::campaigns::{self, NewCampaign};
+use regua_store::{contacts, tenants};
+use sqlx::PgConnection;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::answer::{DryRun, SendAccepted};
+use self::shape::SendRequest;
+use crate::callers::{Caller, Posted};
+use crate::context::Context;
+use crate::http::error::BatchProblems;
+use crate::http::{Code, Problem, record_field};
+use crate::intake::batch::Batch;
+use crate::intake::compose::Composed;
+use crate::intake::plan::Plan;
+use crate::limits::Turn;
+
+pub(super) fn router() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(overdue)).routes(routes!(upcoming)).routes(routes!(notification))
+}
+
+/// The handler of one message type. Its doc comment is the text of the OpenAPI operation.
+macro_rules! send_route {
+    ($(#[$doc:meta])* $handler:ident, $message_type:ident, $path:tt, $operation:tt) => {
+        $(#[$doc])*
+        #[utoipa::path(
+            post, path = $path, operation_id = $operation, tag = "send", security(("api_key" = [])), request_body = SendRequest,
+            responses(
+                (status = 202, description = "Accepted", body = SendAccepted),
+                (status = 200, description = "Accepted before, or a dry run", body = inline(answer::StoredNothing)),
+                BatchProblems
+            )
+        )]
+        async fn $handler(State(context): State<Context>, posted: Posted) -> Result<Response, Problem> {
+            send(&context, MessageType::$message_type, posted).await
+        }
+    };
+}
+
+send_route! {
+    /// Accepts a batch about bills that are past their due date.
+    ///
+    /// Messages keep business hours and go before those of the other types. A batch that was accepted before
+    /// is not stored again; its answer has `replayed`.
+    overdue, Overdue, "/send/overdue", "send_overdue"
+}
+
+send_route! {
+    /// Accepts a batch about bills that will fall due.
+    ///
+    /// Messages keep business hours. A batch that was accepted before is not stored again; its answer has `replayed`.
+    upcoming, Upcoming, "/send/upcoming", "send_upcoming"
+}
+
+send_route! {
+    /// Accepts a batch of other notices. Messages go at any hour and need no bill.
+    ///
+    /// A batch that was accepted before is not stored again; its answer has `replayed`.
+    notification, Notification, "/send/notification", "send_notification"
+}
+
+/// Reads the batch, answers a replay, composes the messages and stores them.
+pub(crate) async fn send(
+    context: &Context,
+    message_type: MessageType,
+    Posted { caller, body, memory: _memory }: Posted,
+) -> Result<Response, Problem> {
+    record_field("template_type", message_type);
+    let api_key_id = caller.may_send(message_type)?;
+    let now = context.clock.now();
+    let language = caller.language;
+    let mut turn = context.limits.batches.wait(caller.tenant_id, body.len()).await?;
+    let mut batch =
+        turn.work(move || Batch::parse(&body, message_type, language, now)).await.map_err(Problem::internal)??;
+
+    let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
+    if !batch.dry_run
+        && let Some(replayed) = replay(context, &mut transaction, &caller, &batch).await?
+    {
+        return Ok(replayed);
+    }
+    let (plan, mut composer) = Plan::load(&mut transaction, &caller, api_key_id, &batch, message_type, now).await?;
+    if !batch.dry_run {
+        let count = i64::try_from(batch.contacts.len()).map_err(Problem::internal)?;
+        let first = tenants::take_references(&mut transaction, caller.tenant_id, count).await?;
+        composer.first_reference = u64::try_from(first).map_err(Problem::internal)?;
+    }
+    transaction.commit().await?;
+
+    let contacts = std::mem::take(&mut batch.contacts);
+    let composed = turn.work(move || composer.compose(contacts)).await.map_err(Problem::internal)?;
+    if composed.contacts.ids.is_empty() {
+        let rejected = composed.rejected.into_iter().map(Into::into).collect();
+        return Err(Problem::with_errors(Code::NoValidContact, rejected));
+    }
+    if batch.dry_run {
+        return Ok(DryRun::new(message_type, composed, &plan).into());
+    }
+    store(context, &caller, &batch, &plan, composed, &mut turn, now).await
+}
+
+/// Stores campaign, queue, contacts and doorbell in one transaction.
+async fn store(
+    context: &Context,
+    caller: &Caller,
+    batch: &Batch,
+    plan: &Plan,
+    composed: Composed,
+    turn: &mut Turn<'_>,
+    now: DateTime<Utc>,
+) -> Result<Response, Problem> {
+    let (campaign_id, queue_id) = (CampaignId::new(now), QueueId::new(now));
+    let (tenant_id, message_type) = (caller.tenant_id, plan.message_type);
+    let accepted = SendAccepted::new(context, campaign_id, queue_id, plan, &composed, now)?;
+    let (rows, due_at, rejected) = (composed.contacts, plan.due_at, composed.rejected.len());
+    let insertions = turn.work(move || contacts::insertions(tenant_id, queue_id, &rows, due_at, now)).await;
+    let insertions = insertions.map_err(Problem::internal)?;
+    let new = NewCampaign {
+        tenant_id,
+        campaign_id,
+        queue_id,
+        external_id: &batch.external_id,
+        name: &batch.name,
+        message_type,
+        template_id: plan.template,
+        instance_id: plan.instance,
+        api_key_id: plan.api_key_id,
+        body_hash: &batch.fingerprint,
+        rejected: &accepted.rejected,
+        warnings: &accepted.warnings,
+        metadata: &batch.metadata,
+        scheduled_for: batch.scheduled_for,
+        total: accepted.accepted,
+    };
+
+    let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
+    if !campaigns::create(&mut transaction, &new, now).await? {
+        // Another request has just committed the same batch.
+        let replayed = replay(context, &mut transaction, caller, batch).await?;
+        return replayed
+            .ok_or_else(|| Problem::internal(anyhow::anyhow!("the batch that was accepted first is missing")));
+    }
+    for insertion in insertions {
+        turn.give_way().await;
+        insertion.execute(&mut transaction).await?;
+    }
+    if plan.due_at <= now {
+        ring(&mut transaction, &Doorbell { kind: message_type.into(), tenant_id, queue_id }, now).await?;
+    }
+    fail_point!("intake::before_commit");
+    transaction.commit().await?;
+    fail_point!("intake::committed");
+
+    context.relay_wakeup.notify_one();
+    record_field("billing_campaign_id", campaign_id);
+    record_field("queue_id", queue_id);
+    let labels = [tenant_id.to_string(), message_type.to_string()];
+    context.metrics.contacts_accepted.with_label_values(&labels).inc_by(f64::from(accepted.accepted));
+    tracing::info!(accepted = accepted.accepted, rejected, "batch accepted");
+    Ok(accepted.into())
+}
+
+/// The answer when the batch was accepted before; none when it was not.
+async fn replay(
+    context: &Context,
+    conn: &mut PgConnection,
+    caller: &Caller,
+    batch: &Batch,
+) -> Result<Option<Response>, Problem> {
+    let Some(accepted) = campaigns::find_accepted(conn, caller.tenant_id, &batch.external_id).await? else {
+        return Ok(None);
+    };
+    record_field("billing_campaign_id", accepted.campaign_id);
+    record_field("queue_id", accepted.queue_id);
+    if accepted.body_hash == batch.fingerprint {
+        return Ok(Some(SendAccepted::replayed(context, accepted).into()));
+    }
+    let (external_id, queue_id) = (&batch.external_id, accepted.queue_id);
+    let detail = caller.language.pick(
+        format!("O lote \"{external_id}\" já foi recebido com outro conteúdo, na fila {queue_id}. Para enviar outro lote, use outro external_id."),
+        format!("The batch \"{external_id}\" was accepted before with different contents, as queue {queue_id}. For another batch, use another external_id."),
+    );
+    Err(Problem::with_detail(Code::BatchConflict, detail)
+        .with_member("external_id", external_id.as_str())
+        .with_member("campaign_id", accepted.campaign_id.to_string())
+        .with_member("queue_id", queue_id.to_string()))
+}

@@ -1,0 +1,38 @@
+//! Routes of a tenant's users. The transaction of a change also writes its audit entry. A handler first requires a
+//! capability; `tests/e2e/rights.rs` calls each handler with each role.
+
+mod audit;
+pub(super) mod config;
+mod debtors;
+mod defaults;
+mod holidays;
+pub(super) mod hours;
+mod instances;
+mod keys;
+mod retention;
+mod templates;
+mod users;
+
+pub use self::debtors::ERASURE_REASONS;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::context::Context;
+use crate::http::{Code, Problem};
+
+pub(super) fn router() -> OpenApiRouter<Context> {
+    let rules = config::router().merge(hours::router()).merge(holidays::router()).merge(retention::router());
+    let sending = templates::router().merge(defaults::router()).merge(instances::router());
+    let people = users::router().merge(audit::router()).merge(debtors::router());
+    rules.merge(sending).merge(keys::router()).merge(people)
+}
+
+/// Maps the foreign-key violation of a delete to `in_use`.
+fn unless_in_use(deleted: Result<(), sqlx::Error>, detail: &str) -> Result<(), Problem> {
+    match deleted {
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+            Err(Problem::with_detail(Code::InUse, detail.to_owned()))
+        }
+        deleted => Ok(deleted?),
+    }
+}

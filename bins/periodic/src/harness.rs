@@ -1,0 +1,54 @@
+//! Reconcilers whose steps a test takes one at a time, in any order, while the test plays the gateway. Each step is the
+//! product's own; nothing is decided here.
+
+use std::sync::Arc;
+
+use regua_boot::Clock;
+use regua_evolution::{EvolutionClient, LookResult};
+use regua_secrets::SecretKeys;
+use regua_store::attempts::UnknownAttempt;
+use sqlx::PgPool;
+use tokio::sync::Notify;
+
+use crate::config::PeriodicSettings;
+use crate::context::Context;
+use crate::metrics::PeriodicMetrics;
+use crate::reconcilers::{retention, unconfirmed, webhooks};
+
+/// A periodic that does nothing by itself.
+pub struct ManualPeriodic(Context);
+
+impl ManualPeriodic {
+    pub fn new(
+        pool: PgPool,
+        clock: Clock,
+        metrics: PeriodicMetrics,
+        gateway: EvolutionClient,
+        secrets: SecretKeys,
+        settings: PeriodicSettings,
+    ) -> Self {
+        Self(Context { pool, clock, metrics, gateway, secrets, settings, rang: Arc::new(Notify::new()) })
+    }
+
+    pub async fn run_retention(&self) -> anyhow::Result<u64> {
+        retention::pass(&self.0).await
+    }
+
+    /// Reads the unknown attempts whose next look is due, for the visibility timeout.
+    pub async fn take_due(&self) -> anyhow::Result<Vec<UnknownAttempt>> {
+        Ok(unconfirmed::take_due(&self.0).await?)
+    }
+
+    /// Learns evidence that was stored while the attempt was open; whether there was any.
+    pub async fn learn_stored_evidence(&self, attempt: &UnknownAttempt) -> anyhow::Result<bool> {
+        unconfirmed::learn_stored_evidence(&self.0, attempt).await
+    }
+
+    pub async fn apply_look(&self, attempt: &UnknownAttempt, found: LookResult) -> anyhow::Result<()> {
+        unconfirmed::apply_look(&self.0, attempt, found).await.map(drop)
+    }
+
+    pub async fn match_webhooks(&self) -> anyhow::Result<u64> {
+        webhooks::pass(&self.0).await
+    }
+}

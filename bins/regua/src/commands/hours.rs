@@ -1,0 +1,107 @@
+//! `regua hours`: shows and replaces a tenant's business hours, in which overdue and upcoming messages are sent.
+
+use std::str::FromStr;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::client::TenantArguments;
+use crate::exit_status::ExitStatus;
+use crate::output;
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show a tenant's business hours
+    #[command(after_help = "Example:\n  regua hours show --tenant acme")]
+    Show(TenantArguments),
+    /// Replace a tenant's business hours; days that are not named are closed
+    #[command(
+        after_help = "Example:\n  regua hours set --tenant acme mon-fri=08:00-12:00 mon-fri=13:00-18:00 sat=09:00-12:00"
+    )]
+    Set(Set),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Set {
+    #[command(flatten)]
+    target: TenantArguments,
+    /// Days, the opening time and the closing time: mon-fri=08:00-18:00
+    #[arg(required = true, value_name = "DAYS=OPENS-CLOSES")]
+    hours: Vec<Hours>,
+}
+
+/// The same hours on some days of a week. The API checks the times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Hours {
+    /// 1 is Monday.
+    weekdays: std::ops::RangeInclusive<usize>,
+    opens: String,
+    closes: String,
+}
+
+impl FromStr for Hours {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (days, hours) = text.split_once('=')?;
+            let (first, last) = days.split_once('-').unwrap_or((days, days));
+            let weekday = |name: &str| DAYS.iter().position(|day| name.eq_ignore_ascii_case(day)).map(|day| day + 1);
+            let weekdays = weekday(first)?..=weekday(last)?;
+            let (opens, closes) = hours.split_once('-')?;
+            (!weekdays.is_empty()).then(|| Self { weekdays, opens: opens.to_owned(), closes: closes.to_owned() })
+        };
+        read().ok_or("write it as mon-fri=08:00-18:00 or sat=09:00-12:00")
+    }
+}
+
+pub(crate) async fn run(command: &Command) -> anyhow::Result<ExitStatus> {
+    match command {
+        Command::Show(target) => {
+            let items = target.open().await?.items("/hours").await?;
+            show(target, &items)
+        }
+        Command::Set(set) => {
+            let items: Vec<_> = set.hours.iter().flat_map(items).collect();
+            let admin = set.target.open().await?;
+            let mut answer = admin.put("/hours", &json!({ "items": items })).await?;
+            show(&set.target, answer["items"].take().as_array().context("the answer has no items")?)
+        }
+    }
+}
+
+fn items(hours: &Hours) -> impl Iterator<Item = Value> {
+    let Hours { weekdays, opens, closes } = hours;
+    weekdays.clone().map(move |weekday| json!({"weekday": weekday, "opens": opens, "closes": closes}))
+}
+
+fn show(target: &TenantArguments, items: &[Value]) -> anyhow::Result<ExitStatus> {
+    if target.format.json {
+        output::json(&items)?;
+        return Ok(ExitStatus::Success);
+    }
+    let row = |open: &Value| {
+        let day = open["weekday"].as_u64().and_then(|day| DAYS.get(usize::try_from(day).ok()?.checked_sub(1)?));
+        [day.map_or_else(String::new, ToString::to_string), output::cell(&open["opens"]), output::cell(&open["closes"])]
+    };
+    output::table(["DAY", "OPENS", "CLOSES"], items.iter().map(row))?;
+    Ok(ExitStatus::Success)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_one_day_or_a_range_in_week_order() {
+        let days = |text: &str| text.parse::<Hours>().map(|hours| hours.weekdays);
+        assert_eq!(days("mon-fri=08:00-18:00"), Ok(1..=5));
+        assert_eq!(days("SUN=08:00-18:00"), Ok(7..=7));
+        for odd in ["", "mon", "mon=08:00", "fri-mon=08:00-18:00", "seg=08:00-18:00", "mon-=08:00-18:00"] {
+            assert!(days(odd).is_err(), "{odd}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! `regua queue export`: writes the results of a queue's contacts as CSV for a spreadsheet. Cells are guarded against
+//! formulas.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use chrono::{DateTime, SecondsFormat, Utc};
+use clap::Args;
+use csv::{QuoteStyle, WriterBuilder};
+use uuid::Uuid;
+
+use crate::client::{ApiArguments, BillingClient, Contact};
+use crate::exit_status::ExitStatus;
+use crate::files::formula_guard::guarded;
+use crate::output;
+
+const COLUMNS: [&str; 14] = [
+    "external_id",
+    "phone",
+    "status",
+    "reason",
+    "reference",
+    "attempts",
+    "resends",
+    "variation",
+    "message_id",
+    "sent_at",
+    "delivered_at",
+    "read_at",
+    "contact_id",
+    "metadata",
+];
+/// Excel reads a file without it in the encoding of the system.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+#[derive(Args, Debug)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    api: ApiArguments,
+    /// The queue's id, as `regua send` or `regua queue list` shows it
+    id: Uuid,
+    /// File to write; absent: standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Separator of cells; a Brazilian Excel needs ;
+    #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = delimiter)]
+    delimiter: u8,
+    /// Begin with a byte order mark, so that Excel reads accents
+    #[arg(long)]
+    bom: bool,
+}
+
+impl Export {
+    pub(crate) async fn run(&self) -> anyhow::Result<ExitStatus> {
+        let client = self.api.client()?;
+        let Some(path) = &self.output else {
+            self.write(&client, &mut |bytes| output::bytes(bytes)).await?;
+            return Ok(ExitStatus::Success);
+        };
+        // A truncated file cannot be told from a complete one, so the file gets its name at the end.
+        let part = path.with_added_extension("part");
+        let mut file = create(&part)?;
+        let count = self.write(&client, &mut |bytes| Ok(file.write_all(bytes)?)).await?;
+        file.sync_all()?;
+        std::fs::rename(&part, path).with_context(|| format!("{} cannot be written", path.display()))?;
+        output::remark(format_args!("{} written to {}", output::counted(count, "contact"), path.display()));
+        Ok(ExitStatus::Success)
+    }
+
+    async fn write(
+        &self,
+        client: &BillingClient,
+        write: &mut (dyn FnMut(&[u8]) -> anyhow::Result<()> + Send),
+    ) -> anyhow::Result<usize> {
+        let mut cursor = None;
+        let mut count = 0;
+        // Written with the first page, so that an unknown queue leaves no output.
+        let mut header = Some(header(self.delimiter, self.bom)?);
+        loop {
+            let page = client.contacts(self.id, cursor.as_deref()).await?;
+            if let Some(header) = header.take() {
+                write(&header)?;
+            }
+            write(&rows(&page.items, self.delimiter)?)?;
+            count += page.items.len();
+            match page.next_cursor {
+                Some(next) => cursor = Some(next),
+                None => return Ok(count),
+            }
+        }
+    }
+}
+
+fn create(path: &Path) -> anyhow::Result<File> {
+    File::create(path).with_context(|| format!("{} cannot be written: name another file", path.display()))
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text {
+        "," | ";" | "|" => Ok(text.as_bytes()[0]),
+        "\t" | "\\t" | "tab" => Ok(b'\t'),
+        _ => Err("use , or ; or | or tab".to_owned()),
+    }
+}
+
+fn header(delimiter: u8, bom: bool) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = if bom { BYTE_ORDER_MARK.to_vec() } else { Vec::new() };
+    bytes.extend(write_rows(delimiter, [COLUMNS.map(str::to_owned)])?);
+    Ok(bytes)
+}
+
+fn rows(contacts: &[Contact], delimiter: u8) -> anyhow::Result<Vec<u8>> {
+    write_rows(delimiter, contacts.iter().map(cells))
+}
+
+/// Every cell is quoted, so that no spreadsheet splits a cell at another separator.
+fn write_rows(delimiter: u8, rows: impl IntoIterator<Item = [String; COLUMNS.len()]>) -> anyhow::Result<Vec<u8>> {
+    let mut writer = WriterBuilder::new().delimiter(delimiter).quote_style(QuoteStyle::Always).from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row.iter().map(|cell| guarded(cell).into_owned()))?;
+    }
+    writer.into_inner().context("the rows cannot be written")
+}
+
+fn cells(contact: &Contact) -> [String; COLUMNS.len()] {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let instant =
+        |at: Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default();
+    [
+        text(&contact.external_id),
+        contact.phone.clone(),
+        contact.status.to_string(),
+        text(&contact.reason),
+        contact.reference.clone(),
+        contact.attempts.to_string(),
+        contact.resends.to_string(),
+        contact.variation.to_string(),
+        text(&contact.message_id),
+        instant(contact.sent_at),
+        instant(contact.delivered_at),
+        instant(contact.read_at),
+        contact.contact_id.to_string(),
+        contact.metadata.to_string(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::files::formula_guard::unguarded;
+
+    fn contact(external_id: &str) -> Contact {
+        serde_json::from_value(json!({
+            "contact_id": "01928c8e-0000-7000-8000-000000000000", "external_id": external_id, "phone": "+5511988887777",
+            "status": "sent", "reference": "7K3F9Q", "variation": 1, "attempts": 1, "resends": 0, "reason": null,
+            "message_id": "3EB0", "sent_at": "2026-11-23T13:00:00.123Z", "delivered_at": null, "read_at": null,
+            "metadata": {"titulo": "a;b\n\"c\", =1+1"},
+        }))
+        .unwrap()
+    }
+
+    fn read(bytes: &[u8], delimiter: u8) -> Vec<csv::StringRecord> {
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(bytes);
+        reader.records().collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn exported_cells_are_restored_by_a_csv_reader() {
+        let contacts = [contact("=HYPERLINK(\"http://x\";\"y\")"), contact("-1+1"), contact("NF,1;2\t\"3\"\n4")];
+        for delimiter in [b',', b';', b'\t', b'|'] {
+            let mut bytes = header(delimiter, false).unwrap();
+            bytes.extend(rows(&contacts, delimiter).unwrap());
+            let records = read(&bytes, delimiter);
+            assert_eq!(records[0].iter().collect::<Vec<_>>(), COLUMNS);
+            for (record, contact) in records[1..].iter().zip(&contacts) {
+                assert!(!record.iter().any(|cell| cell.starts_with(['=', '+', '-', '@', '\t', '\r'])), "{record:?}");
+                let cells = cells(contact);
+                assert_eq!(record.iter().map(unguarded).collect::<Vec<_>>(), cells.each_ref().map(String::as_str));
+            }
+            assert_eq!(&records[1][1], "'+5511988887777");
+            assert_eq!(&records[1][9], "2026-11-23T13:00:00Z");
+        }
+    }
+
+    #[test]
+    fn byte_order_mark_is_written_once_at_the_beginning() {
+        let bytes = header(b';', true).unwrap();
+        assert!(bytes.starts_with(b"\xEF\xBB\xBF\"external_id\";\"phone\""));
+        assert!(!rows(&[contact("a")], b';').unwrap().starts_with(BYTE_ORDER_MARK));
+    }
+
+    #[test]
+    fn delimiter_is_one_of_four_characters() {
+        assert_eq!((delimiter(";"), delimiter("tab")), (Ok(b';'), Ok(b'\t')));
+        assert!(delimiter("").is_err() && delimiter("\"").is_err() && delimiter(";;").is_err());
+    }
+}

@@ -1,0 +1,265 @@
+//! Claims for many lanes in one transaction. While one group is claimed for, the next one gathers: a lone lane does not
+//! wait, and ten thousand slow lanes do not need a connection each.
+
+use std::collections::HashMap;
+use std::slice;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use fail::fail_point;
+use regua_boot::Clock;
+use regua_domain::{
+    ContactFacts, ContactStatus, Decision, InstanceState, LaneFacts, MessageType, QueueFacts, QueueId, Rule, TenantId,
+    Waiting, decide, split_batch,
+};
+use regua_store::contacts::{self, Claimed, Quota};
+use regua_store::queues::{self, Runnable};
+use regua_store::{PinnedConnection, TRANSACTION_TIMEOUT, lanes, within};
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::lane_configs::{LaneConfig, is_unavailable};
+use crate::lease::LaneKey;
+
+/// Most lanes of one transaction.
+const GROUP: usize = 100;
+
+/// Groups that are claimed for at the same time. All requests of a lane go to the same task.
+const TASKS: usize = 2;
+
+/// When a queue whose hours do not open within a year is decided again: its tenant may have changed the hours.
+const NEXT_DECISION: TimeDelta = TimeDelta::days(1);
+
+pub(crate) struct ClaimRequest {
+    pub(crate) lane: LaneKey,
+    pub(crate) epoch: i64,
+    pub(crate) limit: u32,
+    /// Grows with every request of the lane, so that each message type gets its turn.
+    pub(crate) turn: u64,
+    pub(crate) config: Arc<LaneConfig>,
+}
+
+#[derive(Default)]
+pub(crate) struct ClaimedContacts {
+    pub(crate) contacts: Vec<Claimed>,
+    pub(crate) message_types: HashMap<QueueId, MessageType>,
+    /// When the earliest retry is due.
+    pub(crate) next_due_at: Option<DateTime<Utc>>,
+}
+
+/// None: the lease is lost.
+type Answer = anyhow::Result<Option<ClaimedContacts>>;
+
+type Request = (ClaimRequest, oneshot::Sender<Answer>);
+
+/// Requests to the tasks that claim.
+#[derive(Clone)]
+pub(crate) struct Claims {
+    requests: [mpsc::Sender<Request>; TASKS],
+}
+
+impl Claims {
+    /// Starts the tasks, which end when every `Claims` is dropped.
+    pub(crate) fn start(pool: &PgPool, clock: &Clock) -> Self {
+        Self {
+            requests: std::array::from_fn(|_| {
+                let (requests, inbox) = mpsc::channel(GROUP);
+                tokio::spawn(serve(inbox, PinnedConnection::new(pool.clone()), clock.clone()));
+                requests
+            }),
+        }
+    }
+
+    /// The lane's next contacts; none when the lease is lost.
+    pub(crate) async fn claim(&self, request: ClaimRequest) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let task = &self.requests[usize::from(request.lane.instance.0.as_bytes()[15]) % TASKS];
+        task.send((request, answer)).await.map_err(|_| anyhow::anyhow!("contacts are claimed no more"))?;
+        answered.await.map_err(|_| anyhow::anyhow!("contacts are claimed no more"))?
+    }
+}
+
+async fn serve(mut inbox: mpsc::Receiver<Request>, mut conn: PinnedConnection, clock: Clock) {
+    let mut group = Vec::with_capacity(GROUP);
+    while conn.await_work(inbox.recv_many(&mut group, GROUP)).await > 0 {
+        let (requests, answers): (Vec<ClaimRequest>, Vec<_>) = group.drain(..).unzip();
+        let mut all = claim_within(&mut conn, &requests, &clock).await;
+        for (request, answer) in requests.iter().zip(answers) {
+            let _gone = answer.send(match &mut all {
+                Ok(claimed) => Ok(claimed.remove(&request.lane)),
+                Err(error) if is_unavailable(error) => Err(anyhow::anyhow!("{error:#}")),
+                // One by one, so that a lane that cannot be claimed for does not fail the others.
+                Err(_) => claim_within(&mut conn, slice::from_ref(request), &clock)
+                    .await
+                    .map(|mut claimed| claimed.remove(&request.lane)),
+            });
+        }
+    }
+}
+
+async fn claim_within(
+    conn: &mut PinnedConnection,
+    requests: &[ClaimRequest],
+    clock: &Clock,
+) -> anyhow::Result<HashMap<LaneKey, ClaimedContacts>> {
+    let claiming = async { claim(conn.get().await?, requests, clock.now()).await };
+    let claimed = within(TRANSACTION_TIMEOUT, claiming).await;
+    if claimed.is_err() {
+        conn.give_back();
+    }
+    claimed
+}
+
+/// The claim of one lane while its transaction is open.
+struct LaneClaim<'a> {
+    request: &'a ClaimRequest,
+    queues: Vec<Runnable>,
+    claimed: ClaimedContacts,
+    is_done: bool,
+}
+
+async fn claim(
+    conn: &mut PgConnection,
+    requests: &[ClaimRequest],
+    now: DateTime<Utc>,
+) -> anyhow::Result<HashMap<LaneKey, ClaimedContacts>> {
+    let mut transaction = conn.begin().await?;
+    let conn = &mut *transaction;
+    let mut claims = lock_lanes_and_queues(conn, requests, now).await?;
+    while claim_contacts(conn, &mut claims, now).await? {}
+    fail_point!("claim::before_commit");
+    transaction.commit().await?;
+    fail_point!("claim::committed", |_| Err(anyhow::anyhow!("the commit was not answered")));
+    let claimed = |claim: LaneClaim<'_>| {
+        let message_types = claim.queues.iter().map(|queue| (queue.queue_id, queue.message_type)).collect();
+        let next_due_at = claim.queues.iter().filter_map(|queue| queue.next_due_at).min();
+        (claim.request.lane, ClaimedContacts { message_types, next_due_at, ..claim.claimed })
+    };
+    Ok(claims.into_values().map(claimed).collect())
+}
+
+/// Locks the lanes whose leases are still held, and their runnable queues. Holds the queues that must wait.
+async fn lock_lanes_and_queues<'a>(
+    conn: &mut PgConnection,
+    requests: &'a [ClaimRequest],
+    now: DateTime<Utc>,
+) -> anyhow::Result<HashMap<LaneKey, LaneClaim<'a>>> {
+    let mut wanted: Vec<_> = requests.iter().map(|one| (one.lane.tenant, one.lane.instance, one.epoch)).collect();
+    wanted.sort_unstable();
+    let locked = lanes::lock(conn, &wanted).await?;
+    let locked: Vec<_> =
+        locked.iter().map(|lane| LaneKey { tenant: lane.tenant_id, instance: lane.instance_id }).collect();
+    let mut claims: HashMap<_, _> = requests
+        .iter()
+        .filter(|request| locked.contains(&request.lane))
+        .map(|request| {
+            let claimed = ClaimedContacts::default();
+            (request.lane, LaneClaim { request, queues: Vec::new(), claimed, is_done: false })
+        })
+        .collect();
+    let limits: Vec<_> = claims
+        .values()
+        .map(|claim| (claim.request.lane.tenant, claim.request.lane.instance, claim.request.limit))
+        .collect();
+    let runnable = queues::runnable(conn, &limits, now).await?;
+    // All at once, in the order of all transactions: the updates below lock some of them in another order.
+    let ids: Vec<_> = runnable.iter().map(|queue| (queue.tenant_id, queue.queue_id)).collect();
+    queues::lock(conn, &ids).await?;
+    for queue in runnable {
+        let lane = LaneKey { tenant: queue.tenant_id, instance: queue.instance_id };
+        let Some(claim) = claims.get_mut(&lane) else { continue };
+        match hold_of(&queue, &claim.request.config, now) {
+            None => claim.queues.push(queue),
+            Some((until, rule)) => hold_queue(conn, lane.tenant, queue.queue_id, until, rule, now).await?,
+        }
+    }
+    Ok(claims)
+}
+
+/// Claims for every lane that has no contacts yet; false when no lane can get more.
+async fn claim_contacts(
+    conn: &mut PgConnection,
+    claims: &mut HashMap<LaneKey, LaneClaim<'_>>,
+    now: DateTime<Utc>,
+) -> anyhow::Result<bool> {
+    let mut wanted = Vec::new();
+    for claim in claims.values_mut().filter(|claim| !claim.is_done) {
+        let waiting: Vec<_> = claim
+            .queues
+            .iter()
+            .map(|queue| Waiting { priority: queue.message_type.priority(), waiting: queue.waiting })
+            .collect();
+        let quotas = split_batch(claim.request.limit, claim.request.turn, &waiting);
+        let before = wanted.len();
+        for (queue, quota) in claim.queues.iter().zip(quotas).filter(|(_, quota)| *quota > 0) {
+            let quota = i32::try_from(quota).unwrap_or(i32::MAX);
+            wanted.push((claim.request.lane, Quota { tenant_id: queue.tenant_id, queue_id: queue.queue_id, quota }));
+        }
+        claim.is_done = wanted.len() == before;
+    }
+    if wanted.is_empty() {
+        return Ok(false);
+    }
+    let quotas: Vec<_> = wanted.iter().map(|(_, quota)| *quota).collect();
+    let lane_of: HashMap<_, _> = wanted.iter().map(|(lane, quota)| (quota.queue_id, *lane)).collect();
+    for contact in contacts::claim(conn, &quotas, now).await? {
+        if let Some(claim) = lane_of.get(&contact.queue_id).and_then(|lane| claims.get_mut(lane)) {
+            claim.claimed.contacts.push(contact);
+            claim.is_done = true;
+        }
+    }
+    let mut positions = Vec::with_capacity(wanted.len());
+    for (lane, quota) in &wanted {
+        let Some(claim) = claims.get_mut(lane) else { continue };
+        let Some(queue) = claim.queues.iter_mut().find(|queue| queue.queue_id == quota.queue_id) else { continue };
+        positions.push((quota.tenant_id, quota.queue_id, next_position(queue, &claim.claimed.contacts)));
+        if !claim.is_done {
+            // The queue had fewer due contacts than counted, and other queues may have got no quota because of it.
+            queue.waiting = 0;
+        }
+    }
+    queues::start(conn, &positions, now).await?;
+    Ok(true)
+}
+
+/// The position in its batch below which no contact of the queue waits for its first attempt.
+fn next_position(queue: &Runnable, claimed: &[Claimed]) -> i32 {
+    let mut of_queue = claimed.iter().filter(|contact| contact.queue_id == queue.queue_id).peekable();
+    if of_queue.peek().is_none() {
+        return queue.total;
+    }
+    // 0 where retries used up the quota: no first attempt was read.
+    of_queue.filter_map(|contact| contact.position).min().unwrap_or(0)
+}
+
+/// Until when, and by which rule, all of a queue must wait; none where it need not.
+fn hold_of(queue: &Runnable, config: &LaneConfig, now: DateTime<Utc>) -> Option<(Option<DateTime<Utc>>, Rule)> {
+    let contact = ContactFacts { status: ContactStatus::Pending, due_at: now, attempts: 0 };
+    let queue =
+        QueueFacts { status: queue.status, message_type: queue.message_type, scheduled_for: queue.scheduled_for };
+    // The mark applies pacing and daily cap, on the locked row.
+    let lane = LaneFacts { instance_state: InstanceState::Open, next_send_at: None, sent_today: 0, daily_cap: None };
+    match decide(&contact, &queue, &config.tenant, &lane, now) {
+        Decision::Send | Decision::Skip { .. } => None,
+        Decision::HoldUntil { at, rule } => Some((at, rule)),
+    }
+}
+
+/// Writes until when a queue waits for its hours or for a new day. Other rules show in the state of queue, instance or
+/// tenant already.
+pub(crate) async fn hold_queue(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    queue: QueueId,
+    until: Option<DateTime<Utc>>,
+    rule: Rule,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    match rule {
+        Rule::BusinessHours | Rule::DailyCap => {
+            let until = until.unwrap_or(now + NEXT_DECISION);
+            queues::pause_for_hours(conn, tenant, queue, Some(until), rule).await
+        }
+        _ => Ok(()),
+    }
+}

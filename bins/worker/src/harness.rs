@@ -1,0 +1,217 @@
+//! A worker whose steps a test takes one at a time, in any order, with a crash between any two. Each step is the
+//! product's own, with at most one transaction; nothing is decided here.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use regua_boot::Clock;
+use regua_domain::{AttemptId, InstanceId, Rule, TenantId};
+use regua_evolution::{EvolutionClient, Outcome};
+use regua_secrets::SecretKeys;
+use regua_store::PinnedConnection;
+use regua_store::contacts::Claimed;
+use regua_store::lanes::Lease;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::attempt_writer::{self, AttemptWriter, Finish, Mark};
+use crate::claims::Claims;
+use crate::config::WorkerSettings;
+use crate::context::Context;
+use crate::health::HealthChecks;
+use crate::lane::{self, Lane, ReleaseResult};
+use crate::lane_configs::LaneConfigs;
+use crate::lanes::Lanes;
+use crate::lease::{HeldLease, LaneKey};
+use crate::metrics::WorkerMetrics;
+use crate::next_state::{NextState, next_state, not_posted};
+
+/// A worker that does nothing by itself.
+pub struct ManualWorker(Arc<Lanes>);
+
+impl ManualWorker {
+    pub fn new(
+        pool: PgPool,
+        clock: Clock,
+        metrics: WorkerMetrics,
+        gateway: EvolutionClient,
+        secrets: SecretKeys,
+        settings: WorkerSettings,
+    ) -> Self {
+        // Unused: marks and outcomes are committed one by one, by the test's steps.
+        let (attempt_writer, _tasks) = AttemptWriter::start(&pool, &clock, &settings.name);
+        Self(Lanes::new(Context {
+            health_checks: HealthChecks::default(),
+            lane_configs: LaneConfigs::start(pool.clone(), secrets.clone()),
+            claims: Claims::start(&pool, &clock),
+            pool,
+            clock,
+            metrics,
+            gateway,
+            secrets,
+            attempt_writer,
+            settings,
+            shutdown: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// Acquires the lane and closes the attempts that its former owner abandoned.
+    pub async fn acquire(&self, tenant: TenantId, instance: InstanceId) -> Result<Option<ManualLane>, sqlx::Error> {
+        let key = LaneKey { tenant, instance };
+        Ok(self.0.acquire(key).await?.map(|lease| self.lane(key, &lease)))
+    }
+
+    fn lane(&self, key: LaneKey, acquired: &Lease) -> ManualLane {
+        // Far away: the test says when the lease is no longer certain.
+        let lease = Arc::new(HeldLease::new(acquired.epoch, Instant::now() + Duration::from_secs(86_400)));
+        ManualLane(Lane::new(Arc::clone(self.0.context()), key, lease, acquired))
+    }
+}
+
+pub struct ManualLane(Lane);
+
+pub struct StopReason(lane::StopReason);
+
+impl StopReason {
+    pub const LEASE_LOST: Self = Self(lane::StopReason::LeaseLost);
+    pub const RELEASE_REQUESTED: Self = Self(lane::StopReason::ReleaseRequested);
+}
+
+#[derive(Clone)]
+pub struct MarkRequest(Mark);
+
+impl MarkRequest {
+    pub const fn attempt(&self) -> AttemptId {
+        self.0.attempt
+    }
+
+    pub const fn number(&self) -> i16 {
+        self.0.number
+    }
+}
+
+pub struct FinishRequest(Finish);
+
+pub enum MarkResult {
+    Send,
+    /// The lane's slot has not come.
+    NotYet,
+    Hold(Option<DateTime<Utc>>, Rule),
+    /// The contact's state is final, or was changed since the claim.
+    Skip,
+    LeaseLost,
+}
+
+impl ManualLane {
+    pub fn epoch(&self) -> i64 {
+        self.0.lease.epoch
+    }
+
+    pub async fn concurrency(&mut self) -> anyhow::Result<usize> {
+        Ok(self.0.config().await?.concurrency)
+    }
+
+    /// Whether the lease is valid by the worker's own clock.
+    pub fn is_lease_valid(&self) -> bool {
+        self.0.lease.is_valid()
+    }
+
+    /// The lease ends by the worker's own clock.
+    pub fn end_lease(&self) {
+        self.0.lease.set_valid_until(Instant::now());
+    }
+
+    /// A step failed, perhaps after its commit.
+    pub fn record_failed_step(&mut self) {
+        self.0.may_have_open_attempts = true;
+    }
+
+    /// Claims contacts; a reason to stop when there are none.
+    pub async fn claim(&mut self) -> anyhow::Result<Option<StopReason>> {
+        let config = self.0.config().await?;
+        Ok(self.0.claim(&config).await?.map(StopReason))
+    }
+
+    pub fn claimed(&self) -> impl Iterator<Item = &Claimed> {
+        self.0.claimed.iter()
+    }
+
+    pub fn pop_claimed(&mut self) -> Option<Claimed> {
+        self.0.claimed.pop_front()
+    }
+
+    pub fn push_claimed(&mut self, contact: Claimed) {
+        self.0.claimed.push_front(contact);
+    }
+
+    pub async fn mark_request(&mut self, contact: &Claimed) -> anyhow::Result<MarkRequest> {
+        let config = self.0.config().await?;
+        Ok(MarkRequest(self.0.mark_of(contact, &config)))
+    }
+
+    /// Marks; `is_repeated` where an earlier request was not answered.
+    pub async fn mark(&self, request: &MarkRequest, is_repeated: bool) -> Result<MarkResult, sqlx::Error> {
+        let mark = Mark { is_repeated, ..request.0.clone() };
+        let results = self.commit(&[&mark], &[]).await?;
+        Ok(match results.into_iter().next() {
+            Some(attempt_writer::MarkResult::Send { .. }) => MarkResult::Send,
+            Some(attempt_writer::MarkResult::Hold { rule: Rule::Pacing, .. }) => MarkResult::NotYet,
+            Some(attempt_writer::MarkResult::Hold { until, rule }) => MarkResult::Hold(until, rule),
+            Some(attempt_writer::MarkResult::Skip { .. } | attempt_writer::MarkResult::Outdated) => MarkResult::Skip,
+            Some(attempt_writer::MarkResult::LeaseLost) | None => MarkResult::LeaseLost,
+        })
+    }
+
+    /// Holds the contact's queue and drops its claimed contacts.
+    pub async fn hold_claimed(
+        &mut self,
+        contact: &Claimed,
+        until: Option<DateTime<Utc>>,
+        rule: Rule,
+    ) -> anyhow::Result<()> {
+        self.0.hold_claimed(contact.queue_id, until, rule).await
+    }
+
+    pub async fn finish_request(&mut self, mark: &MarkRequest, outcome: &Outcome) -> anyhow::Result<FinishRequest> {
+        let config = self.0.config().await?;
+        let (number, now) = (u16::try_from(mark.0.number)?, self.0.context.clock.now());
+        Ok(finish_request(mark, next_state(outcome, mark.0.contact, number, &config.retry, now)))
+    }
+
+    pub fn not_posted(&self, mark: &MarkRequest) -> FinishRequest {
+        finish_request(mark, not_posted(self.0.context.clock.now()))
+    }
+
+    pub async fn finish(&self, request: &FinishRequest) -> Result<(), sqlx::Error> {
+        self.commit(&[], &[&request.0]).await.map(drop)
+    }
+
+    /// Releases the lane; false when there is a reason to go on.
+    pub async fn release(&mut self, reason: StopReason) -> anyhow::Result<bool> {
+        Ok(matches!(self.0.release(reason.0).await?, ReleaseResult::Released { .. }))
+    }
+
+    async fn commit(
+        &self,
+        marks: &[&Mark],
+        finishes: &[&Finish],
+    ) -> Result<Vec<attempt_writer::MarkResult>, sqlx::Error> {
+        let Context { pool, settings, clock, .. } = &*self.0.context;
+        attempt_writer::commit(
+            PinnedConnection::new(pool.clone()).get().await?,
+            &settings.name,
+            marks,
+            finishes,
+            clock.now(),
+        )
+        .await
+    }
+}
+
+fn finish_request(mark: &MarkRequest, next_state: NextState) -> FinishRequest {
+    let Mark { tenant, instance, queue, contact, attempt, .. } = mark.0;
+    FinishRequest(Finish { tenant, instance, queue, contact, attempt, next_state })
+}

@@ -1,0 +1,149 @@
+//! The task of one attempt: mark, post, finish. It ends when the outcome is accepted; writing it takes no time of the
+//! lane.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use fail::fail_point;
+use regua_domain::{AttemptOutcome, ContactId, MessageType, PhoneNumber, QueueId, Rule};
+use regua_evolution::InstanceAddress;
+use regua_store::contacts::Claimed;
+
+use super::Context;
+use crate::attempt_writer::{Finish, Mark, MarkFailed, MarkResult, OutcomeReceipt};
+use crate::lane_configs::LaneConfig;
+use crate::lease::HeldLease;
+use crate::next_state::{NextState, next_state, not_posted, unreadable_number};
+
+/// How long after a mark failed it is repeated.
+const PAUSE: Duration = Duration::from_millis(200);
+
+pub(super) struct SendTask {
+    pub(super) context: Arc<Context>,
+    pub(super) lease: Arc<HeldLease>,
+    pub(super) config: Arc<LaneConfig>,
+    pub(super) address: Arc<InstanceAddress>,
+    pub(super) message_type: MessageType,
+    pub(super) contact: Claimed,
+    pub(super) mark: Mark,
+}
+
+pub(super) struct SendReport {
+    pub(super) contact: ContactId,
+    pub(super) end: SendEnd,
+    /// When the instance may send next; none without a mark.
+    pub(super) next_send_at: Option<DateTime<Utc>>,
+    /// None without a mark.
+    pub(super) receipt: Option<OutcomeReceipt>,
+}
+
+pub(super) enum SendEnd {
+    /// The message left, so the instance is connected.
+    Sent,
+    /// The attempt has another outcome, which may say that the instance is down.
+    NotSent {
+        looks_down: bool,
+    },
+    /// The contact's state is final, or was changed since the claim.
+    Skipped,
+    /// The contact and its queue must wait.
+    OnHold {
+        queue: QueueId,
+        until: Option<DateTime<Utc>>,
+        rule: Rule,
+    },
+    LeaseLost,
+    /// The process is ending, or the lease is no longer certain.
+    Stopped,
+}
+
+impl SendTask {
+    pub(super) async fn run(self) -> SendReport {
+        let mut may_be_marked = false;
+        let end = match self.mark(&mut may_be_marked).await {
+            Ok((send_at, next_send_at, attempts)) => return self.post(send_at, next_send_at, attempts).await,
+            Err(end) => end,
+        };
+        // A mark whose answer was lost may be committed; only this task knows that nothing was posted.
+        let receipt = if may_be_marked { Some(self.finish(not_posted(self.context.clock.now())).await) } else { None };
+        SendReport { contact: self.contact.contact_id, end, next_send_at: None, receipt }
+    }
+
+    /// Marks the attempt, again and again until an answer comes. Returns when to send, when the instance may send next,
+    /// and the attempt's number for the retry schedule.
+    async fn mark(&self, may_be_marked: &mut bool) -> Result<(DateTime<Utc>, DateTime<Utc>, u16), SendEnd> {
+        loop {
+            if self.context.shutdown.is_cancelled() || !self.lease.is_valid() {
+                return Err(SendEnd::Stopped);
+            }
+            let mark = Mark { is_repeated: *may_be_marked, ..self.mark.clone() };
+            match self.context.attempt_writer.mark(mark).await {
+                Ok(MarkResult::Send { send_at, next_send_at, attempts }) => {
+                    return Ok((send_at, next_send_at, attempts));
+                }
+                Ok(MarkResult::Hold { until: Some(at), rule: Rule::Pacing }) => self.sleep_until(at).await,
+                Ok(MarkResult::Hold { until, rule }) => {
+                    return Err(SendEnd::OnHold { queue: self.mark.queue, until, rule });
+                }
+                Ok(MarkResult::Skip { .. } | MarkResult::Outdated) => return Err(SendEnd::Skipped),
+                Ok(MarkResult::LeaseLost) => return Err(SendEnd::LeaseLost),
+                Err(MarkFailed) => {
+                    *may_be_marked = true;
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn sleep_until(&self, at: DateTime<Utc>) {
+        tokio::select! {
+            () = self.context.clock.sleep_until(at) => {}
+            () = self.context.shutdown.cancelled() => {}
+        }
+    }
+
+    /// Posts once, at the attempt's slot.
+    async fn post(self, send_at: DateTime<Utc>, next_send_at: DateTime<Utc>, attempts: u16) -> SendReport {
+        if send_at > self.context.clock.now() {
+            self.sleep_until(send_at).await;
+        }
+        let (end, next) = match PhoneNumber::from_stored(&self.contact.phone) {
+            Err(_) => (SendEnd::Skipped, unreadable_number()),
+            Ok(_) if !self.lease.is_valid() => (SendEnd::Stopped, not_posted(self.context.clock.now())),
+            Ok(number) => {
+                let started = Instant::now();
+                fail_point!("post::before");
+                let outcome = self.context.gateway.send_text(&self.address, &number, &self.contact.text).await;
+                fail_point!("post::after");
+                let now = self.context.clock.now();
+                let next = next_state(&outcome, self.contact.contact_id, attempts, &self.config.retry, now);
+                self.log_and_count(started.elapsed(), &next);
+                let looks_down = outcome.instance_looks_down();
+                (
+                    if next.outcome == AttemptOutcome::Sent { SendEnd::Sent } else { SendEnd::NotSent { looks_down } },
+                    next,
+                )
+            }
+        };
+        let receipt = Some(self.finish(next).await);
+        SendReport { contact: self.contact.contact_id, end, next_send_at: Some(next_send_at), receipt }
+    }
+
+    async fn finish(&self, next_state: NextState) -> OutcomeReceipt {
+        let Mark { tenant, instance, queue, contact, attempt, .. } = self.mark;
+        self.context.attempt_writer.finish(Finish { tenant, instance, queue, contact, attempt, next_state }).await
+    }
+
+    fn log_and_count(&self, duration: Duration, next: &NextState) {
+        let Mark { tenant, queue, .. } = self.mark;
+        tracing::debug!(tenant_id = %tenant, queue_id = %queue, billing_contact_id = %self.contact.contact_id,
+            instance_id = %self.config.instance.instance_id, template_type = %self.message_type,
+            outcome = next.outcome.as_str(), reason = next.reason, "an attempt was posted");
+        let tenant = tenant.to_string();
+        let metrics = &self.context.metrics;
+        let message_type = self.message_type.as_str();
+        metrics.messages_sent.with_label_values(&[tenant.as_str(), message_type, next.outcome.as_str()]).inc();
+        metrics.send_duration.with_label_values(&[tenant.as_str(), message_type]).observe(duration.as_secs_f64());
+    }
+}

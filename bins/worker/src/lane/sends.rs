@@ -1,0 +1,158 @@
+//! How a lane starts the send tasks of its claimed contacts, one after the other or several at once, and applies their
+//! reports.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::bail;
+use chrono::TimeDelta;
+use regua_domain::{AttemptId, ContactStatus, MessageType, QueueId};
+use regua_store::contacts::{Claimed, MarkFacts};
+
+use super::send_task::{SendEnd, SendReport, SendTask};
+use super::{Lane, StopReason};
+use crate::attempt_writer::Mark;
+use crate::lane_configs::LaneConfig;
+
+/// As long as a commit takes: an instance that sends several at once may have slots closer together than that.
+const LEAD_TIME: TimeDelta = TimeDelta::milliseconds(50);
+
+impl Lane {
+    /// Starts the next send when its slot has come and fewer than `concurrency` are under way; a reason when the lane
+    /// must stop.
+    pub(super) async fn start_send(&mut self) -> anyhow::Result<Option<StopReason>> {
+        let config = self.config().await?;
+        while self.receipts.len() >= 2 * config.concurrency {
+            self.await_receipt().await;
+        }
+        while self.sends.len() >= config.concurrency {
+            if let Some(reason) = self.await_send().await? {
+                return Ok(Some(reason));
+            }
+        }
+        self.wait_for_slot(lead_time(&config)).await;
+        if let Some(reason) = self.stop_reason() {
+            return Ok(Some(reason));
+        }
+        // Again: the wait may have been long.
+        let config = self.config().await?;
+        if let Some(reason) = self.check_health(&config).await? {
+            return Ok(Some(reason));
+        }
+        let Ok(address) = config.address.clone() else { bail!("the instance's address or token cannot be used") };
+        // A report may have dropped all claimed contacts.
+        let Some(contact) = self.claimed.pop_front() else { return Ok(None) };
+        self.sending.insert(contact.contact_id);
+        let mark = self.mark_of(&contact, &config);
+        // An estimate for the next wait; the mark decides on the lane's row.
+        let (instance, now) = (self.key.instance, self.context.clock.now());
+        self.next_send_at = Some(config.pacing.next_send_at(instance, self.next_send_at, now, mark.chance()));
+        let task = SendTask {
+            context: Arc::clone(&self.context),
+            lease: Arc::clone(&self.lease),
+            address,
+            message_type: self.message_type_of(contact.queue_id),
+            contact,
+            mark,
+            config: Arc::clone(&config),
+        };
+        self.sends.spawn(task.run());
+        if config.concurrency == 1 {
+            return self.await_send().await;
+        }
+        Ok(None)
+    }
+
+    fn message_type_of(&self, queue: QueueId) -> MessageType {
+        self.message_types.get(&queue).copied().unwrap_or(MessageType::Notification)
+    }
+
+    async fn wait_for_slot(&self, lead_time: TimeDelta) {
+        if let Some(at) = self.next_send_at {
+            tokio::select! {
+                () = self.context.clock.sleep_until(at - lead_time) => {}
+                () = self.lease.release_requested.cancelled() => {}
+                () = self.context.shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    pub(crate) fn mark_of(&self, contact: &Claimed, config: &LaneConfig) -> Mark {
+        Mark {
+            tenant: self.key.tenant,
+            instance: self.key.instance,
+            epoch: self.lease.epoch,
+            queue: contact.queue_id,
+            contact: contact.contact_id,
+            claimed: MarkFacts {
+                tenant_id: self.key.tenant,
+                contact_id: contact.contact_id,
+                status: ContactStatus::Pending,
+                attempts: contact.attempts,
+                due_at: contact.due_at,
+                resends: contact.resends,
+                unmade: contact.unmade,
+                open_attempt: None,
+            },
+            attempt: AttemptId::new(self.context.clock.now()),
+            number: contact.attempts.saturating_add(1),
+            tenant_rules: Arc::clone(&config.tenant),
+            pacing: config.pacing,
+            lead_time: lead_time(config),
+            daily_cap: config.daily_cap,
+            is_repeated: false,
+        }
+    }
+
+    /// Waits for one send task and applies its report; a reason when the lane must stop.
+    async fn await_send(&mut self) -> anyhow::Result<Option<StopReason>> {
+        let Some(report) = self.sends.join_next().await else { return Ok(None) };
+        let Ok(SendReport { contact, end, next_send_at, receipt }) = report else {
+            // The task panicked, perhaps after its mark.
+            self.may_have_open_attempts = true;
+            return Ok(None);
+        };
+        self.sending.remove(&contact);
+        self.receipts.extend(receipt);
+        self.next_send_at = self.next_send_at.max(next_send_at);
+        match end {
+            SendEnd::Sent => self.last_seen_open = Some(Instant::now()),
+            SendEnd::NotSent { looks_down: true } => self.last_seen_open = None,
+            SendEnd::NotSent { .. } | SendEnd::Skipped => {}
+            SendEnd::OnHold { queue, until, rule } => {
+                Box::pin(self.hold_claimed(queue, until, rule)).await?;
+            }
+            SendEnd::LeaseLost => return Ok(Some(StopReason::LeaseLost)),
+            SendEnd::Stopped => return Ok(self.stop_reason()),
+        }
+        Ok(None)
+    }
+
+    /// Waits until the oldest outcome is written or refused.
+    async fn await_receipt(&mut self) {
+        if let Some(receipt) = self.receipts.pop_front() {
+            self.may_have_open_attempts |= !receipt.written().await;
+        }
+    }
+
+    pub(super) async fn await_receipts(&mut self) {
+        while !self.receipts.is_empty() {
+            self.await_receipt().await;
+        }
+    }
+
+    /// Waits for all send tasks, and until their outcomes are written or refused.
+    pub(super) async fn await_sends(&mut self) {
+        while !self.sends.is_empty() {
+            if let Err(error) = self.await_send().await {
+                self.may_have_open_attempts = true;
+                tracing::warn!(error = format!("{error:#}"), "a step of a lane failed");
+            }
+        }
+        self.await_receipts().await;
+    }
+}
+
+fn lead_time(config: &LaneConfig) -> TimeDelta {
+    if config.concurrency > 1 { LEAD_TIME } else { TimeDelta::zero() }
+}

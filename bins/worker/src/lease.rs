@@ -1,0 +1,44 @@
+//! The name of a lane ([`LaneKey`]), and the lease on it as its holder sees it ([`HeldLease`]).
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use regua_domain::{InstanceId, TenantId};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct LaneKey {
+    pub(crate) tenant: TenantId,
+    pub(crate) instance: InstanceId,
+}
+
+/// A lease of this process: valid until a moment of the process's own monotonic clock that lies before the moment from
+/// which other workers may take the lane.
+#[derive(Debug)]
+pub(crate) struct HeldLease {
+    pub(crate) epoch: i64,
+    pub(crate) acquired_at: Instant,
+    /// Cancelled when another worker is to take the lane.
+    pub(crate) release_requested: CancellationToken,
+    valid_until: Mutex<Instant>,
+}
+
+impl HeldLease {
+    pub(crate) fn new(epoch: i64, valid_until: Instant) -> Self {
+        Self {
+            epoch,
+            acquired_at: Instant::now(),
+            release_requested: CancellationToken::new(),
+            valid_until: Mutex::new(valid_until),
+        }
+    }
+
+    /// Whether no other worker can hold the lane yet.
+    pub(crate) fn is_valid(&self) -> bool {
+        Instant::now() < *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_valid_until(&self, valid_until: Instant) {
+        *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner) = valid_until;
+    }
+}

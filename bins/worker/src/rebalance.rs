@@ -1,0 +1,212 @@
+//! Divides the lanes evenly among the live workers. Each worker computes its own target. A worker clearly above its
+//! target offers the excess, a group at a time; a worker below its target takes offered lanes, and lanes whose lease
+//! expired.
+//!
+//! An offered lane is free, and keeps its pace in its row. After [`OFFER_TIMEOUT`] any worker takes it, and later
+//! periodic rings for it.
+
+mod target;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fail::fail_point;
+use regua_store::{TRANSACTION_TIMEOUT, contacts, lanes, transact, within, workers};
+use tokio::time::MissedTickBehavior;
+
+use crate::context::Context;
+use crate::lanes::Lanes;
+use crate::lease::LaneKey;
+
+/// Between two passes: an instance pauses for so long when its lane moves to another worker.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Most lanes that one pass offers, or takes.
+const GROUP: usize = 200;
+
+/// Most expired lanes that one pass takes: abandoned attempts must be closed in each.
+const EXPIRED_GROUP: usize = 50;
+
+/// For how long other workers leave an expired lane to the one that found it.
+const EXPIRED_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// After this time any worker takes an offered lane.
+const OFFER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Rebalances until shutdown.
+pub(crate) async fn run(lanes: Arc<Lanes>) {
+    let shutdown = lanes.context().shutdown.clone();
+    let mut rebalancer = Rebalancer::new(lanes);
+    let mut ticks = tokio::time::interval(INTERVAL.min(rebalancer.heartbeat / 2));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut has_failed = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            _ = ticks.tick() => {}
+        }
+        let passed = within(TRANSACTION_TIMEOUT, Box::pin(rebalancer.pass())).await;
+        if let (Err(error), false) = (&passed, has_failed) {
+            tracing::warn!(%error, "lanes cannot be rebalanced for now");
+        }
+        has_failed = passed.is_err();
+    }
+    // Before the lanes are released, so that the targets of the other workers include them.
+    if let Err(error) = rebalancer.deregister().await {
+        tracing::warn!(%error, "the worker could not be deregistered; it counts until its row expires");
+    }
+}
+
+struct Rebalancer {
+    lanes: Arc<Lanes>,
+    heartbeat: Duration,
+    next_heartbeat: Instant,
+    is_alone: bool,
+    /// The worker is alone and no lane is offered or expired: until the next heartbeat there is nothing to do.
+    is_idle: bool,
+    /// Lanes that this worker should hold.
+    target: usize,
+    /// Lanes whose lease expired, by the last count.
+    expired: usize,
+    /// Lanes to offer until the next heartbeat.
+    excess: usize,
+    /// Until then no lane is offered, because no worker took the last ones.
+    no_offers_until: Instant,
+}
+
+impl Rebalancer {
+    fn new(lanes: Arc<Lanes>) -> Self {
+        let heartbeat = lanes.context().settings.lease / 3;
+        let now = Instant::now();
+        Self {
+            lanes,
+            heartbeat,
+            next_heartbeat: now,
+            is_alone: true,
+            is_idle: true,
+            target: 0,
+            expired: 0,
+            excess: 0,
+            no_offers_until: now,
+        }
+    }
+
+    async fn pass(&mut self) -> Result<(), sqlx::Error> {
+        let is_heartbeat = Instant::now() >= self.next_heartbeat;
+        if self.is_idle && !is_heartbeat {
+            return Ok(());
+        }
+        let (offered, has_timed_out) = self.count(is_heartbeat).await?;
+        self.is_idle = self.is_alone && offered == 0 && self.expired == 0;
+        if is_heartbeat {
+            // A little early, or a tick just before the heartbeat would delay it by a whole interval.
+            self.next_heartbeat = Instant::now() + self.heartbeat - self.heartbeat / 8;
+        }
+        self.offer(offered);
+        let missing = self.missing();
+        if offered > 0 && missing > 0 {
+            self.take_offered(missing.min(GROUP), Duration::ZERO).await?;
+        } else if has_timed_out && self.take_offered(GROUP, OFFER_TIMEOUT).await? > 0 {
+            // The workers below their target cannot take lanes; an offer would come back.
+            self.no_offers_until = Instant::now() + self.lanes.context().settings.lease;
+        }
+        self.take_expired().await
+    }
+
+    /// Lanes that are offered, and whether one of them has been for longer than [`OFFER_TIMEOUT`]. The target is
+    /// computed at every heartbeat and while lanes are offered, because other workers then act on newer counts.
+    async fn count(&mut self, is_heartbeat: bool) -> Result<(usize, bool), sqlx::Error> {
+        let Context { pool, settings, .. } = &**self.lanes.context();
+        transact(pool, async |conn| {
+            if is_heartbeat {
+                workers::heartbeat(conn, &settings.name, settings.lease).await?;
+            }
+            let offered = lanes::count_offered(conn, OFFER_TIMEOUT).await?;
+            if is_heartbeat || offered.0 > 0 {
+                let counts = workers::count_lanes(conn).await?;
+                self.target = target::target(&settings.name, &counts);
+                self.is_alone = counts.workers.len() < 2;
+                self.expired = counts.expired;
+            }
+            if is_heartbeat {
+                self.excess = target::excess(self.lanes.count_staying(), self.target);
+            }
+            Ok(offered)
+        })
+        .await
+    }
+
+    fn missing(&self) -> usize {
+        self.target.saturating_sub(self.lanes.count_staying())
+    }
+
+    /// Requests the release of the next group of lanes, unless other workers have not taken the last one.
+    fn offer(&mut self, offered: usize) {
+        if Instant::now() < self.no_offers_until {
+            self.excess = 0;
+        }
+        if offered >= GROUP {
+            return;
+        }
+        let above = self.lanes.count_staying().saturating_sub(self.target);
+        let requested = self.lanes.request_releases(self.excess.min(above).min(GROUP));
+        self.excess = self.excess.min(above) - requested;
+        if requested > 0 {
+            let (held, target) = (self.lanes.count(), self.target);
+            tracing::info!(lanes = requested, held, target, "lanes are released for other workers");
+        }
+    }
+
+    /// Takes up to `limit` lanes that have been offered for `offered_for`, and serves them.
+    async fn take_offered(&self, limit: usize, offered_for: Duration) -> Result<usize, sqlx::Error> {
+        let Context { pool, settings, clock, metrics, .. } = &**self.lanes.context();
+        let asked_at = Instant::now();
+        let taking = transact(pool, async |conn| -> Result<_, sqlx::Error> {
+            let leases = lanes::take_offered(conn, &settings.name, settings.lease, offered_for, limit).await?;
+            for (tenant, instance, _) in leases.iter().filter(|(.., lease)| lease.was_abandoned) {
+                let unconfirmed = contacts::close_abandoned(conn, *tenant, *instance, clock.now()).await?;
+                tracing::warn!(tenant_id = %tenant, instance_id = %instance, unconfirmed, "an offered lane had open attempts");
+            }
+            fail_point!("take_offered::before_commit");
+            Ok(leases)
+        });
+        let leases = taking.await?;
+        fail_point!("take_offered::committed");
+        let count = leases.len();
+        for (tenant, instance, lease) in leases {
+            self.lanes.serve(LaneKey { tenant, instance }, &lease, asked_at);
+        }
+        if count > 0 {
+            metrics.lanes_taken_over.inc_by(count as u64);
+            tracing::info!(lanes = count, held = self.lanes.count(), target = self.target, "offered lanes were taken");
+        }
+        Ok(count)
+    }
+
+    /// Takes lanes of dead workers, up to the target. Periodic rings for them too, but a frozen worker may receive the
+    /// doorbell.
+    async fn take_expired(&mut self) -> Result<(), sqlx::Error> {
+        let limit = self.missing().min(self.expired).min(EXPIRED_GROUP);
+        if limit == 0 {
+            return Ok(());
+        }
+        let pool = &self.lanes.context().pool;
+        let found = transact(pool, async |conn| lanes::find_expired(conn, EXPIRED_TIMEOUT, limit).await).await?;
+        self.expired = if found.is_empty() { 0 } else { self.expired - found.len() };
+        for (tenant, instance) in found {
+            let lanes = Arc::clone(&self.lanes);
+            self.lanes.context().tasks.spawn(async move {
+                if let Err(error) = lanes.ring(LaneKey { tenant, instance }).await {
+                    tracing::warn!(error = format!("{error:#}"), instance_id = %instance, "a lane could not be acquired");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    async fn deregister(&self) -> Result<(), sqlx::Error> {
+        let Context { pool, settings, .. } = &**self.lanes.context();
+        transact(pool, async |conn| workers::remove(conn, &settings.name).await).await
+    }
+}

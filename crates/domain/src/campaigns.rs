@@ -1,0 +1,21 @@
+//! States and parsed values of campaigns and contacts.
+
+mod contact_name;
+mod due_date;
+mod message_type;
+mod money;
+mod outcome;
+mod phone;
+mod reference;
+mod status;
+mod traces;
+
+pub use contact_name::{ContactName, ContactNameError};
+pub use due_date::{DueDateError, business_days_between, days_late, days_until_due, format_date_br, parse_due_date};
+pub use message_type::MessageType;
+pub use money::{Money, MoneyError};
+pub use outcome::{AttemptOutcome, EvidenceSource, Resolution};
+pub use phone::{PhoneError, PhoneKind, PhoneNumber};
+pub use reference::{Reference, ReferenceError};
+pub use status::{ContactStatus, ControlAction, QueueStatus, StateConflict};
+pub use traces::Traces;

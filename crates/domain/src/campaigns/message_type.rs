@@ -1,0 +1,34 @@
+//! The three message types.
+
+text_enum! {
+    /// The reason of a message. It decides priority, required fields and whether business hours apply.
+    pub enum MessageType ("message type") {
+        /// The bill is past its due date.
+        Overdue = "overdue",
+        /// The bill is not due yet.
+        Upcoming = "upcoming",
+        /// Any other message.
+        Notification = "notification",
+    }
+}
+
+impl MessageType {
+    /// Priority in RabbitMQ and within a lane (seed 003: 10, 5 and 1).
+    pub const fn priority(self) -> u8 {
+        match self {
+            Self::Overdue => 10,
+            Self::Upcoming => 5,
+            Self::Notification => 1,
+        }
+    }
+
+    /// Whether the messages wait for business hours; notifications are sent at any hour (seed 003).
+    pub const fn keeps_business_hours(self) -> bool {
+        !matches!(self, Self::Notification)
+    }
+
+    /// Whether the contacts need a due date and an amount.
+    pub const fn concerns_a_bill(self) -> bool {
+        !matches!(self, Self::Notification)
+    }
+}

@@ -1,0 +1,13 @@
+//! Decisions of the send: whether and when a contact is sent, how fast, and what follows an outcome.
+
+mod decide;
+mod looks;
+mod pacing;
+mod retry;
+mod split_batch;
+
+pub use decide::{ContactFacts, Decision, InstanceState, LaneFacts, QueueFacts, Rule, TenantRules, decide};
+pub use looks::{LookSchedule, LookScheduleError, UnfoundAttempt, should_resend};
+pub use pacing::Pacing;
+pub use retry::RetrySchedule;
+pub use split_batch::{Waiting, split_batch};

@@ -1,0 +1,247 @@
+//! A contact's own variables, which the ERP sends: scalars with simple names.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::VARIABLE_NAMES;
+use crate::Language;
+use crate::templates::active_text::active;
+use crate::templates::active_text::explain_active;
+use crate::text::{is_template_word, is_variable_name, printable, refused_character};
+
+const MAX_VARIABLES: usize = 50;
+const MAX_CHARACTERS: usize = 1000;
+const SHOWN_CHARACTERS: usize = 40;
+
+/// At most 50 strings, numbers and booleans. Debug shows the names only.
+#[derive(Clone, Default, PartialEq)]
+pub struct OwnVariables(Map<String, Value>);
+
+impl OwnVariables {
+    /// Checks the posted variables. `null` counts as absent. Strings are trimmed (ERPs pad columns), and CR LF becomes
+    /// LF. The error names the first invalid variable.
+    pub fn parse(sent: &Map<String, Value>) -> Result<Self, VariablesError> {
+        if sent.len() > MAX_VARIABLES {
+            return Err(VariablesError::TooMany { count: sent.len() });
+        }
+        let mut own = Map::new();
+        for (name, value) in sent {
+            check_name(name)?;
+            if let Some(value) = scalar(name, value)? {
+                own.insert(name.clone(), value);
+            }
+        }
+        Ok(Self(own))
+    }
+
+    /// The values by name: the stored form, which a template's schema checks.
+    pub fn as_map(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OwnVariables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+fn check_name(name: &str) -> Result<(), VariablesError> {
+    if VARIABLE_NAMES.contains(&name) || is_template_word(name) {
+        return Err(VariablesError::Reserved { name: printable(name, SHOWN_CHARACTERS) });
+    }
+    if is_variable_name(name) && name.len() <= SHOWN_CHARACTERS {
+        return Ok(());
+    }
+    Err(VariablesError::InvalidName { name: printable(name, SHOWN_CHARACTERS) })
+}
+
+fn scalar(name: &str, value: &Value) -> Result<Option<Value>, VariablesError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Bool(_) | Value::Number(_) => Ok(Some(value.clone())),
+        Value::Array(_) | Value::Object(_) => Err(VariablesError::NotScalar { name: name.to_owned() }),
+        Value::String(text) => {
+            let text = text.replace("\r\n", "\n").trim().to_owned();
+            if text.chars().count() > MAX_CHARACTERS {
+                return Err(VariablesError::TooLong { name: name.to_owned() });
+            }
+            if let Some((_, character)) = refused_character(&text, &['\n']) {
+                return Err(VariablesError::InvalidCharacters { name: name.to_owned(), character });
+            }
+            if let Some((_, found)) = active(&text) {
+                return Err(VariablesError::ForbiddenMarkup { name: name.to_owned(), found });
+            }
+            Ok(Some(Value::String(text)))
+        }
+    }
+}
+
+/// Why own variables are refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VariablesError {
+    /// More than 50.
+    #[error("{count} variables; at most 50 are allowed")]
+    TooMany {
+        /// The posted number.
+        count: usize,
+    },
+    /// A name of the fleet's variables, or a reserved word.
+    #[error("the variable name {name:?} is reserved")]
+    Reserved {
+        /// The name.
+        name: String,
+    },
+    /// Not `[a-z_][a-z0-9_]*`, or longer than 40.
+    #[error("{name:?} is no variable name: use lower-case letters, digits and _, at most 40")]
+    InvalidName {
+        /// The name, cut short.
+        name: String,
+    },
+    /// A list or an object.
+    #[error("the variable {name:?} is neither a string, a number nor a boolean")]
+    NotScalar {
+        /// The name.
+        name: String,
+    },
+    /// More than 1000 characters.
+    #[error("the variable {name:?} has more than 1000 characters")]
+    TooLong {
+        /// The name.
+        name: String,
+    },
+    /// A control character except line feeds, or one that is invisible or changes the direction of text.
+    #[error("the variable {name:?} holds the character U+{:04X}", u32::from(*character))]
+    InvalidCharacters {
+        /// The name.
+        name: String,
+        /// The character.
+        character: char,
+    },
+    /// A script, or a link that is not of the web.
+    #[error("the variable {name:?} holds {found}")]
+    ForbiddenMarkup {
+        /// The name.
+        name: String,
+        /// The match.
+        found: String,
+    },
+}
+
+impl VariablesError {
+    /// The invalid variable; none for [`VariablesError::TooMany`].
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::TooMany { .. } => None,
+            Self::Reserved { name }
+            | Self::InvalidName { name }
+            | Self::NotScalar { name }
+            | Self::TooLong { name }
+            | Self::InvalidCharacters { name, .. }
+            | Self::ForbiddenMarkup { name, .. } => Some(name),
+        }
+    }
+
+    /// Stable name in problem documents.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TooMany { .. } => "too_many_variables",
+            Self::Reserved { .. } => "reserved_variable",
+            Self::InvalidName { .. } => "variable_invalid_name",
+            Self::NotScalar { .. } => "variable_not_scalar",
+            Self::TooLong { .. } => "variable_too_long",
+            Self::InvalidCharacters { .. } => "variable_invalid_characters",
+            Self::ForbiddenMarkup { .. } => "variable_forbidden_markup",
+        }
+    }
+
+    /// The explanation for people.
+    pub fn explain(&self, language: Language) -> String {
+        match self {
+            Self::TooMany { count } => language.pick(
+                format!("Foram enviadas {count} variáveis; o máximo é {MAX_VARIABLES}. Envie só as que o modelo usa."),
+                format!("{count} variables were sent; at most {MAX_VARIABLES} are allowed. Send those that the template uses."),
+            ),
+            Self::Reserved { name } => language.pick(
+                format!("O nome de variável \"{name}\" é reservado pelo sistema. Use outro, por exemplo \"meu_{name}\"."),
+                format!("The variable name \"{name}\" is reserved. Use another, for example \"meu_{name}\"."),
+            ),
+            Self::InvalidName { name } => language.pick(
+                format!("\"{name}\" não serve como nome de variável. Use até {SHOWN_CHARACTERS} letras minúsculas sem acento, dígitos e _, por exemplo \"link_boleto\"."),
+                format!("\"{name}\" is no variable name. Use up to {SHOWN_CHARACTERS} unaccented lower-case letters, digits and _, for example \"link_boleto\"."),
+            ),
+            Self::NotScalar { name } => language.pick(
+                format!("A variável \"{name}\" deve ser texto, número ou booleano; listas e objetos não são aceitos."),
+                format!("The variable \"{name}\" must be a string, a number or a boolean; lists and objects are not taken."),
+            ),
+            Self::TooLong { name } => language.pick(
+                format!("A variável \"{name}\" passa de {MAX_CHARACTERS} caracteres. Envie um texto mais curto."),
+                format!("The variable \"{name}\" has more than {MAX_CHARACTERS} characters. Send a shorter text."),
+            ),
+            Self::InvalidCharacters { name, character } => {
+                let code = format!("U+{:04X}", u32::from(*character));
+                language.pick(
+                    format!("A variável \"{name}\" contém o caractere invisível {code}, que não é aceito. Apague-o; quebras de linha podem ficar."),
+                    format!("The variable \"{name}\" holds the invisible character {code}, which is not taken. Delete it; line feeds may stay."),
+                )
+            }
+            Self::ForbiddenMarkup { name, found } => {
+                let explained = explain_active(found, language);
+                language.pick(format!("Na variável \"{name}\", {explained}"), format!("In the variable \"{name}\", {explained}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(sent: &Value) -> Result<OwnVariables, VariablesError> {
+        OwnVariables::parse(sent.as_object().unwrap())
+    }
+
+    #[test]
+    fn scalars_are_accepted_and_null_is_absent() {
+        let own = parse(&json!({"a": " x\r\ny ", "b": 1, "c": 1.5, "d": true, "e": null})).unwrap();
+        assert_eq!(own.as_map(), json!({"a": "x\ny", "b": 1, "c": 1.5, "d": true}).as_object().unwrap());
+    }
+
+    #[test]
+    fn other_values_are_refused_by_name() {
+        for (sent, code, name) in [
+            (json!({"nome": "x"}), "reserved_variable", Some("nome")),
+            (json!({"referencia": null}), "reserved_variable", Some("referencia")),
+            (json!({"if": "x"}), "reserved_variable", Some("if")),
+            (json!({"elsewhere": "x"}), "reserved_variable", Some("elsewhere")),
+            (json!({"else\u{e}": "x"}), "reserved_variable", Some("else")),
+            (json!({"Link": "x"}), "variable_invalid_name", Some("Link")),
+            (json!({"a b": "x"}), "variable_invalid_name", Some("a b")),
+            (json!({"": "x"}), "variable_invalid_name", Some("")),
+            (json!({"a": []}), "variable_not_scalar", Some("a")),
+            (json!({"a": {}}), "variable_not_scalar", Some("a")),
+            (json!({"a": "x".repeat(1001)}), "variable_too_long", Some("a")),
+            (json!({"a": "x\u{7}y"}), "variable_invalid_characters", Some("a")),
+            (json!({"a": "x\u{202e}y"}), "variable_invalid_characters", Some("a")),
+            (json!({"a": "x\u{200b}y"}), "variable_invalid_characters", Some("a")),
+            (json!({"a": "x\ty"}), "variable_invalid_characters", Some("a")),
+            (json!({"link": "javascript:alert(1)"}), "variable_forbidden_markup", Some("link")),
+            (json!({"link": "ftp://arquivos.example"}), "variable_forbidden_markup", Some("link")),
+            (json!({"link": "<script>"}), "variable_forbidden_markup", Some("link")),
+        ] {
+            let error = parse(&sent).unwrap_err();
+            assert_eq!((error.code(), error.name()), (code, name));
+            assert_ne!(error.explain(Language::Portuguese), error.explain(Language::English));
+        }
+    }
+
+    #[test]
+    fn more_than_fifty_variables_are_refused() {
+        let many = |count: usize| Value::Object((0..count).map(|index| (format!("v{index}"), json!(1))).collect());
+        assert!(parse(&many(50)).is_ok());
+        assert_eq!(parse(&many(51)).unwrap_err().code(), "too_many_variables");
+    }
+}

@@ -1,0 +1,188 @@
+//! A template's optional JSON Schema of own variables. The schema is a tenant's text: nothing is fetched, and patterns
+//! run in linear time.
+
+mod error;
+
+use std::fmt;
+
+use jsonschema::{PatternOptions, ValidationError, Validator};
+use serde_json::{Map, Value};
+
+pub use error::{SchemaError, SchemaViolation};
+
+const MAX_BYTES: usize = 20_000;
+const MAX_DEPTH: usize = 16;
+/// Most patterns, with `patternProperties`, and the bytes of the largest compiled one: every batch compiles the schema,
+/// and `\\w{500}` has only eight letters.
+const MAX_PATTERNS: usize = 32;
+const MAX_PATTERN: usize = 256 << 10;
+
+/// A compiled schema.
+pub struct VariablesSchema {
+    validator: Validator,
+}
+
+impl VariablesSchema {
+    /// Compiles a schema. References may only point into its `$defs`, and `$defs` have none.
+    pub fn parse(schema: &Value) -> Result<Self, SchemaError> {
+        if !schema.is_object() {
+            return Err(SchemaError::NotAnObject);
+        }
+        if schema.to_string().len() > MAX_BYTES {
+            return Err(SchemaError::TooLong);
+        }
+        if depth(schema) > MAX_DEPTH {
+            return Err(SchemaError::TooDeep);
+        }
+        if patterns(schema) > MAX_PATTERNS {
+            return Err(SchemaError::TooManyPatterns);
+        }
+        if let Some(reference) = forbidden_reference(schema, false) {
+            return Err(SchemaError::Reference { reference: reference.chars().take(100).collect() });
+        }
+        let options = jsonschema::options().offline();
+        let patterns = PatternOptions::regex().size_limit(MAX_PATTERN);
+        let validator = options.with_pattern_options(patterns).build(schema);
+        let invalid = |error: ValidationError<'_>| SchemaError::Invalid {
+            path: error.instance_path().as_str().to_owned(),
+            message: error.masked().to_string(),
+        };
+        validator.map(|validator| Self { validator }).map_err(invalid)
+    }
+
+    /// Checks a contact's own variables. The error names the first field that does not fit, without its value.
+    pub fn check(&self, variables: &Map<String, Value>) -> Result<(), SchemaViolation> {
+        let instance = Value::Object(variables.clone());
+        self.validator.validate(&instance).map_err(|error| SchemaViolation::of(&error))
+    }
+}
+
+impl fmt::Debug for VariablesSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VariablesSchema")
+    }
+}
+
+/// Depth of nested lists and objects. The JSON reader limits the recursion.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
+}
+
+fn patterns(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| match (name.as_str(), value) {
+                ("pattern", Value::String(_)) => 1,
+                ("patternProperties", Value::Object(named)) => named.len() + patterns(value),
+                _ => patterns(value),
+            })
+            .sum(),
+        Value::Array(items) => items.iter().map(patterns).sum(),
+        _ => 0,
+    }
+}
+
+/// A reference that points outside the definitions, or is within them: cyclic definitions would make the validator
+/// loop.
+fn forbidden_reference(schema: &Value, in_definitions: bool) -> Option<&str> {
+    match schema {
+        Value::Object(members) => members.iter().find_map(|(name, value)| match (name.as_str(), value) {
+            ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(target)) => {
+                let is_inside = target.starts_with("#/$defs/") || target.starts_with("#/definitions/");
+                (in_definitions || !is_inside).then_some(target.as_str())
+            }
+            ("$defs" | "definitions", value) => forbidden_reference(value, true),
+            (_, value) => forbidden_reference(value, in_definitions),
+        }),
+        Value::Array(items) => items.iter().find_map(|item| forbidden_reference(item, in_definitions)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Language;
+
+    fn schema() -> VariablesSchema {
+        let schema = json!({
+            "type": "object",
+            "required": ["link_boleto"],
+            "additionalProperties": false,
+            "$defs": {"url": {"type": "string", "pattern": "^https://"}},
+            "properties": {"link_boleto": {"$ref": "#/$defs/url"}, "parcela": {"type": "integer", "minimum": 1}},
+        });
+        VariablesSchema::parse(&schema).unwrap()
+    }
+
+    fn many_patterns(count: usize) -> Value {
+        Value::Object((0..count).map(|n| (format!("^x{n}$"), json!({}))).collect())
+    }
+
+    #[test]
+    fn costliest_schema_is_compiled_and_checked_quickly() {
+        let pattern = json!({"type": "string", "pattern": "^(\\w{1,20}|.{1,20}a)*b$"});
+        let properties: Map<String, Value> = (0..32).map(|n| (format!("v{n}"), pattern.clone())).collect();
+        let values: Map<String, Value> = (0..32).map(|n| (format!("v{n}"), json!("a".repeat(999) + "b"))).collect();
+        let started = std::time::Instant::now();
+        let schema = VariablesSchema::parse(&json!({"properties": properties})).unwrap();
+        let compiled = started.elapsed();
+        assert_eq!(schema.check(&values), Ok(()));
+        println!("compiled in {compiled:?}, asked in {:?}", started.elapsed().saturating_sub(compiled));
+        assert!(started.elapsed().as_secs() < 5);
+    }
+
+    #[test]
+    fn violation_names_the_field_and_not_its_value() {
+        for (variables, pointer, keyword) in [
+            (json!({}), "/link_boleto", "required"),
+            (json!({"link_boleto": "http://segredo"}), "/link_boleto", "pattern"),
+            (json!({"link_boleto": "https://x", "parcela": "segredo"}), "/parcela", "type"),
+            (json!({"link_boleto": "https://x", "parcela": 0}), "/parcela", "minimum"),
+            (json!({"link_boleto": "https://x", "a/b": "segredo"}), "/a~1b", "additionalProperties"),
+        ] {
+            let violation = schema().check(variables.as_object().unwrap()).unwrap_err();
+            assert_eq!((violation.pointer.as_str(), violation.keyword.as_str()), (pointer, keyword));
+            for language in [Language::Portuguese, Language::English] {
+                assert!(
+                    violation.explain(language).contains(pointer) && !violation.explain(language).contains("segredo")
+                );
+            }
+        }
+        assert_eq!(schema().check(json!({"link_boleto": "https://x"}).as_object().unwrap()), Ok(()));
+    }
+
+    #[test]
+    fn invalid_schema_and_outside_reference_are_refused() {
+        for (schema, code) in [
+            (json!(true), "schema_not_an_object"),
+            (json!([]), "schema_not_an_object"),
+            (json!({"type": "texto"}), "schema_invalid"),
+            (json!({"properties": {"a": {"pattern": "("}}}), "schema_invalid"),
+            (json!({"properties": {"a": {"$ref": "#/$defs/missing"}}}), "schema_invalid"),
+            (json!({"$ref": "https://example.com/schema.json"}), "schema_reference"),
+            (json!({"properties": {"a": {"$ref": "file:///etc/passwd"}}}), "schema_reference"),
+            (json!({"$ref": "#"}), "schema_reference"),
+            (json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}), "schema_reference"),
+            (
+                json!({"allOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"not": {"$ref": "#/$defs/b"}}, "b": {"anyOf": [{"$ref": "#/$defs/a"}]}}}),
+                "schema_reference",
+            ),
+            (json!({"$schema": "https://example.com/meta.json"}), "schema_invalid"),
+            (json!({"description": "x".repeat(20_001)}), "schema_too_long"),
+            ((0..17).fold(json!({}), |inner, _| json!({"not": inner})), "schema_too_deep"),
+            (json!({"allOf": vec![json!({"pattern": "x"}); 33]}), "schema_too_many_patterns"),
+            (json!({"patternProperties": many_patterns(33)}), "schema_too_many_patterns"),
+            (json!({"properties": {"a": {"pattern": "(\\w{1000}){1000}"}}}), "schema_invalid"),
+        ] {
+            assert_eq!(VariablesSchema::parse(&schema).unwrap_err().code(), code, "{schema}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! One interval of open hours.
+
+use crate::Language;
+
+const DAY_MINUTES: u16 = 24 * 60;
+
+/// An interval of open hours on one weekday.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpenInterval {
+    weekday: u8,
+    opens_minute: u16,
+    closes_minute: u16,
+}
+
+/// Monday to Friday, 08:00 to 18:00 (seed 003).
+pub const DEFAULT_HOURS: [OpenInterval; 5] = [work_day(1), work_day(2), work_day(3), work_day(4), work_day(5)];
+
+const fn work_day(weekday: u8) -> OpenInterval {
+    OpenInterval { weekday, opens_minute: 8 * 60, closes_minute: 18 * 60 }
+}
+
+impl OpenInterval {
+    /// `weekday` is ISO (1 is Monday, 7 Sunday). Minutes count from midnight, up to 1440. The closing minute is closed.
+    /// A night shift is two intervals, because an interval ends with its day.
+    pub fn new(weekday: u8, opens_minute: u16, closes_minute: u16) -> Result<Self, OpenIntervalError> {
+        if !(1..=7).contains(&weekday) {
+            return Err(OpenIntervalError::Weekday { weekday });
+        }
+        if closes_minute > DAY_MINUTES {
+            return Err(OpenIntervalError::PastMidnight);
+        }
+        if opens_minute >= closes_minute {
+            return Err(OpenIntervalError::Empty);
+        }
+        Ok(Self { weekday, opens_minute, closes_minute })
+    }
+
+    pub(super) const fn whole_day(weekday: u8) -> Self {
+        Self { weekday, opens_minute: 0, closes_minute: DAY_MINUTES }
+    }
+
+    /// 1 is Monday, 7 Sunday.
+    pub const fn weekday(&self) -> u8 {
+        self.weekday
+    }
+
+    /// The first open minute, from midnight.
+    pub const fn opens_minute(&self) -> u16 {
+        self.opens_minute
+    }
+
+    /// The first closed minute, from midnight; at most 1440.
+    pub const fn closes_minute(&self) -> u16 {
+        self.closes_minute
+    }
+
+    pub(super) fn contains(&self, minute: u32) -> bool {
+        (u32::from(self.opens_minute)..u32::from(self.closes_minute)).contains(&minute)
+    }
+}
+
+/// Why values are not an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenIntervalError {
+    /// Not 1 to 7.
+    #[error("weekday {weekday} is not between 1 (Monday) and 7 (Sunday)")]
+    Weekday {
+        /// The value.
+        weekday: u8,
+    },
+    /// Closes after 24:00.
+    #[error("an interval ends at 24:00 (minute 1440) at the latest")]
+    PastMidnight,
+    /// Opens at or after its closing.
+    #[error("an interval must open before it closes")]
+    Empty,
+}
+
+impl OpenIntervalError {
+    /// Stable name in problem documents.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Weekday { .. } => "hours_weekday",
+            Self::PastMidnight => "hours_past_midnight",
+            Self::Empty => "hours_empty",
+        }
+    }
+
+    /// The explanation for people.
+    pub fn explain(&self, language: Language) -> String {
+        match self {
+            Self::Weekday { weekday } => language.pick(
+                format!("O dia da semana {weekday} não existe: use de 1 (segunda) a 7 (domingo)."),
+                format!("There is no weekday {weekday}: use 1 (Monday) to 7 (Sunday)."),
+            ),
+            Self::PastMidnight => language.pick(
+                "O horário termina no máximo às 24:00; para virar a noite, crie outro intervalo no dia seguinte."
+                    .to_owned(),
+                "Hours end at 24:00 at the latest; to go past midnight, add an interval on the next day.".to_owned(),
+            ),
+            Self::Empty => language.pick(
+                "O horário de abertura deve ser anterior ao de fechamento, por exemplo 08:00 a 18:00.".to_owned(),
+                "Hours must open before they close, for example 08:00 to 18:00.".to_owned(),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interval_is_within_one_day() {
+        for (weekday, opens, closes, code) in [
+            (0, 480, 1080, "hours_weekday"),
+            (8, 480, 1080, "hours_weekday"),
+            (1, 480, 1441, "hours_past_midnight"),
+            (1, 480, 480, "hours_empty"),
+            (1, 1080, 480, "hours_empty"),
+        ] {
+            assert_eq!(OpenInterval::new(weekday, opens, closes).unwrap_err().code(), code);
+        }
+        assert!(OpenInterval::new(7, 0, 1440).is_ok());
+    }
+}

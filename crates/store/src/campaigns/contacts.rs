@@ -1,0 +1,29 @@
+//! Table `contacts`: one recipient of one campaign, from intake to its final state.
+//!
+//! A lane claims a contact, marks it `sending` before the request, and finishes it with the outcome. The sends of most
+//! contacts change no indexed column, so mark and finish are HOT updates. Only a contact that is sent again gets an
+//! entry in an index of its own (`requeued`), until its next finish.
+
+mod abandon;
+mod cancel;
+mod claim;
+mod decisions;
+mod delivery;
+mod erase;
+mod finish;
+mod insert;
+mod learn;
+mod mark;
+mod read;
+
+pub use abandon::{close_abandoned, with_attempts_under_way};
+pub use cancel::cancel_unsent;
+pub use claim::{Claimed, Quota, claim};
+pub use decisions::{Locked, Unconfirmed, give_up, lock_unconfirmed, resend};
+pub use delivery::{Delivery, record_delivery};
+pub use erase::{DueErasure, Erasable, ErasedContacts, erase, list_due_erasures};
+pub use finish::{Finish, Finished, finish};
+pub use insert::{Insertion, NewContacts, insertions};
+pub use learn::{Evidence, LearnResult, learn};
+pub use mark::{MarkFacts, NewAttempt, mark_facts, mark_sending, skip};
+pub use read::{Contact, Name, get, list};

@@ -1,0 +1,109 @@
+//! Closes the attempts that a lost worker left under way.
+
+use chrono::{DateTime, Utc};
+use regua_domain::{InstanceId, QueueId, TenantId};
+use sqlx::{Error, PgConnection};
+
+use crate::columns::column;
+use crate::queues::CountChange;
+
+/// Closes a lane's attempts under way with outcome unknown. Their contacts become `unconfirmed`, or `sent` where an
+/// earlier attempt proved to have left. Contacts that were only claimed stay `pending`. The caller has taken the lane
+/// in the same transaction, so no contact is marked meanwhile. Returns the number of unconfirmed contacts.
+///
+/// A first attempt's contact is at its queue's `next_position` or behind it, and any other is still `requeued`, so the
+/// statement reads few other contacts. Indexes `queues_unfinished`, `contacts_of_queue` and `contacts_requeued`.
+pub async fn close_abandoned(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    instance: InstanceId,
+    now: DateTime<Utc>,
+) -> Result<u64, Error> {
+    lock_queues_of(conn, tenant, instance).await?;
+    let rows = sqlx::query!(
+        r#"with under_way as materialized (
+             select c.contact_id, c.attempts as number, c.attempt_id, c.attempt_epoch, c.attempt_worker,
+                    c.attempt_started_at,
+                    exists (select from attempts earlier
+                            where earlier.tenant_id = $1 and earlier.contact_id = c.contact_id
+                              and earlier.outcome = 'sent') as has_left
+             from queues q
+             cross join lateral (
+                 (select c.contact_id, c.attempts, c.attempt_id, c.attempt_epoch, c.attempt_worker, c.attempt_started_at
+                  from contacts c
+                  where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.position >= q.next_position
+                    and c.status = 'sending' and not c.requeued
+                  order by c.position
+                  limit q.sending)
+                 union all
+                 (select c.contact_id, c.attempts, c.attempt_id, c.attempt_epoch, c.attempt_worker, c.attempt_started_at
+                  from contacts c
+                  where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.requeued and c.status = 'sending')
+             ) c
+             where q.tenant_id = $1 and q.instance_id = $2 and q.status not in ('completed', 'failed') and q.sending > 0
+         ), written as (
+             insert into attempts (tenant_id, contact_id, number, attempt_id, instance_id, lease_epoch, worker, started_at,
+                                   finished_at, outcome, reason, next_look_at)
+             select $1, contact_id, number, attempt_id, $2, attempt_epoch, attempt_worker, attempt_started_at,
+                    $3, 'unknown', 'worker_lost', $3
+             from under_way
+         ), moved as (
+             update contacts c
+             set status = case when w.has_left then 'sent' else 'unconfirmed' end, requeued = false,
+                 reason = case when not w.has_left then 'worker_lost' end, updated_at = $3
+             from under_way w
+             where c.tenant_id = $1 and c.contact_id = w.contact_id
+             returning c.queue_id, w.has_left
+         )
+         select queue_id as "queue_id!: QueueId", count(*) filter (where has_left)::integer as "sent!",
+                count(*) filter (where not has_left)::integer as "unconfirmed!"
+         from moved group by queue_id"#,
+        tenant as TenantId,
+        instance as InstanceId,
+        now
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let changes = column(&rows, |row| {
+        let (sent, unconfirmed) = (row.sent, row.unconfirmed);
+        let change = CountChange { sending: -sent - unconfirmed, sent, unconfirmed, ..CountChange::default() };
+        (tenant, row.queue_id, change)
+    });
+    crate::queues::change_counts(&mut *conn, &changes, now).await?;
+    Ok(changes.iter().map(|change| u64::from(change.2.unconfirmed.unsigned_abs())).sum())
+}
+
+/// Locks an instance's queues with attempts under way, in key order.
+async fn lock_queues_of(conn: &mut PgConnection, tenant: TenantId, instance: InstanceId) -> Result<(), Error> {
+    sqlx::query!(
+        "select queue_id from queues
+         where tenant_id = $1 and instance_id = $2 and status not in ('completed', 'failed') and sending > 0
+         order by queue_id
+         for no key update",
+        tenant as TenantId,
+        instance as InstanceId
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
+}
+
+/// The lanes with attempts under way, among these. The caller has locked them, so no contact is marked meanwhile. Index
+/// `queues_unfinished`.
+pub async fn with_attempts_under_way(
+    conn: &mut PgConnection,
+    lanes: &[(TenantId, InstanceId)],
+) -> Result<Vec<(TenantId, InstanceId)>, Error> {
+    let rows = sqlx::query!(
+        r#"select u.tenant_id as "tenant_id!: TenantId", u.instance_id as "instance_id!: InstanceId"
+           from unnest($1::uuid[], $2::uuid[]) as u (tenant_id, instance_id)
+           where exists (select from queues q
+                         where q.tenant_id = u.tenant_id and q.instance_id = u.instance_id
+                           and q.status not in ('completed', 'failed') and q.sending > 0)"#,
+        &column(lanes, |lane| lane.0) as &[TenantId],
+        &column(lanes, |lane| lane.1) as &[InstanceId]
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(column(&rows, |row| (row.tenant_id, row.instance_id)))
+}

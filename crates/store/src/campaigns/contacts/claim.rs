@@ -1,0 +1,97 @@
+//! Claims the next due contacts of a lane's queues.
+
+use chrono::{DateTime, Utc};
+use regua_domain::{ContactId, QueueId, TenantId};
+use sqlx::{Error, PgConnection};
+
+use crate::columns::column;
+
+/// A claimed contact.
+#[derive(Clone)]
+pub struct Claimed {
+    /// The contact's id.
+    pub contact_id: ContactId,
+    /// Its queue.
+    pub queue_id: QueueId,
+    /// Its place in the batch; none for a requeued contact.
+    pub position: Option<i32>,
+    /// E.164.
+    pub phone: String,
+    /// The rendered text.
+    pub text: String,
+    /// Number of attempts.
+    pub attempts: i16,
+    /// Of them, resends of an unconfirmed contact.
+    pub resends: i16,
+    /// Of them, attempts that were marked and not posted.
+    pub unmade: i16,
+    /// When it became due.
+    pub due_at: DateTime<Utc>,
+}
+
+/// A limit of the contacts that are claimed of one queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota {
+    /// The owner.
+    pub tenant_id: TenantId,
+    /// The queue.
+    pub queue_id: QueueId,
+    /// Most contacts.
+    pub quota: i32,
+}
+
+/// The next due contacts of each queue, in the order of `quotas`: first the requeued contacts, then those that wait for
+/// their first attempt, in the order of the batch.
+///
+/// Nothing is written: the caller holds the lanes' leases and has locked them, so no other worker sends for these
+/// queues, and only its mark removes a contact from this list. The plan must read only `contacts_requeued`, and
+/// `contacts_of_queue` from the queue's `next_position` on (a test asserts it).
+pub async fn claim(conn: &mut PgConnection, quotas: &[Quota], now: DateTime<Utc>) -> Result<Vec<Claimed>, Error> {
+    let rows = sqlx::query!(
+        r#"select c.contact_id as "contact_id!: ContactId", c.queue_id as "queue_id!: QueueId",
+                  c.position as "position!", c.requeued as "requeued!", c.phone as "phone!", c.text as "text!",
+                  c.attempts as "attempts!", c.resends as "resends!", c.due_at as "due_at!",
+                  case when c.attempts = 0 then 0::smallint
+                       else (select count(*)::smallint from attempts m
+                             where m.tenant_id = c.tenant_id and m.contact_id = c.contact_id
+                               and m.reason = 'lease_lost')
+                  end as "unmade!"
+           from unnest($1::uuid[], $2::uuid[], $3::integer[]) with ordinality as u (tenant_id, queue_id, quota, place)
+           join queues q on q.tenant_id = u.tenant_id and q.queue_id = u.queue_id and q.status in ('pending', 'running')
+           cross join lateral (
+               (select c.tenant_id, c.contact_id, c.queue_id, c.position, c.requeued, c.phone, c.text, c.attempts, c.resends, c.due_at
+                from contacts c
+                where c.tenant_id = u.tenant_id and c.queue_id = u.queue_id and c.requeued and c.due_at <= $4
+                  and c.status = 'pending'
+                order by c.due_at, c.contact_id
+                limit u.quota)
+               union all
+               (select c.tenant_id, c.contact_id, c.queue_id, c.position, c.requeued, c.phone, c.text, c.attempts, c.resends, c.due_at
+                from contacts c
+                where c.tenant_id = u.tenant_id and c.queue_id = u.queue_id and c.position >= q.next_position
+                  and c.status = 'pending' and not c.requeued
+                order by c.position
+                limit u.quota)
+               limit u.quota
+           ) c
+           order by u.place, c.due_at, c.position"#,
+        &column(quotas, |quota| quota.tenant_id) as &[TenantId],
+        &column(quotas, |quota| quota.queue_id) as &[QueueId],
+        &column(quotas, |quota| quota.quota),
+        now
+    )
+    .fetch_all(conn)
+    .await?;
+    let claimed = rows.into_iter().map(|row| Claimed {
+        contact_id: row.contact_id,
+        queue_id: row.queue_id,
+        position: (!row.requeued).then_some(row.position),
+        phone: row.phone,
+        text: row.text,
+        attempts: row.attempts,
+        resends: row.resends,
+        unmade: row.unmade,
+        due_at: row.due_at,
+    });
+    Ok(claimed.collect())
+}

@@ -1,0 +1,147 @@
+//! Decisions about an unconfirmed contact without evidence: resend or give up.
+
+use chrono::{DateTime, Utc};
+use regua_domain::{AttemptId, ContactId, ContactStatus, EvidenceSource, QueueId, QueueStatus, Resolution, TenantId};
+use sqlx::{Error, PgConnection};
+
+use super::learn::lock_queue_of;
+use super::{Evidence, learn};
+use crate::attempts::{self, AttemptKey};
+use crate::evidence::{self, NewEvidence};
+use crate::queues::{self, CountChange};
+
+/// An unconfirmed contact whose queue and row are locked.
+#[derive(Clone, Debug)]
+pub struct Unconfirmed {
+    /// The contact and its unknown attempt.
+    pub key: AttemptKey,
+    /// Its queue.
+    pub queue_id: QueueId,
+    /// The queue's state.
+    pub queue_status: QueueStatus,
+    /// The gateway client's reason, or `worker_lost`.
+    pub reason: Option<String>,
+    /// Number of resends.
+    pub resends: i16,
+    /// Its erasure was requested or is done: it cannot be resent.
+    pub is_to_be_erased: bool,
+}
+
+/// Result of [`lock_unconfirmed`].
+#[derive(Clone, Debug)]
+pub enum Locked {
+    /// No such contact.
+    Missing,
+    /// The contact is in this other state, and needs no decision.
+    OtherState(ContactStatus),
+    /// The contact waits for a decision.
+    Unconfirmed(Unconfirmed),
+}
+
+/// Locks a contact for a decision, after its queue.
+///
+/// A proof that arrived while the attempt was under way waits in `evidence` for the first look. A decision must not
+/// contradict it, so the proof is learnt here, and the contact is `sent`.
+pub async fn lock_unconfirmed(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    contact: ContactId,
+    now: DateTime<Utc>,
+) -> Result<Locked, Error> {
+    let Some(queue) = lock_queue_of(conn, tenant, contact).await? else { return Ok(Locked::Missing) };
+    let row = sqlx::query!(
+        r#"select c.resends, a.attempt_id as "attempt_id: AttemptId", a.reason, c.erasure_asked_at is not null as "is_to_be_erased!"
+           from contacts c join attempts a on a.tenant_id = c.tenant_id and a.contact_id = c.contact_id
+                                          and a.number = c.attempts
+           where c.tenant_id = $1 and c.contact_id = $2 and c.status = 'unconfirmed'
+           for no key update of c, a"#,
+        tenant as TenantId,
+        contact as ContactId
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else {
+        return Ok(Locked::OtherState(status(conn, tenant, contact).await?));
+    };
+    let key = AttemptKey { tenant, contact, attempt: row.attempt_id };
+    if let Some(proof) = evidence::find_proof(conn, key).await? {
+        let evidence = Evidence::Left { message_id: proof.message_id, at: proof.created_at };
+        learn(conn, key, proof.source, &evidence, None, now).await?;
+        return Ok(Locked::OtherState(ContactStatus::Sent));
+    }
+    Ok(Locked::Unconfirmed(Unconfirmed {
+        key,
+        queue_id: queue.queue_id,
+        queue_status: queue.status,
+        reason: row.reason,
+        resends: row.resends,
+        is_to_be_erased: row.is_to_be_erased,
+    }))
+}
+
+/// Makes a locked unconfirmed contact `pending` again, and its queue if that was completed; the caller rings for the
+/// queue.
+pub async fn resend(conn: &mut PgConnection, contact: &Unconfirmed, now: DateTime<Utc>) -> Result<(), Error> {
+    attempts::stop_looking(conn, contact.key, Resolution::Resent).await?;
+    sqlx::query!(
+        "update contacts set status = 'pending', requeued = true, due_at = $3, resends = resends + 1,
+                             reason = 'unconfirmed_resent', updated_at = $3
+         where tenant_id = $1 and contact_id = $2",
+        contact.key.tenant as TenantId,
+        contact.key.contact as ContactId,
+        now
+    )
+    .execute(&mut *conn)
+    .await?;
+    count(conn, contact, ContactStatus::Pending, now).await
+}
+
+/// An operator gives up a locked unconfirmed contact: it is `failed` and is never sent again. A later proof still makes
+/// it `sent`.
+pub async fn give_up(
+    conn: &mut PgConnection,
+    contact: &Unconfirmed,
+    said_by: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let decision = NewEvidence {
+        key: contact.key,
+        source: EvidenceSource::Operator,
+        has_left: false,
+        reason: Some("given_up"),
+        message_id: None,
+        said_by: Some(said_by),
+    };
+    evidence::add(conn, &decision, now).await?;
+    attempts::stop_looking(conn, contact.key, Resolution::Operator).await?;
+    sqlx::query!(
+        "update contacts set status = 'failed', reason = 'given_up', updated_at = $3
+         where tenant_id = $1 and contact_id = $2",
+        contact.key.tenant as TenantId,
+        contact.key.contact as ContactId,
+        now
+    )
+    .execute(&mut *conn)
+    .await?;
+    count(conn, contact, ContactStatus::Failed, now).await
+}
+
+async fn status(conn: &mut PgConnection, tenant: TenantId, contact: ContactId) -> Result<ContactStatus, Error> {
+    sqlx::query_scalar!(
+        r#"select status as "status: ContactStatus" from contacts where tenant_id = $1 and contact_id = $2"#,
+        tenant as TenantId,
+        contact as ContactId
+    )
+    .fetch_one(conn)
+    .await
+}
+
+async fn count(
+    conn: &mut PgConnection,
+    contact: &Unconfirmed,
+    status: ContactStatus,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let change = CountChange::moved(ContactStatus::Unconfirmed, status);
+    queues::change_counts(conn, &[(contact.key.tenant, contact.queue_id, change)], now).await
+}

@@ -1,0 +1,179 @@
+//! The finish: writes the outcome of an attempt and the next state of its contact.
+
+use chrono::{DateTime, Utc};
+use regua_domain::{AttemptId, AttemptOutcome, ContactId, ContactStatus, InstanceId, QueueId, TenantId};
+use sqlx::{Error, PgConnection};
+
+use crate::attempts::AttemptKey;
+use crate::columns::column;
+
+/// The outcome of an attempt and the next state of its contact.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// The attempt.
+    pub key: AttemptKey,
+    /// The instance that posted it.
+    pub instance_id: InstanceId,
+    /// The outcome.
+    pub outcome: AttemptOutcome,
+    /// The gateway client's reason, as text: this crate does not know the gateway.
+    pub reason: Option<String>,
+    /// The message's id at WhatsApp.
+    pub message_id: Option<String>,
+    /// The contact's next state.
+    pub status: ContactStatus,
+    /// Time of the retry; only with `pending`.
+    pub due_at: Option<DateTime<Utc>>,
+}
+
+/// A contact whose outcome was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Finished {
+    /// The owner.
+    pub tenant_id: TenantId,
+    /// The attempt.
+    pub attempt_id: AttemptId,
+    /// The contact's queue.
+    pub queue_id: QueueId,
+    /// The contact's state after `sending`.
+    pub status: ContactStatus,
+}
+
+/// Writes outcomes, and returns those that were written. An attempt that is no longer under way (its lane was taken
+/// over) is the fence: it does not change; see [`super::learn`] for the use of such an outcome. The contacts' queues
+/// must be locked.
+pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<Utc>) -> Result<Vec<Finished>, Error> {
+    let (sent, others): (Vec<_>, Vec<_>) = outcomes.iter().partition(|finish| finish.outcome == AttemptOutcome::Sent);
+    let mut finished = Vec::with_capacity(outcomes.len());
+    if !sent.is_empty() {
+        finished = finish_sent(conn, &sent, now).await?;
+    }
+    if !others.is_empty() {
+        finished.extend(finish_others(conn, &others, now).await?);
+    }
+    Ok(finished)
+}
+
+/// Outcome sent. The statement reads no earlier attempts, because the contact is `sent` whatever their outcomes are.
+async fn finish_sent(
+    conn: &mut PgConnection,
+    outcomes: &[&Finish],
+    now: DateTime<Utc>,
+) -> Result<Vec<Finished>, Error> {
+    let rows = sqlx::query!(
+        r#"with moved as (
+             update contacts c
+             set status = 'sent', requeued = false, reason = null, updated_at = $6,
+                 message_id = coalesce(u.message_id, c.message_id), sent_at = coalesce(c.sent_at, $6::timestamptz)
+             from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[])
+                  as u (tenant_id, contact_id, attempt_id, instance_id, message_id)
+             where c.tenant_id = u.tenant_id and c.contact_id = u.contact_id and c.attempt_id = u.attempt_id
+               and c.status = 'sending'
+             returning c.tenant_id, c.contact_id, c.queue_id, c.attempts, c.attempt_id, c.attempt_epoch, c.attempt_worker,
+                       c.attempt_started_at, u.instance_id, u.message_id
+         ), written as (
+             insert into attempts (tenant_id, contact_id, number, attempt_id, instance_id, lease_epoch, worker, started_at,
+                                   finished_at, outcome, message_id)
+             select tenant_id, contact_id, attempts, attempt_id, instance_id, attempt_epoch, attempt_worker,
+                    attempt_started_at, $6, 'sent', message_id
+             from moved
+         )
+         select tenant_id as "tenant_id: TenantId", attempt_id as "attempt_id!: AttemptId", queue_id as "queue_id: QueueId"
+         from moved"#,
+        &column(outcomes, |finish| finish.key.tenant) as &[TenantId],
+        &column(outcomes, |finish| finish.key.contact) as &[ContactId],
+        &column(outcomes, |finish| finish.key.attempt) as &[AttemptId],
+        &column(outcomes, |finish| finish.instance_id) as &[InstanceId],
+        &column(outcomes, |finish| finish.message_id.clone()) as &[Option<String>],
+        now
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(column(&rows, |row| Finished {
+        tenant_id: row.tenant_id,
+        attempt_id: row.attempt_id,
+        queue_id: row.queue_id,
+        status: ContactStatus::Sent,
+    }))
+}
+
+/// Outcomes not sent, refused and unknown.
+///
+/// A contact with an earlier attempt that left is `sent`. A contact with an earlier unknown attempt becomes
+/// `unconfirmed` instead of `failed` or `cancelled`, and the looks for that attempt start again. An attempt that a
+/// webhook has proved to have left is unknown, whatever its outcome says, and the first look learns the proof. A
+/// contact whose erasure was requested is not retried.
+async fn finish_others(
+    conn: &mut PgConnection,
+    outcomes: &[&Finish],
+    now: DateTime<Utc>,
+) -> Result<Vec<Finished>, Error> {
+    sqlx::query_as!(
+        Finished,
+        r#"with under_way as materialized (
+             select c.tenant_id, c.contact_id, c.attempts as number, c.attempt_id, c.attempt_epoch, c.attempt_worker,
+                    c.attempt_started_at, u.instance_id, u.reason, u.message_id, u.due_at,
+                    case when proven then 'unknown' else u.outcome end as outcome,
+                    case when proven then 'unconfirmed'
+                         when u.status = 'pending' and c.erasure_asked_at is not null then 'cancelled'
+                         else u.status end as status
+             from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
+                         $9::timestamptz[])
+                  as u (tenant_id, contact_id, attempt_id, instance_id, outcome, reason, message_id, status, due_at)
+             join contacts c on c.tenant_id = u.tenant_id and c.contact_id = u.contact_id
+                            and c.attempt_id = u.attempt_id and c.status = 'sending'
+             cross join lateral (
+                 select u.outcome in ('not_sent', 'refused')
+                        and exists (select from evidence e where e.tenant_id = u.tenant_id and e.contact_id = u.contact_id
+                                      and e.attempt_id = u.attempt_id and e.has_left) as proven
+             ) p
+         ), judged as (
+             select w.*,
+                    case when w.number = 1 or w.status = 'sent' then w.status
+                         when earlier.sent then 'sent'
+                         when earlier.unknown and w.status in ('failed', 'cancelled') then 'unconfirmed'
+                         else w.status end as becomes,
+                    earlier.unknown and w.status in ('failed', 'cancelled') as is_earlier_reopened
+             from under_way w
+             cross join lateral (
+                 select coalesce(bool_or(e.outcome = 'sent'), false) as sent,
+                        coalesce(bool_or(e.outcome = 'unknown'), false) as unknown
+                 from attempts e
+                 where w.number > 1 and e.tenant_id = w.tenant_id and e.contact_id = w.contact_id
+             ) earlier
+         ), reopened as (
+             update attempts e set next_look_at = $10, looks = 0
+             from judged d
+             where d.is_earlier_reopened and e.tenant_id = d.tenant_id and e.contact_id = d.contact_id
+               and e.outcome = 'unknown'
+         ), written as (
+             insert into attempts (tenant_id, contact_id, number, attempt_id, instance_id, lease_epoch, worker, started_at,
+                                   finished_at, outcome, reason, message_id, next_look_at)
+             select tenant_id, contact_id, number, attempt_id, instance_id, attempt_epoch, attempt_worker,
+                    attempt_started_at, $10, outcome, reason, message_id,
+                    case when outcome = 'unknown' then $10::timestamptz end
+             from judged
+         )
+         update contacts c
+         set status = d.becomes, reason = case when d.becomes <> 'sent' then d.reason end, updated_at = $10,
+             requeued = d.becomes = 'pending', due_at = coalesce(d.due_at, c.due_at),
+             message_id = coalesce(d.message_id, c.message_id),
+             sent_at = case when d.becomes = 'sent' then coalesce(c.sent_at, $10::timestamptz) end
+         from judged d
+         where c.tenant_id = d.tenant_id and c.contact_id = d.contact_id
+         returning c.tenant_id as "tenant_id: TenantId", d.attempt_id as "attempt_id!: AttemptId",
+                   c.queue_id as "queue_id: QueueId", c.status as "status: ContactStatus""#,
+        &column(outcomes, |finish| finish.key.tenant) as &[TenantId],
+        &column(outcomes, |finish| finish.key.contact) as &[ContactId],
+        &column(outcomes, |finish| finish.key.attempt) as &[AttemptId],
+        &column(outcomes, |finish| finish.instance_id) as &[InstanceId],
+        &column(outcomes, |finish| finish.outcome) as &[AttemptOutcome],
+        &column(outcomes, |finish| finish.reason.clone()) as &[Option<String>],
+        &column(outcomes, |finish| finish.message_id.clone()) as &[Option<String>],
+        &column(outcomes, |finish| finish.status) as &[ContactStatus],
+        &column(outcomes, |finish| finish.due_at) as &[Option<DateTime<Utc>>],
+        now
+    )
+    .fetch_all(conn)
+    .await
+}

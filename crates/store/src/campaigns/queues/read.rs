@@ -1,0 +1,128 @@
+//! Queues, for people.
+
+use chrono::{DateTime, Utc};
+use regua_domain::{CampaignId, MessageType, QueueId, QueueStatus, TenantId};
+use sqlx::{Error, PgConnection};
+use uuid::Uuid;
+
+/// A queue with columns of its campaign, its lane and its instance.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// The queue's id.
+    pub queue_id: QueueId,
+    /// Its campaign's id.
+    pub campaign_id: CampaignId,
+    /// The caller's id of the batch.
+    pub external_id: String,
+    /// The campaign's name.
+    pub name: String,
+    /// The type of all its messages.
+    pub message_type: MessageType,
+    /// The queue's state.
+    pub status: QueueStatus,
+    /// The reason of the state: a rule, `operator`, or the instance's.
+    pub reason: Option<String>,
+    /// When the queue resumes by itself.
+    pub resume_at: Option<DateTime<Utc>>,
+    /// The earliest time of the first send.
+    pub scheduled_for: Option<DateTime<Utc>>,
+    /// Time of intake.
+    pub created_at: DateTime<Utc>,
+    /// Time of the first claim.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When the queue became final.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Accepted contacts.
+    pub total: i32,
+    /// Contacts in state `pending`.
+    pub pending: i32,
+    /// Contacts in state `sending`.
+    pub sending: i32,
+    /// Contacts in state `sent`.
+    pub sent: i32,
+    /// Of `sent`: delivered.
+    pub delivered: i32,
+    /// Of `sent`: read.
+    pub read: i32,
+    /// Contacts in state `failed`.
+    pub failed: i32,
+    /// Contacts in state `unconfirmed`.
+    pub unconfirmed: i32,
+    /// Contacts in state `skipped`.
+    pub skipped: i32,
+    /// Contacts in state `cancelled`.
+    pub cancelled: i32,
+    /// The worker that holds the lane, while the queue is running.
+    pub processing_by: Option<String>,
+    /// The lane's last heartbeat, once the queue has started.
+    pub last_heartbeat: Option<DateTime<Utc>>,
+    /// Messages a minute of the instance.
+    pub rate_per_minute: i32,
+}
+
+/// The filter and the page of a listing. Newest first.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Only this queue.
+    pub only: Option<QueueId>,
+    /// Only of this type.
+    pub message_type: Option<MessageType>,
+    /// Only in this state.
+    pub status: Option<QueueStatus>,
+    /// Only queues older than this one.
+    pub after: Option<QueueId>,
+    /// Most queues of the page.
+    pub limit: i64,
+}
+
+/// One queue; none when the tenant has no such queue.
+pub async fn get(conn: &mut PgConnection, tenant: TenantId, queue: QueueId) -> Result<Option<Queue>, Error> {
+    let page = Page { only: Some(queue), limit: 1, ..Page::default() };
+    Ok(list(conn, tenant, &page).await?.into_iter().next())
+}
+
+/// A page of a tenant's queues. Ids are time-ordered, so the primary key is the index.
+pub async fn list(conn: &mut PgConnection, tenant: TenantId, page: &Page) -> Result<Vec<Queue>, Error> {
+    // Bounds instead of "… or null": one cached plan serves all calls, and it must start at the right place of the
+    // index.
+    let (from, to) = match (page.only, page.after) {
+        (Some(only), _) => (only, only),
+        (None, Some(QueueId(after))) => (QueueId(Uuid::nil()), before(after)),
+        (None, None) => (QueueId(Uuid::nil()), QueueId(Uuid::max())),
+    };
+    let mut queues = sqlx::query_as!(
+        Queue,
+        r#"select q.queue_id as "queue_id: QueueId", q.campaign_id as "campaign_id: CampaignId",
+                  q.type as "message_type: MessageType", q.status as "status: QueueStatus", q.reason, q.scheduled_for,
+                  q.resume_at, q.created_at, q.started_at, q.finished_at, q.total, q.pending, q.sending, q.sent,
+                  q.delivered, q.read, q.failed, q.unconfirmed, q.skipped, q.cancelled, c.external_id, c.name,
+                  l.leased_by as processing_by, l.last_heartbeat,
+                  coalesce(i.messages_per_minute, t.messages_per_minute) as "rate_per_minute!"
+           from queues q
+           join campaigns c using (tenant_id, campaign_id)
+           join lanes l on l.tenant_id = q.tenant_id and l.instance_id = q.instance_id
+           join instances i on i.tenant_id = q.tenant_id and i.instance_id = q.instance_id
+           join tenant_configs t on t.tenant_id = q.tenant_id
+           where q.tenant_id = $1 and q.queue_id between $2 and $3
+             and ($4::text is null or q.type = $4) and ($5::text is null or q.status = $5)
+           order by q.queue_id desc limit $6"#,
+        tenant as TenantId,
+        from as QueueId,
+        to as QueueId,
+        page.message_type as Option<MessageType>,
+        page.status as Option<QueueStatus>,
+        page.limit
+    )
+    .fetch_all(conn)
+    .await?;
+    // The lane serves all queues of the instance.
+    for queue in &mut queues {
+        queue.processing_by = queue.processing_by.take().filter(|_| queue.status == QueueStatus::Running);
+        queue.last_heartbeat = queue.last_heartbeat.filter(|_| queue.started_at.is_some());
+    }
+    Ok(queues)
+}
+
+const fn before(id: Uuid) -> QueueId {
+    QueueId(Uuid::from_u128(id.as_u128().saturating_sub(1)))
+}

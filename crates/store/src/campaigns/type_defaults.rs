@@ -1,0 +1,94 @@
+//! Table `type_defaults`: template and instance of the batches that name none.
+
+use regua_domain::{InstanceId, MessageType, TemplateId, TenantId};
+use sqlx::{Error, PgConnection};
+
+/// Makes a template the default of its type; where `only_if_none`, an existing default stays.
+pub async fn set_template(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    message_type: MessageType,
+    template: TemplateId,
+    only_if_none: bool,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into type_defaults (tenant_id, type, template_id) values ($1, $2, $3)
+         on conflict (tenant_id, type) do update
+             set template_id = case when $4 then coalesce(type_defaults.template_id, excluded.template_id)
+                                    else excluded.template_id end",
+        tenant as TenantId,
+        message_type as MessageType,
+        template as TemplateId,
+        only_if_none
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Makes an instance the default of a type; where `only_if_none`, an existing default stays.
+pub async fn set_instance(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    message_type: MessageType,
+    instance: InstanceId,
+    only_if_none: bool,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into type_defaults (tenant_id, type, instance_id) values ($1, $2, $3)
+         on conflict (tenant_id, type) do update
+             set instance_id = case when $4 then coalesce(type_defaults.instance_id, excluded.instance_id)
+                                    else excluded.instance_id end",
+        tenant as TenantId,
+        message_type as MessageType,
+        instance as InstanceId,
+        only_if_none
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The defaults of one type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Default {
+    /// The message type.
+    pub message_type: MessageType,
+    /// The default template.
+    pub template: Option<TemplateId>,
+    /// The default instance.
+    pub instance: Option<InstanceId>,
+}
+
+/// The defaults of every type.
+pub async fn list(conn: &mut PgConnection, tenant: TenantId) -> Result<Vec<Default>, Error> {
+    let rows = sqlx::query_as!(
+        Default,
+        r#"select type as "message_type: MessageType", template_id as "template: TemplateId",
+                  instance_id as "instance: InstanceId"
+           from type_defaults where tenant_id = $1"#,
+        tenant as TenantId
+    )
+    .fetch_all(conn)
+    .await?;
+    let of = |message_type| rows.iter().copied().find(|row| row.message_type == message_type);
+    let none = |message_type| Default { message_type, template: None, instance: None };
+    Ok(MessageType::ALL.into_iter().map(|one| of(one).unwrap_or_else(|| none(one))).collect())
+}
+
+/// Replaces both defaults of a type. The error is a violated reference where the tenant has no such template or
+/// instance.
+pub async fn put(conn: &mut PgConnection, tenant: TenantId, default: &Default) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into type_defaults (tenant_id, type, template_id, instance_id) values ($1, $2, $3, $4)
+         on conflict (tenant_id, type) do update
+             set template_id = excluded.template_id, instance_id = excluded.instance_id",
+        tenant as TenantId,
+        default.message_type as MessageType,
+        default.template as Option<TemplateId>,
+        default.instance as Option<InstanceId>
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

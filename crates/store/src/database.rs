@@ -1,0 +1,14 @@
+//! The database itself: connections, the tenant and the role of a transaction, advisory locks, the server, and the
+//! columns that hold sealed secrets.
+
+pub mod access;
+pub mod advisory_locks;
+mod pool;
+pub mod sealed_secrets;
+pub mod server;
+
+pub use access::Role;
+pub use pool::{
+    MIGRATOR, PinnedConnection, PoolMode, PoolSettings, TRANSACTION_TIMEOUT, is_unavailable, ping, pool, transact,
+    within,
+};

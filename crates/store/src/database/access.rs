@@ -1,0 +1,66 @@
+//! Which rows and columns a session may touch: its role (migrations/0001_roles.sql, docs/adr/0011), and the tenant that
+//! a transaction of the API is for. The policies and grants are beside each table in `migrations/`.
+
+use regua_domain::TenantId;
+use sqlx::{AssertSqlSafe, Error, PgConnection, PgPool, Postgres, Transaction};
+
+/// The role of a pool's sessions, whatever the login is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The API between its requests: it publishes doorbells and sees no other row.
+    Relay,
+    /// Worker and periodic.
+    Fleet,
+    /// The command line.
+    Platform,
+    /// The login itself: migrations and tests.
+    Login,
+}
+
+impl Role {
+    /// The name in PostgreSQL; none: the login's own role.
+    pub(crate) const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Relay => Some("regua_relay"),
+            Self::Fleet => Some("regua_fleet"),
+            Self::Platform => Some("regua_platform"),
+            Self::Login => None,
+        }
+    }
+}
+
+/// Begins a transaction of the API that sees only one tenant's rows, whatever its statements select. It fails when the
+/// login is not a member of the API's role.
+pub async fn begin(pool: &PgPool, tenant: TenantId) -> Result<Transaction<'static, Postgres>, Error> {
+    // One round trip. The id is a UUID's own text.
+    let statement = format!("begin; set local role regua_api; set local regua.tenant_id = '{tenant}'");
+    pool.begin_with(AssertSqlSafe(statement)).await
+}
+
+/// Begins a transaction of the API for a caller whose tenant is unknown. It sees only the rows of the API key with the
+/// prefix `lookup`.
+pub async fn begin_lookup(pool: &PgPool, lookup: &str) -> Result<Transaction<'static, Postgres>, Error> {
+    let mut transaction = pool.begin_with("begin; set local role regua_api").await?;
+    sqlx::query!("select set_config('regua.lookup', $1, true)", lookup).fetch_one(&mut *transaction).await?;
+    Ok(transaction)
+}
+
+/// Begins a transaction of the API for a caller that names its tenant by the slug. It sees only that tenant's row.
+pub async fn begin_slug(pool: &PgPool, slug: &str) -> Result<Transaction<'static, Postgres>, Error> {
+    let mut transaction = pool.begin_with("begin; set local role regua_api").await?;
+    sqlx::query!("select set_config('regua.slug', $1, true)", slug).fetch_one(&mut *transaction).await?;
+    Ok(transaction)
+}
+
+/// Lets a transaction of the API see the rows of all tenants in `tenants`, and give the role `platform`. The caller has
+/// checked that the principal has the capability `Platform`.
+pub async fn allow_platform(conn: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query!("select set_config('regua.platform', 'on', true)").fetch_one(conn).await?;
+    Ok(())
+}
+
+/// Lets a transaction that began with a lookup or a slug see the rows of the tenant that was found.
+pub async fn set_tenant(conn: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
+    sqlx::query!("select set_config('regua.tenant_id', $1, true)", tenant.to_string()).fetch_one(conn).await?;
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! Instances and their lanes, the workers that hold the leases, doorbells and webhook events.
+
+pub mod dead_letters;
+pub mod doorbells;
+pub mod instances;
+pub mod lanes;
+pub mod webhook_events;
+pub mod workers;

@@ -1,0 +1,94 @@
+//! The gateway of an instance: its address, and the secret of its webhooks.
+
+use chrono::{DateTime, Utc};
+use regua_domain::{InstanceId, InstanceName, Sealed, TenantId};
+use sqlx::{Error, PgConnection};
+
+/// Sets the address and the token of an instance. An instance that is down is checked again at once.
+pub async fn set_address(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    instance: InstanceId,
+    base_url: &str,
+    token: &Sealed,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "update instances
+         set base_url = $3, token = $4, next_check_at = case when next_check_at is not null then $5::timestamptz end
+         where tenant_id = $1 and instance_id = $2",
+        tenant as TenantId,
+        instance as InstanceId,
+        base_url,
+        token.as_str(),
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether another tenant has the instance of this name at this server. The answer holds until the transaction ends: a
+/// transaction that asks about the same instance waits. Servers are compared as `InstanceAddress::server` writes them,
+/// older rows as far as SQL can. For this one statement a transaction of the API sees the rows of that instance at
+/// other tenants.
+pub async fn belongs_to_another(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    server: &str,
+    name: &InstanceName,
+) -> Result<bool, Error> {
+    let name = name.as_str();
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0))", server, name)
+        .execute(&mut *conn)
+        .await?;
+    let number = format!("{} {name}", server.to_lowercase());
+    sqlx::query!("select set_config('regua.number', $1, true)", number).fetch_one(&mut *conn).await?;
+    let belongs_to_another = sqlx::query_scalar!(
+        r#"select exists (
+               select from instances
+               where name = $3 and lower(rtrim(base_url, '/')) = lower($2) and tenant_id <> $1
+           ) as "exists!""#,
+        tenant as TenantId,
+        server,
+        name
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    sqlx::query!("select set_config('regua.number', '', true)").fetch_one(conn).await?;
+    Ok(belongs_to_another)
+}
+
+/// Sets the SHA-256 of the secret that an instance's webhooks must carry.
+pub async fn set_webhook_secret(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    instance: InstanceId,
+    secret_hash: &[u8; 32],
+) -> Result<(), Error> {
+    sqlx::query!(
+        "update instances set webhook_secret_hash = $3 where tenant_id = $1 and instance_id = $2",
+        tenant as TenantId,
+        instance as InstanceId,
+        secret_hash
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The SHA-256 of that secret; none when there is no such instance, or when it accepts no webhooks.
+pub async fn webhook_secret(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    instance: InstanceId,
+) -> Result<Option<Vec<u8>>, Error> {
+    let hash = sqlx::query_scalar!(
+        "select webhook_secret_hash from instances where tenant_id = $1 and instance_id = $2",
+        tenant as TenantId,
+        instance as InstanceId
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(hash.flatten())
+}

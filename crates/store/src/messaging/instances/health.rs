@@ -1,0 +1,144 @@
+//! Whether an instance can send: its state at the gateway, and the queues that wait for it.
+
+use chrono::{DateTime, Utc};
+use regua_domain::{InstanceId, InstanceName, InstanceState, QueueId, Slug, TenantId};
+use sqlx::{Error, PgConnection};
+
+use super::Instance;
+
+/// Marks an instance as connected and its waiting queues as pending; returns those queues.
+pub async fn mark_open(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    instance: InstanceId,
+    now: DateTime<Utc>,
+) -> Result<Vec<QueueId>, Error> {
+    sqlx::query!(
+        "update instances set state = 'open', state_reason = null, state_checked_at = $3, next_check_at = null
+         where tenant_id = $1 and instance_id = $2",
+        tenant as TenantId,
+        instance as InstanceId,
+        now
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query_scalar!(
+        r#"with ordered as materialized (
+             select queue_id from queues
+             where tenant_id = $1 and instance_id = $2 and status = 'instance_down'
+             order by queue_id for no key update
+         )
+         update queues q set status = 'pending', reason = null
+         from ordered o where q.tenant_id = $1 and q.queue_id = o.queue_id and q.status = 'instance_down'
+         returning q.queue_id as "queue_id: QueueId""#,
+        tenant as TenantId,
+        instance as InstanceId
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Writes why an instance cannot send and when to check it again, and holds its runnable queues. Writes nothing and
+/// returns false when its address or token was replaced since `checked` was read: the state is that of the old address.
+pub async fn mark_down(
+    conn: &mut PgConnection,
+    checked: &Instance,
+    state: InstanceState,
+    reason: &str,
+    now: DateTime<Utc>,
+    next_check_at: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let (tenant, instance) = (checked.tenant_id, checked.instance_id);
+    // Each sealing yields a different ciphertext, so a replaced token differs even when its plain text is the same.
+    let updated = sqlx::query!(
+        "update instances set state = $3, state_reason = $4, state_checked_at = $5, next_check_at = $6
+         where tenant_id = $1 and instance_id = $2 and base_url = $7 and token = $8",
+        tenant as TenantId,
+        instance as InstanceId,
+        state as InstanceState,
+        reason,
+        now,
+        next_check_at,
+        checked.base_url,
+        checked.token
+    )
+    .execute(&mut *conn)
+    .await?;
+    if updated.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query!(
+        "with ordered as materialized (
+             select queue_id from queues
+             where tenant_id = $1 and instance_id = $2 and status in ('pending', 'running')
+             order by queue_id for no key update
+         )
+         update queues q set status = 'instance_down', reason = $3
+         from ordered o
+         where q.tenant_id = $1 and q.queue_id = o.queue_id and q.status in ('pending', 'running')",
+        tenant as TenantId,
+        instance as InstanceId,
+        reason
+    )
+    .execute(conn)
+    .await?;
+    Ok(true)
+}
+
+/// Instances whose next check is due, each with one of its queues to ring for. Their next check moves to
+/// `next_check_at`, so that no second caller rings. Index `instances_to_check`.
+pub async fn take_due_checks(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    next_check_at: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<(TenantId, QueueId)>, Error> {
+    let rows = sqlx::query!(
+        r#"with due as materialized (
+             select tenant_id, instance_id from instances
+             where next_check_at <= $1 order by next_check_at limit $3
+             for no key update skip locked
+         ), moved as (
+             update instances i set next_check_at = $2
+             from due d where i.tenant_id = d.tenant_id and i.instance_id = d.instance_id
+         )
+         select d.tenant_id as "tenant_id: TenantId", q.queue_id as "queue_id!: QueueId"
+         from due d cross join lateral (
+             select queue_id from queues q
+             where q.tenant_id = d.tenant_id and q.instance_id = d.instance_id
+               and q.status not in ('completed', 'cancelled', 'failed')
+             limit 1
+         ) q"#,
+        now,
+        next_check_at,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.tenant_id, row.queue_id)).collect())
+}
+
+/// An instance that cannot send, for an operator.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the tables' columns")]
+pub struct DownInstance {
+    /// The tenant's slug.
+    pub tenant: Slug,
+    pub name: InstanceName,
+    pub state: InstanceState,
+    pub reason: Option<String>,
+}
+
+/// The instances of all tenants that were down at their last check.
+pub async fn list_down(conn: &mut PgConnection) -> Result<Vec<DownInstance>, Error> {
+    sqlx::query_as!(
+        DownInstance,
+        r#"select t.slug as "tenant: Slug", i.name as "name: InstanceName", i.state as "state: InstanceState",
+                  i.state_reason as reason
+         from instances i join tenants t using (tenant_id)
+         where i.state not in ('unknown', 'open')
+         order by t.slug, i.name"#
+    )
+    .fetch_all(conn)
+    .await
+}

@@ -1,0 +1,248 @@
+//! Table `lanes`: which worker sends through which instance. PostgreSQL's clock ends a lease. Its epoch only grows and
+//! fences every write of the worker, so that a worker that has lost the lane without knowing it changes nothing.
+
+mod handover;
+mod monitor;
+mod unattended;
+
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use regua_domain::{InstanceId, TenantId};
+use sqlx::{Error, PgConnection};
+
+pub use handover::{count_offered, find_expired, offer, take_offered};
+pub use monitor::count_expired;
+pub use unattended::{take_expired, take_unattended};
+
+use crate::columns::column;
+
+/// A lease that this worker holds until it expires.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// The fence.
+    pub epoch: i64,
+    /// The lane's bell at the start of the lease; [`release`] refuses when it has rung since.
+    pub bell: i64,
+    /// When the lane's pace allows the next send.
+    pub next_send_at: Option<DateTime<Utc>>,
+    /// The day of `sent_that_day`, in the tenant's time zone.
+    pub sent_on: Option<NaiveDate>,
+    /// Messages of that day.
+    pub sent_that_day: i32,
+    /// The former worker is dead or frozen: its open attempts must be abandoned.
+    pub was_abandoned: bool,
+}
+
+/// The result of [`take`].
+#[derive(Clone, Debug)]
+pub enum LeaseResult {
+    /// This worker holds the lane.
+    Leased(Lease),
+    /// Another worker holds the lane; its bell rang.
+    Held,
+    /// There is no such lane.
+    Missing,
+}
+
+/// Takes the lane if it is free or its lease has expired; otherwise rings its bell.
+pub async fn take(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    instance: InstanceId,
+    worker: &str,
+    lease: Duration,
+) -> Result<LeaseResult, Error> {
+    loop {
+        if let Some(lease) = take_free(conn, tenant, instance, worker, lease).await? {
+            return Ok(LeaseResult::Leased(lease));
+        }
+        let is_held = sqlx::query_scalar!(
+            r#"update lanes set bell = bell + 1 where tenant_id = $1 and instance_id = $2
+               returning leased_by is not null and lease_expires_at >= now() as "is_held!""#,
+            tenant as TenantId,
+            instance as InstanceId
+        )
+        .fetch_optional(&mut *conn)
+        .await?;
+        match is_held {
+            None => return Ok(LeaseResult::Missing),
+            Some(true) => return Ok(LeaseResult::Held),
+            // It was released between the two statements. This transaction has locked its row now, so the next try
+            // succeeds.
+            Some(false) => {}
+        }
+    }
+}
+
+async fn take_free(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    instance: InstanceId,
+    worker: &str,
+    lease: Duration,
+) -> Result<Option<Lease>, Error> {
+    sqlx::query_as!(
+        Lease,
+        r#"with before as materialized (
+             select tenant_id, instance_id, leased_by from lanes
+             where tenant_id = $1 and instance_id = $2 and (leased_by is null or lease_expires_at < now())
+             for update
+         )
+         update lanes l
+         set leased_by = $3, lease_epoch = l.lease_epoch + 1, lease_expires_at = now() + $4, last_heartbeat = now(),
+             rung_at = null, offered_at = null
+         from before b where l.tenant_id = b.tenant_id and l.instance_id = b.instance_id
+         returning l.lease_epoch as epoch, l.bell, l.next_send_at, l.sent_on, l.sent_that_day,
+                   b.leased_by is not null as "was_abandoned!""#,
+        tenant as TenantId,
+        instance as InstanceId,
+        worker,
+        lease as Duration
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// A lane and the epoch of its lease, which a heartbeat renews.
+pub type LeaseRenewal = (TenantId, InstanceId, i64);
+
+/// Renews those of these leases that have not expired, in one statement; returns them.
+///
+/// A worker leaves out a lane that it no longer serves, and its lease expires. Rows are locked in the order of their
+/// keys, as the attempt writer locks them, so that the two do not deadlock.
+pub async fn heartbeat(
+    conn: &mut PgConnection,
+    lanes: &[LeaseRenewal],
+    lease: Duration,
+) -> Result<Vec<LeaseRenewal>, Error> {
+    let (tenants, instances, epochs): (Vec<_>, Vec<_>, Vec<_>) = lanes.iter().copied().collect();
+    let rows = sqlx::query!(
+        r#"with mine as materialized (
+             select l.tenant_id, l.instance_id from lanes l
+             join unnest($1::uuid[], $2::uuid[], $3::bigint[]) as u (tenant_id, instance_id, epoch)
+               on l.tenant_id = u.tenant_id and l.instance_id = u.instance_id and l.lease_epoch = u.epoch
+             where l.lease_expires_at >= now()
+             order by l.tenant_id, l.instance_id
+             for no key update of l
+         )
+         update lanes l set lease_expires_at = now() + $4, last_heartbeat = now()
+         from mine m where l.tenant_id = m.tenant_id and l.instance_id = m.instance_id
+         returning l.tenant_id as "tenant_id: TenantId", l.instance_id as "instance_id: InstanceId", l.lease_epoch"#,
+        &tenants as &[TenantId],
+        &instances as &[InstanceId],
+        &epochs,
+        lease as Duration
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.tenant_id, row.instance_id, row.lease_epoch)).collect())
+}
+
+/// The result of [`release`] and of [`offer`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// The lane is free.
+    Free,
+    /// The bell has rung meanwhile, and has this value now: the worker claims once more.
+    Rung(i64),
+    /// Another worker has taken the lane.
+    Lost,
+}
+
+/// Releases a lane, unless its bell has rung since `seen_bell` (none: even if it has rung).
+pub async fn release(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    instance: InstanceId,
+    epoch: i64,
+    seen_bell: Option<i64>,
+) -> Result<Released, Error> {
+    let freed = sqlx::query!(
+        "update lanes set leased_by = null, lease_expires_at = null
+         where tenant_id = $1 and instance_id = $2 and lease_epoch = $3 and leased_by is not null
+           and ($4::bigint is null or bell = $4)",
+        tenant as TenantId,
+        instance as InstanceId,
+        epoch,
+        seen_bell
+    )
+    .execute(&mut *conn)
+    .await?;
+    if freed.rows_affected() > 0 {
+        return Ok(Released::Free);
+    }
+    let bell = sqlx::query_scalar!(
+        "select bell from lanes where tenant_id = $1 and instance_id = $2 and lease_epoch = $3 and leased_by is not null",
+        tenant as TenantId,
+        instance as InstanceId,
+        epoch
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(bell.map_or(Released::Lost, Released::Rung))
+}
+
+/// Those of these lanes that still have this epoch and a lease, locked in the order of their keys until the transaction
+/// ends, so that no worker takes one between a mark and its commit.
+pub async fn lock(conn: &mut PgConnection, lanes: &[(TenantId, InstanceId, i64)]) -> Result<Vec<LockedLane>, Error> {
+    let (tenants, instances, epochs): (Vec<_>, Vec<_>, Vec<_>) = lanes.iter().copied().collect();
+    let rows = sqlx::query!(
+        r#"select l.tenant_id as "tenant_id: TenantId", l.instance_id as "instance_id: InstanceId", l.next_send_at, l.sent_on,
+                  l.sent_that_day, l.leased_by is not null as "is_held!"
+           from lanes l
+           join unnest($1::uuid[], $2::uuid[], $3::bigint[]) as u (tenant_id, instance_id, epoch)
+             on l.tenant_id = u.tenant_id and l.instance_id = u.instance_id and l.lease_epoch = u.epoch
+           order by l.tenant_id, l.instance_id
+           for no key update of l"#,
+        &tenants as &[TenantId],
+        &instances as &[InstanceId],
+        &epochs
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        // Filtered here and not in SQL: with statistics of a time when all lanes were free, the planner would use the
+        // index of the held lanes, and read thousands for a few.
+        .filter(|row| row.is_held)
+        .map(|row| LockedLane {
+            tenant_id: row.tenant_id,
+            instance_id: row.instance_id,
+            next_send_at: row.next_send_at,
+            sent_on: row.sent_on,
+            sent_that_day: row.sent_that_day,
+        })
+        .collect())
+}
+
+/// A lane whose lease no other worker takes until the transaction ends.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
+pub struct LockedLane {
+    pub tenant_id: TenantId,
+    pub instance_id: InstanceId,
+    /// When the lane's pace allows the next send.
+    pub next_send_at: Option<DateTime<Utc>>,
+    /// The day of `sent_that_day`, in the tenant's time zone.
+    pub sent_on: Option<NaiveDate>,
+    pub sent_that_day: i32,
+}
+
+/// Writes the pace and the daily counts of lanes that [`lock`] has locked.
+pub async fn advance(conn: &mut PgConnection, lanes: &[LockedLane]) -> Result<(), Error> {
+    sqlx::query!(
+        "update lanes l set next_send_at = u.next_send_at, sent_on = u.sent_on, sent_that_day = u.sent_that_day
+         from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::date[], $5::integer[])
+              as u (tenant_id, instance_id, next_send_at, sent_on, sent_that_day)
+         where l.tenant_id = u.tenant_id and l.instance_id = u.instance_id",
+        &column(lanes, |lane| lane.tenant_id) as &[TenantId],
+        &column(lanes, |lane| lane.instance_id) as &[InstanceId],
+        &column(lanes, |lane| lane.next_send_at) as &[Option<DateTime<Utc>>],
+        &column(lanes, |lane| lane.sent_on) as &[Option<NaiveDate>],
+        &column(lanes, |lane| lane.sent_that_day)
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! Lanes that move from one worker to another without a doorbell: one worker offers them or lets their leases expire,
+//! another takes them in groups.
+
+use std::time::Duration;
+
+use regua_domain::{InstanceId, TenantId};
+use sqlx::{Error, PgConnection};
+
+use super::{Lease, Released};
+use crate::contacts::with_attempts_under_way;
+
+/// How long after an offer periodic rings for the lane. Until then the workers take it, unless none rebalances.
+pub(super) const RING_AFTER: Duration = Duration::from_secs(6);
+
+/// Releases a lane for another worker, even if its bell has rung: the next worker claims anyway.
+pub async fn offer(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    instance: InstanceId,
+    epoch: i64,
+) -> Result<Released, Error> {
+    let freed = sqlx::query!(
+        "update lanes set leased_by = null, lease_expires_at = null, offered_at = now()
+         where tenant_id = $1 and instance_id = $2 and lease_epoch = $3 and leased_by is not null",
+        tenant as TenantId,
+        instance as InstanceId,
+        epoch
+    )
+    .execute(conn)
+    .await?;
+    Ok(if freed.rows_affected() > 0 { Released::Free } else { Released::Lost })
+}
+
+/// The number of offered lanes, and whether one of them was offered longer than `timeout` ago. Index `lanes_offered`.
+pub async fn count_offered(conn: &mut PgConnection, timeout: Duration) -> Result<(usize, bool), Error> {
+    let row = sqlx::query!(
+        r#"select count(*) as "offered!", coalesce(min(offered_at) < now() - $1::interval, false) as "has_timed_out!"
+           from lanes where offered_at is not null"#,
+        timeout as Duration
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((usize::try_from(row.offered).unwrap_or(0), row.has_timed_out))
+}
+
+/// Takes up to `limit` lanes that have been offered for `offered_for`, the oldest offers first. Index `lanes_offered`.
+///
+/// `was_abandoned` of a lease says that the lane has an open attempt, whose outcome could not be written.
+pub async fn take_offered(
+    conn: &mut PgConnection,
+    worker: &str,
+    lease: Duration,
+    offered_for: Duration,
+    limit: usize,
+) -> Result<Vec<(TenantId, InstanceId, Lease)>, Error> {
+    let rows = sqlx::query!(
+        r#"with offered as materialized (
+             select tenant_id, instance_id from lanes
+             where offered_at is not null and offered_at <= now() - $3::interval
+             order by offered_at limit $4
+             for update skip locked
+         )
+         update lanes l
+         set leased_by = $1, lease_epoch = l.lease_epoch + 1, lease_expires_at = now() + $2, last_heartbeat = now(),
+             rung_at = null, offered_at = null
+         from offered o where l.tenant_id = o.tenant_id and l.instance_id = o.instance_id
+         returning l.tenant_id as "tenant_id: TenantId", l.instance_id as "instance_id: InstanceId", l.lease_epoch, l.bell,
+                   l.next_send_at, l.sent_on, l.sent_that_day"#,
+        worker,
+        lease as Duration,
+        offered_for as Duration,
+        i64::try_from(limit).unwrap_or(i64::MAX)
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let lanes: Vec<_> = rows.iter().map(|row| (row.tenant_id, row.instance_id)).collect();
+    let with_open_attempts = with_attempts_under_way(conn, &lanes).await?;
+    let leased = rows.into_iter().map(|row| {
+        let lease = Lease {
+            epoch: row.lease_epoch,
+            bell: row.bell,
+            next_send_at: row.next_send_at,
+            sent_on: row.sent_on,
+            sent_that_day: row.sent_that_day,
+            was_abandoned: with_open_attempts.contains(&(row.tenant_id, row.instance_id)),
+        };
+        (row.tenant_id, row.instance_id, lease)
+    });
+    Ok(leased.collect())
+}
+
+/// Up to `limit` lanes whose lease has expired, for the caller to take. No lane is found twice within `pause`. Index
+/// `lanes_by_owner`.
+pub async fn find_expired(
+    conn: &mut PgConnection,
+    pause: Duration,
+    limit: usize,
+) -> Result<Vec<(TenantId, InstanceId)>, Error> {
+    let rows = sqlx::query!(
+        r#"with expired as materialized (
+             select tenant_id, instance_id from lanes
+             where leased_by is not null and lease_expires_at < now() and (rung_at is null or rung_at < now() - $1::interval)
+             limit $2
+             for no key update skip locked
+         )
+         update lanes l set rung_at = now()
+         from expired e where l.tenant_id = e.tenant_id and l.instance_id = e.instance_id
+         returning l.tenant_id as "tenant_id: TenantId", l.instance_id as "instance_id: InstanceId""#,
+        pause as Duration,
+        i64::try_from(limit).unwrap_or(i64::MAX)
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.tenant_id, row.instance_id)).collect())
+}

@@ -1,0 +1,102 @@
+//! Table `audit_log`: each change, with its actor. Rows are only inserted; a trigger refuses the rest.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use ipnetwork::IpNetwork;
+use regua_domain::{ActorKind, AuditId, TenantId};
+use serde_json::Value;
+use sqlx::{Error, PgConnection};
+use uuid::Uuid;
+
+/// An entry to insert.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
+pub struct NewEntry<'a> {
+    pub actor_kind: ActorKind,
+    /// The id of the user or the API key.
+    pub actor_id: Option<Uuid>,
+    /// The actor's name at that time.
+    pub actor_name: &'a str,
+    pub client: Option<IpAddr>,
+    pub request_id: &'a str,
+    /// Such as `instance.updated`.
+    pub action: &'a str,
+    pub object_id: Option<&'a str>,
+    /// The object before the change, secrets masked.
+    pub before: Option<&'a Value>,
+    /// The object after the change, secrets masked.
+    pub after: Option<&'a Value>,
+}
+
+/// An entry. The fields are those of [`NewEntry`].
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
+pub struct Entry {
+    /// Ids are in the order of time.
+    pub audit_id: AuditId,
+    pub at: DateTime<Utc>,
+    pub actor_kind: ActorKind,
+    pub actor_id: Option<Uuid>,
+    pub actor_name: String,
+    pub client: Option<IpNetwork>,
+    pub request_id: String,
+    pub action: String,
+    pub object_id: Option<String>,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+}
+
+/// Inserts an entry, in the transaction of the change.
+pub async fn insert(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    entry: &NewEntry<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into audit_log (tenant_id, audit_id, at, actor_kind, actor_id, actor_name, client, request_id, action, object_id,
+                                before, after)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        tenant as TenantId,
+        AuditId::new(now) as AuditId,
+        now,
+        entry.actor_kind as ActorKind,
+        entry.actor_id,
+        entry.actor_name,
+        entry.client.map(IpNetwork::from),
+        entry.request_id,
+        entry.action,
+        entry.object_id,
+        entry.before,
+        entry.after
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A tenant's entries, newest first, before the entry `before`. The primary key is in the order of time.
+pub async fn list(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    before: Option<AuditId>,
+    action: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Entry>, Error> {
+    sqlx::query_as!(
+        Entry,
+        r#"select audit_id, at, actor_kind as "actor_kind: ActorKind", actor_id, actor_name, client as "client: IpNetwork",
+                  request_id, action, object_id, before, after
+           from audit_log
+           where tenant_id = $1 and audit_id < $2 and ($3::text is null or action = $3)
+           order by audit_id desc
+           limit $4"#,
+        tenant as TenantId,
+        before.unwrap_or(AuditId(Uuid::max())) as AuditId,
+        action,
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}

@@ -1,0 +1,173 @@
+//! Table `api_keys`: credentials for the intake API. Only the hash of a secret is stored.
+
+use chrono::{DateTime, Utc};
+use ipnetwork::IpNetwork;
+use regua_domain::{ApiKeyId, MessageType, TenantId};
+use sqlx::{Error, PgConnection};
+
+/// A key as the API checks it.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
+pub struct ApiKey {
+    pub tenant_id: TenantId,
+    pub api_key_id: ApiKeyId,
+    /// SHA-256.
+    pub secret_hash: Vec<u8>,
+    pub allowed_types: Vec<MessageType>,
+    /// Networks from which the key is accepted; empty: all.
+    pub allowed_networks: Vec<IpNetwork>,
+    /// Neither the key is revoked nor its tenant suspended.
+    pub active: bool,
+    /// The key is refused from then on.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The key's own rate limit, or the tenant's.
+    pub requests_per_minute: i32,
+}
+
+/// A key to store.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
+pub struct NewApiKey<'a> {
+    pub tenant_id: TenantId,
+    pub api_key_id: ApiKeyId,
+    pub name: &'a str,
+    /// The part of the key's text that finds the row; not secret.
+    pub lookup_prefix: &'a str,
+    /// SHA-256.
+    pub secret_hash: &'a [u8],
+    pub allowed_types: &'a [MessageType],
+    /// Networks from which the key is accepted; empty: all.
+    pub allowed_networks: &'a [IpNetwork],
+    /// The key is refused from then on.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// None: the tenant's rate limit.
+    pub requests_per_minute: Option<i32>,
+}
+
+/// Stores a key. It violates a unique index when the lookup prefix exists.
+pub async fn create(conn: &mut PgConnection, key: &NewApiKey<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into api_keys (tenant_id, api_key_id, name, lookup_prefix, secret_hash, allowed_types,
+                               allowed_networks, expires_at, requests_per_minute, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7::inet[]::cidr[], $8, $9, $10)",
+        key.tenant_id as TenantId,
+        key.api_key_id as ApiKeyId,
+        key.name,
+        key.lookup_prefix,
+        key.secret_hash,
+        key.allowed_types as &[MessageType],
+        key.allowed_networks,
+        key.expires_at,
+        key.requests_per_minute,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The key with this lookup prefix. Index `api_keys_by_prefix`.
+pub async fn find_by_prefix(conn: &mut PgConnection, lookup_prefix: &str) -> Result<Option<ApiKey>, Error> {
+    sqlx::query_as!(
+        ApiKey,
+        r#"select k.tenant_id, k.api_key_id, k.secret_hash, k.allowed_types as "allowed_types: Vec<MessageType>",
+                  k.allowed_networks::inet[] as "allowed_networks!: Vec<IpNetwork>",
+                  k.active and t.status = 'active' as "active!", k.expires_at,
+                  coalesce(k.requests_per_minute, c.requests_per_minute) as "requests_per_minute!"
+           from api_keys k join tenants t using (tenant_id) join tenant_configs c using (tenant_id)
+           where k.lookup_prefix = $1"#,
+        lookup_prefix
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Sets `last_used_at` to now, at most once a minute, so that a busy key does not update its row at each request.
+pub async fn record_use(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    key: ApiKeyId,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "update api_keys set last_used_at = $3::timestamptz
+         where tenant_id = $1 and api_key_id = $2
+           and (last_used_at is null or last_used_at < $3::timestamptz - interval '1 minute')",
+        tenant as TenantId,
+        key as ApiKeyId,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A key for the users of its tenant.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
+pub struct ListedKey {
+    pub api_key_id: ApiKeyId,
+    pub name: String,
+    /// The part of the key's text that finds the row; not secret.
+    pub lookup_prefix: String,
+    pub allowed_types: Vec<MessageType>,
+    /// Networks from which the key is accepted; empty: all.
+    pub allowed_networks: Vec<IpNetwork>,
+    /// None: the tenant's rate limit.
+    pub requests_per_minute: Option<i32>,
+    /// False: the key is revoked.
+    pub active: bool,
+    /// The key is refused from then on.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Accurate to a minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// A tenant's keys, newest first, or one of them.
+pub async fn list(conn: &mut PgConnection, tenant: TenantId, key: Option<ApiKeyId>) -> Result<Vec<ListedKey>, Error> {
+    sqlx::query_as!(
+        ListedKey,
+        r#"select api_key_id, name, lookup_prefix, allowed_types as "allowed_types: Vec<MessageType>",
+                  allowed_networks::inet[] as "allowed_networks!: Vec<IpNetwork>", requests_per_minute, active, expires_at,
+                  last_used_at, created_at
+           from api_keys where tenant_id = $1 and ($2::uuid is null or api_key_id = $2) order by api_key_id desc"#,
+        tenant as TenantId,
+        key as Option<ApiKeyId>
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// One key, locked until the transaction ends.
+pub async fn lock(conn: &mut PgConnection, tenant: TenantId, key: ApiKeyId) -> Result<Option<ListedKey>, Error> {
+    sqlx::query!(
+        "select api_key_id from api_keys where tenant_id = $1 and api_key_id = $2 for no key update",
+        tenant as TenantId,
+        key as ApiKeyId
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    Ok(list(conn, tenant, Some(key)).await?.pop())
+}
+
+/// Sets a key's name, permissions, expiry and `active`.
+pub async fn update(conn: &mut PgConnection, tenant: TenantId, key: &ListedKey) -> Result<(), Error> {
+    sqlx::query!(
+        "update api_keys
+         set name = $3, allowed_types = $4, allowed_networks = $5::inet[]::cidr[], requests_per_minute = $6, active = $7,
+             expires_at = $8
+         where tenant_id = $1 and api_key_id = $2",
+        tenant as TenantId,
+        key.api_key_id as ApiKeyId,
+        key.name,
+        &key.allowed_types as &[MessageType],
+        &key.allowed_networks,
+        key.requests_per_minute,
+        key.active,
+        key.expires_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! Table `business_hours`: when a tenant's overdue and upcoming messages may be sent.
+
+use regua_domain::TenantId;
+use sqlx::{Error, PgConnection};
+
+use crate::columns::column;
+
+/// One open interval of a weekday, in minutes after local midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenHours {
+    /// ISO: 1 is Monday.
+    pub weekday: i16,
+    /// First open minute.
+    pub opens_minute: i16,
+    /// First closed minute.
+    pub closes_minute: i16,
+}
+
+/// The open intervals of these tenants, in the order of the week.
+pub async fn all(conn: &mut PgConnection, tenants: &[TenantId]) -> Result<Vec<(TenantId, OpenHours)>, Error> {
+    let rows = sqlx::query!(
+        r#"select tenant_id as "tenant_id: TenantId", weekday, opens_minute, closes_minute from business_hours
+         where tenant_id = any($1)
+         order by tenant_id, weekday, opens_minute"#,
+        tenants as &[TenantId]
+    )
+    .fetch_all(conn)
+    .await?;
+    let hours = rows.into_iter().map(|row| {
+        let (weekday, opens_minute, closes_minute) = (row.weekday, row.opens_minute, row.closes_minute);
+        (row.tenant_id, OpenHours { weekday, opens_minute, closes_minute })
+    });
+    Ok(hours.collect())
+}
+
+/// Replaces the open intervals of a tenant. Checks of the table refuse wrong intervals.
+pub async fn replace(conn: &mut PgConnection, tenant: TenantId, hours: &[OpenHours]) -> Result<(), Error> {
+    sqlx::query!("delete from business_hours where tenant_id = $1", tenant as TenantId).execute(&mut *conn).await?;
+    sqlx::query!(
+        "insert into business_hours (tenant_id, weekday, opens_minute, closes_minute)
+         select $1, * from unnest($2::smallint[], $3::smallint[], $4::smallint[])",
+        tenant as TenantId,
+        &column(hours, |open| open.weekday),
+        &column(hours, |open| open.opens_minute),
+        &column(hours, |open| open.closes_minute)
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Table `tenant_configs`: a tenant's rates, limits and time zone.
+
+use std::collections::HashMap;
+
+use regua_domain::{MessageType, TenantId};
+use sqlx::{Error, PgConnection};
+
+/// A tenant's configuration.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
+pub struct TenantConfig {
+    pub tenant_id: TenantId,
+    /// False: the tenant is suspended.
+    pub active: bool,
+    /// IANA name.
+    pub time_zone: String,
+    /// False: every hour of every day is a business hour.
+    pub keeps_hours: bool,
+    /// Whether Brazil's national holidays are closed days.
+    pub national_holidays: bool,
+    /// Of each instance that has no rate of its own.
+    pub messages_per_minute: i32,
+    /// By how much the interval between two messages varies, in both directions.
+    pub jitter_percent: i16,
+    /// Of each instance that has no cap of its own; none: no cap.
+    pub daily_cap: Option<i32>,
+    /// Most attempts for one contact whose message certainly did not leave.
+    pub max_attempts: i16,
+    /// Types whose unconfirmed contacts are sent once more.
+    pub resend_unconfirmed: Vec<MessageType>,
+    /// Of each API key that has no rate limit of its own.
+    pub requests_per_minute: i32,
+}
+
+/// A tenant's configuration.
+pub async fn get(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<TenantConfig>, Error> {
+    Ok(get_all(conn, &[tenant]).await?.remove(&tenant))
+}
+
+/// The configurations of those of these tenants that exist.
+pub async fn get_all(conn: &mut PgConnection, tenants: &[TenantId]) -> Result<HashMap<TenantId, TenantConfig>, Error> {
+    let configs = sqlx::query_as!(
+        TenantConfig,
+        r#"select c.tenant_id, t.status = 'active' as "active!", c.time_zone, c.keeps_hours, c.national_holidays,
+                  c.messages_per_minute, c.jitter_percent, c.daily_cap, c.max_attempts,
+                  c.resend_unconfirmed as "resend_unconfirmed: Vec<MessageType>", c.requests_per_minute
+           from tenant_configs c join tenants t using (tenant_id)
+           where c.tenant_id = any($1)"#,
+        tenants as &[TenantId]
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(configs.into_iter().map(|config| (config.tenant_id, config)).collect())
+}
+
+/// Replaces a tenant's configuration, except `active`. Checks of the table refuse wrong values.
+pub async fn put(conn: &mut PgConnection, config: &TenantConfig) -> Result<(), Error> {
+    sqlx::query!(
+        "update tenant_configs
+         set time_zone = $2, keeps_hours = $3, national_holidays = $4, messages_per_minute = $5, jitter_percent = $6,
+             daily_cap = $7, max_attempts = $8, resend_unconfirmed = $9, requests_per_minute = $10
+         where tenant_id = $1",
+        config.tenant_id as TenantId,
+        config.time_zone,
+        config.keeps_hours,
+        config.national_holidays,
+        config.messages_per_minute,
+        config.jitter_percent,
+        config.daily_cap,
+        config.max_attempts,
+        &config.resend_unconfirmed as &[MessageType],
+        config.requests_per_minute
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
