@@ -83,7 +83,6 @@ async fn assert_times_agree(caller: &Caller<'_>, foreign_path: String) {
         let [foreign, unknown] = samples.means();
         let result = format!("{} {}: {foreign:?}, unknown id: {unknown:?}", caller.method, caller.pattern);
         if ROUNDS.contains(&round) && foreign.agree(unknown) {
-            println!("{result} after {round} rounds");
             return;
         }
         assert!(round < *ROUNDS.end(), "the time reveals another tenant's id: {result}");
