@@ -102,7 +102,7 @@ async fn business_hours_and_holidays_are_set_and_shown() {
     assert_eq!(lines, ["mon 08:00 12:00", "mon 13:00 18:00", "tue 08:00 12:00", "sat 09:00 12:00"]);
     assert_eq!(succeeded(&database, &of(&["hours", "show"])), set);
     let stderr = refused(&database, 1, &of(&["hours", "set", "mon=08:00-12:00", "mon=11:00-18:00"]));
-    assert!(stderr.contains("opens before another"), "{stderr}");
+    assert!(stderr.contains("begins before another"), "{stderr}");
     assert!(refused(&database, 2, &of(&["hours", "set", "seg=08:00-12:00"])).contains("mon-fri=08:00-18:00"));
     refused(&database, 2, &of(&["hours", "set"]));
 
@@ -174,6 +174,6 @@ async fn gateway_address_is_checked_and_belongs_to_one_tenant() {
     assert!(refused(&database, 2, &add("acme", "http://10.0.0.7", "intranet")).contains("intranet"));
     succeeded(&database, &add("acme", "http://10.0.0.7/", "10.0.0.0/8"));
     let stderr = refused(&database, 1, &add("outra", "http://10.0.0.7:80", "any"));
-    assert!(stderr.contains("another tenant"), "{stderr}");
+    assert!(stderr.contains("Another tenant"), "{stderr}");
     succeeded(&database, &add("outra", "http://10.0.0.8", "any"));
 }
