@@ -40,7 +40,7 @@ grant select, insert, update on users to regua_api;
 create function only_the_platform_makes_its_own() returns trigger language plpgsql as $$
 begin
     if current_user = 'regua_api' and coalesce(current_setting('regua.platform', true), '') <> 'on' then
-        raise insufficient_privilege using message = 'only somebody of the platform gives the role platform';
+        raise insufficient_privilege using message = 'only a user of the platform gives the role platform';
     end if;
     return new;
 end $$;

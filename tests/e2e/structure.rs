@@ -183,7 +183,7 @@ fn every_piece_of_work_is_a_transaction() {
     }
 }
 
-/// No claim without its test: what stands in the right-hand columns of RELIABILITY.md's and docs/limits.md's tables, and in
+/// No claim without its test: names in the right-hand columns of RELIABILITY.md's and docs/limits.md's tables, and in
 /// the paragraphs `Test:` of docs/scale.md and docs/gateway.md.
 #[test]
 fn every_test_that_a_claim_names_exists() {
@@ -234,7 +234,7 @@ fn every_mutation_fits_the_tree() {
     assert_eq!(patches.len(), 3);
     for patch in patches {
         let fits = Command::new("git").args(["apply", "--check"]).arg(&patch).current_dir(root()).status().unwrap();
-        assert!(fits.success(), "{} does not fit any more: make it anew", patch.display());
+        assert!(fits.success(), "{} no longer fits: write it again", patch.display());
     }
 }
 

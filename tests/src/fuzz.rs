@@ -17,7 +17,7 @@ pub use targets::TARGETS;
 
 use self::finding::Trial;
 
-/// Most inputs in the pool besides the corpus.
+/// Most inputs in the pool, in addition to the corpus.
 const MAX_POOL: usize = 2_000;
 const MAX_FINDINGS: usize = 5;
 

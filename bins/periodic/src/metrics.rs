@@ -8,7 +8,7 @@ regua_boot::metrics! {
         unconfirmed_settled: IntCounterVec = "regua_unconfirmed_settled_total",
             "Attempts of unknown outcome that were decided, by what did", ["settled_by"];
         messages_doubled: IntCounter = "regua_messages_doubled_total",
-            "Contacts of which the gateway proved a second message", [];
+            "Contacts with a second message that the gateway proved", [];
         data_erased: IntCounterVec = "regua_data_erased_total",
             "Rows erased or deleted because their time was over, by what they were", ["what"];
     }

@@ -33,7 +33,7 @@ pub struct DatabaseArguments {
     /// Most connections that this process opens
     #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(8..=1000))]
     pub database_max_connections: u32,
-    /// What stands before PostgreSQL: session (nothing, or a pooler in session mode) or transaction (a pooler in
+    /// What is in front of PostgreSQL: session (nothing, or a pooler in session mode) or transaction (a pooler in
     /// transaction mode, set up as docs/scale.md says)
     #[arg(long, env = "DATABASE_POOL_MODE", default_value = "session", value_parser = ["session", "transaction"])]
     pub database_pool_mode: String,

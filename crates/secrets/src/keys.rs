@@ -25,8 +25,8 @@ pub struct SecretArguments {
     /// Key that seals secrets in the database, 32 random bytes in base64 (openssl rand -base64 32); required
     #[arg(long = "secret-key", env = "REGUA_SECRET_KEY", hide_env_values = true, value_name = "KEY")]
     pub secret_key: Option<String>,
-    /// Earlier keys, with commas between them: they open what they have sealed, until `regua secrets rotate` has sealed
-    /// it anew
+    /// Earlier keys, with commas between them: they open what they have sealed, until `regua secrets rotate` has
+    /// sealed it with the new key
     #[arg(long = "old-secret-keys", env = "REGUA_OLD_SECRET_KEYS", hide_env_values = true, value_name = "KEYS")]
     pub old_secret_keys: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Sessions after the login: the console's cookie, and refresh tokens, each of which works once.
+//! Sessions after the login: the console's cookie, and refresh tokens that work once.
 
 use axum::Json;
 use axum::extract::State;

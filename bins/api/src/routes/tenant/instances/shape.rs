@@ -37,7 +37,7 @@ pub(super) struct InstanceView {
     state: InstanceState,
     state_reason: Option<String>,
     state_checked_at: Option<DateTime<Utc>>,
-    /// Message types of which the instance is the default.
+    /// Message types whose default is the instance.
     #[schema(value_type = Vec<String>)]
     default_for: Vec<MessageType>,
     created_at: DateTime<Utc>,
