@@ -108,7 +108,7 @@ impl PinnedConnection {
         Self { pool, held: None, planned_at: None }
     }
 
-    /// The connection, which answered less than [`FRESH`] ago.
+    /// The connection, which answered less than `FRESH` ago.
     pub async fn get(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         let mut held = self.held.take();
         if let Some((conn, used_at)) = &mut held
@@ -137,7 +137,7 @@ impl PinnedConnection {
         self.held = None;
     }
 
-    /// Awaits `work`; when it takes longer than [`FRESH`], the connection is returned to the pool meanwhile.
+    /// Awaits `work`; when it takes longer than `FRESH`, the connection is returned to the pool meanwhile.
     pub async fn await_work<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         if let Ok(work) = tokio::time::timeout(FRESH, &mut work).await {
