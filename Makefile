@@ -5,7 +5,11 @@ SHELL := /bin/bash
 ADVISORY_DB ?= $(wildcard ../shared/advisory-db)
 TOOLS := target/tools
 SQLX_CLI := $(TOOLS)/bin/sqlx
-RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+RELEASE := $(TARGET)/release
+HARNESS := $(TARGET)/harness
+# Cargo shows its progress when a person looks on.
+QUIET := $(shell test -t 2 || echo -q)
 BENCH := $(RELEASE)/regua-bench
 BENCH_PACKAGES := -p regua-api -p regua-worker -p regua-periodic -p regua-sandbox -p regua-bench
 DEMO_ARGS := $(if $(EXIT),--exit) $(if $(CONTACTS),--contacts $(CONTACTS))
@@ -19,10 +23,10 @@ help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 21
 
 demo: ## Send 500 example messages to the sandbox and stay up (EXIT=1: end with a summary; CONTACTS=N)
-	scripts/with-services cargo run -q -p regua -- demo $(DEMO_ARGS)
+	scripts/with-services cargo run $(QUIET) -p regua -- demo $(DEMO_ARGS)
 
 dev: ## Run every process in one, for development
-	scripts/with-services cargo run -q -p regua -- dev
+	scripts/with-services cargo run $(QUIET) -p regua -- dev
 
 test: ## Run all tests (BROKER=embedded: without RabbitMQ)
 	scripts/prerequisites pgbouncer redis
@@ -30,23 +34,23 @@ test: ## Run all tests (BROKER=embedded: without RabbitMQ)
 
 chaos: ## Kill, freeze and disconnect everything while messages are sent, and check every invariant (CHAOS_MESSAGES, CHAOS_FAULTS, CHAOS_SEED)
 	scripts/prerequisites cc postgresql rabbitmq
-	cargo build -q --release -p regua-tests --bins
-	cargo run -q --release -p regua-tests --bin regua-chaos
+	cargo build $(QUIET) --profile harness -p regua-tests --bin regua-chaos --bin regua-test-process
+	$(HARNESS)/regua-chaos
 
 bench: ## Measure everything and print it beside its limit, in six minutes after the build (QUICK=1: two minutes; ONLY=name; BENCH_GATEWAY=URL)
 	scripts/prerequisites cc
-	cargo build -q --release $(BENCH_PACKAGES)
+	cargo build $(QUIET) --release $(BENCH_PACKAGES)
 	REGUA_TEST_FAST= scripts/with-services $(BENCH) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 bench-growth: ## Measure growth with contacts and with lanes, and draw the curves into docs/ (QUICK=1: two points each, into target/)
 	scripts/prerequisites cc
-	cargo build -q --release $(BENCH_PACKAGES)
+	cargo build $(QUIET) --release $(BENCH_PACKAGES)
 	REGUA_TEST_FAST= scripts/with-services $(BENCH) $(if $(QUICK),--quick growth target,growth docs)
 
 bench-peers: ## Measure other systems at Régua's job (MESSAGES, RUNS, PEERS_ARGS, GATEWAY_URL)
 	scripts/prerequisites cc postgresql rabbitmq redis python
 	benches/peers/install
-	cargo build -q --release $(BENCH_PACKAGES)
+	cargo build $(QUIET) --release $(BENCH_PACKAGES)
 	REGUA_TEST_FAST= scripts/with-services target/peers/venv/bin/python -B benches/peers/run.py --regua-command '$(BENCH) peers' $(PEERS_ARGS)
 
 lint: ## Formatting, clippy and documentation, warnings as errors
@@ -66,13 +70,13 @@ security: $(SECURITY) ## Run the long security tests: floods and greedy tenants,
 
 security-load:
 	scripts/prerequisites cc postgresql
-	cargo build -q --release --locked -p regua-tests --bins
-	REGUA_TEST_FAST= scripts/with-services --no-broker $(RELEASE)/regua-security
+	cargo build $(QUIET) --profile harness --locked -p regua-tests --bin regua-security --bin regua-test-process
+	REGUA_TEST_FAST= scripts/with-services --no-broker $(HARNESS)/regua-security
 
 security-fuzz:
 	scripts/prerequisites cc
-	cargo build -q --release --locked -p regua-tests --bin regua-fuzz
-	cargo run -q --release --locked -p regua-tests --bin regua-fuzz
+	cargo build $(QUIET) --profile harness --locked -p regua-tests --bin regua-fuzz
+	$(HARNESS)/regua-fuzz
 
 security-openapi:
 	scripts/prerequisites cc python
