@@ -7,6 +7,7 @@ use std::process::Command;
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 mod modules;
+mod texts;
 mod words;
 
 /// Who may depend on whom: every room names those below it.

@@ -70,7 +70,8 @@ pub fn compose_batch(
     let language = Language::Portuguese;
     let batch = Batch::parse(body, message_type, language, now).map_err(|problem| problem.code().as_str())?;
     let composer = Composer {
-        reader: ContactReader { message_type, language },
+        reader: ContactReader { message_type },
+        language,
         batch_id: batch.external_id.clone(),
         variations,
         schema,

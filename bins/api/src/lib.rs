@@ -2,7 +2,7 @@
 //! rows and its doorbell are committed in one transaction. This process sends no message.
 //!
 //! A module uses only the modules after it in this list: `routes`, `intake`, `callers`, `http`, `context`,
-//! `credentials`, `limits`.
+//! `credentials`, `limits`, `texts`.
 
 mod callers;
 pub mod config;
@@ -15,6 +15,7 @@ mod intake;
 mod limits;
 mod metrics;
 mod routes;
+mod texts;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub use crate::limits::{ClientAddress, LimitSettings, RedisAddress, TrustedProxi
 pub use crate::metrics::ApiMetrics;
 pub use crate::routes::platform::new_tenant::NewTenant;
 pub use crate::routes::tenant::ERASURE_REASONS;
+pub use crate::texts::render_text;
 
 /// The whole process: connects to what the configuration names, and serves until a signal. It starts while the database
 /// or the broker is away; it fails when the configuration is invalid or the port is in use.

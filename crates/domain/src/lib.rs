@@ -23,7 +23,7 @@ pub use ids::{
     ApiKeyId, AttemptId, AuditId, CampaignId, ContactId, EvidenceId, InstanceId, QueueId, SessionId, TemplateId,
     TenantId, UserId, WebhookEventId, time_ordered_uuid,
 };
-pub use language::Language;
+pub use language::{Argument, Language, Text};
 pub use sending::{
     ContactFacts, Decision, InstanceState, LaneFacts, LookSchedule, LookScheduleError, Pacing, QueueFacts,
     RetrySchedule, Rule, TenantRules, UnfoundAttempt, Waiting, decide, should_resend, split_batch,
@@ -38,5 +38,5 @@ pub use tenants::{
     Rate, RateCheck, Sealed, SessionEnd, SessionKind, Slug, TenantStatus, UserRole, is_national_holiday,
     national_holidays,
 };
-pub use text::{printable, refused_character};
+pub use text::{code_point, printable, refused_character};
 pub use text_enum::UnknownText;

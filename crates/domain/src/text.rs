@@ -28,6 +28,11 @@ pub fn refused_character(text: &str, allowed: &[char]) -> Option<(usize, char)> 
     None
 }
 
+/// The name of a character that is not visible, such as `U+200B`.
+pub fn code_point(character: char) -> String {
+    format!("U+{:04X}", u32::from(character))
+}
+
 /// The beginning of a text without refused characters, as an answer may repeat it.
 pub fn printable(text: &str, most_characters: usize) -> String {
     let is_shown = |character: &char| refused_character(character.encode_utf8(&mut [0; 4]), &[]).is_none();

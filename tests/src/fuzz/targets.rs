@@ -5,6 +5,11 @@ mod gateway;
 mod texts;
 mod values;
 
+use std::collections::BTreeSet;
+
+use regua_api::render_text;
+use regua_domain::{Language, Text};
+
 use super::Target;
 
 const TEXT: usize = 8 << 10;
@@ -81,12 +86,18 @@ fn parts(input: &[u8]) -> (String, String) {
     (first.to_owned(), second.to_owned())
 }
 
-/// An error has a short text in two languages, without control characters.
-fn check_explanations(portuguese: &str, english: &str) -> Result<(), String> {
-    ensure(!portuguese.is_empty() && portuguese != english, "an error is check_explanations in two languages")?;
-    let is_printable = |text: &str| !text.chars().any(|character| character.is_control() && character != '\n');
-    ensure(is_printable(portuguese) && is_printable(english), "an explanation can be printed")?;
-    ensure(portuguese.len() < 4000 && english.len() < 4000, "an explanation is short")
+/// An error has a short text in each language, without control characters.
+fn check_text(text: &Text) -> Result<(), String> {
+    let texts = Language::ALL.map(|language| render_text(text, language));
+    let is_printable = |text: &String| !text.chars().any(|character| character.is_control() && character != '\n');
+    ensure(texts.iter().all(is_printable), "the text of an error can be printed")?;
+    ensure(texts.iter().all(|text| text.len() < 4000), "the text of an error is short")?;
+    differs_by_language(text)
+}
+
+fn differs_by_language(text: &Text) -> Result<(), String> {
+    let texts: BTreeSet<_> = Language::ALL.map(|language| render_text(text, language)).into();
+    ensure(texts.len() == Language::ALL.len() && !texts.contains(""), "an error has a text in each language")
 }
 
 /// A second implementation of the check for invisible characters, for the most important ones.

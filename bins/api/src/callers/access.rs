@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
-use regua_domain::{ActorKind, Capability, Language, TenantId, UserRole};
+use regua_domain::{ActorKind, Capability, Language, TenantId, Text, UserRole};
 use regua_store::{access, tenants};
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
@@ -45,11 +45,7 @@ impl Access {
         if self.role.may(capability) {
             return Ok(());
         }
-        let detail = self.language.pick(
-            format!("O papel \"{}\" não permite esta ação. Peça a quem administra a conta.", self.role),
-            format!("The role \"{}\" does not allow this. Ask an administrator of the account.", self.role),
-        );
-        Err(Problem::with_detail(Code::Forbidden, detail))
+        Err(Problem::with_detail(Code::Forbidden, Text::of("access-role-lacks-capability").with("role", self.role)))
     }
 
     /// The user. The command line has no password and no second factor, and is refused.

@@ -7,7 +7,7 @@ use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
-use regua_domain::{ActorKind, ApiKeyId, Capability, Language, MessageType, TenantId};
+use regua_domain::{ActorKind, ApiKeyId, Capability, Language, MessageType, TenantId, Text};
 use regua_store::api_keys::ApiKey;
 use sqlx::PgConnection;
 
@@ -72,11 +72,10 @@ impl Caller {
             return Ok(key.api_key_id);
         }
         let allowed = key.allowed_types.iter().map(|allowed| allowed.as_str()).collect::<Vec<_>>().join(", ");
-        let detail = self.language.pick(
-            format!("Esta chave não pode enviar mensagens do tipo {message_type}; ela pode enviar: {allowed}."),
-            format!("This key may not send messages of type {message_type}; it may send: {allowed}."),
-        );
-        Err(Problem::with_detail(Code::TemplateTypeNotAllowed, detail))
+        Err(Problem::with_detail(
+            Code::TemplateTypeNotAllowed,
+            Text::of("key-may-not-send").with("type", message_type).with("allowed", allowed),
+        ))
     }
 }
 

@@ -4,6 +4,7 @@ use axum::body::BodyDataStream;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header;
 use axum::http::request::Parts;
+use regua_domain::Text;
 
 use super::caller::Caller;
 use crate::context::Context;
@@ -39,17 +40,11 @@ impl Posted {
         let caller = Caller::from_request_parts(parts, context).await?;
         let limit = context.settings.max_body_bytes;
         let body = read_json(&parts.headers, stream, context, caller.tenant_id, limit).await?;
-        let (body, memory) = body.ok_or_else(|| too_large(&caller, limit))?;
+        let (body, memory) = body.ok_or_else(|| too_large(limit))?;
         Ok(Self { caller, body, memory: Some(memory) })
     }
 }
 
-fn too_large(caller: &Caller, limit: usize) -> Problem {
-    let detail = caller.language.pick(
-        format!("O corpo passa de {limit} bytes. Divida os contatos em mais de um lote, cada um com seu external_id."),
-        format!(
-            "The body is larger than {limit} bytes. Split the contacts into batches, each with its own external_id."
-        ),
-    );
-    Problem::with_detail(Code::BodyTooLarge, detail)
+fn too_large(limit: usize) -> Problem {
+    Problem::with_detail(Code::BodyTooLarge, Text::of("batch-body-too-large").with("limit", limit))
 }

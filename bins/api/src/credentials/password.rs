@@ -5,6 +5,7 @@ use std::sync::Arc;
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use regua_domain::Text;
 use tokio::sync::Semaphore;
 
 use super::random_bytes;
@@ -60,14 +61,14 @@ impl Passwords {
     }
 }
 
-/// Why a password is refused, if it is: a code, and a message in Portuguese and in English.
-pub(crate) fn fault(password: &str, email: &str) -> Option<(&'static str, &'static str, &'static str)> {
+/// Why a password is refused, if it is: a code and its text.
+pub(crate) fn fault(password: &str, email: &str) -> Option<(&'static str, Text)> {
     let length = password.chars().count();
     if length < MIN_LENGTH {
-        return Some(("too_short", "Use ao menos 12 caracteres.", "Use at least 12 characters."));
+        return Some(("too_short", Text::of("password-too-short")));
     }
     if length > MAX_LENGTH {
-        return Some(("too_long", "Use no máximo 128 caracteres.", "Use at most 128 characters."));
+        return Some(("too_long", Text::of("password-too-long")));
     }
     let folded = password.to_lowercase();
     let name = email.split('@').next().unwrap_or_default();
@@ -76,11 +77,7 @@ pub(crate) fn fault(password: &str, email: &str) -> Option<(&'static str, &'stat
     letters.sort_unstable();
     letters.dedup();
     if has_name || letters.len() < 5 || COMMON.iter().any(|common| folded.contains(common)) {
-        return Some((
-            "too_easy",
-            "A senha é fácil de adivinhar: não use seu nome, sequências nem senhas comuns.",
-            "The password is easy to guess: use neither your name nor sequences nor common passwords.",
-        ));
+        return Some(("too_easy", Text::of("password-too-easy")));
     }
     None
 }

@@ -2,18 +2,19 @@
 //! [`Problem`]; `request` renders it, because it knows the language and the request's id.
 
 mod document;
-mod wording;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use regua_domain::{Language, Text};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::limits::Refused;
+use crate::texts::render_text;
 
 pub(crate) use self::document::{
     BatchProblems, ContactProblems, ControlProblems, ListProblems, LoginProblems, ProblemDocument, QueueProblems,
@@ -40,7 +41,7 @@ macro_rules! codes {
 
         impl Code {
             #[cfg(test)]
-            const ALL: &[Self] = &[$(Self::$variant),+];
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant),+];
 
             pub(crate) const fn as_str(self) -> &'static str {
                 match self {
@@ -111,12 +112,18 @@ pub(crate) struct FieldError {
     pub(crate) message: String,
 }
 
+impl FieldError {
+    pub(crate) fn new(field: &str, code: &str, text: &Text, language: Language) -> Self {
+        Self { field: field.to_owned(), code: code.to_owned(), message: render_text(text, language) }
+    }
+}
+
 /// The answer of a handler that cannot do what was requested.
 #[derive(Debug)]
 pub(crate) struct Problem {
     code: Code,
-    /// In the caller's language; none: the usual sentence of the code.
-    detail: Option<String>,
+    /// None: the usual sentence of the code.
+    detail: Option<Text>,
     errors: Vec<FieldError>,
     /// Members beyond those of RFC 9457.
     members: Map<String, Value>,
@@ -142,7 +149,7 @@ impl Problem {
         }
     }
 
-    pub(crate) fn with_detail(code: Code, detail: String) -> Self {
+    pub(crate) fn with_detail(code: Code, detail: Text) -> Self {
         Self { detail: Some(detail), ..Self::of(code) }
     }
 
@@ -165,8 +172,8 @@ impl Problem {
     }
 
     /// `validation_failed` with one wrong field.
-    pub(crate) fn field(field: &str, code: &str, message: String) -> Self {
-        let error = FieldError { field: field.to_owned(), code: code.to_owned(), message };
+    pub(crate) fn field(field: &str, code: &str, text: &Text, language: Language) -> Self {
+        let error = FieldError::new(field, code, text, language);
         Self::with_errors(Code::ValidationFailed, vec![error])
     }
 
@@ -187,6 +194,19 @@ impl Problem {
     #[cfg(test)]
     pub(crate) fn errors(&self) -> &[FieldError] {
         &self.errors
+    }
+
+    /// A few words, the same for every problem with the code.
+    fn title(&self) -> Text {
+        Text::of_code(&format!("problem_{}_title", self.code.as_str()))
+    }
+
+    fn detail(&self) -> Text {
+        match &self.detail {
+            Some(detail) => detail.clone(),
+            None if self.is_busy => Text::of("problem-unavailable-busy"),
+            None => Text::of_code(&format!("problem_{}_detail", self.code.as_str())),
+        }
     }
 
     pub(crate) const fn cause(&self) -> Option<&anyhow::Error> {

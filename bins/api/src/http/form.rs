@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
-use regua_domain::{Language, printable};
+use regua_domain::{Language, Text, printable};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -37,8 +37,7 @@ impl<'a> Form<'a> {
         let mut form = Self { language, members: Vec::new(), known: Vec::new(), errors: Vec::new() };
         for (name, value) in members {
             if form.members.iter().any(|(other, _)| *other == name) {
-                let message = language.pick("O campo aparece mais de uma vez.", "The field appears more than once.");
-                form.refuse(&printable_name(&name), "duplicate_field", message);
+                form.refuse(&printable_name(&name), "duplicate_field", &Text::of("field-duplicate"));
             } else {
                 form.members.push((name, value));
             }
@@ -54,20 +53,20 @@ impl<'a> Form<'a> {
         Some(value).filter(|value| value.get() != "null")
     }
 
-    /// A member of type `T`. The names of the type complete the error "The field must be …".
-    fn parsed<T: DeserializeOwned>(&mut self, name: &'static str, portuguese: &str, english: &str) -> Option<T> {
+    /// A member of type `T`; `expected` names the type for people.
+    fn parsed<T: DeserializeOwned>(&mut self, name: &'static str, expected: Text) -> Option<T> {
         let value = serde_json::from_str(self.take(name)?.get()).ok();
         if value.is_none() {
-            self.wrong_type(name, portuguese, english);
+            self.wrong_type(name, expected);
         }
         value
     }
 
     /// A text of 1 to `most` characters, not blank and without control characters.
     pub(crate) fn text(&mut self, name: &'static str, most: usize) -> Option<String> {
-        let text: String = self.parsed(name, "um texto", "a string")?;
-        let Some((code, message)) = text_fault(&text, most, self.language) else { return Some(text) };
-        self.refuse(name, code, &message);
+        let text: String = self.parsed(name, Text::of("type-string"))?;
+        let Some((code, fault)) = text_fault(&text, most) else { return Some(text) };
+        self.refuse(name, code, &fault);
         None
     }
 
@@ -82,7 +81,7 @@ impl<'a> Form<'a> {
     }
 
     pub(crate) fn boolean(&mut self, name: &'static str) -> Option<bool> {
-        self.parsed(name, "true ou false", "true or false")
+        self.parsed(name, Text::of("type-boolean"))
     }
 
     /// A whole number within bounds.
@@ -95,11 +94,7 @@ impl<'a> Form<'a> {
         let number = number.filter(|number| bounds.contains(number));
         if number.is_none() {
             let (least, most) = bounds.into_inner();
-            let message = self.language.pick(
-                format!("Envie um número inteiro de {least} a {most}."),
-                format!("Send a whole number from {least} to {most}."),
-            );
-            self.refuse(name, "invalid_number", &message);
+            self.refuse(name, "invalid_number", &Text::of("field-number").with("least", least).with("most", most));
         }
         number
     }
@@ -109,11 +104,7 @@ impl<'a> Form<'a> {
         let raw = self.take(name)?;
         let list = serde_json::from_str::<Vec<String>>(raw.get()).ok().filter(|list| list.len() <= most);
         if list.is_none() {
-            self.wrong_type(
-                name,
-                &format!("uma lista de até {most} textos"),
-                &format!("a list of at most {most} strings"),
-            );
+            self.wrong_type(name, Text::of("type-string-list").with("most", most));
         }
         list
     }
@@ -124,11 +115,7 @@ impl<'a> Form<'a> {
         let text = serde_json::from_str::<String>(raw.get()).ok();
         let instant = text.and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
         if instant.is_none() {
-            let message = self.language.pick(
-                "Envie data, hora e fuso, por exemplo \"2026-11-23T09:00:00-03:00\".",
-                "Send date, time and offset, for example \"2026-11-23T09:00:00-03:00\".",
-            );
-            self.refuse(name, "invalid_instant", message);
+            self.refuse(name, "invalid_instant", &Text::of("field-instant"));
         }
         instant.map(|instant| instant.with_timezone(&Utc))
     }
@@ -139,13 +126,13 @@ impl<'a> Form<'a> {
         match serde_json::from_str(raw.get()) {
             Ok(Value::Object(object)) => {
                 let object = Value::Object(object);
-                if let Some((code, message)) = object_fault(&object, raw.get().len(), most, self.language) {
-                    self.refuse(name, code, &message);
+                if let Some((code, fault)) = object_fault(&object, raw.get().len(), most) {
+                    self.refuse(name, code, &fault);
                 }
                 object
             }
             _ => {
-                self.wrong_type(name, "um objeto", "an object");
+                self.wrong_type(name, Text::of("type-object"));
                 Value::Null
             }
         }
@@ -158,31 +145,24 @@ impl<'a> Form<'a> {
 
     /// Adds the error of an absent member.
     pub(crate) fn required(&mut self, name: &str) {
-        let message = self.language.pick("O campo é obrigatório.", "The field is required.");
-        self.refuse(name, "required", message);
+        self.refuse(name, "required", &Text::of("field-required"));
     }
 
-    /// Adds the error of a member of another type.
-    pub(crate) fn wrong_type(&mut self, name: &str, portuguese: &str, english: &str) {
-        let message =
-            self.language.pick(format!("O campo deve ser {portuguese}."), format!("The field must be {english}."));
-        self.refuse(name, "wrong_type", &message);
+    /// Adds the error of a member of another type; `expected` completes the sentence "The field must be …".
+    pub(crate) fn wrong_type(&mut self, name: &str, expected: Text) {
+        self.refuse(name, "wrong_type", &Text::of("field-wrong-type").with_text("type", expected));
     }
 
     /// Adds an error.
-    pub(crate) fn refuse(&mut self, field: &str, code: &str, message: &str) {
-        self.errors.push(FieldError { field: field.to_owned(), code: code.to_owned(), message: message.to_owned() });
+    pub(crate) fn refuse(&mut self, field: &str, code: &str, text: &Text) {
+        self.errors.push(FieldError::new(field, code, text, self.language));
     }
 
     /// Adds the errors of unread members, and answers all errors.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         let known = self.known.join(", ");
         for (name, _) in std::mem::take(&mut self.members) {
-            let message = self.language.pick(
-                format!("O campo não existe. Campos aceitos: {known}."),
-                format!("There is no such field. Accepted fields: {known}."),
-            );
-            self.refuse(&printable_name(&name), "unknown_field", &message);
+            self.refuse(&printable_name(&name), "unknown_field", &Text::of("field-unknown").with("known", &known));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(Code::ValidationFailed, self.errors)) }
     }
@@ -195,14 +175,10 @@ pub(crate) fn printable_name(name: &str) -> String {
 
 fn unreadable(error: &serde_json::Error, language: Language) -> Problem {
     if error.classify() == Category::Data {
-        let message = language.pick("O corpo deve ser um objeto JSON.", "The body must be a JSON object.");
-        let error = FieldError { field: "body".to_owned(), code: "wrong_type".to_owned(), message: message.to_owned() };
-        return Problem::with_errors(Code::ValidationFailed, vec![error]);
+        return Problem::field("body", "wrong_type", &Text::of("body-not-an-object"), language);
     }
     let (line, column) = (error.line(), error.column());
-    let detail = language.pick(
-        format!("O corpo não é um JSON válido: há um erro na linha {line}, coluna {column}."),
-        format!("The body is not valid JSON: there is an error at line {line}, column {column}."),
-    );
-    Problem::with_detail(Code::MalformedJson, detail).with_member("line", line).with_member("column", column)
+    Problem::with_detail(Code::MalformedJson, Text::of("body-malformed").with("line", line).with("column", column))
+        .with_member("line", line)
+        .with_member("column", column)
 }

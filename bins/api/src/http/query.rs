@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::extract::Query;
 use axum::http::Uri;
-use regua_domain::Language;
+use regua_domain::{Language, Text};
 
 use super::error::{Code, FieldError, Problem};
 use super::form::printable_name;
@@ -33,8 +33,7 @@ impl Parameters {
         let index = self.given.iter().position(|(other, _)| other == name)?;
         let (_, text) = self.given.swap_remove(index);
         if text.chars().any(char::is_control) {
-            let message = self.language.pick("Remova os caracteres de controle.", "Remove the control characters.");
-            self.refuse(name, "invalid_characters", message.to_owned());
+            self.refuse(name, "invalid_characters", &Text::of("parameter-control-characters"));
             return None;
         }
         Some(text)
@@ -46,9 +45,7 @@ impl Parameters {
         let word = text.parse().ok();
         if word.is_none() {
             let words = words.join(", ");
-            let message =
-                self.language.pick(format!("Valores aceitos: {words}."), format!("Accepted values: {words}."));
-            self.refuse(name, "invalid_value", message);
+            self.refuse(name, "invalid_value", &Text::of("accepted-values").with("values", words));
         }
         word
     }
@@ -57,11 +54,7 @@ impl Parameters {
     pub(crate) fn cursor<T: FromStr>(&mut self) -> Option<T> {
         let cursor = self.text("cursor")?.parse().ok();
         if cursor.is_none() {
-            let message = self.language.pick(
-                "Use o valor de \"next_cursor\" da página anterior, sem alterá-lo.",
-                "Use the value of \"next_cursor\" of the previous page unchanged.",
-            );
-            self.refuse("cursor", "invalid_cursor", message.to_owned());
+            self.refuse("cursor", "invalid_cursor", &Text::of("parameter-cursor"));
         }
         cursor
     }
@@ -70,27 +63,24 @@ impl Parameters {
     pub(crate) fn limit(&mut self) -> i64 {
         let Some(text) = self.text("limit") else { return DEFAULT_LIMIT };
         text.parse::<i64>().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).unwrap_or_else(|| {
-            let message = self
-                .language
-                .pick(format!("Envie um número de 1 a {MAX_LIMIT}."), format!("Send a number from 1 to {MAX_LIMIT}."));
-            self.refuse("limit", "invalid_limit", message);
+            self.refuse("limit", "invalid_limit", &Text::of("parameter-limit").with("most", MAX_LIMIT));
             DEFAULT_LIMIT
         })
     }
 
-    pub(crate) fn refuse(&mut self, field: &str, code: &str, message: String) {
-        self.errors.push(FieldError { field: field.to_owned(), code: code.to_owned(), message });
+    pub(crate) fn refuse(&mut self, field: &str, code: &str, text: &Text) {
+        self.errors.push(FieldError::new(field, code, text, self.language));
     }
 
     /// Adds the errors of unread parameters, and answers all errors.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         let known = self.known.join(", ");
         for (name, _) in std::mem::take(&mut self.given) {
-            let message = self.language.pick(
-                format!("O parâmetro não existe ou está repetido. Parâmetros aceitos: {known}."),
-                format!("There is no such parameter, or it is repeated. Accepted parameters: {known}."),
+            self.refuse(
+                &printable_name(&name),
+                "unknown_parameter",
+                &Text::of("parameter-unknown").with("known", &known),
             );
-            self.refuse(&printable_name(&name), "unknown_parameter", message);
         }
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(Code::ValidationFailed, self.errors)) }
     }

@@ -7,7 +7,7 @@ mod fingerprint;
 use std::fmt;
 
 use chrono::{DateTime, Days, Utc};
-use regua_domain::{Language, MessageType};
+use regua_domain::{Language, MessageType, Text};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 pub(crate) use self::contact::{Contact, ContactReader, Refusal, WHOLE_CONTACT, external_id_of};
 
 use crate::http::{Form, Problem};
+use crate::texts::render_text;
 
 pub(crate) const MAX_CONTACTS: usize = 10_000;
 /// Characters of external ids and names.
@@ -83,11 +84,7 @@ impl Batch {
 fn refuse_far_ahead(form: &mut Form<'_>, scheduled_for: Option<DateTime<Utc>>, now: DateTime<Utc>) {
     let farthest = now.checked_add_days(Days::new(MAX_DAYS_AHEAD));
     if scheduled_for > farthest && scheduled_for.is_some() {
-        let message = form.language.pick(
-            "A data está mais de um ano à frente. Confira o ano.",
-            "The date is more than a year ahead. Check the year.",
-        );
-        form.refuse("scheduled_for", "too_far_ahead", message);
+        form.refuse("scheduled_for", "too_far_ahead", &Text::of("batch-too-far-ahead"));
     }
 }
 
@@ -98,33 +95,30 @@ fn raw_contacts<'a>(form: &mut Form<'a>) -> Vec<&'a RawValue> {
         return Vec::new();
     };
     let Ok(List { items, count }) = serde_json::from_str(raw.get()) else {
-        form.wrong_type("contacts", "uma lista de objetos", "a list of objects");
+        form.wrong_type("contacts", Text::of("type-object-list"));
         return Vec::new();
     };
-    let language = form.language;
     if count == 0 {
-        let message = language
-            .pick("A lista está vazia; envie ao menos um contato.", "The list is empty; send at least one contact.");
-        form.refuse("contacts", "empty", message);
+        form.refuse("contacts", "empty", &Text::of("batch-empty"));
     }
     if count > MAX_CONTACTS {
-        let message = language.pick(
-            format!("O lote tem {count} contatos; o máximo é {MAX_CONTACTS}. Divida-o em mais de um."),
-            format!("The batch has {count} contacts; at most {MAX_CONTACTS} are accepted. Split it."),
+        form.refuse(
+            "contacts",
+            "too_many",
+            &Text::of("batch-too-many-contacts").with("count", count).with("most", MAX_CONTACTS),
         );
-        form.refuse("contacts", "too_many", &message);
     }
     items
 }
 
-/// The name of a batch that has none.
+/// The name of a batch that has none. It is stored, and does not depend on the caller's language.
 fn default_name(message_type: MessageType, external_id: &str) -> String {
-    let label = match message_type {
-        MessageType::Overdue => "Cobrança",
-        MessageType::Upcoming => "Lembrete",
-        MessageType::Notification => "Aviso",
+    let text = match message_type {
+        MessageType::Overdue => Text::of("batch-name-overdue"),
+        MessageType::Upcoming => Text::of("batch-name-upcoming"),
+        MessageType::Notification => Text::of("batch-name-notification"),
     };
-    format!("{label} {external_id}")
+    render_text(&text.with("batch", external_id), Language::default())
 }
 
 /// The first items of a JSON list and the number of all items. Items above the limit use no memory.

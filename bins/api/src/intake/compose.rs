@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use regua_domain::{
-    ContactDetails, ContactId, Language, PhoneKind, Reference, RenderError, TenantId, Variables, VariablesSchema,
+    ContactDetails, ContactId, Language, PhoneKind, Reference, RenderError, TenantId, Text, Variables, VariablesSchema,
     Variations, printable,
 };
 use regua_store::contacts::NewContacts;
@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::batch::{Contact, ContactReader, MAX_ID_LENGTH, Refusal, WHOLE_CONTACT, external_id_of};
 use crate::http::{FieldError, printable_name};
+use crate::texts::render_text;
 
 /// Per batch; each name is warned about once.
 const MAX_UNKNOWN_FIELD_WARNINGS: usize = 20;
@@ -46,6 +47,8 @@ impl From<ContactIssue> for FieldError {
 
 pub(crate) struct Composer {
     pub(crate) reader: ContactReader,
+    /// Of the refusals and the warnings.
+    pub(crate) language: Language,
     /// The batch's external id; with the contact's it chooses the variation.
     pub(crate) batch_id: String,
     pub(crate) variations: Variations,
@@ -89,9 +92,10 @@ impl Composer {
             let external_id = external_id_of(item.as_ref()).map(|id| printable(id, MAX_ID_LENGTH));
             let result = if is_duplicate { Err(self.duplicate_refusal()) } else { self.message(index as u64, item) };
             match result {
-                Ok(message) => composed.accept(index, message, self.reader.language),
-                Err(Refusal { field, code, message }) => {
-                    composed.rejected.push(ContactIssue { index, external_id, field, code: code.to_owned(), message });
+                Ok(message) => composed.accept(index, message, self.language),
+                Err(Refusal { field, code, text }) => {
+                    let (code, message) = (code.to_owned(), render_text(&text, self.language));
+                    composed.rejected.push(ContactIssue { index, external_id, field, code, message });
                 }
             }
         }
@@ -127,33 +131,28 @@ impl Composer {
         let Some(schema) = &self.schema else { return Ok(()) };
         schema.check(contact.variables.as_map()).map_err(|violation| {
             let field = format!("variables{}", violation.pointer.replace('/', "."));
-            Refusal::new(field, violation.code(), violation.explain(self.reader.language))
+            Refusal::new(field, violation.code(), violation.text())
         })
     }
 
     fn render_refusal(&self, error: &RenderError) -> Refusal {
-        let language = self.reader.language;
         let RenderError::MissingVariable { name } = error else {
-            return Refusal::new("variables", error.code(), error.explain(language));
+            return Refusal::new("variables", error.code(), error.text());
         };
         let field = match name.as_str() {
             "valor" => "amount",
             "vencimento" | "dias_atraso" | "dias_para_vencer" => "due_date",
-            _ => return Refusal::new(format!("variables.{name}"), error.code(), error.explain(language)),
+            _ => return Refusal::new(format!("variables.{name}"), error.code(), error.text()),
         };
-        let message = language.pick(
-            format!("O modelo usa \"{name}\". Envie \"{field}\" neste contato."),
-            format!("The template uses \"{name}\". Send \"{field}\" with this contact."),
-        );
-        Refusal::new(field, error.code(), message)
+        Refusal::new(
+            field,
+            error.code(),
+            Text::of("contact-bill-field-missing").with("name", name).with("field", field),
+        )
     }
 
     fn duplicate_refusal(&self) -> Refusal {
-        let message = self.reader.language.pick(
-            "Outro contato deste lote tem o mesmo external_id; só o primeiro é considerado.",
-            "An earlier contact of this batch has the same external_id; only the first is considered.",
-        );
-        Refusal::new("external_id", "duplicate_external_id", message)
+        Refusal::new("external_id", "duplicate_external_id", Text::of("contact-duplicate"))
     }
 }
 
@@ -177,27 +176,19 @@ impl Composed {
     }
 
     fn add_warnings(&mut self, index: usize, contact: &Contact, language: Language) {
-        let mut warn = |field: String, code: &str, message: String| {
-            let external_id = contact.external_id.clone();
+        let mut warn = |field: String, code: &str, text: &Text| {
+            let (external_id, message) = (contact.external_id.clone(), render_text(text, language));
             self.warnings.push(ContactIssue { index, external_id, field, code: code.to_owned(), message });
         };
         if contact.phone.kind() == PhoneKind::Landline {
-            let message = language.pick(
-                "O número é de telefone fixo; só chega se houver WhatsApp Business nele.",
-                "The number is a landline; the message arrives only if WhatsApp Business is installed on it.",
-            );
-            warn("phone".to_owned(), "landline", message.to_owned());
+            warn("phone".to_owned(), "landline", &Text::of("contact-landline"));
         }
         for name in &contact.unknown_fields {
             let name = printable_name(name);
             if self.unknown_fields.len() >= MAX_UNKNOWN_FIELD_WARNINGS || !self.unknown_fields.insert(name.clone()) {
                 continue;
             }
-            let message = language.pick(
-                "O campo não existe e foi ignorado, neste e nos demais contatos.",
-                "There is no such field; it is ignored in this contact and in the others.",
-            );
-            warn(name, "unknown_field", message.to_owned());
+            warn(name, "unknown_field", &Text::of("contact-unknown-field"));
         }
     }
 }

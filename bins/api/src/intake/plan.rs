@@ -1,7 +1,7 @@
 //! What a batch is sent with: template, instance, hours and due time.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{ApiKeyId, InstanceId, MessageType, TemplateId, VariablesSchema};
+use regua_domain::{ApiKeyId, InstanceId, MessageType, TemplateId, Text, VariablesSchema};
 use regua_store::{instances, templates, tenants};
 use sqlx::PgConnection;
 
@@ -34,17 +34,17 @@ impl Plan {
     ) -> Result<(Self, Composer), Problem> {
         let tenant = caller.tenant_id;
         let template = templates::for_type(conn, tenant, message_type, batch.template.as_deref()).await?;
-        let template = template.ok_or_else(|| no_template(caller, batch, message_type))?;
+        let template = template.ok_or_else(|| no_template(batch, message_type))?;
         let instance = instances::for_type(conn, tenant, message_type, batch.instance.as_deref()).await?;
-        let instance = instance.ok_or_else(|| no_instance(caller, batch, message_type))?;
+        let instance = instance.ok_or_else(|| no_instance(batch, message_type))?;
         record_field("instance_id", instance);
-        let rate =
-            instances::get(conn, tenant, instance).await?.ok_or_else(|| no_instance(caller, batch, message_type))?;
+        let rate = instances::get(conn, tenant, instance).await?.ok_or_else(|| no_instance(batch, message_type))?;
         let hours = Hours::load(conn, tenant, message_type).await?;
         let company = tenants::name(conn, tenant).await?;
         let due_at = batch.scheduled_for.map_or(now, |scheduled_for| scheduled_for.max(now));
         let composer = Composer {
-            reader: ContactReader { message_type, language: caller.language },
+            reader: ContactReader { message_type },
+            language: caller.language,
             batch_id: batch.external_id.clone(),
             variations: template.variations,
             schema: template
@@ -64,30 +64,18 @@ impl Plan {
     }
 }
 
-fn no_template(caller: &Caller, batch: &Batch, message_type: MessageType) -> Problem {
+fn no_template(batch: &Batch, message_type: MessageType) -> Problem {
     let detail = match &batch.template {
-        Some(name) => caller.language.pick(
-            format!("Não há modelo \"{name}\" do tipo {message_type}. Confira o nome e o tipo."),
-            format!("There is no template \"{name}\" of type {message_type}. Check its name and its type."),
-        ),
-        None => caller.language.pick(
-            format!("O lote não indica \"template\", e não há modelo padrão para o tipo {message_type}. Indique um, ou importe um modelo com `regua template import`: o primeiro de cada tipo se torna o padrão."),
-            format!("The batch names no \"template\", and there is no default for type {message_type}. Name one, or import one with `regua template import`: the first of each type becomes its default."),
-        ),
+        Some(name) => Text::of("batch-template-unknown").with("name", name).with("type", message_type),
+        None => Text::of("batch-template-default-missing").with("type", message_type),
     };
     Problem::with_detail(Code::TemplateNotFound, detail)
 }
 
-fn no_instance(caller: &Caller, batch: &Batch, message_type: MessageType) -> Problem {
+fn no_instance(batch: &Batch, message_type: MessageType) -> Problem {
     let detail = match &batch.instance {
-        Some(name) => caller.language.pick(
-            format!("Não há instância \"{name}\". Confira o nome."),
-            format!("There is no instance \"{name}\". Check its name."),
-        ),
-        None => caller.language.pick(
-            format!("O lote não indica \"instance\", e não há instância padrão para o tipo {message_type}. Indique uma, ou cadastre um número com `regua instance add`: o primeiro se torna o padrão."),
-            format!("The batch names no \"instance\", and there is no default for type {message_type}. Name one, or add a number with `regua instance add`: the first becomes the default."),
-        ),
+        Some(name) => Text::of("batch-instance-unknown").with("name", name),
+        None => Text::of("batch-instance-default-missing").with("type", message_type),
     };
     Problem::with_detail(Code::InstanceNotFound, detail)
 }

@@ -1,5 +1,7 @@
 //! Text fields of a body that name one of a few options.
 
+use regua_domain::Text;
+
 use crate::http::Form;
 
 /// The option that `text` names. Refuses the field when there is none; `Form` has already refused an empty text.
@@ -13,9 +15,7 @@ pub(crate) fn choose<T: Copy>(
     let chosen = options.iter().copied().find(|&option| name(option) == text);
     if chosen.is_none() && !text.is_empty() {
         let accepted = options.iter().map(|&option| name(option)).collect::<Vec<_>>().join(", ");
-        let message =
-            form.language.pick(format!("Valores aceitos: {accepted}."), format!("Accepted values: {accepted}."));
-        form.refuse(field, "invalid_value", &message);
+        form.refuse(field, "invalid_value", &Text::of("accepted-values").with("values", accepted));
     }
     chosen
 }

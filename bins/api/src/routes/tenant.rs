@@ -15,6 +15,7 @@ mod users;
 
 pub use self::debtors::ERASURE_REASONS;
 
+use regua_domain::Text;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::context::Context;
@@ -28,10 +29,10 @@ pub(super) fn router() -> OpenApiRouter<Context> {
 }
 
 /// Maps the foreign-key violation of a delete to `in_use`.
-fn unless_in_use(deleted: Result<(), sqlx::Error>, detail: &str) -> Result<(), Problem> {
+fn unless_in_use(deleted: Result<(), sqlx::Error>, detail: Text) -> Result<(), Problem> {
     match deleted {
         Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
-            Err(Problem::with_detail(Code::InUse, detail.to_owned()))
+            Err(Problem::with_detail(Code::InUse, detail))
         }
         deleted => Ok(deleted?),
     }

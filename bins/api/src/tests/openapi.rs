@@ -108,6 +108,6 @@ fn contact_accepts_the_fields_of_the_openapi_document() {
         "metadata": {}
     });
     assert_eq!(contact.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>(), members("SendContact"));
-    let reader = ContactReader { message_type: MessageType::Overdue, language: Language::English };
+    let reader = ContactReader { message_type: MessageType::Overdue };
     assert!(reader.read(Some(contact)).map_err(|_| ()).unwrap().unknown_fields.is_empty());
 }

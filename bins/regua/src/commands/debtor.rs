@@ -120,5 +120,5 @@ impl Erase {
 
 /// The message omits the number, because clap prints the value with it.
 fn phone(text: &str) -> Result<PhoneNumber, String> {
-    PhoneNumber::parse(text).map_err(|error| error.explain(regua_domain::Language::English))
+    PhoneNumber::parse(text).map_err(|error| regua_api::render_text(&error.text(), regua_domain::Language::English))
 }

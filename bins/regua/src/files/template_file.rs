@@ -1,6 +1,7 @@
 //! Message templates as JSON files.
 
 use anyhow::Context;
+use regua_api::render_text;
 use regua_boot::Clock;
 use regua_domain::{Language, MessageType, TemplateId, VariablesSchema, Variations};
 use regua_store::templates::Template;
@@ -26,10 +27,11 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<Template> {
     let name = display_name::parse(&file.name).ok().filter(|name| name.chars().count() <= 100);
     let name = name.context("\"name\" must have 1 to 100 characters")?;
     let variations = Variations::parse(file.variations);
-    let variations = variations.map_err(|error| anyhow::anyhow!(error.explain(Language::English)))?;
+    let variations = variations.map_err(|error| anyhow::anyhow!(render_text(&error.text(), Language::English)))?;
     if let Some(schema) = &file.variables_schema {
-        VariablesSchema::parse(schema)
-            .map_err(|error| anyhow::anyhow!("\"variables_schema\": {}", error.explain(Language::English)))?;
+        VariablesSchema::parse(schema).map_err(|error| {
+            anyhow::anyhow!("\"variables_schema\": {}", render_text(&error.text(), Language::English))
+        })?;
     }
     Ok(Template {
         template_id: TemplateId::new(Clock::system().now()),

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::Language;
-use crate::text::{fold_whitespace, refused_character};
+use crate::Text;
+use crate::text::{code_point, fold_whitespace, refused_character};
 
 const MAX_CHARACTERS: usize = 200;
 /// Words in lower case inside a person's name.
@@ -141,24 +141,12 @@ impl ContactNameError {
     }
 
     /// The explanation for people.
-    pub fn explain(&self, language: Language) -> String {
-        let (portuguese, english) = match self {
-            Self::InvalidCharacters { character } => {
-                let code = format!("U+{:04X}", u32::from(*character));
-                return language.pick(
-                    format!("O nome contém o caractere invisível {code}, que não é aceito. Apague-o e envie só texto."),
-                    format!("The name holds the invisible character {code}, which is not taken. Delete it and send plain text."),
-                );
-            }
-            Self::Empty => {
-                ("O nome está vazio. Informe o nome do contato.", "The name is empty. Give the contact's name.")
-            }
-            Self::TooLong => (
-                "O nome tem mais de 200 caracteres. Envie um nome mais curto.",
-                "The name has more than 200 characters. Send a shorter one.",
-            ),
-        };
-        language.pick(portuguese, english).to_owned()
+    pub fn text(&self) -> Text {
+        let text = Text::of_code(self.code());
+        match self {
+            Self::InvalidCharacters { character } => text.with("character", code_point(*character)),
+            Self::Empty | Self::TooLong => text,
+        }
     }
 }
 

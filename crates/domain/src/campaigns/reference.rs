@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::stable_hash::stable_hash;
-use crate::{Language, TenantId};
+use crate::{TenantId, Text};
 
 /// Crockford's base 32, without I, L, O and U, which are misread.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -101,12 +101,8 @@ impl ReferenceError {
     }
 
     /// The expected form, for people.
-    pub fn explain(&self, language: Language) -> String {
-        let text = language.pick(
-            "A referência tem seis caracteres, dígitos e letras sem I, L, O e U, como 7K3F9Q.",
-            "A reference has six characters, digits and letters without I, L, O and U, such as 7K3F9Q.",
-        );
-        text.to_owned()
+    pub fn text(&self) -> Text {
+        Text::of_code(self.code())
     }
 }
 

@@ -5,7 +5,7 @@
 //! Links of the web are `https://` and `http://`, as in WhatsApp. `mailto:` and `tel:` are allowed: they are harmless,
 //! WhatsApp shows them as plain text, and `Tel: 4002-8922` is frequent.
 
-use crate::Language;
+use crate::Text;
 use crate::text::is_invisible;
 
 /// Refused anywhere in the text, which is compared without white space and in lower case.
@@ -228,18 +228,10 @@ fn is_handler(glyphs: &[Glyph], in_element: bool) -> bool {
         && (in_element || EVENTS.iter().any(|event| name.starts_with(event)))
 }
 
-/// The explanation for people, for a template and for a rendered message.
-pub(crate) fn explain_active(found: &str, language: Language) -> String {
-    if found.ends_with("://") {
-        return language.pick(
-            format!("o link \"{found}\" não é aceito. Escreva o link inteiro, começando por https:// ou http://, com um espaço antes."),
-            format!("the link \"{found}\" is not allowed. Write the whole link, beginning with https:// or http://, after a space."),
-        );
-    }
-    language.pick(
-        format!("\"{found}\" não é aceito: a mensagem é texto puro, sem scripts nem HTML ativo, e seus links começam por https:// ou http://. Remova o trecho."),
-        format!("\"{found}\" is not allowed: a message is plain text without scripts or active HTML, and its links begin with https:// or http://. Remove it."),
-    )
+/// The explanation for people, as a part of another text: for a template and for a rendered message.
+pub(crate) fn active_text(found: &str) -> Text {
+    let text = if found.ends_with("://") { Text::of("active-text-link") } else { Text::of("active-text") };
+    text.with("found", found)
 }
 
 #[cfg(test)]

@@ -109,7 +109,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::Language;
 
     fn schema() -> VariablesSchema {
         let schema = json!({
@@ -150,11 +149,8 @@ mod tests {
         ] {
             let violation = schema().check(variables.as_object().unwrap()).unwrap_err();
             assert_eq!((violation.pointer.as_str(), violation.keyword.as_str()), (pointer, keyword));
-            for language in [Language::Portuguese, Language::English] {
-                assert!(
-                    violation.explain(language).contains(pointer) && !violation.explain(language).contains("segredo")
-                );
-            }
+            let text = format!("{:?}", violation.text());
+            assert!(text.contains(pointer) && !text.contains("segredo"), "{text}");
         }
         assert_eq!(schema().check(json!({"link_boleto": "https://x"}).as_object().unwrap()), Ok(()));
     }

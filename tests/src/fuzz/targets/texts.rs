@@ -1,12 +1,12 @@
 //! Texts of tenants and ERPs: templates, variables and schemas of variables.
 
 use regua_domain::{
-    ContactDetails, ContactName, Language, MessageTemplate, Money, OwnVariables, PhoneNumber, Reference, RenderError,
+    ContactDetails, ContactName, MessageTemplate, Money, OwnVariables, PhoneNumber, Reference, RenderError,
     VARIABLE_NAMES, Variables, VariablesSchema,
 };
 use serde_json::Value;
 
-use super::{check_explanations, ensure, is_clean, parts};
+use super::{check_text, differs_by_language, ensure, is_clean, parts};
 
 pub(super) const TEMPLATE_WORDS: &[&str] = &[
     "{{nome}}",
@@ -107,7 +107,7 @@ fn parse(source: &str) -> Result<Result<MessageTemplate, String>, String> {
                 error.line >= 1 && error.line <= source.lines().count().max(1) + 1,
                 "a line is one of the template's",
             )?;
-            check_explanations(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
+            check_text(&error.text())?;
             Ok(Err(error.code().to_owned()))
         }
     }
@@ -137,7 +137,7 @@ pub(super) fn render(input: &[u8]) -> Result<String, String> {
         }
         Err(error) => {
             ensure(!matches!(error, RenderError::Engine { .. }), "the engine renders what the grammar accepts")?;
-            check_explanations(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
+            check_text(&error.text())?;
             Ok(error.code().to_owned())
         }
     }
@@ -189,7 +189,7 @@ pub(super) fn variables(input: &[u8]) -> Result<String, String> {
             Ok(format!("accepted {}", own.as_map().len().min(3)))
         }
         Err(error) => {
-            check_explanations(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
+            check_text(&error.text())?;
             Ok(error.code().to_owned())
         }
     }
@@ -201,10 +201,7 @@ pub(super) fn schema(input: &[u8]) -> Result<String, String> {
     let schema = match VariablesSchema::parse(&schema) {
         Ok(schema) => schema,
         Err(error) => {
-            ensure(
-                error.explain(Language::Portuguese) != error.explain(Language::English),
-                "an error is check_explanations",
-            )?;
+            differs_by_language(&error.text())?;
             return Ok(error.code().to_owned());
         }
     };

@@ -6,7 +6,7 @@ use regua_domain::{
     parse_due_date,
 };
 
-use super::{check_explanations, ensure, is_clean, is_e164};
+use super::{check_text, ensure, is_clean, is_e164};
 
 pub(super) fn phone(input: &[u8]) -> Result<String, String> {
     let text = String::from_utf8_lossy(input);
@@ -28,7 +28,7 @@ pub(super) fn phone(input: &[u8]) -> Result<String, String> {
             Ok(format!("{:?} {}", phone.kind(), phone.digits().len()))
         }
         Err(error) => {
-            check_explanations(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
+            check_text(&error.text())?;
             Ok(error.code().to_owned())
         }
     }
@@ -45,7 +45,7 @@ pub(super) fn money(input: &[u8]) -> Result<String, String> {
             Ok(format!("accepted {}", money.to_string().len()))
         }
         Err(error) => {
-            check_explanations(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
+            check_text(&error.text())?;
             if let MoneyError::Malformed { suggestion, .. } = &error {
                 ensure(Money::parse(suggestion).is_ok(), "a suggested amount is accepted")?;
             }
@@ -67,7 +67,7 @@ pub(super) fn date(input: &[u8]) -> Result<String, String> {
             Ok("accepted".to_owned())
         }
         Err(error) => {
-            check_explanations(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
+            check_text(&error.text())?;
             Ok(error.code().to_owned())
         }
     }
@@ -86,7 +86,7 @@ pub(super) fn name(input: &[u8]) -> Result<String, String> {
             Ok(format!("accepted {}", shown == name.as_str()))
         }
         Err(error) => {
-            check_explanations(&error.explain(Language::Portuguese), &error.explain(Language::English))?;
+            check_text(&error.text())?;
             Ok(error.code().to_owned())
         }
     }

@@ -12,6 +12,7 @@ use utoipa::openapi::{ContentBuilder, HeaderBuilder, Ref, RefOr, Response as Des
 use utoipa::{IntoResponses, ToSchema};
 
 use super::{Code, FieldError, Problem};
+use crate::texts::render_text;
 
 const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -24,7 +25,7 @@ pub(crate) struct ProblemDocument<'a> {
     #[schema(example = "/docs#validation_failed")]
     r#type: String,
     /// A few words, the same for every problem with the code.
-    title: &'a str,
+    title: String,
     /// The HTTP status.
     #[schema(example = 422)]
     status: u16,
@@ -32,7 +33,7 @@ pub(crate) struct ProblemDocument<'a> {
     #[schema(example = "validation_failed")]
     code: &'a str,
     /// A sentence for a person, in the language of `Accept-Language`: Portuguese unless English is preferred.
-    detail: &'a str,
+    detail: String,
     /// All errors in the request, where the code can have several.
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     #[schema(required = false)]
@@ -46,14 +47,13 @@ pub(crate) struct ProblemDocument<'a> {
 
 /// The answer with the problem's document.
 pub(crate) fn document(problem: &Problem, language: Language, request_id: &str) -> Response {
-    let Problem { code, detail, errors, members, is_busy, retry_after, .. } = problem;
-    let usual = if *is_busy { Code::busy_detail(language) } else { code.usual_detail(language) };
+    let Problem { code, errors, members, retry_after, .. } = problem;
     let document = ProblemDocument {
         r#type: format!("/docs#{}", code.as_str()),
-        title: code.title(language),
+        title: render_text(&problem.title(), language),
         status: code.status().as_u16(),
         code: code.as_str(),
-        detail: detail.as_deref().unwrap_or(usual),
+        detail: render_text(&problem.detail(), language),
         errors,
         request_id,
         members,
@@ -61,7 +61,7 @@ pub(crate) fn document(problem: &Problem, language: Language, request_id: &str) 
     let mut response = (code.status(), Json(document)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-    headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.pick("pt-BR", "en")));
+    headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.as_str()));
     if let Some(seconds) = retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
     }

@@ -1,64 +1,36 @@
 //! The faults of texts and of free-form objects.
 
-use regua_domain::{Language, refused_character};
+use regua_domain::{Text, code_point, refused_character};
 use serde_json::Value;
 
 /// Levels of a free-form object.
 const MAX_DEPTH: usize = 16;
 
-/// The fault of a text, as a code and a message; none: the text is accepted.
-pub(crate) fn text_fault(text: &str, most: usize, language: Language) -> Option<(&'static str, String)> {
+/// The fault of a text, as a code and its text; none: the text is accepted.
+pub(crate) fn text_fault(text: &str, most: usize) -> Option<(&'static str, Text)> {
     let length = text.chars().count();
     if text.trim().is_empty() {
-        let message = language.pick("O campo está vazio.", "The field is empty.");
-        return Some(("empty", message.to_owned()));
+        return Some(("empty", Text::of("field-empty")));
     }
     if length > most {
-        let message = language.pick(
-            format!("O campo tem {length} caracteres; o máximo é {most}."),
-            format!("The field has {length} characters; at most {most} are accepted."),
-        );
-        return Some(("too_long", message));
+        return Some(("too_long", Text::of("field-too-long").with("length", length).with("most", most)));
     }
     let (_, character) = refused_character(text, &[])?;
-    let code = format!("U+{:04X}", u32::from(character));
-    let message = language.pick(
-        format!("O campo contém o caractere invisível {code}, que não é aceito. Apague-o e digite o trecho de novo."),
-        format!(
-            "The field has the invisible character {code}, which is not accepted. Delete it and type the passage again."
-        ),
-    );
-    Some(("invalid_characters", message))
+    let text = Text::of("field-invisible-character").with("character", code_point(character));
+    Some(("invalid_characters", text))
 }
 
 /// The fault of a free-form object, which is stored and answered unchanged. Its texts may have line ends. Invisible
 /// characters are refused, because consoles show the object and exports contain it.
-pub(crate) fn object_fault(
-    object: &Value,
-    bytes: usize,
-    most: usize,
-    language: Language,
-) -> Option<(&'static str, String)> {
+pub(crate) fn object_fault(object: &Value, bytes: usize, most: usize) -> Option<(&'static str, Text)> {
     if bytes > most {
-        let message = language.pick(
-            format!("O objeto tem {bytes} bytes de JSON; o máximo é {most}."),
-            format!("The object has {bytes} bytes of JSON; at most {most} are accepted."),
-        );
-        return Some(("too_large", message));
+        return Some(("too_large", Text::of("object-too-large").with("bytes", bytes).with("most", most)));
     }
     if depth(object) > MAX_DEPTH {
-        let message = language.pick(
-            format!("O objeto tem mais de {MAX_DEPTH} níveis. Envie um mais simples."),
-            format!("The object is nested more than {MAX_DEPTH} levels deep. Send a simpler one."),
-        );
-        return Some(("too_deep", message));
+        return Some(("too_deep", Text::of("object-too-deep").with("most", MAX_DEPTH)));
     }
-    let code = format!("U+{:04X}", u32::from(refused_in(object)?));
-    let message = language.pick(
-        format!("O objeto contém o caractere invisível {code}, que não é aceito. Remova-o."),
-        format!("The object has the invisible character {code}, which is not accepted. Remove it."),
-    );
-    Some(("invalid_characters", message))
+    let text = Text::of("object-invisible-character").with("character", code_point(refused_in(object)?));
+    Some(("invalid_characters", text))
 }
 
 /// Levels of a value. The JSON parser limits the recursion.

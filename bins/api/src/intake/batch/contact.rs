@@ -1,7 +1,7 @@
 //! Reads one contact of a batch. An invalid contact is rejected alone, with its first fault.
 
 use chrono::NaiveDate;
-use regua_domain::{ContactName, Language, MessageType, Money, OwnVariables, PhoneNumber, parse_due_date};
+use regua_domain::{ContactName, MessageType, Money, OwnVariables, PhoneNumber, Text, parse_due_date};
 use serde_json::{Map, Value};
 
 use super::MAX_ID_LENGTH;
@@ -31,44 +31,36 @@ pub(crate) struct Contact {
 pub(crate) struct Refusal {
     pub(crate) field: String,
     pub(crate) code: &'static str,
-    pub(crate) message: String,
+    pub(crate) text: Text,
 }
 
 impl Refusal {
-    pub(crate) fn new(field: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
-        Self { field: field.into(), code, message: message.into() }
+    pub(crate) fn new(field: impl Into<String>, code: &'static str, text: Text) -> Self {
+        Self { field: field.into(), code, text }
     }
 }
 
-/// Reads contacts of one type for callers of one language.
+/// Reads contacts of one type.
 #[derive(Clone, Copy)]
 pub(crate) struct ContactReader {
     pub(crate) message_type: MessageType,
-    pub(crate) language: Language,
 }
 
 impl ContactReader {
     /// Reads an item of the list; none is an item that is not valid JSON.
     pub(crate) fn read(&self, item: Option<Value>) -> Result<Contact, Refusal> {
-        let language = self.language;
         let Some(Value::Object(mut fields)) = item else {
-            let message =
-                language.pick("O contato deve ser um objeto JSON válido.", "The contact must be a valid JSON object.");
-            return Err(Refusal::new(WHOLE_CONTACT, "wrong_type", message));
+            return Err(Refusal::new(WHOLE_CONTACT, "wrong_type", Text::of("contact-not-an-object")));
         };
         let external_id = self.external_id(&mut fields)?;
         let name = self.required(&mut fields, "name")?;
-        let name =
-            ContactName::parse(&name).map_err(|error| Refusal::new("name", error.code(), error.explain(language)))?;
+        let name = ContactName::parse(&name).map_err(|error| Refusal::new("name", error.code(), error.text()))?;
         let phone = self.required(&mut fields, "phone")?;
-        let phone =
-            PhoneNumber::parse(&phone).map_err(|error| Refusal::new("phone", error.code(), error.explain(language)))?;
+        let phone = PhoneNumber::parse(&phone).map_err(|error| Refusal::new("phone", error.code(), error.text()))?;
         let due_date = self.bill_field(&mut fields, "due_date")?.map(|text| parse_due_date(&text));
-        let due_date =
-            due_date.transpose().map_err(|error| Refusal::new("due_date", error.code(), error.explain(language)))?;
+        let due_date = due_date.transpose().map_err(|error| Refusal::new("due_date", error.code(), error.text()))?;
         let amount = self.bill_field(&mut fields, "amount")?.map(|text| Money::parse(&text));
-        let amount =
-            amount.transpose().map_err(|error| Refusal::new("amount", error.code(), error.explain(language)))?;
+        let amount = amount.transpose().map_err(|error| Refusal::new("amount", error.code(), error.text()))?;
         let variables = self.variables(&mut fields)?;
         let metadata = self.metadata(&mut fields)?;
         let unknown_fields = fields.into_iter().map(|(name, _)| name).collect();
@@ -77,9 +69,9 @@ impl ContactReader {
 
     fn external_id(&self, fields: &mut Map<String, Value>) -> Result<Option<String>, Refusal> {
         let Some(text) = self.text(fields, "external_id")? else { return Ok(None) };
-        match text_fault(&text, MAX_ID_LENGTH, self.language) {
+        match text_fault(&text, MAX_ID_LENGTH) {
             None => Ok(Some(text)),
-            Some((code, message)) => Err(Refusal::new("external_id", code, message)),
+            Some((code, text)) => Err(Refusal::new("external_id", code, text)),
         }
     }
 
@@ -87,16 +79,16 @@ impl ContactReader {
         let variables = self.object(fields, "variables")?;
         OwnVariables::parse(&variables).map_err(|error| {
             let field = error.name().map_or_else(|| "variables".to_owned(), |name| format!("variables.{name}"));
-            Refusal::new(field, error.code(), error.explain(self.language))
+            Refusal::new(field, error.code(), error.text())
         })
     }
 
     fn metadata(&self, fields: &mut Map<String, Value>) -> Result<String, Refusal> {
         let metadata = Value::Object(self.object(fields, "metadata")?);
         let json = metadata.to_string();
-        match object_fault(&metadata, json.len(), MAX_METADATA_BYTES, self.language) {
+        match object_fault(&metadata, json.len(), MAX_METADATA_BYTES) {
             None => Ok(json),
-            Some((code, message)) => Err(Refusal::new("metadata", code, message)),
+            Some((code, text)) => Err(Refusal::new("metadata", code, text)),
         }
     }
 
@@ -110,20 +102,14 @@ impl ContactReader {
     }
 
     fn required(&self, fields: &mut Map<String, Value>, name: &'static str) -> Result<String, Refusal> {
-        let message = self.language.pick("O campo é obrigatório.", "The field is required.");
-        self.text(fields, name)?.ok_or_else(|| Refusal::new(name, "required", message))
+        self.text(fields, name)?.ok_or_else(|| Refusal::new(name, "required", Text::of("field-required")))
     }
 
     fn text(&self, fields: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, Refusal> {
         match fields.remove(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => {
-                let message = self
-                    .language
-                    .pick("O campo deve ser um texto, entre aspas.", "The field must be a string in quotes.");
-                Err(Refusal::new(name, "wrong_type", message))
-            }
+            Some(_) => Err(Refusal::new(name, "wrong_type", Text::of("contact-string"))),
         }
     }
 
@@ -132,8 +118,8 @@ impl ContactReader {
             None | Some(Value::Null) => Ok(Map::new()),
             Some(Value::Object(object)) => Ok(object),
             Some(_) => {
-                let message = self.language.pick("O campo deve ser um objeto.", "The field must be an object.");
-                Err(Refusal::new(name, "wrong_type", message))
+                let text = Text::of("field-wrong-type").with_text("type", Text::of("type-object"));
+                Err(Refusal::new(name, "wrong_type", text))
             }
         }
     }

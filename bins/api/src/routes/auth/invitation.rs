@@ -43,9 +43,8 @@ pub(super) async fn accept(
     let email = form.required_text("email", 254).trim().to_lowercase();
     let invitation = form.required_text("invitation", 100);
     let password = form.required_text("password", 128);
-    if let Some((code, portuguese, english)) = password::fault(&password, &email).filter(|_| !password.is_empty()) {
-        let message = form.language.pick(portuguese, english);
-        form.refuse("password", code, message);
+    if let Some((code, text)) = password::fault(&password, &email).filter(|_| !password.is_empty()) {
+        form.refuse("password", code, &text);
     }
     form.finish()?;
 

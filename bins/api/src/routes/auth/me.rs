@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use regua_domain::{ActorKind, Email, SessionEnd, Slug, UserRole};
+use regua_domain::{ActorKind, Email, SessionEnd, Slug, Text, UserRole};
 use regua_store::users::{self, Credentials};
 use regua_store::{access, login_failures, sessions, tenants};
 use serde::Serialize;
@@ -81,10 +81,8 @@ pub(super) async fn change_password(
     let mut form = Form::read(&body, access.language)?;
     let current = form.required_text("current", 128);
     let password = form.required_text("password", 128);
-    if let Some((code, portuguese, english)) = password::fault(&password, &access.name).filter(|_| !password.is_empty())
-    {
-        let message = form.language.pick(portuguese, english);
-        form.refuse("password", code, message);
+    if let Some((code, text)) = password::fault(&password, &access.name).filter(|_| !password.is_empty()) {
+        form.refuse("password", code, &text);
     }
     form.finish()?;
     let credentials = verify_current_password(&context, &access, user, current).await?;
@@ -112,8 +110,7 @@ pub(super) async fn verify_current_password(
     let credentials = super::login::admit_login(context, &access.client, user.home, &access.name).await?;
     let credentials = credentials.ok_or_else(|| Problem::of(Code::NotAuthenticated))?;
     if !context.passwords.verify(password, credentials.password_hash.clone()).await.map_err(Problem::internal)? {
-        let message = access.language.pick("A senha atual não confere.", "The current password is wrong.");
-        return Err(Problem::field("current", "wrong_password", message.to_owned()));
+        return Err(Problem::field("current", "wrong_password", &Text::of("password-wrong"), access.language));
     }
     let mut transaction = access::begin(&context.pool, user.home).await?;
     login_failures::clear(&mut transaction, user.home, &access.name, access.client.network()).await?;

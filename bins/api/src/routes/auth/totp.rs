@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use regua_domain::Text;
 use regua_secrets::Place;
 use regua_store::{access, users};
 use serde::Serialize;
@@ -61,7 +62,7 @@ pub(super) async fn begin(
     form.finish()?;
     let credentials = verify_current_password(&context, &access, user, current).await?;
     if credentials.totp_confirmed {
-        return Err(already_set(&access));
+        return Err(already_set());
     }
     let factor = SecondFactor::generate()?;
     let sealed =
@@ -69,7 +70,7 @@ pub(super) async fn begin(
     let mut transaction = access::begin(&context.pool, user.home).await?;
     let now = context.clock.now();
     if !users::set_totp(&mut transaction, user.home, &credentials, Some(sealed.as_str()), None, &[], now).await? {
-        return Err(concurrent_change(&access));
+        return Err(concurrent_change());
     }
     transaction.commit().await?;
     let url = factor.url(&access.name).context("no URL for the seed")?;
@@ -96,15 +97,15 @@ pub(super) async fn confirm(
     let credentials = users::credentials(conn, user.home, &access.name).await?;
     let credentials = credentials.ok_or_else(|| Problem::of(Code::NotAuthenticated))?;
     if credentials.totp_confirmed {
-        return Err(already_set(&access));
+        return Err(already_set());
     }
-    let sealed = credentials.totp_seed.clone().ok_or_else(|| no_seed(&access))?;
+    let sealed = credentials.totp_seed.clone().ok_or_else(|| no_seed())?;
     let seed = context.secrets.open(&Place::totp_seed(user.home, user.id), &sealed).map_err(Problem::internal)?;
     let step = SecondFactor::parse(&seed).and_then(|factor| factor.step_of(&code, now.timestamp()));
     let step = step.ok_or_else(|| wrong_code(&access))?;
     let codes = RecoveryCodes::generate()?;
     if !users::set_totp(conn, user.home, &credentials, Some(&sealed), Some(step), &codes.hashes, now).await? {
-        return Err(concurrent_change(&access));
+        return Err(concurrent_change());
     }
     audit(conn, &access, user, "totp.set", now).await?;
     transaction.commit().await?;
@@ -129,40 +130,25 @@ pub(super) async fn remove(
     let now = context.clock.now();
     let mut transaction = access::begin(&context.pool, user.home).await?;
     if !users::set_totp(&mut transaction, user.home, &credentials, None, None, &[], now).await? {
-        return Err(concurrent_change(&access));
+        return Err(concurrent_change());
     }
     audit(&mut transaction, &access, user, "totp.removed", now).await?;
     transaction.commit().await?;
     Ok(DONE.into_response())
 }
 
-fn already_set(access: &Access) -> Problem {
-    let detail = access.language.pick(
-        "Já há um segundo fator. Remova-o com DELETE antes de cadastrar outro.",
-        "A second factor is already set. Remove it with DELETE before you set up another.",
-    );
-    Problem::with_detail(Code::StateConflict, detail.to_owned())
+fn already_set() -> Problem {
+    Problem::with_detail(Code::StateConflict, Text::of("totp-already-set"))
 }
 
-fn concurrent_change(access: &Access) -> Problem {
-    let detail = access.language.pick(
-        "O cadastro mudou enquanto isso. Repita.",
-        "Another request changed the user meanwhile. Repeat the request.",
-    );
-    Problem::with_detail(Code::StateConflict, detail.to_owned())
+fn concurrent_change() -> Problem {
+    Problem::with_detail(Code::StateConflict, Text::of("totp-concurrent-change"))
 }
 
-fn no_seed(access: &Access) -> Problem {
-    let detail = access
-        .language
-        .pick("Comece com POST neste endereço.", "No second factor is being set up. Begin with POST at this address.");
-    Problem::with_detail(Code::StateConflict, detail.to_owned())
+fn no_seed() -> Problem {
+    Problem::with_detail(Code::StateConflict, Text::of("totp-not-begun"))
 }
 
 fn wrong_code(access: &Access) -> Problem {
-    let message = access.language.pick(
-        "O código não confere. Confira a hora do telefone e envie o código atual.",
-        "The code is wrong. Check the telephone's clock and send the current code.",
-    );
-    Problem::field("code", "wrong_code", message.to_owned())
+    Problem::field("code", "wrong_code", &Text::of("totp-wrong-code"), access.language)
 }

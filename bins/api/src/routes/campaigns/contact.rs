@@ -5,7 +5,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use regua_broker::{Doorbell, DoorbellKind, ring};
 use regua_domain::{
-    AttemptOutcome, ContactId, ContactStatus as Status, EvidenceSource, Language, QueueStatus, Reference, Resolution,
+    AttemptOutcome, ContactId, ContactStatus as Status, EvidenceSource, QueueStatus, Reference, Resolution, Text,
 };
 use regua_store::access;
 use regua_store::attempts::{self, Attempt};
@@ -133,11 +133,11 @@ async fn decide(
     let conn = &mut *transaction;
     let contact = contacts::get(conn, caller.tenant_id, name).await?.ok_or_else(|| Problem::of(Code::NotFound))?;
     match contacts::lock_unconfirmed(conn, caller.tenant_id, contact.contact_id, now).await? {
-        Locked::Unconfirmed(contact) => decision.apply(conn, &contact, &said_by, &caller, now).await?,
+        Locked::Unconfirmed(contact) => decision.apply(conn, &contact, &said_by, now).await?,
         Locked::OtherState(status) => {
             // Locking the contact applies stored evidence, which may have changed its status: commit it.
             transaction.commit().await?;
-            return Err(not_unconfirmed(status, caller.language));
+            return Err(not_unconfirmed(status));
         }
         Locked::Missing => return Err(Problem::of(Code::NotFound)),
     }
@@ -175,7 +175,6 @@ impl OperatorDecision {
         conn: &mut PgConnection,
         contact: &Unconfirmed,
         said_by: &str,
-        caller: &Caller,
         now: DateTime<Utc>,
     ) -> Result<(), Problem> {
         let &Unconfirmed { key, queue_id, queue_status, .. } = contact;
@@ -184,8 +183,8 @@ impl OperatorDecision {
                 let evidence = Evidence::Left { message_id: None, at: now };
                 contacts::learn(conn, key, EvidenceSource::Operator, &evidence, Some(said_by), now).await?;
             }
-            Self::Resend if contact.is_to_be_erased => return Err(data_erased(caller.language)),
-            Self::Resend if queue_status == QueueStatus::Cancelled => return Err(queue_cancelled(caller.language)),
+            Self::Resend if contact.is_to_be_erased => return Err(data_erased()),
+            Self::Resend if queue_status == QueueStatus::Cancelled => return Err(queue_cancelled()),
             Self::Resend => {
                 contacts::resend(conn, contact, now).await?;
                 ring(conn, &Doorbell { kind: DoorbellKind::Resume, tenant_id: key.tenant, queue_id }, now).await?;
@@ -212,28 +211,17 @@ async fn history(conn: &mut PgConnection, caller: &Caller, name: Name) -> Result
     Ok(Json(ContactHistory { contact: contact.into(), history }))
 }
 
-fn not_unconfirmed(status: Status, language: Language) -> Problem {
-    let detail = language.pick(
-        format!("O contato está no estado \"{status}\"; só um contato \"unconfirmed\" espera uma decisão."),
-        format!("The contact is \"{status}\"; only an \"unconfirmed\" contact waits for a decision."),
-    );
-    Problem::with_detail(Code::StateConflict, detail).with_member("contact_status", status.as_str())
+fn not_unconfirmed(status: Status) -> Problem {
+    Problem::with_detail(Code::StateConflict, Text::of("contact-not-unconfirmed").with("status", status))
+        .with_member("contact_status", status.as_str())
 }
 
-fn queue_cancelled(language: Language) -> Problem {
-    let detail = language.pick(
-        "A fila foi cancelada; nada mais é enviado por ela. Poste o contato em outro lote.",
-        "The queue was cancelled; nothing more is sent through it. Post the contact in another batch.",
-    );
-    Problem::with_detail(Code::StateConflict, detail.to_owned())
+fn queue_cancelled() -> Problem {
+    Problem::with_detail(Code::StateConflict, Text::of("contact-queue-cancelled"))
 }
 
-fn data_erased(language: Language) -> Problem {
-    let detail = language.pick(
-        "Os dados deste contato foram apagados; não há o que enviar.",
-        "This contact's data was erased; there is nothing to send.",
-    );
-    Problem::with_detail(Code::StateConflict, detail.to_owned())
+fn data_erased() -> Problem {
+    Problem::with_detail(Code::StateConflict, Text::of("contact-data-erased"))
 }
 
 fn decision_schema() -> RefOr<Schema> {

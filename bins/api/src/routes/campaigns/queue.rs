@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use regua_broker::{Doorbell, DoorbellKind, ring};
-use regua_domain::{ControlAction, Language, MessageType, QueueId, QueueStatus as Status, StateConflict};
+use regua_domain::{ControlAction, Language, MessageType, QueueId, QueueStatus as Status, StateConflict, Text};
 use regua_store::access;
 use regua_store::contacts;
 use regua_store::queues::{self, LockedQueue, Queue};
@@ -153,7 +153,7 @@ async fn control(
     let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
     let locked = queues::lock(&mut transaction, &[(caller.tenant_id, queue)]).await?;
     let locked = locked.into_iter().next().ok_or_else(|| Problem::of(Code::NotFound))?;
-    let after = status_after(&locked, action, now).map_err(|conflict| state_conflict(conflict, caller.language))?;
+    let after = status_after(&locked, action, now).map_err(state_conflict)?;
     if after != locked.status {
         apply_status(&mut transaction, &locked, after, now).await?;
         let (before, after) = (locked.status.as_str(), after.as_str());
@@ -213,13 +213,11 @@ fn read_action(body: &[u8], language: Language) -> Result<ControlAction, Problem
 
 const ACTIONS: [ControlAction; 3] = [ControlAction::Pause, ControlAction::Resume, ControlAction::Cancel];
 
-fn state_conflict(conflict: StateConflict, language: Language) -> Problem {
+fn state_conflict(conflict: StateConflict) -> Problem {
     let (status, action) = (conflict.status.as_str(), conflict.action.as_str());
-    let detail = language.pick(
-        format!("A fila está no estado \"{status}\", que é final; a ação \"{action}\" não se aplica mais."),
-        format!("The queue is \"{status}\", which is final; the action \"{action}\" no longer applies."),
-    );
-    Problem::with_detail(Code::StateConflict, detail).with_member("queue_status", status).with_member("action", action)
+    Problem::with_detail(Code::StateConflict, Text::of("queue-final").with("status", status).with("action", action))
+        .with_member("queue_status", status)
+        .with_member("action", action)
 }
 
 fn progress(queue: &Queue) -> f64 {

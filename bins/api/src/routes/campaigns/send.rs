@@ -8,7 +8,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use fail::fail_point;
 use regua_broker::{Doorbell, ring};
-use regua_domain::{CampaignId, MessageType, QueueId};
+use regua_domain::{CampaignId, MessageType, QueueId, Text};
 use regua_store::access;
 use regua_store::campaigns::{self, NewCampaign};
 use regua_store::{contacts, tenants};
@@ -188,12 +188,11 @@ async fn replay(
         return Ok(Some(SendAccepted::replayed(context, accepted).into()));
     }
     let (external_id, queue_id) = (&batch.external_id, accepted.queue_id);
-    let detail = caller.language.pick(
-        format!("O lote \"{external_id}\" já foi recebido com outro conteúdo, na fila {queue_id}. Para enviar outro lote, use outro external_id."),
-        format!("The batch \"{external_id}\" was accepted before with different contents, as queue {queue_id}. For another batch, use another external_id."),
-    );
-    Err(Problem::with_detail(Code::BatchConflict, detail)
-        .with_member("external_id", external_id.as_str())
-        .with_member("campaign_id", accepted.campaign_id.to_string())
-        .with_member("queue_id", queue_id.to_string()))
+    Err(Problem::with_detail(
+        Code::BatchConflict,
+        Text::of("batch-conflict").with("batch", external_id).with("queue", queue_id),
+    )
+    .with_member("external_id", external_id.as_str())
+    .with_member("campaign_id", accepted.campaign_id.to_string())
+    .with_member("queue_id", queue_id.to_string()))
 }

@@ -6,7 +6,7 @@ use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use regua_domain::{Capability, Slug, TenantId, TenantStatus};
+use regua_domain::{Capability, Slug, TenantId, TenantStatus, Text};
 use regua_store::{tenant_configs, tenants};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -127,11 +127,7 @@ async fn create(State(context): State<Context>, access: Access, JsonBody(body): 
     let text = form.required_text("slug", 63);
     let slug = text.parse::<Slug>().ok();
     if slug.is_none() && !text.is_empty() {
-        let message = form.language.pick(
-            "Use de 1 a 63 letras minúsculas, algarismos e hífens.",
-            "Use 1 to 63 lower-case letters, digits and hyphens.",
-        );
-        form.refuse("slug", "invalid_slug", message);
+        form.refuse("slug", "invalid_slug", &Text::of("tenant-slug-invalid"));
     }
     let name = form.required_text("name", 200);
     let time_zone = time_zone(&mut form).unwrap_or(Tz::America__Sao_Paulo);
@@ -146,11 +142,7 @@ async fn create(State(context): State<Context>, access: Access, JsonBody(body): 
     let mut transaction = access.begin(&context).await?;
     let conn = &mut *transaction;
     if !new.create(conn, access.tenant_id, now).await? {
-        let detail = access.language.pick(
-            format!("Já há uma empresa \"{slug}\": escolha outro slug."),
-            format!("There is already a tenant \"{slug}\": choose another slug."),
-        );
-        return Err(Problem::with_detail(Code::NameTaken, detail));
+        return Err(Problem::with_detail(Code::NameTaken, Text::of("tenant-slug-taken").with("slug", slug)));
     }
     if let Some(mut config) = tenant_configs::get(conn, access.tenant_id).await? {
         config.resend_unconfirmed = resend_unconfirmed.unwrap_or(config.resend_unconfirmed);

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use chrono_tz::Tz;
-use regua_domain::{Capability, MessageType};
+use regua_domain::{Capability, MessageType, Text};
 use regua_store::tenant_configs::{self, TenantConfig};
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -152,11 +152,7 @@ pub(crate) fn time_zone(form: &mut Form<'_>) -> Option<Tz> {
     let name = form.text("time_zone", 64)?;
     let zone = name.parse().ok();
     if zone.is_none() {
-        let message = form.language.pick(
-            "Não há este fuso. Use um nome como America/Sao_Paulo ou America/Manaus.",
-            "There is no such time zone. Use a name such as America/Sao_Paulo or America/Manaus.",
-        );
-        form.refuse("time_zone", "invalid_time_zone", message);
+        form.refuse("time_zone", "invalid_time_zone", &Text::of("config-time-zone-unknown"));
     }
     zone
 }

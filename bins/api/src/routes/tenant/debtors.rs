@@ -4,7 +4,7 @@
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use regua_domain::{Capability, ContactId, PhoneNumber, TenantId};
+use regua_domain::{Capability, ContactId, PhoneNumber, TenantId, Text};
 use regua_secrets::DebtorKeys;
 use regua_store::debtors::{self, Debtor};
 use serde::Serialize;
@@ -170,7 +170,7 @@ fn read(body: &[u8], access: &Access, keys: &DebtorKeys, has_reason: bool) -> Re
     let after = form.text("cursor", 36);
     let cursor = after.as_deref().map(str::parse::<ContactId>);
     if matches!(cursor, Some(Err(_))) {
-        form.refuse("cursor", "invalid_value", language.pick("Envie o next_cursor.", "Send the next_cursor."));
+        form.refuse("cursor", "invalid_value", &Text::of("debtor-cursor"));
     }
     let reason = has_reason.then(|| match form.text("reason", 20) {
         Some(text) => choose(&mut form, "reason", &text, &ERASURE_REASONS, |reason| reason),
@@ -191,14 +191,13 @@ fn read_debtor(form: &mut Form<'_>, keys: &DebtorKeys, tenant: TenantId) -> Opti
         (Some(phone), None) => match PhoneNumber::parse(&phone) {
             Ok(phone) => Some((keys.by_phone(tenant, &phone), "phone")),
             Err(error) => {
-                form.refuse("phone", error.code(), &error.explain(form.language));
+                form.refuse("phone", error.code(), &error.text());
                 None
             }
         },
         (None, Some(id)) => Some((keys.by_external_id(tenant, &id), "external_id")),
         _ => {
-            let message = form.language.pick("Envie phone ou external_id.", "Send either phone or external_id.");
-            form.refuse("phone", "required", message);
+            form.refuse("phone", "required", &Text::of("debtor-phone-or-external-id"));
             None
         }
     }

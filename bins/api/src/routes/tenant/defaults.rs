@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use regua_domain::{Capability, InstanceId, MessageType, TemplateId};
+use regua_domain::{Capability, InstanceId, MessageType, TemplateId, Text};
 use regua_store::type_defaults::{self, Default};
 use regua_store::{instances, templates};
 use serde::Serialize;
@@ -110,18 +110,17 @@ async fn check_existence(
     if let Some(id) = default.template {
         let found = templates::list(conn, access.tenant_id, Some(id)).await?;
         if !found.iter().any(|template| template.message_type == default.message_type) {
-            let message = form.language.pick(
-                format!("Não há este modelo do tipo {}.", default.message_type),
-                format!("There is no such template of type {}.", default.message_type),
+            form.refuse(
+                "template_id",
+                "template_not_found",
+                &Text::of("default-template-unknown").with("type", default.message_type),
             );
-            form.refuse("template_id", "template_not_found", &message);
         }
     }
     if let Some(id) = default.instance
         && instances::get(conn, access.tenant_id, id).await?.is_none()
     {
-        let message = form.language.pick("Não há este número.", "There is no such instance.");
-        form.refuse("instance_id", "instance_not_found", message);
+        form.refuse("instance_id", "instance_not_found", &Text::of("default-instance-unknown"));
     }
     Ok(())
 }
@@ -130,7 +129,7 @@ fn id(form: &mut Form<'_>, name: &'static str) -> Option<Uuid> {
     let text = form.text(name, 40)?;
     let id = text.parse().ok();
     if id.is_none() {
-        form.wrong_type(name, "um id", "an id");
+        form.wrong_type(name, Text::of("type-id"));
     }
     id
 }

@@ -6,7 +6,7 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use chrono::{Datelike, NaiveDate};
-use regua_domain::{Capability, national_holidays};
+use regua_domain::{Capability, Text, national_holidays};
 use regua_store::holidays;
 use serde::Serialize;
 use serde_json::json;
@@ -76,8 +76,7 @@ async fn list(State(context): State<Context>, access: Access, uri: Uri) -> Resul
         .text("year")
         .map_or_else(|| Some(context.clock.now().year()), |text| text.parse().ok().filter(|year| YEARS.contains(year)));
     if year.is_none() {
-        let message = access.language.pick("Envie um ano de 2000 a 2199.", "Send a year from 2000 to 2199.");
-        parameters.refuse("year", "invalid_year", message.to_owned());
+        parameters.refuse("year", "invalid_year", &Text::of("holiday-year"));
     }
     parameters.finish()?;
     let days = |month, day| year.and_then(|year| NaiveDate::from_ymd_opt(year, month, day));
@@ -117,11 +116,10 @@ async fn put(
     let conn = &mut *transaction;
     let before = holidays::between(conn, access.tenant_id, day, day).await?.pop();
     if before.is_none() && holidays::count(conn, access.tenant_id).await? >= MAX_CLOSED_DAYS {
-        let detail = access.language.pick(
-            format!("Há {MAX_CLOSED_DAYS} dias fechados, o máximo. Apague os que passaram."),
-            format!("There are {MAX_CLOSED_DAYS} closed days, the maximum. Delete those that have passed."),
-        );
-        return Err(Problem::with_detail(Code::StateConflict, detail));
+        return Err(Problem::with_detail(
+            Code::StateConflict,
+            Text::of("holiday-too-many").with("most", MAX_CLOSED_DAYS),
+        ));
     }
     holidays::put(conn, access.tenant_id, day, &name).await?;
     let (before, after) = (before.map(|holiday| json!({"name": holiday.name})), json!({"name": name}));

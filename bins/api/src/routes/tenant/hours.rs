@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use regua_domain::{Capability, OpenInterval};
+use regua_domain::{Capability, OpenInterval, Text};
 use regua_store::business_hours::{self, OpenHours};
 use serde::Serialize;
 use serde_json::Value;
@@ -106,11 +106,7 @@ fn intervals(form: &mut Form<'_>) -> Vec<OpenHours> {
     };
     let items = serde_json::from_str::<Vec<Value>>(raw.get()).ok().filter(|items| items.len() <= MAX_INTERVALS);
     let Some(items) = items else {
-        form.wrong_type(
-            "items",
-            &format!("uma lista de até {MAX_INTERVALS} intervalos"),
-            &format!("a list of at most {MAX_INTERVALS} intervals"),
-        );
+        form.wrong_type("items", Text::of("type-interval-list").with("most", MAX_INTERVALS));
         return Vec::new();
     };
     let mut intervals: Vec<(usize, OpenInterval)> = Vec::new();
@@ -121,11 +117,7 @@ fn intervals(form: &mut Form<'_>) -> Vec<OpenHours> {
     for pair in intervals.windows(2) {
         let [(_, first), (index, second)] = pair else { continue };
         if first.weekday() == second.weekday() && second.opens_minute() < first.closes_minute() {
-            let message = form.language.pick(
-                "Este intervalo começa antes que outro do mesmo dia termine.",
-                "This interval begins before another interval of the same day ends.",
-            );
-            form.refuse(&format!("items[{index}]"), "hours_overlap", message);
+            form.refuse(&format!("items[{index}]"), "hours_overlap", &Text::of("hours-overlap"));
         }
     }
     intervals.iter().map(|(_, open)| open_hours(open)).collect()
@@ -149,18 +141,13 @@ fn interval(form: &mut Form<'_>, index: usize, item: &Value) -> Option<OpenInter
     let opens = member("opens").and_then(Value::as_str).and_then(minute);
     let closes = member("closes").and_then(Value::as_str).and_then(minute);
     let (Some(weekday), Some(opens), Some(closes)) = (weekday, opens, closes) else {
-        let message = form.language.pick(
-            "Envie um objeto como {\"weekday\": 1, \"opens\": \"08:00\", \"closes\": \"18:00\"}.",
-            "Send an object like {\"weekday\": 1, \"opens\": \"08:00\", \"closes\": \"18:00\"}.",
-        );
-        form.refuse(&format!("items[{index}]"), "invalid_hours", message);
+        form.refuse(&format!("items[{index}]"), "invalid_hours", &Text::of("hours-malformed"));
         return None;
     };
     match OpenInterval::new(u8::try_from(weekday).unwrap_or(u8::MAX), opens, closes) {
         Ok(interval) => Some(interval),
         Err(error) => {
-            let message = error.explain(form.language);
-            form.refuse(&format!("items[{index}]"), error.code(), &message);
+            form.refuse(&format!("items[{index}]"), error.code(), &error.text());
             None
         }
     }

@@ -6,7 +6,7 @@ mod shape;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use regua_domain::{Capability, InstanceId, InstanceName, MessageType};
+use regua_domain::{Capability, InstanceId, InstanceName, MessageType, Text};
 use regua_store::instances::{self, InstanceSettings};
 use regua_store::type_defaults;
 use sqlx::PgConnection;
@@ -77,11 +77,7 @@ async fn create(State(context): State<Context>, access: Access, JsonBody(body): 
     let text = form.required_text("name", 64);
     let name = text.parse::<InstanceName>().ok();
     if name.is_none() && !text.is_empty() {
-        let message = form.language.pick(
-            "Use de 1 a 64 letras, algarismos, pontos, hífens e sublinhados.",
-            "Use 1 to 64 letters, digits, dots, hyphens and underscores.",
-        );
-        form.refuse("name", "invalid_name", message);
+        form.refuse("name", "invalid_name", &Text::of("instance-name-invalid"));
     }
     let (base_url, token) = (form.required_text("base_url", 500), form.required_text("token", 500));
     let address = read_address(&mut form, &context, &base_url, &text, &token);
@@ -93,16 +89,14 @@ async fn create(State(context): State<Context>, access: Access, JsonBody(body): 
     let mut transaction = access.begin(&context).await?;
     let conn = &mut *transaction;
     if instances::settings(conn, access.tenant_id, None).await?.len() >= MAX_INSTANCES {
-        let detail = access.language.pick("Há 500 números, o máximo.", "There are 500 instances, the maximum.");
-        return Err(Problem::with_detail(Code::StateConflict, detail.to_owned()));
+        return Err(Problem::with_detail(
+            Code::StateConflict,
+            Text::of("instance-too-many").with("most", MAX_INSTANCES),
+        ));
     }
     refuse_instance_of_another(conn, &access, address.server(), &name).await?;
     if !instances::create(conn, access.tenant_id, id, &name, address.server(), &sealed, now).await? {
-        let detail = access.language.pick(
-            format!("A empresa já tem um número \"{name}\"."),
-            format!("The tenant already has an instance \"{name}\"."),
-        );
-        return Err(Problem::with_detail(Code::NameTaken, detail));
+        return Err(Problem::with_detail(Code::NameTaken, Text::of("instance-name-taken").with("name", name)));
     }
     set_pace(conn, &access, id, &pace).await?;
     for message_type in MessageType::ALL {
@@ -147,11 +141,7 @@ async fn replace(
         |address: &regua_evolution::InstanceAddress| address.server() == before.base_url.trim_end_matches('/');
     if !is_new && address.as_ref().is_some_and(|address| !is_same_server(address)) {
         // Otherwise an operator could read the token by sending it to a server of their own.
-        let message = form.language.pick(
-            "Com outro endereço, envie também o token: o atual não é mostrado a outro servidor.",
-            "Send the token with a new address: the present token is not sent to another server.",
-        );
-        form.refuse("token", "required", message);
+        form.refuse("token", "required", &Text::of("instance-token-required"));
     }
     form.finish()?;
     let address = address.ok_or(Problem::of(Code::ValidationFailed))?;
@@ -181,11 +171,7 @@ async fn delete(State(context): State<Context>, access: Access, InPath(id): InPa
     let conn = &mut *transaction;
     let before = find(conn, &access, id).await?;
     let deleted = instances::delete(conn, access.tenant_id, before.instance_id).await;
-    let detail = access.language.pick(
-        "O número é o padrão de um tipo, ou já há filas que passam por ele.",
-        "The instance is the default of a type, or queues use it.",
-    );
-    unless_in_use(deleted, detail)?;
+    unless_in_use(deleted, Text::of("instance-in-use"))?;
     let before = snapshot(&InstanceView::from(&before))?;
     let change = Change { action: "instance.deleted", object: id.to_string(), before: Some(&before), after: None };
     access.record(conn, change, context.clock.now()).await?;
@@ -213,11 +199,8 @@ async fn refuse_instance_of_another(
     if !instances::belongs_to_another(conn, access.tenant_id, server, name).await? {
         return Ok(());
     }
-    let detail = access.language.pick(
-        format!("Outra empresa tem a instância \"{name}\" de {server}: um número é de uma só."),
-        format!(
-            "Another tenant has the instance \"{name}\" of {server}: an instance belongs to one tenant (docs/gateway.md)."
-        ),
-    );
-    Err(Problem::with_detail(Code::NameTaken, detail))
+    Err(Problem::with_detail(
+        Code::NameTaken,
+        Text::of("instance-of-another-tenant").with("name", name).with("server", server),
+    ))
 }

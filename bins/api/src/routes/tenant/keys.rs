@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
-use regua_domain::{ApiKeyId, Capability};
+use regua_domain::{ApiKeyId, Capability, Text};
 use regua_store::api_keys::{self, ListedKey, NewApiKey};
 use sqlx::PgConnection;
 use utoipa_axum::router::OpenApiRouter;
@@ -56,7 +56,7 @@ async fn create(State(context): State<Context>, access: Access, JsonBody(body): 
     let mut transaction = access.begin(&context).await?;
     let conn = &mut *transaction;
     if api_keys::list(conn, access.tenant_id, None).await?.len() >= MAX_KEYS {
-        return Err(too_many(&access));
+        return Err(too_many());
     }
     let created = store(conn, &access, &key, generated, now).await?;
     let after = snapshot(&created.key)?;
@@ -125,12 +125,10 @@ async fn rotate(
     let conn = &mut *transaction;
     let old = get(conn, &access, id).await?;
     if !old.active || old.expires_at.is_some_and(|end| end <= now) {
-        let detail =
-            access.language.pick("A chave já não vale. Crie outra.", "The key is no longer valid. Create another.");
-        return Err(Problem::with_detail(Code::StateConflict, detail.to_owned()));
+        return Err(Problem::with_detail(Code::StateConflict, Text::of("key-not-valid")));
     }
     if api_keys::list(conn, access.tenant_id, None).await?.len() >= MAX_KEYS {
-        return Err(too_many(&access));
+        return Err(too_many());
     }
     let generated = keys::generate(&random_bytes()?);
     let (api_key_id, lookup_prefix) = (ApiKeyId::new(now), generated.lookup_prefix.clone());
@@ -186,10 +184,6 @@ async fn store(
     Ok(NewKey { api_key: generated.text, key: key.into() })
 }
 
-fn too_many(access: &Access) -> Problem {
-    let detail = access.language.pick(
-        format!("Há {MAX_KEYS} chaves, o máximo. Use ou altere uma das que existem."),
-        format!("There are {MAX_KEYS} keys, the maximum. Use or change one of them."),
-    );
-    Problem::with_detail(Code::StateConflict, detail)
+fn too_many() -> Problem {
+    Problem::with_detail(Code::StateConflict, Text::of("key-too-many").with("most", MAX_KEYS))
 }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use regua_domain::Capability;
+use regua_domain::{Capability, Text};
 use regua_store::retention;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -70,11 +70,7 @@ async fn replace(
         }
     }
     if proof_days < personal_data_days {
-        let message = form.language.pick(
-            "A prova não pode durar menos que os dados.",
-            "The proof must be stored for at least as long as the personal data.",
-        );
-        form.refuse("proof_days", "too_few", message);
+        form.refuse("proof_days", "too_few", &Text::of("retention-proof-too-short"));
     }
     form.finish()?;
     let after = retention::Retention { personal_data_days, proof_days };

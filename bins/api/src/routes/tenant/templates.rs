@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use regua_domain::{Capability, MessageType, TemplateId, VariablesSchema, Variations, VariationsError};
+use regua_domain::{Capability, MessageType, TemplateId, Text, VariablesSchema, Variations, VariationsError};
 use regua_store::templates::{self, Listed};
 use regua_store::type_defaults;
 use serde::Serialize;
@@ -149,19 +149,17 @@ async fn create(State(context): State<Context>, access: Access, JsonBody(body): 
     let mut transaction = access.begin(&context).await?;
     let conn = &mut *transaction;
     if templates::list(conn, access.tenant_id, None).await?.len() >= MAX_TEMPLATES {
-        let detail = access.language.pick(
-            format!("Há {MAX_TEMPLATES} modelos, o máximo. Apague os que ninguém usa."),
-            format!("There are {MAX_TEMPLATES} templates, the maximum. Delete unused ones."),
-        );
-        return Err(Problem::with_detail(Code::StateConflict, detail));
+        return Err(Problem::with_detail(
+            Code::StateConflict,
+            Text::of("template-too-many").with("most", MAX_TEMPLATES),
+        ));
     }
     // A template of this name keeps its id; the rollback undoes the change to it.
     if templates::put(conn, access.tenant_id, &template, now).await? != template_id {
-        let detail = access.language.pick(
-            format!("Já há um modelo \"{}\". Altere-o, ou escolha outro nome.", template.name),
-            format!("There is already a template {:?}. Change it, or choose another name.", template.name),
-        );
-        return Err(Problem::with_detail(Code::NameTaken, detail));
+        return Err(Problem::with_detail(
+            Code::NameTaken,
+            Text::of("template-name-taken").with("name", &template.name),
+        ));
     }
     type_defaults::set_template(conn, access.tenant_id, message_type, template_id, true).await?;
     let view = TemplateView::from(find(conn, &access, template_id).await?);
@@ -216,11 +214,7 @@ async fn delete(State(context): State<Context>, access: Access, InPath(id): InPa
     let conn = &mut *transaction;
     let before = find(conn, &access, TemplateId(id)).await?;
     let deleted = templates::delete(conn, access.tenant_id, before.template_id).await;
-    let detail = access.language.pick(
-        "O modelo é o padrão de um tipo, ou já há campanhas com ele.",
-        "The template is the default of a type, or campaigns use it.",
-    );
-    unless_in_use(deleted, detail)?;
+    unless_in_use(deleted, Text::of("template-in-use"))?;
     let before = snapshot(&TemplateView::from(before))?;
     let change = Change { action: "template.deleted", object: id.to_string(), before: Some(&before), after: None };
     access.record(conn, change, context.clock.now()).await?;
@@ -238,12 +232,11 @@ fn read_contents(form: &mut Form<'_>) -> (Option<Variations>, Option<Value>) {
     let sources = form.list("variations", 100);
     let variations = sources.clone().map(Variations::parse);
     if let Some(Err(error @ VariationsError::Count { .. })) = &variations {
-        form.refuse("variations", error.code(), &error.explain(form.language));
+        form.refuse("variations", error.code(), &error.text());
     }
     for (index, source) in sources.iter().flatten().enumerate() {
         if let Err(error) = regua_domain::MessageTemplate::parse(source) {
-            let message = error.explain(form.language);
-            form.refuse(&format!("variations[{index}]"), error.code(), &message);
+            form.refuse(&format!("variations[{index}]"), error.code(), &error.text());
         }
     }
     if sources.is_none() && !form.has_error("variations") {
@@ -255,11 +248,10 @@ fn read_contents(form: &mut Form<'_>) -> (Option<Variations>, Option<Value>) {
 fn read_schema(form: &mut Form<'_>) -> Option<Value> {
     let raw = form.take("variables_schema")?;
     let schema: Value = serde_json::from_str(raw.get()).ok()?;
-    if let Some((code, message)) = object_fault(&schema, raw.get().len(), MAX_SCHEMA_BYTES, form.language) {
-        form.refuse("variables_schema", code, &message);
+    if let Some((code, text)) = object_fault(&schema, raw.get().len(), MAX_SCHEMA_BYTES) {
+        form.refuse("variables_schema", code, &text);
     } else if let Err(error) = VariablesSchema::parse(&schema) {
-        let message = error.explain(form.language);
-        form.refuse("variables_schema", error.code(), &message);
+        form.refuse("variables_schema", error.code(), &error.text());
     }
     Some(schema)
 }

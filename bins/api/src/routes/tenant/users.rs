@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
-use regua_domain::{Capability, SessionEnd, UserId, UserRole};
+use regua_domain::{Capability, SessionEnd, Text, UserId, UserRole};
 use regua_store::sessions;
 use regua_store::users::{self, NewUser, User};
 use sqlx::PgConnection;
@@ -74,14 +74,10 @@ async fn create(State(context): State<Context>, access: Access, JsonBody(body): 
     let mut transaction = access.begin(&context).await?;
     users::lock_user_changes(&mut transaction, access.tenant_id).await?;
     if users::list(&mut transaction, access.tenant_id).await?.len() >= MAX_USERS {
-        return Err(too_many(&access));
+        return Err(too_many());
     }
     if !users::create(&mut transaction, &new, now).await? {
-        let detail = access.language.pick(
-            format!("Já há uma pessoa com o endereço {email}."),
-            format!("There is already a user with the address {email}."),
-        );
-        return Err(Problem::with_detail(Code::NameTaken, detail));
+        return Err(Problem::with_detail(Code::NameTaken, Text::of("user-email-taken").with("email", email)));
     }
     let user = get(&mut transaction, &access, user_id.0).await?;
     audit(&mut transaction, &access, "user.invited", None, &user, now).await?;
@@ -121,7 +117,7 @@ async fn replace(
         && before.role.may(Capability::Administer)
         && users::count_other_owners(conn, access.tenant_id, before.user_id).await? == 0
     {
-        return Err(last_owner(&access));
+        return Err(last_owner());
     }
     users::update(conn, access.tenant_id, &after, now).await?;
     if !active {
@@ -148,13 +144,13 @@ async fn invite(State(context): State<Context>, access: Access, InPath(id): InPa
     let user = get(conn, &access, id).await?;
     require_authority_over(&access, &user)?;
     if access.user.is_some_and(|caller| caller.id == user.user_id) {
-        return Err(own_invitation(&access));
+        return Err(own_invitation());
     }
     if user.role.may(Capability::Administer)
         && users::count_other_owners(conn, access.tenant_id, user.user_id).await? == 0
         && access.role != UserRole::Platform
     {
-        return Err(last_owner(&access));
+        return Err(last_owner());
     }
     let ((invitation, hash), expires_at) = (keys::secret_with_hash(&random_bytes()?), now + INVITATION_LIFETIME);
     users::invite(conn, access.tenant_id, user.user_id, &hash, expires_at, now).await?;
@@ -212,25 +208,14 @@ fn require_authority_over(access: &Access, user: &User) -> Result<(), Problem> {
     if access.role.may_give(user.role) { Ok(()) } else { Err(Problem::of(Code::Forbidden)) }
 }
 
-fn last_owner(access: &Access) -> Problem {
-    let detail = access.language.pick(
-        "É a última pessoa que administra a conta. Dê o papel \"owner\" a outra antes.",
-        "This is the last owner. Give another user the role \"owner\" first.",
-    );
-    Problem::with_detail(Code::StateConflict, detail.to_owned())
+fn last_owner() -> Problem {
+    Problem::with_detail(Code::StateConflict, Text::of("user-last-owner"))
 }
 
-fn own_invitation(access: &Access) -> Problem {
-    let detail = access.language.pick(
-        "Ninguém convida a si: troque a senha em POST /api/v1/auth/password, ou peça a outra pessoa.",
-        "You cannot invite yourself: change the password at POST /api/v1/auth/password, or ask another owner.",
-    );
-    Problem::with_detail(Code::StateConflict, detail.to_owned())
+fn own_invitation() -> Problem {
+    Problem::with_detail(Code::StateConflict, Text::of("user-own-invitation"))
 }
 
-fn too_many(access: &Access) -> Problem {
-    let detail = access
-        .language
-        .pick(format!("Há {MAX_USERS} pessoas, o máximo."), format!("There are {MAX_USERS} users, the maximum."));
-    Problem::with_detail(Code::StateConflict, detail)
+fn too_many() -> Problem {
+    Problem::with_detail(Code::StateConflict, Text::of("user-too-many").with("most", MAX_USERS))
 }

@@ -5,7 +5,6 @@ use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::*;
-use crate::Language;
 
 const OPEN_HOUR: &str = "2026-11-23T12:00:00Z";
 const CLOSED_HOUR: &str = "2026-11-23T23:00:00Z";
@@ -138,10 +137,10 @@ fn queue_after_its_time_waits_for_periodic() {
 }
 
 #[test]
-fn every_rule_has_a_name_and_two_explanations() {
+fn every_rule_has_a_name_and_a_text() {
     for rule in Rule::ALL {
         assert_eq!(rule.as_str().parse(), Ok(rule));
-        assert_ne!(rule.explain(Language::Portuguese), rule.explain(Language::English));
+        assert_eq!(rule.text().id(), format!("rule-{}", rule.as_str().replace('_', "-")));
     }
 }
 

@@ -1,8 +1,8 @@
 //! Errors of templates. `render_error` has those of messages.
 
-use crate::Language;
-use crate::templates::active_text::explain_active;
-use crate::text::printable;
+use crate::Text;
+use crate::templates::active_text::active_text;
+use crate::text::{code_point, printable};
 
 /// A problem of a template and its position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -122,88 +122,21 @@ impl TemplateProblem {
         Self::InvalidName { name: printable(name, SHOWN_CHARACTERS) }
     }
 
-    fn explain(&self, language: Language) -> String {
+    fn text(&self, code: &str) -> Text {
+        let text = Text::of_code(code);
         match self {
-            Self::ForbiddenCharacter { character } => {
-                let code = format!("U+{:04X}", u32::from(*character));
-                language.pick(
-                    format!("o caractere invisível {code} não é aceito; apague-o e digite o trecho de novo."),
-                    format!("the invisible character {code} is not allowed; delete it and type the passage again."),
-                )
-            }
-            Self::ForbiddenMarkup { found } => explain_active(found, language),
-            Self::NotAllowed { construct } => language.pick(
-                format!("\"{construct}\" não é aceito. Use só {{{{variavel}}}}, {{{{#if variavel}}}}…{{{{else}}}}…{{{{/if}}}} e {{{{#unless variavel}}}}…{{{{/unless}}}}."),
-                format!("\"{construct}\" is not allowed. Use only {{{{variable}}}}, {{{{#if variable}}}}…{{{{else}}}}…{{{{/if}}}} and {{{{#unless variable}}}}…{{{{/unless}}}}."),
-            ),
-            Self::UnknownHelper { helper } => language.pick(
-                format!("\"{helper}\" não é um comando conhecido. Os comandos são if e unless; uma variável é escrita sozinha, como {{{{nome}}}}."),
-                format!("\"{helper}\" is no known command. The commands are if and unless; a variable stands alone, such as {{{{nome}}}}."),
-            ),
-            Self::MissingCondition { helper } => language.pick(
-                format!("falta a variável depois de #{helper}. Escreva, por exemplo, {{{{#{helper} valor}}}}."),
-                format!("the variable after #{helper} is missing. Write, for example, {{{{#{helper} valor}}}}."),
-            ),
-            Self::InvalidName { name } => language.pick(
-                format!("\"{name}\" não serve como nome de variável. Use letras minúsculas sem acento, dígitos e _, por exemplo {{{{primeiro_nome}}}}."),
-                format!("\"{name}\" is no variable name. Use unaccented lower-case letters, digits and _, for example {{{{primeiro_nome}}}}."),
-            ),
-            Self::UnclosedBlock { helper } => language.pick(
-                format!("o bloco {{{{#{helper} …}}}} não é fechado. Acrescente {{{{/{helper}}}}} onde ele termina."),
-                format!("the block {{{{#{helper} …}}}} is never closed. Add {{{{/{helper}}}}} where it ends."),
-            ),
-            Self::UnopenedBlock { helper } => language.pick(
-                format!("{{{{/{helper}}}}} não fecha nenhum bloco. Remova-o ou abra {{{{#{helper} variavel}}}} antes."),
-                format!("{{{{/{helper}}}}} closes no block. Remove it or open {{{{#{helper} variable}}}} before."),
-            ),
-            Self::MismatchedClose { opened, closed } => language.pick(
-                format!("o bloco aberto é {{{{#{opened} …}}}}, mas está sendo fechado por {{{{/{closed}}}}}. Use {{{{/{opened}}}}}."),
-                format!("the open block is {{{{#{opened} …}}}}, but {{{{/{closed}}}}} closes it. Use {{{{/{opened}}}}}."),
-            ),
-            Self::Syntax { message } => language.pick(
-                format!("o modelo não pôde ser lido: {message}."),
-                format!("the template cannot be read: {message}."),
-            ),
-            other => other.explain_fixed(language).to_owned(),
+            Self::ForbiddenCharacter { character } => text.with("character", code_point(*character)),
+            Self::ForbiddenMarkup { found } => text.with_text("problem", active_text(found)),
+            Self::NotAllowed { construct } => text.with("construct", construct),
+            Self::UnknownHelper { helper }
+            | Self::MissingCondition { helper }
+            | Self::UnclosedBlock { helper }
+            | Self::UnopenedBlock { helper } => text.with("helper", helper),
+            Self::InvalidName { name } => text.with("name", name),
+            Self::MismatchedClose { opened, closed } => text.with("opened", opened).with("closed", closed),
+            Self::Syntax { message } => text.with("message", message),
+            _ => text,
         }
-    }
-
-    fn explain_fixed(&self, language: Language) -> &'static str {
-        let (portuguese, english) = match self {
-            Self::Empty => (
-                "o modelo está vazio. Escreva o texto da mensagem.",
-                "the template is empty. Write the message's text.",
-            ),
-            Self::TooLong => (
-                "o modelo passa de 4096 caracteres, o limite do WhatsApp. Encurte-o.",
-                "the template has more than 4096 characters, WhatsApp's limit. Shorten it.",
-            ),
-            Self::UnclosedTag => (
-                "{{ foi aberto e não fechado. Termine com }}, por exemplo {{nome}}.",
-                "{{ was opened and never closed. End it with }}, for example {{nome}}.",
-            ),
-            Self::StrayBraces => (
-                "há chaves }} sobrando. Use exatamente duas de cada lado, por exemplo {{nome}}.",
-                "there are braces }} too many. Use exactly two on each side, for example {{nome}}.",
-            ),
-            Self::ElseOutsideBlock => (
-                "{{else}} só pode ficar entre {{#if …}} e {{/if}}, ou {{#unless …}} e {{/unless}}.",
-                "{{else}} may only stand between {{#if …}} and {{/if}}, or {{#unless …}} and {{/unless}}.",
-            ),
-            Self::SecondElse => (
-                "cada bloco tem no máximo um {{else}}. Para mais casos, ponha outro {{#if …}} dentro dele.",
-                "a block has one {{else}} at most. For more cases put another {{#if …}} inside it.",
-            ),
-            Self::TooManyTags => (
-                "o modelo tem mais de 256 variáveis e comandos. Simplifique-o.",
-                "the template has more than 256 variables and commands. Simplify it.",
-            ),
-            _ => (
-                "os blocos passam de oito níveis de profundidade. Simplifique as condições.",
-                "blocks are nested more than eight deep. Simplify the conditions.",
-            ),
-        };
-        language.pick(portuguese, english)
     }
 }
 
@@ -244,11 +177,8 @@ impl TemplateError {
     }
 
     /// The explanation for people, with the position.
-    pub fn explain(&self, language: Language) -> String {
-        let (line, column, problem) = (self.line, self.column, self.problem.explain(language));
-        language.pick(
-            format!("Linha {line}, coluna {column}: {problem}"),
-            format!("Line {line}, column {column}: {problem}"),
-        )
+    pub fn text(&self) -> Text {
+        let text = Text::of("template-position").with("line", self.line).with("column", self.column);
+        text.with_text("problem", self.problem.text(self.code()))
     }
 }

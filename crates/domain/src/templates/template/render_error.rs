@@ -1,7 +1,7 @@
 //! Errors of rendering a valid template.
 
-use crate::Language;
-use crate::templates::active_text::explain_active;
+use crate::Text;
+use crate::templates::active_text::active_text;
 
 /// Why a template cannot be rendered for a contact.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,28 +45,13 @@ impl RenderError {
     }
 
     /// The explanation for people.
-    pub fn explain(&self, language: Language) -> String {
+    pub fn text(&self) -> Text {
+        let text = Text::of_code(self.code());
         match self {
-            Self::MissingVariable { name } => language.pick(
-                format!("Falta a variável \"{name}\", que o modelo usa. Envie-a em \"variables\" ou ponha o trecho entre {{{{#if {name}}}}} e {{{{/if}}}}."),
-                format!("The variable \"{name}\" that the template uses is missing. Send it in \"variables\", or put the passage between {{{{#if {name}}}}} and {{{{/if}}}}."),
-            ),
-            Self::Blank => language.pick(
-                "A mensagem ficou vazia com estes dados. Confira as condições do modelo.".to_owned(),
-                "The message is blank with this data. Check the template's conditions.".to_owned(),
-            ),
-            Self::TooLong => language.pick(
-                "A mensagem passa de 4096 caracteres com estes dados. Encurte o modelo ou as variáveis.".to_owned(),
-                "The message has more than 4096 characters with this data. Shorten the template or the variables.".to_owned(),
-            ),
-            Self::ForbiddenMarkup { found } => {
-                let explained = explain_active(found, language);
-                language.pick(format!("Na mensagem, {explained}"), format!("In the message, {explained}"))
-            }
-            Self::Engine { message } => language.pick(
-                format!("A mensagem não pôde ser montada: {message}."),
-                format!("The message could not be made: {message}."),
-            ),
+            Self::MissingVariable { name } => text.with("name", name),
+            Self::ForbiddenMarkup { found } => text.with_text("problem", active_text(found)),
+            Self::Engine { message } => text.with("message", message),
+            Self::Blank | Self::TooLong => text,
         }
     }
 }

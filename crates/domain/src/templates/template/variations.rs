@@ -1,7 +1,7 @@
 //! The variations of one template, so that an instance does not send thousands of equal texts (seed 003).
 
 use super::{MessageTemplate, TemplateError};
-use crate::{Language, choose_variation};
+use crate::{Text, choose_variation};
 
 const MAX_VARIATIONS: usize = 5;
 
@@ -74,16 +74,11 @@ impl VariationsError {
     }
 
     /// The explanation for people.
-    pub fn explain(&self, language: Language) -> String {
+    pub fn text(&self) -> Text {
         match self {
-            Self::Count { count } => language.pick(
-                format!("O modelo tem {count} variações; envie de 1 a {MAX_VARIATIONS}."),
-                format!("The template has {count} variations; send 1 to {MAX_VARIATIONS}."),
-            ),
+            Self::Count { count } => Text::of_code(self.code()).with("count", count).with("most", MAX_VARIATIONS),
             Self::Template { variation, error } => {
-                let explained = error.explain(language);
-                language
-                    .pick(format!("Variação {variation}: {explained}"), format!("Variation {variation}: {explained}"))
+                Text::of("template-variation").with("variation", variation).with_text("problem", error.text())
             }
         }
     }

@@ -5,10 +5,9 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::VARIABLE_NAMES;
-use crate::Language;
-use crate::templates::active_text::active;
-use crate::templates::active_text::explain_active;
-use crate::text::{is_template_word, is_variable_name, printable, refused_character};
+use crate::Text;
+use crate::templates::active_text::{active, active_text};
+use crate::text::{code_point, is_template_word, is_variable_name, printable, refused_character};
 
 const MAX_VARIABLES: usize = 50;
 const MAX_CHARACTERS: usize = 1000;
@@ -157,39 +156,17 @@ impl VariablesError {
     }
 
     /// The explanation for people.
-    pub fn explain(&self, language: Language) -> String {
+    pub fn text(&self) -> Text {
+        let text = Text::of_code(self.code());
         match self {
-            Self::TooMany { count } => language.pick(
-                format!("Foram enviadas {count} variáveis; o máximo é {MAX_VARIABLES}. Envie só as que o modelo usa."),
-                format!("{count} variables were sent; at most {MAX_VARIABLES} are allowed. Send those that the template uses."),
-            ),
-            Self::Reserved { name } => language.pick(
-                format!("O nome de variável \"{name}\" é reservado pelo sistema. Use outro, por exemplo \"meu_{name}\"."),
-                format!("The variable name \"{name}\" is reserved. Use another, for example \"meu_{name}\"."),
-            ),
-            Self::InvalidName { name } => language.pick(
-                format!("\"{name}\" não serve como nome de variável. Use até {SHOWN_CHARACTERS} letras minúsculas sem acento, dígitos e _, por exemplo \"link_boleto\"."),
-                format!("\"{name}\" is no variable name. Use up to {SHOWN_CHARACTERS} unaccented lower-case letters, digits and _, for example \"link_boleto\"."),
-            ),
-            Self::NotScalar { name } => language.pick(
-                format!("A variável \"{name}\" deve ser texto, número ou booleano; listas e objetos não são aceitos."),
-                format!("The variable \"{name}\" must be a string, a number or a boolean; lists and objects are not taken."),
-            ),
-            Self::TooLong { name } => language.pick(
-                format!("A variável \"{name}\" passa de {MAX_CHARACTERS} caracteres. Envie um texto mais curto."),
-                format!("The variable \"{name}\" has more than {MAX_CHARACTERS} characters. Send a shorter text."),
-            ),
+            Self::TooMany { count } => text.with("count", count).with("most", MAX_VARIABLES),
+            Self::Reserved { name } | Self::NotScalar { name } => text.with("name", name),
+            Self::InvalidName { name } => text.with("name", name).with("most", SHOWN_CHARACTERS),
+            Self::TooLong { name } => text.with("name", name).with("most", MAX_CHARACTERS),
             Self::InvalidCharacters { name, character } => {
-                let code = format!("U+{:04X}", u32::from(*character));
-                language.pick(
-                    format!("A variável \"{name}\" contém o caractere invisível {code}, que não é aceito. Apague-o; quebras de linha podem ficar."),
-                    format!("The variable \"{name}\" holds the invisible character {code}, which is not taken. Delete it; line feeds may stay."),
-                )
+                text.with("name", name).with("character", code_point(*character))
             }
-            Self::ForbiddenMarkup { name, found } => {
-                let explained = explain_active(found, language);
-                language.pick(format!("Na variável \"{name}\", {explained}"), format!("In the variable \"{name}\", {explained}"))
-            }
+            Self::ForbiddenMarkup { name, found } => text.with("name", name).with_text("problem", active_text(found)),
         }
     }
 }
@@ -234,7 +211,6 @@ mod tests {
         ] {
             let error = parse(&sent).unwrap_err();
             assert_eq!((error.code(), error.name()), (code, name));
-            assert_ne!(error.explain(Language::Portuguese), error.explain(Language::English));
         }
     }
 

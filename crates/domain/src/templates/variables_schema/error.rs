@@ -4,7 +4,7 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 
 use super::{MAX_BYTES, MAX_DEPTH, MAX_PATTERNS};
-use crate::Language;
+use crate::Text;
 
 /// Why a JSON value is not a schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,32 +51,15 @@ impl SchemaError {
     }
 
     /// The explanation for people.
-    pub fn explain(&self, language: Language) -> String {
+    pub fn text(&self) -> Text {
+        let text = Text::of_code(self.code());
         match self {
-            Self::NotAnObject => language.pick(
-                "O JSON Schema deve ser um objeto, por exemplo {\"type\": \"object\"}.".to_owned(),
-                "The JSON Schema must be an object, for example {\"type\": \"object\"}.".to_owned(),
-            ),
-            Self::TooLong => language.pick(
-                format!("O JSON Schema passa de {MAX_BYTES} bytes. Simplifique-o."),
-                format!("The JSON Schema has more than {MAX_BYTES} bytes. Simplify it."),
-            ),
-            Self::TooDeep => language.pick(
-                format!("O JSON Schema tem mais de {MAX_DEPTH} níveis. Simplifique-o."),
-                format!("The JSON Schema is nested more than {MAX_DEPTH} deep. Simplify it."),
-            ),
-            Self::TooManyPatterns => language.pick(
-                format!("O JSON Schema tem mais de {MAX_PATTERNS} expressões (pattern, patternProperties). Use menos."),
-                format!("The JSON Schema has more than {MAX_PATTERNS} patterns (pattern, patternProperties). Use fewer."),
-            ),
-            Self::Reference { reference } => language.pick(
-                format!("A referência \"{reference}\" não é aceita: nada é buscado fora e não há ciclos. Aponte para \"#/$defs/…\", e só de fora dele."),
-                format!("The reference \"{reference}\" is not allowed: nothing is fetched and nothing may go in circles. Point into \"#/$defs/…\", and from outside only."),
-            ),
-            Self::Invalid { path, message } => language.pick(
-                format!("O JSON Schema não é válido em \"{path}\": {message}."),
-                format!("The JSON Schema is not valid at \"{path}\": {message}."),
-            ),
+            Self::NotAnObject => text,
+            Self::TooLong => text.with("most", MAX_BYTES),
+            Self::TooDeep => text.with("most", MAX_DEPTH),
+            Self::TooManyPatterns => text.with("most", MAX_PATTERNS),
+            Self::Reference { reference } => text.with("reference", reference),
+            Self::Invalid { path, message } => text.with("path", path).with("message", message),
         }
     }
 }
@@ -110,21 +93,12 @@ impl SchemaViolation {
     }
 
     /// The explanation for people.
-    pub fn explain(&self, language: Language) -> String {
-        let Self { pointer, keyword } = self;
-        match keyword.as_str() {
-            "required" => language.pick(
-                format!("Falta a variável \"{pointer}\", exigida pelo modelo. Envie-a em \"variables\"."),
-                format!("The variable \"{pointer}\" that the template requires is missing. Send it in \"variables\"."),
-            ),
-            "additionalProperties" | "unevaluatedProperties" => language.pick(
-                format!("A variável \"{pointer}\" não está prevista no modelo. Remova-a ou corrija o nome."),
-                format!("The template knows no variable \"{pointer}\". Remove it or mend its name."),
-            ),
-            _ => language.pick(
-                format!("A variável \"{pointer}\" não atende à regra \"{keyword}\" do JSON Schema do modelo. Corrija o valor."),
-                format!("The variable \"{pointer}\" breaks the rule \"{keyword}\" of the template's JSON Schema. Mend its value."),
-            ),
-        }
+    pub fn text(&self) -> Text {
+        let text = match self.keyword.as_str() {
+            "required" => Text::of("variables-schema-required"),
+            "additionalProperties" | "unevaluatedProperties" => Text::of("variables-schema-additional"),
+            keyword => Text::of_code(self.code()).with("keyword", keyword),
+        };
+        text.with("pointer", &self.pointer)
     }
 }

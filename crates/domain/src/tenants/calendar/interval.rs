@@ -1,6 +1,6 @@
 //! One interval of open hours.
 
-use crate::Language;
+use crate::Text;
 
 const DAY_MINUTES: u16 = 24 * 60;
 
@@ -87,21 +87,11 @@ impl OpenIntervalError {
     }
 
     /// The explanation for people.
-    pub fn explain(&self, language: Language) -> String {
+    pub fn text(&self) -> Text {
+        let text = Text::of_code(self.code());
         match self {
-            Self::Weekday { weekday } => language.pick(
-                format!("O dia da semana {weekday} não existe: use de 1 (segunda) a 7 (domingo)."),
-                format!("There is no weekday {weekday}: use 1 (Monday) to 7 (Sunday)."),
-            ),
-            Self::PastMidnight => language.pick(
-                "O horário termina no máximo às 24:00; para virar a noite, crie outro intervalo no dia seguinte."
-                    .to_owned(),
-                "Hours end at 24:00 at the latest; to go past midnight, add an interval on the next day.".to_owned(),
-            ),
-            Self::Empty => language.pick(
-                "O horário de abertura deve ser anterior ao de fechamento, por exemplo 08:00 a 18:00.".to_owned(),
-                "Hours must open before they close, for example 08:00 to 18:00.".to_owned(),
-            ),
+            Self::Weekday { weekday } => text.with("weekday", weekday),
+            Self::PastMidnight | Self::Empty => text,
         }
     }
 }

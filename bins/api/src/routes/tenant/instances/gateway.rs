@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use regua_domain::{Capability, InstanceId, InstanceState, Sealed};
+use regua_domain::{Capability, InstanceId, InstanceState, Sealed, Text};
 use regua_evolution::{ConnectionState, InstanceAddress, InvalidAddress, Reason, Token};
 use regua_secrets::{Place, UnusableAddress, open_address, open_token};
 use regua_store::instances::{self, InstanceSettings};
@@ -84,8 +84,12 @@ pub(super) async fn set_webhook(
     let public_url = public_url(&body, &context, &access)?;
     let mut transaction = access.begin(&context).await?;
     let found = find(&mut transaction, &access, id).await?;
-    let address = address_of(&context, &access, &found)
-        .map_err(|why| Problem::with_detail(Code::StateConflict, format!("{}: {why}", found.name)))?;
+    let address = address_of(&context, &access, &found).map_err(|why| {
+        Problem::with_detail(
+            Code::StateConflict,
+            Text::of("instance-unusable").with("name", &found.name).with("reason", why),
+        )
+    })?;
     let (secret, hash) = keys::secret_with_hash(&random_bytes()?);
     instances::set_webhook_secret(&mut transaction, access.tenant_id, found.instance_id, &hash).await?;
     let webhook_url = format!("{public_url}/webhooks/evolution/{}/{id}", access.tenant_id);
@@ -95,11 +99,7 @@ pub(super) async fn set_webhook(
     transaction.commit().await?;
     let set = context.gateway.set_webhook(&address, &webhook_url, (SECRET_HEADER, &secret)).await;
     set.map_err(|reason| {
-        let detail = access.language.pick(
-            format!("O gateway não aceitou ({reason}). Repita."),
-            format!("The gateway did not accept the webhook ({reason}). Repeat the request."),
-        );
-        Problem::with_detail(Code::StateConflict, detail)
+        Problem::with_detail(Code::StateConflict, Text::of("instance-webhook-not-accepted").with("reason", reason))
     })?;
     Ok(Json(WebhookSet { webhook_url }))
 }
@@ -111,11 +111,7 @@ fn public_url(body: &[u8], context: &Context, access: &Access) -> Result<String,
     let is_url =
         |url: &String| ["http://", "https://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme));
     if requested.as_ref().is_some_and(|url| !is_url(url)) {
-        let message = form.language.pick(
-            "Escreva o endereço com o esquema, como https://regua.example.",
-            "Write the address with its scheme, such as https://regua.example.",
-        );
-        form.refuse("public_url", "invalid_url", message);
+        form.refuse("public_url", "invalid_url", &Text::of("instance-public-url-invalid"));
     } else if requested.is_none() && context.settings.public_url.is_none() && !form.has_error("public_url") {
         form.required("public_url");
     }
@@ -168,34 +164,27 @@ pub(super) fn read_address(
         return None;
     }
     let parsed = Token::parse(token).and_then(|token| InstanceAddress::parse(base_url, name, token));
-    let language = form.language;
     match parsed {
         Ok(address) if address.is_allowed(&context.settings.gateway_networks) => Some(address),
         Ok(address) => {
             let server = address.server();
-            let message = language.pick(
-                format!("{server} não é um endereço público: se o gateway deve estar lá, quem opera a plataforma define GATEWAY_ALLOW_NETWORKS."),
-                format!("{server} is not a public address: if the gateway is meant to be there, set GATEWAY_ALLOW_NETWORKS, here and for regua-api, regua-worker and regua-periodic, to a network that contains it"),
+            form.refuse(
+                "base_url",
+                "address_not_allowed",
+                &Text::of("instance-address-not-allowed").with("server", server),
             );
-            form.refuse("base_url", "address_not_allowed", &message);
             None
         }
         Err(InvalidAddress::BaseUrl) => {
-            let message = language.pick(
-                "Escreva um endereço como https://evolution.acme.example, sem senha, consulta ou fragmento.",
-                "Write an address such as https://evolution.acme.example, without credentials, query or fragment.",
-            );
-            form.refuse("base_url", "invalid_url", message);
+            form.refuse("base_url", "invalid_url", &Text::of("instance-address-invalid"));
             None
         }
         Err(InvalidAddress::Name) => {
-            let message = language.pick("Este nome não cabe em um caminho.", "The name cannot be part of a path.");
-            form.refuse("name", "invalid_name", message);
+            form.refuse("name", "invalid_name", &Text::of("instance-name-not-in-path"));
             None
         }
         Err(InvalidAddress::Token) => {
-            let message = language.pick("O token não cabe em um cabeçalho.", "The token cannot be sent in a header.");
-            form.refuse("token", "invalid_token", message);
+            form.refuse("token", "invalid_token", &Text::of("instance-token-not-in-header"));
             None
         }
     }
@@ -212,11 +201,7 @@ pub(super) fn open_stored_token(
     stored: &InstanceSettings,
 ) -> Result<String, Problem> {
     open_token(&context.secrets, access.tenant_id, stored).map_err(|error| {
-        let detail = access.language.pick(
-            "O token guardado não pode ser lido. Envie-o de novo em \"token\".".to_owned(),
-            format!("The stored token cannot be read ({error}). Send it again as \"token\"."),
-        );
-        Problem::with_detail(Code::StateConflict, detail)
+        Problem::with_detail(Code::StateConflict, Text::of("instance-token-unreadable").with("error", error))
     })
 }
 

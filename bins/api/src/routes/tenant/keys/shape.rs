@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use ipnetwork::IpNetwork;
-use regua_domain::{ApiKeyId, MessageType};
+use regua_domain::{ApiKeyId, MessageType, Text};
 use regua_store::api_keys::ListedKey;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -104,17 +104,14 @@ pub(super) fn read(body: &[u8], access: &Access, key: ListedKey, now: DateTime<U
     types.sort_unstable_by_key(|message_type| message_type.as_str());
     types.dedup();
     if types.is_empty() {
-        let message = form.language.pick(
-            "Valores aceitos: overdue, upcoming, notification.",
-            "Accepted values: overdue, upcoming, notification.",
-        );
-        form.refuse("types", "invalid_value", message);
+        let values = MessageType::ALL.map(MessageType::as_str).join(", ");
+        form.refuse("types", "invalid_value", &Text::of("accepted-values").with("values", values));
     }
     let networks = networks(&mut form);
     let requests_per_minute = form.number("requests_per_minute", 1..=6_000_000);
     let expires_at = form.instant("expires_at");
     if expires_at.is_some_and(|end| end <= now && key.expires_at != Some(end)) {
-        form.refuse("expires_at", "in_the_past", form.language.pick("A data já passou.", "The date is in the past."));
+        form.refuse("expires_at", "in_the_past", &Text::of("key-expiry-past"));
     }
     let active = form.boolean("active").unwrap_or(true);
     form.finish()?;
@@ -138,10 +135,7 @@ fn networks(form: &mut Form<'_>) -> Vec<IpNetwork> {
         match network {
             Ok(network) => networks.push(network),
             Err(_) => {
-                let message = form
-                    .language
-                    .pick("Escreva uma rede como 203.0.113.0/24.", "Write a network such as 203.0.113.0/24.");
-                form.refuse(&format!("allowed_networks[{index}]"), "invalid_network", message);
+                form.refuse(&format!("allowed_networks[{index}]"), "invalid_network", &Text::of("key-network-invalid"));
             }
         }
     }

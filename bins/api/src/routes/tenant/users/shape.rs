@@ -1,7 +1,7 @@
 //! A user in answers and in bodies.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{Email, UserRole};
+use regua_domain::{Email, Text, UserRole};
 use regua_store::users::User;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -88,10 +88,7 @@ pub(super) fn read_email(form: &mut Form<'_>) -> Option<Email> {
     let text = form.required_text("email", 254).trim().to_lowercase();
     let email = text.parse().ok();
     if email.is_none() && !text.is_empty() {
-        let message = form
-            .language
-            .pick("Escreva um endereço como maria@acme.example.", "Write an address such as maria@acme.example.");
-        form.refuse("email", "invalid_email", message);
+        form.refuse("email", "invalid_email", &Text::of("user-email-invalid"));
     }
     email
 }
