@@ -123,7 +123,7 @@ impl FieldError {
 pub(crate) struct Problem {
     code: Code,
     /// None: the usual sentence of the code.
-    detail: Option<Text>,
+    detail: Option<Box<Text>>,
     errors: Vec<FieldError>,
     /// Members beyond those of RFC 9457.
     members: Map<String, Value>,
@@ -150,7 +150,7 @@ impl Problem {
     }
 
     pub(crate) fn with_detail(code: Code, detail: Text) -> Self {
-        Self { detail: Some(detail), ..Self::of(code) }
+        Self { detail: Some(Box::new(detail)), ..Self::of(code) }
     }
 
     pub(crate) fn with_errors(code: Code, errors: Vec<FieldError>) -> Self {
@@ -203,7 +203,7 @@ impl Problem {
 
     fn detail(&self) -> Text {
         match &self.detail {
-            Some(detail) => detail.clone(),
+            Some(detail) => Text::clone(detail),
             None if self.is_busy => Text::of("problem-unavailable-busy"),
             None => Text::of_code(&format!("problem_{}_detail", self.code.as_str())),
         }

@@ -99,7 +99,7 @@ pub(super) async fn confirm(
     if credentials.totp_confirmed {
         return Err(already_set());
     }
-    let sealed = credentials.totp_seed.clone().ok_or_else(|| no_seed())?;
+    let sealed = credentials.totp_seed.clone().ok_or_else(no_seed)?;
     let seed = context.secrets.open(&Place::totp_seed(user.home, user.id), &sealed).map_err(Problem::internal)?;
     let step = SecondFactor::parse(&seed).and_then(|factor| factor.step_of(&code, now.timestamp()));
     let step = step.ok_or_else(|| wrong_code(&access))?;

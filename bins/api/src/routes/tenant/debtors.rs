@@ -165,8 +165,7 @@ async fn erase(
 }
 
 fn read(body: &[u8], access: &Access, keys: &DebtorKeys, has_reason: bool) -> Result<DebtorRequest, Problem> {
-    let language = access.language;
-    let mut form = Form::read(body, language)?;
+    let mut form = Form::read(body, access.language)?;
     let after = form.text("cursor", 36);
     let cursor = after.as_deref().map(str::parse::<ContactId>);
     if matches!(cursor, Some(Err(_))) {
