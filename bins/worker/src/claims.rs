@@ -1,8 +1,6 @@
-//! Claims for many lanes in one transaction. While one group is claimed for, the next one gathers: a lone lane does not
-//! wait, and ten thousand slow lanes do not need a connection each.
+//! Claims contacts for many lanes in one transaction.
 
 use std::collections::HashMap;
-use std::slice;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,19 +11,16 @@ use regua_domain::{
     Waiting, decide, split_batch,
 };
 use regua_store::contacts::{self, Claimed, Quota};
+use regua_store::lanes;
 use regua_store::queues::{self, Runnable};
-use regua_store::{PinnedConnection, TRANSACTION_TIMEOUT, lanes, within};
 use sqlx::{Connection, PgConnection, PgPool};
-use tokio::sync::{mpsc, oneshot};
 
-use crate::lane_configs::{LaneConfig, is_unavailable};
+use crate::group::{GroupSettings, Grouped};
+use crate::lane_configs::LaneConfig;
 use crate::lease::LaneKey;
 
-/// Most lanes of one transaction.
-const GROUP: usize = 100;
-
-/// Groups that are claimed for at the same time. All requests of a lane go to the same task.
-const TASKS: usize = 2;
+const GROUPS: GroupSettings<ClaimRequest> =
+    GroupSettings { name: "claims", tasks: 2, limit: 100, is_repeated: |_| false };
 
 /// When a queue whose hours do not open within a year is decided again: its tenant may have changed the hours.
 const NEXT_DECISION: TimeDelta = TimeDelta::days(1);
@@ -47,67 +42,22 @@ pub(crate) struct ClaimedContacts {
     pub(crate) next_due_at: Option<DateTime<Utc>>,
 }
 
-/// None: the lease is lost.
-type Answer = anyhow::Result<Option<ClaimedContacts>>;
-
-type Request = (ClaimRequest, oneshot::Sender<Answer>);
-
-/// Requests to the tasks that claim.
-#[derive(Clone)]
-pub(crate) struct Claims {
-    requests: [mpsc::Sender<Request>; TASKS],
-}
+/// Requests to the tasks that claim. An answer is none when the lease is lost.
+pub(crate) struct Claims(Grouped<ClaimRequest, Option<ClaimedContacts>>);
 
 impl Claims {
-    /// Starts the tasks, which end when every `Claims` is dropped.
+    /// Starts the tasks, which end when the `Claims` is dropped.
     pub(crate) fn start(pool: &PgPool, clock: &Clock) -> Self {
-        Self {
-            requests: std::array::from_fn(|_| {
-                let (requests, inbox) = mpsc::channel(GROUP);
-                tokio::spawn(serve(inbox, PinnedConnection::new(pool.clone()), clock.clone()));
-                requests
-            }),
-        }
+        let (grouped, _tasks) = Grouped::start(&GROUPS, pool, clock.clone(), |clock, conn, requests| {
+            Box::pin(claim(conn, requests, clock.now()))
+        });
+        Self(grouped)
     }
 
     /// The lane's next contacts; none when the lease is lost.
-    pub(crate) async fn claim(&self, request: ClaimRequest) -> Answer {
-        let (answer, answered) = oneshot::channel();
-        let task = &self.requests[usize::from(request.lane.instance.0.as_bytes()[15]) % TASKS];
-        task.send((request, answer)).await.map_err(|_| anyhow::anyhow!("contacts are claimed no more"))?;
-        answered.await.map_err(|_| anyhow::anyhow!("contacts are claimed no more"))?
+    pub(crate) async fn claim(&self, request: ClaimRequest) -> anyhow::Result<Option<ClaimedContacts>> {
+        self.0.ask(request.lane.instance, request).await
     }
-}
-
-async fn serve(mut inbox: mpsc::Receiver<Request>, mut conn: PinnedConnection, clock: Clock) {
-    let mut group = Vec::with_capacity(GROUP);
-    while conn.await_work(inbox.recv_many(&mut group, GROUP)).await > 0 {
-        let (requests, answers): (Vec<ClaimRequest>, Vec<_>) = group.drain(..).unzip();
-        let mut all = claim_within(&mut conn, &requests, &clock).await;
-        for (request, answer) in requests.iter().zip(answers) {
-            let _gone = answer.send(match &mut all {
-                Ok(claimed) => Ok(claimed.remove(&request.lane)),
-                Err(error) if is_unavailable(error) => Err(anyhow::anyhow!("{error:#}")),
-                // One by one, so that a lane that cannot be claimed for does not fail the others.
-                Err(_) => claim_within(&mut conn, slice::from_ref(request), &clock)
-                    .await
-                    .map(|mut claimed| claimed.remove(&request.lane)),
-            });
-        }
-    }
-}
-
-async fn claim_within(
-    conn: &mut PinnedConnection,
-    requests: &[ClaimRequest],
-    clock: &Clock,
-) -> anyhow::Result<HashMap<LaneKey, ClaimedContacts>> {
-    let claiming = async { claim(conn.get().await?, requests, clock.now()).await };
-    let claimed = within(TRANSACTION_TIMEOUT, claiming).await;
-    if claimed.is_err() {
-        conn.give_back();
-    }
-    claimed
 }
 
 /// The claim of one lane while its transaction is open.
@@ -120,9 +70,9 @@ struct LaneClaim<'a> {
 
 async fn claim(
     conn: &mut PgConnection,
-    requests: &[ClaimRequest],
+    requests: &[&ClaimRequest],
     now: DateTime<Utc>,
-) -> anyhow::Result<HashMap<LaneKey, ClaimedContacts>> {
+) -> anyhow::Result<Vec<Option<ClaimedContacts>>> {
     let mut transaction = conn.begin().await?;
     let conn = &mut *transaction;
     let mut claims = lock_lanes_and_queues(conn, requests, now).await?;
@@ -135,13 +85,14 @@ async fn claim(
         let next_due_at = claim.queues.iter().filter_map(|queue| queue.next_due_at).min();
         (claim.request.lane, ClaimedContacts { message_types, next_due_at, ..claim.claimed })
     };
-    Ok(claims.into_values().map(claimed).collect())
+    let mut claimed: HashMap<_, _> = claims.into_values().map(claimed).collect();
+    Ok(requests.iter().map(|request| claimed.remove(&request.lane)).collect())
 }
 
 /// Locks the lanes whose leases are still held, and their runnable queues. Holds the queues that must wait.
 async fn lock_lanes_and_queues<'a>(
     conn: &mut PgConnection,
-    requests: &'a [ClaimRequest],
+    requests: &[&'a ClaimRequest],
     now: DateTime<Utc>,
 ) -> anyhow::Result<HashMap<LaneKey, LaneClaim<'a>>> {
     let mut wanted: Vec<_> = requests.iter().map(|one| (one.lane.tenant, one.lane.instance, one.epoch)).collect();
@@ -151,6 +102,7 @@ async fn lock_lanes_and_queues<'a>(
         locked.iter().map(|lane| LaneKey { tenant: lane.tenant_id, instance: lane.instance_id }).collect();
     let mut claims: HashMap<_, _> = requests
         .iter()
+        .copied()
         .filter(|request| locked.contains(&request.lane))
         .map(|request| {
             let claimed = ClaimedContacts::default();

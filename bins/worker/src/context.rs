@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::attempt_writer::AttemptWriter;
+use crate::attempt::AttemptWriter;
 use crate::claims::Claims;
 use crate::config::WorkerSettings;
 use crate::health::HealthChecks;

@@ -16,7 +16,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::attempt_writer::{self, AttemptWriter, Finish, Mark};
+use crate::attempt::{self, AttemptWriter, Finish, Mark};
 use crate::claims::Claims;
 use crate::config::WorkerSettings;
 use crate::context::Context;
@@ -44,7 +44,7 @@ impl ManualWorker {
         let (attempt_writer, _tasks) = AttemptWriter::start(&pool, &clock, &settings.name);
         Self(Lanes::new(Context {
             health_checks: HealthChecks::default(),
-            lane_configs: LaneConfigs::start(pool.clone(), secrets.clone()),
+            lane_configs: LaneConfigs::start(&pool, &secrets),
             claims: Claims::start(&pool, &clock),
             pool,
             clock,
@@ -157,11 +157,11 @@ impl ManualLane {
         let mark = Mark { is_repeated, ..request.0.clone() };
         let results = self.commit(&[&mark], &[]).await?;
         Ok(match results.into_iter().next() {
-            Some(attempt_writer::MarkResult::Send { .. }) => MarkResult::Send,
-            Some(attempt_writer::MarkResult::Hold { rule: Rule::Pacing, .. }) => MarkResult::NotYet,
-            Some(attempt_writer::MarkResult::Hold { until, rule }) => MarkResult::Hold(until, rule),
-            Some(attempt_writer::MarkResult::Skip { .. } | attempt_writer::MarkResult::Outdated) => MarkResult::Skip,
-            Some(attempt_writer::MarkResult::LeaseLost) | None => MarkResult::LeaseLost,
+            Some(attempt::MarkResult::Send { .. }) => MarkResult::Send,
+            Some(attempt::MarkResult::Hold { rule: Rule::Pacing, .. }) => MarkResult::NotYet,
+            Some(attempt::MarkResult::Hold { until, rule }) => MarkResult::Hold(until, rule),
+            Some(attempt::MarkResult::Skip { .. } | attempt::MarkResult::Outdated) => MarkResult::Skip,
+            Some(attempt::MarkResult::LeaseLost) | None => MarkResult::LeaseLost,
         })
     }
 
@@ -194,20 +194,10 @@ impl ManualLane {
         Ok(matches!(self.0.release(reason.0).await?, ReleaseResult::Released { .. }))
     }
 
-    async fn commit(
-        &self,
-        marks: &[&Mark],
-        finishes: &[&Finish],
-    ) -> Result<Vec<attempt_writer::MarkResult>, sqlx::Error> {
+    async fn commit(&self, marks: &[&Mark], finishes: &[&Finish]) -> Result<Vec<attempt::MarkResult>, sqlx::Error> {
         let Context { pool, settings, clock, .. } = &*self.0.context;
-        attempt_writer::commit(
-            PinnedConnection::new(pool.clone()).get().await?,
-            &settings.name,
-            marks,
-            finishes,
-            clock.now(),
-        )
-        .await
+        attempt::commit(PinnedConnection::new(pool.clone()).get().await?, &settings.name, marks, finishes, clock.now())
+            .await
     }
 }
 

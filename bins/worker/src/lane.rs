@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 pub(crate) use self::release::ReleaseResult;
 use self::send_task::SendReport;
-use crate::attempt_writer::OutcomeReceipt;
+use crate::attempt::OutcomeReceipt;
 use crate::context::Context;
 use crate::health::Health;
 use crate::lane_configs::LaneConfig;

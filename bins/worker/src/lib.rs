@@ -1,12 +1,13 @@
 //! `regua-worker`: consumes doorbells, holds lanes, and sends. `consume` acquires lanes, `lane` sends through one of
-//! them, `claims`, `lane_configs` and `attempt_writer` group the database work of all lanes, and `rebalance` divides
-//! the lanes among the workers.
+//! them, `claims`, `lane_configs` and `attempt` do the database work of many lanes in groups (`group`), and `rebalance`
+//! divides the lanes among the workers.
 
-mod attempt_writer;
+mod attempt;
 mod claims;
 pub mod config;
 mod consume;
 mod context;
+mod group;
 mod health;
 mod lane;
 mod lane_configs;
@@ -37,7 +38,7 @@ use tokio_util::task::TaskTracker;
 pub use crate::config::WorkerSettings;
 pub use crate::metrics::WorkerMetrics;
 
-use crate::attempt_writer::AttemptWriter;
+use crate::attempt::AttemptWriter;
 use crate::claims::Claims;
 use crate::config::Config;
 use crate::context::Context;
@@ -93,9 +94,9 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
 pub async fn run(worker: Worker, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Worker { pool, broker, clock, metrics, gateway, secrets, settings } = worker;
     let tasks = TaskTracker::new();
-    let (attempt_writer, mut writer_tasks) = AttemptWriter::start(&pool, &clock, &settings.name);
+    let (attempt_writer, writer_tasks) = AttemptWriter::start(&pool, &clock, &settings.name);
     let claims = Claims::start(&pool, &clock);
-    let lane_configs = LaneConfigs::start(pool.clone(), secrets.clone());
+    let lane_configs = LaneConfigs::start(&pool, &secrets);
     let lanes = Lanes::new(Context {
         pool: pool.clone(),
         clock,
@@ -125,8 +126,8 @@ pub async fn run(worker: Worker, shutdown: CancellationToken) -> anyhow::Result<
     drop(lanes);
     // The attempt writer's tasks end with the last lane, when all outcomes are written.
     let ending = async {
-        while let Some(ended) = writer_tasks.join_next().await {
-            ended.context("the attempt writer failed")?;
+        for task in writer_tasks {
+            task.await.context("the attempt writer failed")?;
         }
         Ok(())
     };

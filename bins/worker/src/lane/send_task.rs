@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use fail::fail_point;
-use regua_domain::{AttemptOutcome, ContactId, MessageType, PhoneNumber, QueueId, Rule};
+use regua_domain::{AttemptOutcome, ContactId, MessageType, QueueId, Rule};
 use regua_evolution::InstanceAddress;
 use regua_store::contacts::Claimed;
 
 use super::Context;
-use crate::attempt_writer::{Finish, Mark, MarkFailed, MarkResult, OutcomeReceipt};
+use crate::attempt::{Finish, Mark, MarkFailed, MarkResult, OutcomeReceipt, post};
 use crate::lane_configs::LaneConfig;
 use crate::lease::HeldLease;
-use crate::next_state::{NextState, next_state, not_posted, unreadable_number};
+use crate::next_state::{NextState, next_state, not_posted};
 
 /// How long after a mark failed it is repeated.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -54,7 +53,7 @@ pub(super) enum SendEnd {
         rule: Rule,
     },
     LeaseLost,
-    /// The process is ending, or the lease is no longer certain.
+    /// Nothing was posted: the process is ending, the lease is no longer certain, or the contact's number is unreadable.
     Stopped,
 }
 
@@ -108,23 +107,17 @@ impl SendTask {
         if send_at > self.context.clock.now() {
             self.sleep_until(send_at).await;
         }
-        let (end, next) = match PhoneNumber::from_stored(&self.contact.phone) {
-            Err(_) => (SendEnd::Skipped, unreadable_number()),
-            Ok(_) if !self.lease.is_valid() => (SendEnd::Stopped, not_posted(self.context.clock.now())),
-            Ok(number) => {
-                let started = Instant::now();
-                fail_point!("post::before");
-                let outcome = self.context.gateway.send_text(&self.address, &number, &self.contact.text).await;
-                fail_point!("post::after");
-                let now = self.context.clock.now();
-                let next = next_state(&outcome, self.contact.contact_id, attempts, &self.config.retry, now);
+        let Context { gateway, clock, .. } = &*self.context;
+        let started = Instant::now();
+        let (end, next) = match post(gateway, &self.address, &self.contact, &self.lease, clock).await {
+            Ok(outcome) => {
+                let next = next_state(&outcome, self.contact.contact_id, attempts, &self.config.retry, clock.now());
                 self.log_and_count(started.elapsed(), &next);
                 let looks_down = outcome.instance_looks_down();
-                (
-                    if next.outcome == AttemptOutcome::Sent { SendEnd::Sent } else { SendEnd::NotSent { looks_down } },
-                    next,
-                )
+                let is_sent = next.outcome == AttemptOutcome::Sent;
+                (if is_sent { SendEnd::Sent } else { SendEnd::NotSent { looks_down } }, next)
             }
+            Err(next) => (SendEnd::Stopped, next),
         };
         let receipt = Some(self.finish(next).await);
         SendReport { contact: self.contact.contact_id, end, next_send_at: Some(next_send_at), receipt }

@@ -11,7 +11,7 @@ use regua_store::contacts::{Claimed, MarkFacts};
 
 use super::send_task::{SendEnd, SendReport, SendTask};
 use super::{Lane, StopReason};
-use crate::attempt_writer::Mark;
+use crate::attempt::Mark;
 use crate::lane_configs::LaneConfig;
 
 /// As long as a commit takes: an instance that sends several at once may have slots closer together than that.

@@ -1,11 +1,12 @@
-//! Decides marks on locked rows, and writes them.
+//! The mark: decides on locked lanes and queues which contacts are sent, and writes their attempts before the requests.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use regua_domain::{
-    ContactFacts, ContactId, ContactStatus, Decision, InstanceId, InstanceState, LaneFacts, QueueFacts, Rule, TenantId,
-    decide,
+    AttemptId, ContactFacts, ContactId, ContactStatus, Decision, InstanceId, InstanceState, LaneFacts, Pacing,
+    QueueFacts, QueueId, Rule, TenantId, TenantRules, decide,
 };
 use regua_store::attempts::AttemptKey;
 use regua_store::contacts::{self, MarkFacts, NewAttempt};
@@ -13,7 +14,58 @@ use regua_store::lanes::{self, LockedLane};
 use regua_store::queues::LockedQueue;
 use sqlx::PgConnection;
 
-use super::{Counts, Mark, MarkResult, Queues};
+use super::{Counts, Queues};
+
+/// A request to write an attempt before it is posted.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    pub(crate) tenant: TenantId,
+    pub(crate) instance: InstanceId,
+    pub(crate) epoch: i64,
+    pub(crate) queue: QueueId,
+    pub(crate) contact: ContactId,
+    /// The contact's state at the claim.
+    pub(crate) claimed: MarkFacts,
+    /// Chosen by the lane, so that a mark whose answer was lost can be repeated.
+    pub(crate) attempt: AttemptId,
+    pub(crate) number: i16,
+    pub(crate) tenant_rules: Arc<TenantRules>,
+    pub(crate) pacing: Pacing,
+    /// How long before its slot the attempt may be marked; it is posted at its slot.
+    pub(crate) lead_time: TimeDelta,
+    pub(crate) daily_cap: Option<u32>,
+    /// An earlier request for this mark was not answered, and may be committed.
+    pub(crate) is_repeated: bool,
+}
+
+impl Mark {
+    /// A number from 0 to 1 out of the attempt id's random bits.
+    pub(crate) fn chance(&self) -> f64 {
+        let (_, random) = self.attempt.0.as_u64_pair();
+        f64::from(u32::try_from(random & 0xFFFF_FFFF).unwrap_or(0)) / f64::from(u32::MAX)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MarkResult {
+    /// The mark is committed: post once, at `send_at`. `attempts` is the attempt's number for the retry schedule.
+    Send {
+        send_at: DateTime<Utc>,
+        next_send_at: DateTime<Utc>,
+        attempts: u16,
+    },
+    Hold {
+        until: Option<DateTime<Utc>>,
+        rule: Rule,
+    },
+    /// The contact's state is final.
+    Skip {
+        rule: Rule,
+    },
+    /// The contact was attempted since it was claimed, and will be claimed again.
+    Outdated,
+    LeaseLost,
+}
 
 pub(super) async fn read_facts(
     conn: &mut PgConnection,

@@ -1,14 +1,27 @@
-//! Writes outcomes.
+//! The finish: writes the outcome of an attempt, and the contact's next state.
 
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use regua_domain::{AttemptOutcome, ContactStatus, EvidenceSource, QueueStatus};
-use regua_store::attempts::{self, AttemptKey};
-use regua_store::contacts::{self, Evidence};
+use regua_domain::{AttemptId, ContactId, ContactStatus, InstanceId, QueueId, QueueStatus, TenantId};
+use regua_store::attempts::AttemptKey;
+use regua_store::contacts;
 use sqlx::PgConnection;
 
-use super::{Counts, Finish, Queues};
+use super::learn::learn;
+use super::{Counts, Queues};
+use crate::next_state::NextState;
+
+/// A request to write the outcome of an attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct Finish {
+    pub(crate) tenant: TenantId,
+    pub(crate) instance: InstanceId,
+    pub(crate) queue: QueueId,
+    pub(crate) contact: ContactId,
+    pub(crate) attempt: AttemptId,
+    pub(crate) next_state: NextState,
+}
 
 pub(super) async fn write_outcomes(
     conn: &mut PgConnection,
@@ -26,34 +39,8 @@ pub(super) async fn write_outcomes(
     }
     let written: HashSet<_> = finished.iter().map(|contact| contact.attempt_id).collect();
     for outcome in outcomes.iter().filter(|outcome| !written.contains(&outcome.key.attempt)) {
-        learn_late(conn, outcome, now).await?;
+        learn(conn, outcome, now).await?;
     }
-    Ok(())
-}
-
-/// The lane's next owner has closed the attempt: the outcome overwrites nothing, but it is evidence.
-async fn learn_late(
-    conn: &mut PgConnection,
-    outcome: &contacts::Finish,
-    now: DateTime<Utc>,
-) -> Result<(), sqlx::Error> {
-    let evidence = match outcome.outcome {
-        AttemptOutcome::Sent => Evidence::Left { message_id: outcome.message_id.clone(), at: now },
-        AttemptOutcome::Unknown => {
-            // No evidence, but the reason may say that the message probably left.
-            let reason = outcome.reason.as_deref();
-            return attempts::set_reason(conn, outcome.key, reason, now).await;
-        }
-        AttemptOutcome::NotSent | AttemptOutcome::Refused => Evidence::NotLeft {
-            outcome: outcome.outcome,
-            reason: outcome.reason.clone(),
-            status: outcome.status,
-            due_at: outcome.due_at,
-        },
-    };
-    let learnt = contacts::learn(conn, outcome.key, EvidenceSource::LateAnswer, &evidence, None, now).await?;
-    tracing::warn!(attempt_id = %outcome.key.attempt, outcome = outcome.outcome.as_str(), ?learnt,
-        "an outcome was written after its lane was taken over");
     Ok(())
 }
 
