@@ -49,7 +49,7 @@ async fn former_lease_holder_can_write_nothing() {
     assert!(lanes::lock(&mut conn, &[(lane.0, lane.1, first.epoch)]).await.unwrap().is_empty());
     assert!(lanes::heartbeat(&mut conn, &[(lane.0, lane.1, first.epoch)], LEASE).await.unwrap().is_empty());
     let marked_again = contacts::mark_sending(&mut conn, "first", &[attempt], now).await.unwrap();
-    assert_eq!(marked_again, 0, "the attempt was marked before");
+    assert_eq!(marked_again, [], "the attempt was marked before");
     let late = outcome(attempt, lane, AttemptOutcome::NotSent, ContactStatus::Pending, now);
     assert!(contacts::finish(&mut conn, &[late], now).await.unwrap().is_empty(), "a late outcome would send it again");
     let released = lanes::release(&mut conn, lane.0, lane.1, first.epoch, None).await.unwrap();
@@ -129,7 +129,7 @@ fn first_attempt(tenant: TenantId, contact: ContactId, lease: &Lease, now: DateT
 }
 
 async fn mark(conn: &mut PgConnection, attempt: NewAttempt, now: DateTime<Utc>) {
-    assert_eq!(contacts::mark_sending(conn, "first", &[attempt], now).await.unwrap(), 1);
+    assert_eq!(contacts::mark_sending(conn, "first", &[attempt], now).await.unwrap(), [attempt.key.attempt]);
     let sending = CountChange { pending: -1, sending: 1, ..CountChange::default() };
     let queue = "select queue_id from contacts where contact_id = $1";
     #[expect(clippy::disallowed_methods, reason = "a test reads the tables directly")]

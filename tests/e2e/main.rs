@@ -13,6 +13,7 @@ mod gateway;
 mod isolation;
 mod killed;
 mod limits;
+mod locked_contacts;
 mod main_path;
 mod model;
 mod openapi;

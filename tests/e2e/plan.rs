@@ -1,8 +1,9 @@
-//! The plan of the claim. PostgreSQL's statistics show what the statement read: one batch from its two indexes and
-//! nothing else, with and without planner statistics of the table.
+//! The plans of the claim and of the mark. PostgreSQL's statistics show what a statement read, with and without planner
+//! statistics of the table: the claim reads one batch from its two indexes, the mark its contacts by the primary key.
 
-use regua_domain::{QueueId, TenantId};
-use regua_store::contacts::{self, Quota};
+use regua_domain::{AttemptId, ContactId, QueueId, TenantId};
+use regua_store::attempts::AttemptKey;
+use regua_store::contacts::{self, NewAttempt, Quota};
 use regua_tests::Database;
 use sqlx::PgConnection;
 
@@ -41,6 +42,66 @@ async fn claim_reads_one_batch_from_its_two_indexes_only() {
         assert!((1..=CLAIMS * BATCH).contains(&in_order), "{in_order} entries of contacts_of_queue");
         assert_eq!(after.others, before.others, "other indexes of contacts");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mark_reads_its_contacts_by_primary_key_and_writes_no_index() {
+    let database = Database::fresh().await;
+    let mut conn = database.pool.acquire().await.unwrap();
+    run(&mut conn, include_str!("plan_rows.sql")).await;
+    for (statistics, first) in [("select 'stale'", 4500), ("analyze", 4500 + CLAIMS * BATCH / 2)] {
+        run(&mut conn, statistics).await;
+        let before = updates(&mut conn).await;
+        let now = regua_boot::Clock::system().now();
+        for n in 0..CLAIMS / 2 {
+            let attempts: Vec<_> = (0..BATCH)
+                .map(|place| NewAttempt { key: key_of(first + n * BATCH + place, now), number: 1, lease_epoch: 1 })
+                .collect();
+            assert_eq!(contacts::mark_sending(&mut conn, "worker", &attempts, now).await.unwrap().len(), BATCH);
+        }
+        let after = updates(&mut conn).await;
+        let marked = CLAIMS / 2 * BATCH;
+        assert_eq!(after.sequential, before.sequential, "the mark read the whole table");
+        assert_eq!(after.others, before.others, "other indexes of contacts");
+        let by_key = after.by_key - before.by_key;
+        assert!((marked..=2 * marked).contains(&by_key), "{by_key} entries of contacts_pkey for {marked} contacts");
+        assert_eq!((after.all - before.all, after.hot - before.hot), (marked, marked), "updates, and HOT updates");
+    }
+}
+
+/// The key of a contact of the third queue, with a new attempt.
+fn key_of(place: usize, now: chrono::DateTime<chrono::Utc>) -> AttemptKey {
+    AttemptKey {
+        tenant: TenantId("00000000-0000-0000-0000-000000000001".parse().unwrap()),
+        contact: ContactId(format!("00000000-0000-0000-0003-{place:012}").parse().unwrap()),
+        attempt: AttemptId::new(now),
+    }
+}
+
+struct Updates {
+    sequential: i64,
+    by_key: usize,
+    others: i64,
+    all: usize,
+    hot: usize,
+}
+
+async fn updates(conn: &mut PgConnection) -> Updates {
+    run(conn, "select pg_stat_force_next_flush()").await;
+    #[expect(clippy::disallowed_methods, reason = "a test looks at the statistics directly")]
+    let (sequential, all, hot, by_key, others): (i64, i64, i64, i64, i64) = sqlx::query_as(
+        "select t.seq_tup_read, t.n_tup_upd, t.n_tup_hot_upd,
+                (select sum(idx_tup_read) filter (where indexrelname = 'contacts_pkey')::bigint
+                 from pg_stat_user_indexes where relname = 'contacts'),
+                (select sum(idx_tup_read) filter (where indexrelname <> 'contacts_pkey')::bigint
+                 from pg_stat_user_indexes where relname = 'contacts')
+         from pg_stat_user_tables t where t.relname = 'contacts'",
+    )
+    .fetch_one(conn)
+    .await
+    .unwrap();
+    let count = |entries| usize::try_from(entries).unwrap();
+    Updates { sequential, by_key: count(by_key), others, all: count(all), hot: count(hot) }
 }
 
 struct Read {

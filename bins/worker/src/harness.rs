@@ -160,7 +160,7 @@ impl ManualLane {
             Some(attempt::MarkResult::Send { .. }) => MarkResult::Send,
             Some(attempt::MarkResult::Hold { rule: Rule::Pacing, .. }) => MarkResult::NotYet,
             Some(attempt::MarkResult::Hold { until, rule }) => MarkResult::Hold(until, rule),
-            Some(attempt::MarkResult::Skip { .. } | attempt::MarkResult::Outdated) => MarkResult::Skip,
+            Some(attempt::MarkResult::Skip { .. } | attempt::MarkResult::Outdated { .. }) => MarkResult::Skip,
             Some(attempt::MarkResult::LeaseLost) | None => MarkResult::LeaseLost,
         })
     }

@@ -62,6 +62,8 @@ pub(crate) struct Lane {
     sends: JoinSet<SendReport>,
     /// The contacts of `sends`.
     sending: HashSet<ContactId>,
+    /// Contacts that could not be marked since the last claim, because another transaction holds or changed them.
+    outdated: HashSet<ContactId>,
     /// Of outcomes that are perhaps not written yet, the oldest first.
     receipts: VecDeque<OutcomeReceipt>,
     turn: u64,
@@ -83,6 +85,7 @@ impl Lane {
             message_types: HashMap::new(),
             sends: JoinSet::new(),
             sending: HashSet::new(),
+            outdated: HashSet::new(),
             receipts: VecDeque::new(),
             turn: 0,
             may_have_open_attempts: false,

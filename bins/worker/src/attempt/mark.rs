@@ -1,6 +1,6 @@
 //! The mark: decides on locked lanes and queues which contacts are sent, and writes their attempts before the requests.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -62,43 +62,77 @@ pub(crate) enum MarkResult {
     Skip {
         rule: Rule,
     },
-    /// The contact was attempted since it was claimed, and will be claimed again.
-    Outdated,
+    /// Another transaction holds the contact, or changed it since the claim: it will be claimed again. The lane's slot
+    /// is unused.
+    Outdated {
+        next_send_at: Option<DateTime<Utc>>,
+    },
     LeaseLost,
 }
 
-pub(super) async fn read_facts(
-    conn: &mut PgConnection,
-    marks: &[&Mark],
-) -> Result<HashMap<(TenantId, ContactId), MarkFacts>, sqlx::Error> {
-    let wanted: Vec<_> = marks.iter().map(|mark| (mark.tenant, mark.contact)).collect();
-    let facts = contacts::mark_facts(conn, &wanted).await?;
-    Ok(facts.into_iter().map(|facts| ((facts.tenant_id, facts.contact_id), facts)).collect())
+/// The marks of one transaction, with what decides them.
+pub(super) struct MarkGroup<'a> {
+    pub(super) marks: &'a [&'a Mark],
+    pub(super) lanes: HashMap<(TenantId, InstanceId), LockedLane>,
+    pub(super) queues: &'a Queues,
+    pub(super) facts: HashMap<(TenantId, ContactId), MarkFacts>,
+    /// Attempts whose contacts the transaction could not mark or skip.
+    pub(super) outdated: HashSet<AttemptId>,
+    pub(super) now: DateTime<Utc>,
 }
 
-/// Marks that are decided, and what they write.
-pub(super) struct DecidedMarks<'a> {
-    lanes: HashMap<(TenantId, InstanceId), LockedLane>,
-    queues: &'a Queues,
-    facts: HashMap<(TenantId, ContactId), MarkFacts>,
+/// The results of the marks, in their order, and what they write.
+struct Decisions<'a> {
+    results: Vec<MarkResult>,
     sends: Vec<&'a Mark>,
-    skips: Vec<(TenantId, ContactId, Rule)>,
-    now: DateTime<Utc>,
+    skips: Vec<(&'a Mark, Rule)>,
+    /// With the slots of `sends` taken.
+    lanes: HashMap<(TenantId, InstanceId), LockedLane>,
 }
 
-impl<'a> DecidedMarks<'a> {
-    pub(super) const fn new(
-        lanes: HashMap<(TenantId, InstanceId), LockedLane>,
-        queues: &'a Queues,
-        facts: HashMap<(TenantId, ContactId), MarkFacts>,
-        now: DateTime<Utc>,
-    ) -> Self {
-        Self { lanes, queues, facts, sends: Vec::new(), skips: Vec::new(), now }
+impl<'a> MarkGroup<'a> {
+    /// Writes the marks, and returns their results in their order. A contact that another transaction holds is left to
+    /// a later group, and so is one that changed since the claim; other contacts of the lane get the slot.
+    pub(super) async fn write(
+        mut self,
+        conn: &mut PgConnection,
+        worker: &str,
+        counts: &mut Counts,
+    ) -> Result<Vec<MarkResult>, sqlx::Error> {
+        let mut written = HashSet::new();
+        loop {
+            let mut decisions = self.decide();
+            let is_new = |mark: &&Mark| !written.contains(&mark.attempt);
+            let sends: Vec<_> = decisions.sends.iter().copied().filter(is_new).collect();
+            decisions.skips.retain(|(mark, _)| is_new(mark));
+            let mut new = mark_sending(conn, worker, &sends, self.now, counts).await?;
+            new.extend(skip(conn, &decisions.skips, self.now, counts).await?);
+            let tried = sends.iter().chain(decisions.skips.iter().map(|(mark, _)| mark));
+            let before = self.outdated.len();
+            self.outdated.extend(tried.map(|mark| mark.attempt).filter(|attempt| !new.contains(attempt)));
+            written.extend(new);
+            if self.outdated.len() == before {
+                if !decisions.sends.is_empty() {
+                    lanes::advance(conn, &decisions.lanes.into_values().collect::<Vec<_>>()).await?;
+                }
+                return Ok(decisions.results);
+            }
+        }
     }
 
-    pub(super) fn decide(&mut self, mark: &'a Mark) -> MarkResult {
+    fn decide(&self) -> Decisions<'a> {
+        let results = Vec::with_capacity(self.marks.len());
+        let mut decisions = Decisions { results, sends: Vec::new(), skips: Vec::new(), lanes: self.lanes.clone() };
+        for mark in self.marks {
+            let result = self.decide_one(mark, &mut decisions);
+            decisions.results.push(result);
+        }
+        decisions
+    }
+
+    fn decide_one(&self, mark: &'a Mark, decisions: &mut Decisions<'a>) -> MarkResult {
         let (Some(lane), Some(queue), Some(facts)) = (
-            self.lanes.get_mut(&(mark.tenant, mark.instance)),
+            decisions.lanes.get_mut(&(mark.tenant, mark.instance)),
             self.queues.get(&(mark.tenant, mark.queue)),
             self.facts.get(&(mark.tenant, mark.contact)),
         ) else {
@@ -107,59 +141,70 @@ impl<'a> DecidedMarks<'a> {
         if facts.open_attempt == Some(mark.attempt) {
             return decide_committed(mark, facts, queue, lane, self.now);
         }
-        if facts.status == ContactStatus::Pending && facts.attempts + 1 != mark.number {
-            return MarkResult::Outdated;
+        let is_changed = facts.status == ContactStatus::Pending && facts.attempts + 1 != mark.number;
+        if is_changed || self.outdated.contains(&mark.attempt) {
+            return MarkResult::Outdated { next_send_at: lane.next_send_at };
         }
         match decision(mark, facts, queue, lane, self.now) {
             Decision::Send => {
                 let send_at = lane.next_send_at.map_or(self.now, |slot| slot.max(self.now));
                 let next_send_at = advance(lane, mark, self.now);
-                self.sends.push(mark);
+                decisions.sends.push(mark);
                 MarkResult::Send { send_at, next_send_at, attempts: counted_attempts(facts) + 1 }
             }
             Decision::HoldUntil { at, rule } => MarkResult::Hold { until: at, rule },
             Decision::Skip { rule } => {
                 if facts.status == ContactStatus::Pending {
-                    self.skips.push((mark.tenant, mark.contact, rule));
+                    decisions.skips.push((mark, rule));
                 }
                 MarkResult::Skip { rule }
             }
         }
     }
+}
 
-    /// False when a contact could not be marked or skipped, because it is not in the state of its facts.
-    pub(super) async fn write(
-        self,
-        conn: &mut PgConnection,
-        worker: &str,
-        counts: &mut Counts,
-    ) -> Result<bool, sqlx::Error> {
-        if !self.sends.is_empty() {
-            let attempts: Vec<_> = self.sends.iter().map(|mark| attempt_of(mark)).collect();
-            if contacts::mark_sending(conn, worker, &attempts, self.now).await? != attempts.len() as u64 {
-                return Ok(false);
-            }
-            let lanes: Vec<_> = self.lanes.into_values().collect();
-            lanes::advance(conn, &lanes).await?;
-        }
-        for mark in &self.sends {
-            let change = counts.entry((mark.tenant, mark.queue)).or_default();
-            change.pending -= 1;
-            change.sending += 1;
-        }
-        if !self.skips.is_empty() {
-            let skipped = contacts::skip(conn, &self.skips, self.now).await?;
-            if skipped.len() != self.skips.len() {
-                return Ok(false);
-            }
-            for (tenant, queue, status) in skipped {
-                let change = counts.entry((tenant, queue)).or_default();
-                change.pending -= 1;
-                *change.of(status) += 1;
-            }
-        }
-        Ok(true)
+/// Returns the attempts that were marked.
+async fn mark_sending(
+    conn: &mut PgConnection,
+    worker: &str,
+    sends: &[&Mark],
+    now: DateTime<Utc>,
+    counts: &mut Counts,
+) -> Result<HashSet<AttemptId>, sqlx::Error> {
+    if sends.is_empty() {
+        return Ok(HashSet::new());
     }
+    let attempts: Vec<_> = sends.iter().map(|mark| attempt_of(mark)).collect();
+    let marked: HashSet<_> = contacts::mark_sending(conn, worker, &attempts, now).await?.into_iter().collect();
+    for mark in sends.iter().filter(|mark| marked.contains(&mark.attempt)) {
+        let change = counts.entry((mark.tenant, mark.queue)).or_default();
+        change.pending -= 1;
+        change.sending += 1;
+    }
+    Ok(marked)
+}
+
+/// Returns the attempts whose contacts were skipped.
+async fn skip(
+    conn: &mut PgConnection,
+    skips: &[(&Mark, Rule)],
+    now: DateTime<Utc>,
+    counts: &mut Counts,
+) -> Result<HashSet<AttemptId>, sqlx::Error> {
+    if skips.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows: Vec<_> = skips.iter().map(|(mark, rule)| (mark.tenant, mark.contact, *rule)).collect();
+    let skipped: HashMap<_, _> = contacts::skip(conn, &rows, now).await?.into_iter().collect();
+    let mut attempts = HashSet::new();
+    for (mark, _) in skips {
+        let Some(status) = skipped.get(&(mark.tenant, mark.contact)) else { continue };
+        let change = counts.entry((mark.tenant, mark.queue)).or_default();
+        change.pending -= 1;
+        *change.of(*status) += 1;
+        attempts.insert(mark.attempt);
+    }
+    Ok(attempts)
 }
 
 /// A repeated mark that was committed the first time. Its slot is reserved; whether it may still be posted is decided

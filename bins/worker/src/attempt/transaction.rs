@@ -1,26 +1,18 @@
 //! One transaction of the attempt writer. It locks in the order of all transactions: lanes, queues, contacts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use fail::fail_point;
-use regua_domain::{InstanceId, TenantId};
+use regua_domain::{ContactId, InstanceId, TenantId};
+use regua_store::contacts::{self, MarkFacts};
 use regua_store::lanes::{self, LockedLane};
 use regua_store::queues;
 use sqlx::{Connection, PgConnection};
 
 use super::finish::write_outcomes;
-use super::mark::{DecidedMarks, read_facts};
+use super::mark::MarkGroup;
 use super::{Counts, Finish, Mark, MarkResult, Queues};
-
-/// Where the state of the contacts to mark is read.
-#[derive(Clone, Copy)]
-enum FactsFrom {
-    /// From the claim: one statement less. The update of the mark fails on a contact that changed since.
-    Claim,
-    /// From their rows, after lanes and queues are locked.
-    Rows,
-}
 
 /// Writes outcomes and marks; returns the results of the marks, in their order.
 pub(crate) async fn commit(
@@ -30,24 +22,6 @@ pub(crate) async fn commit(
     finishes: &[&Finish],
     now: DateTime<Utc>,
 ) -> Result<Vec<MarkResult>, sqlx::Error> {
-    if !marks.iter().any(|mark| mark.is_repeated)
-        && let Some(results) = try_commit(conn, worker, marks, finishes, FactsFrom::Claim, now).await?
-    {
-        return Ok(results);
-    }
-    let results = try_commit(conn, worker, marks, finishes, FactsFrom::Rows, now).await?;
-    results.ok_or_else(|| sqlx::Error::Protocol("a contact changed although its queue was locked".into()))
-}
-
-/// None, with the transaction rolled back, when a contact is not in the state of its facts.
-async fn try_commit(
-    conn: &mut PgConnection,
-    worker: &str,
-    marks: &[&Mark],
-    finishes: &[&Finish],
-    facts_from: FactsFrom,
-    now: DateTime<Utc>,
-) -> Result<Option<Vec<MarkResult>>, sqlx::Error> {
     let mut transaction = conn.begin().await?;
     let conn = &mut *transaction;
     let lanes = lock_lanes(conn, marks).await?;
@@ -56,19 +30,9 @@ async fn try_commit(
     if !finishes.is_empty() {
         write_outcomes(conn, finishes, &queues, &mut counts, now).await?;
     }
-    let mut results = Vec::new();
-    if !marks.is_empty() {
-        let facts = match facts_from {
-            FactsFrom::Claim => marks.iter().map(|mark| ((mark.tenant, mark.contact), mark.claimed.clone())).collect(),
-            FactsFrom::Rows => read_facts(conn, marks).await?,
-        };
-        let mut decided = DecidedMarks::new(lanes, &queues, facts, now);
-        results = marks.iter().map(|mark| decided.decide(mark)).collect();
-        if !decided.write(conn, worker, &mut counts).await? {
-            transaction.rollback().await?;
-            return Ok(None);
-        }
-    }
+    let facts = facts_of(conn, marks).await?;
+    let group = MarkGroup { marks, lanes, queues: &queues, facts, outdated: HashSet::new(), now };
+    let results = group.write(conn, worker, &mut counts).await?;
     let changes: Vec<_> = counts.into_iter().map(|((tenant, queue), change)| (tenant, queue, change)).collect();
     if !changes.is_empty() {
         queues::change_counts(conn, &changes, now).await?;
@@ -84,7 +48,24 @@ async fn try_commit(
         fail_point!("finish::committed");
     }
     fail_point!("commit::unanswered", |_| Err(sqlx::Error::PoolTimedOut));
-    Ok(Some(results))
+    Ok(results)
+}
+
+/// The state of the contacts to mark, from the claim, which saves a statement: the mark leaves out a contact that changed
+/// since. Where the mark is repeated, from the contact's row.
+async fn facts_of(
+    conn: &mut PgConnection,
+    marks: &[&Mark],
+) -> Result<HashMap<(TenantId, ContactId), MarkFacts>, sqlx::Error> {
+    let mut facts: HashMap<_, _> =
+        marks.iter().map(|mark| ((mark.tenant, mark.contact), mark.claimed.clone())).collect();
+    let repeated: Vec<_> =
+        marks.iter().filter(|mark| mark.is_repeated).map(|mark| (mark.tenant, mark.contact)).collect();
+    if !repeated.is_empty() {
+        let read = contacts::mark_facts(conn, &repeated).await?;
+        facts.extend(read.into_iter().map(|facts| ((facts.tenant_id, facts.contact_id), facts)));
+    }
+    Ok(facts)
 }
 
 async fn lock_lanes(

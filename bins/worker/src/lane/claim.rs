@@ -1,9 +1,9 @@
 //! How a lane claims contacts, and drops those whose queue must wait.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use regua_domain::{QueueId, Rule};
 use regua_store::transact;
 
@@ -13,6 +13,9 @@ use crate::lane_configs::LaneConfig;
 
 /// Most contacts of one claim, however fast the instance sends.
 const MOST: u32 = 1000;
+
+/// How long contacts that could not be marked wait when no other contact is due.
+const PAUSE: TimeDelta = TimeDelta::milliseconds(200);
 
 impl Lane {
     /// Claims the next contacts; a reason to stop when there are none.
@@ -36,7 +39,20 @@ impl Lane {
         self.claimed = claimed.contacts.into();
         // The claim reads a contact again whose mark is not committed yet.
         self.claimed.retain(|contact| contact.due_at <= now && !self.sending.contains(&contact.contact_id));
+        self.defer_outdated(now);
         Ok(self.claimed.is_empty().then_some(StopReason::Idle { next_due_at }))
+    }
+
+    /// Contacts that could not be marked before come last. Alone, they wait a little for the transaction that holds them.
+    fn defer_outdated(&mut self, now: DateTime<Utc>) {
+        let outdated = std::mem::take(&mut self.outdated);
+        let (deferred, first): (VecDeque<_>, VecDeque<_>) =
+            self.claimed.drain(..).partition(|contact| outdated.contains(&contact.contact_id));
+        if first.is_empty() && !deferred.is_empty() {
+            self.next_send_at = self.next_send_at.max(Some(now + PAUSE));
+        }
+        self.claimed = first;
+        self.claimed.extend(deferred);
     }
 
     /// The sends of half a minute, so that a more urgent campaign waits no longer than that; for a very fast instance,

@@ -44,8 +44,13 @@ pub(super) enum SendEnd {
     NotSent {
         looks_down: bool,
     },
-    /// The contact's state is final, or was changed since the claim.
+    /// The contact's state is final.
     Skipped,
+    /// Another transaction holds the contact, or changed it since the claim: it will be claimed again. The instance may
+    /// send at `next_send_at`.
+    Outdated {
+        next_send_at: Option<DateTime<Utc>>,
+    },
     /// The contact and its queue must wait.
     OnHold {
         queue: QueueId,
@@ -85,7 +90,8 @@ impl SendTask {
                 Ok(MarkResult::Hold { until, rule }) => {
                     return Err(SendEnd::OnHold { queue: self.mark.queue, until, rule });
                 }
-                Ok(MarkResult::Skip { .. } | MarkResult::Outdated) => return Err(SendEnd::Skipped),
+                Ok(MarkResult::Skip { .. }) => return Err(SendEnd::Skipped),
+                Ok(MarkResult::Outdated { next_send_at }) => return Err(SendEnd::Outdated { next_send_at }),
                 Ok(MarkResult::LeaseLost) => return Err(SendEnd::LeaseLost),
                 Err(MarkFailed) => {
                     *may_be_marked = true;

@@ -119,6 +119,11 @@ impl Lane {
             SendEnd::Sent => self.last_seen_open = Some(Instant::now()),
             SendEnd::NotSent { looks_down: true } => self.last_seen_open = None,
             SendEnd::NotSent { .. } | SendEnd::Skipped => {}
+            SendEnd::Outdated { next_send_at } => {
+                self.outdated.insert(contact);
+                // Instead of the estimate of `start_send`: the slot is unused.
+                self.next_send_at = next_send_at;
+            }
             SendEnd::OnHold { queue, until, rule } => {
                 Box::pin(self.hold_claimed(queue, until, rule)).await?;
             }

@@ -1,7 +1,7 @@
 //! The mark: makes contacts `sending`, or `skipped`, before their requests.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{AttemptId, ContactId, ContactStatus, QueueId, Rule, TenantId};
+use regua_domain::{AttemptId, ContactId, ContactStatus, Rule, TenantId};
 use sqlx::{Error, PgConnection};
 
 use crate::attempts::AttemptKey;
@@ -59,22 +59,31 @@ pub struct NewAttempt {
     pub lease_epoch: i64,
 }
 
-/// Marks contacts `sending`; returns their number. The fence is the state and the number of the attempt; the caller has
-/// locked the lanes by their epochs.
+/// Marks contacts `sending`, and returns the attempts that are marked. The statement waits for no lock: it leaves out a
+/// contact that another transaction holds, and one that is not in the attempt's state (the fence: still pending, and the
+/// number of the attempt is the next one). The caller has locked the lanes by their epochs. The plan must read `contacts`
+/// by its primary key only (a test asserts it).
 pub async fn mark_sending(
     conn: &mut PgConnection,
     worker: &str,
     attempts: &[NewAttempt],
     now: DateTime<Utc>,
-) -> Result<u64, Error> {
-    let done = sqlx::query!(
-        "update contacts c
-         set status = 'sending', attempts = u.number, attempt_id = u.attempt_id, attempt_epoch = u.lease_epoch,
+) -> Result<Vec<AttemptId>, Error> {
+    sqlx::query_scalar!(
+        r#"with free as materialized (
+             select c.tenant_id, c.contact_id, u.attempt_id, u.number, u.lease_epoch
+             from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::bigint[])
+                  as u (tenant_id, contact_id, attempt_id, number, lease_epoch)
+             join contacts c on c.tenant_id = u.tenant_id and c.contact_id = u.contact_id
+             where c.status = 'pending' and c.attempts = u.number - 1
+             for no key update of c skip locked
+         )
+         update contacts c
+         set status = 'sending', attempts = f.number, attempt_id = f.attempt_id, attempt_epoch = f.lease_epoch,
              attempt_worker = $6, attempt_started_at = $7, reason = null, updated_at = $7
-         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::bigint[])
-              as u (tenant_id, contact_id, attempt_id, number, lease_epoch)
-         where c.tenant_id = u.tenant_id and c.contact_id = u.contact_id and c.status = 'pending'
-           and c.attempts = u.number - 1",
+         from free f
+         where c.tenant_id = f.tenant_id and c.contact_id = f.contact_id
+         returning c.attempt_id as "attempt_id!: AttemptId""#,
         &column(attempts, |attempt| attempt.key.tenant) as &[TenantId],
         &column(attempts, |attempt| attempt.key.contact) as &[ContactId],
         &column(attempts, |attempt| attempt.key.attempt) as &[AttemptId],
@@ -83,33 +92,39 @@ pub async fn mark_sending(
         worker,
         now
     )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected())
+    .fetch_all(conn)
+    .await
 }
 
-/// Makes pending contacts `skipped`, each by a rule; returns queue and new state of each. A resent contact with an
-/// unknown attempt becomes `unconfirmed` instead, and the looks for that attempt start again.
+/// Makes pending contacts `skipped`, each by a rule; returns the new state of each. It leaves out contacts like
+/// [`mark_sending`]. A resent contact with an unknown attempt becomes `unconfirmed` instead, and the looks for that
+/// attempt start again.
 pub async fn skip(
     conn: &mut PgConnection,
     skips: &[(TenantId, ContactId, Rule)],
     now: DateTime<Utc>,
-) -> Result<Vec<(TenantId, QueueId, ContactStatus)>, Error> {
+) -> Result<Vec<((TenantId, ContactId), ContactStatus)>, Error> {
     let rows = sqlx::query!(
-        r#"with reopened as (
+        r#"with free as materialized (
+             select c.tenant_id, c.contact_id, u.rule
+             from unnest($1::uuid[], $2::uuid[], $3::text[]) as u (tenant_id, contact_id, rule)
+             join contacts c on c.tenant_id = u.tenant_id and c.contact_id = u.contact_id
+             where c.status = 'pending'
+             for no key update of c skip locked
+         ), reopened as (
              update attempts a set next_look_at = $4, looks = 0
-             from unnest($1::uuid[], $2::uuid[]) as u (tenant_id, contact_id)
-             where a.tenant_id = u.tenant_id and a.contact_id = u.contact_id and a.outcome = 'unknown'
+             from free f
+             where a.tenant_id = f.tenant_id and a.contact_id = f.contact_id and a.outcome = 'unknown'
          )
          update contacts c
          set status = case when c.resends > 0 and exists (
                                select from attempts a where a.tenant_id = c.tenant_id and a.contact_id = c.contact_id
                                  and a.outcome = 'unknown') then 'unconfirmed'
                            else 'skipped' end,
-             requeued = false, reason = u.rule, updated_at = $4
-         from unnest($1::uuid[], $2::uuid[], $3::text[]) as u (tenant_id, contact_id, rule)
-         where c.tenant_id = u.tenant_id and c.contact_id = u.contact_id and c.status = 'pending'
-         returning c.tenant_id as "tenant_id: TenantId", c.queue_id as "queue_id: QueueId",
+             requeued = false, reason = f.rule, updated_at = $4
+         from free f
+         where c.tenant_id = f.tenant_id and c.contact_id = f.contact_id
+         returning c.tenant_id as "tenant_id: TenantId", c.contact_id as "contact_id: ContactId",
                    c.status as "status: ContactStatus""#,
         &column(skips, |skip| skip.0) as &[TenantId],
         &column(skips, |skip| skip.1) as &[ContactId],
@@ -118,5 +133,5 @@ pub async fn skip(
     )
     .fetch_all(conn)
     .await?;
-    Ok(column(&rows, |row| (row.tenant_id, row.queue_id, row.status)))
+    Ok(column(&rows, |row| ((row.tenant_id, row.contact_id), row.status)))
 }
