@@ -84,14 +84,15 @@ async fn thawed_worker_sends_nothing_on_lane_that_was_taken_over() {
     frozen.freeze();
     let second = start_worker(&fleet);
     erp.wait_until(&queue, "sent further after the takeover", |queue| queue["sent"].as_i64() > Some(150)).await;
-    let owner = erp.status(&queue).await["processing_by"].clone();
     frozen.thaw();
     let done = erp.wait_for_status(&queue, "completed").await;
     let (sent, unconfirmed) = (done["sent"].as_i64().unwrap(), done["unconfirmed"].as_i64().unwrap());
     assert!(sent + unconfirmed == 300 && unconfirmed <= 1, "{done:#}");
     assert!(fleet.sent_by_number().values().all(|count| *count == 1), "a number got two messages");
     assert_eq!(fleet.count("select count(distinct worker) from attempts").await, 2);
-    assert_eq!(fleet.count("select count(distinct lease_epoch) from attempts").await, 2, "owner was {owner}");
+    // On a slow machine the second worker's lease may expire too, so there may be more than two epochs.
+    let late = "select count(*) from attempts a join attempts b on a.lease_epoch < b.lease_epoch and a.started_at > b.started_at";
+    assert_eq!(fleet.count(late).await, 0, "attempts of an ended lease began after attempts of the next one");
     fleet.wait_for_free_lanes().await;
     drop((frozen, second));
     fleet.end().await;
