@@ -1,4 +1,4 @@
-//! The scenarios of seed 003, end to end. The killed worker is in `killed`.
+//! The scenarios of the product's requirements, end to end. The killed worker is in `killed`.
 
 use chrono::TimeDelta;
 use regua_sandbox::{Effect, Fault, InstanceState};

@@ -48,10 +48,10 @@ impl Config {
     }
 }
 
-/// How periodic behaves.
+/// Periodic's settings.
 #[derive(Clone, Debug)]
 pub struct PeriodicSettings {
-    /// Between two passes of the most frequent reconcilers, and of the relay.
+    /// Time between two passes of the relay and of the most frequent reconcilers.
     pub every: Duration,
     /// How long after an instance was found down it is checked again.
     pub recheck_after: Duration,

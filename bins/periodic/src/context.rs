@@ -21,7 +21,7 @@ pub(crate) struct Context {
     pub(crate) gateway: EvolutionClient,
     pub(crate) secrets: SecretKeys,
     pub(crate) settings: PeriodicSettings,
-    /// Wakes the relay after a pass that rang.
+    /// Wakes the relay after a pass that stored doorbells.
     pub(crate) rang: Arc<Notify>,
 }
 
@@ -32,7 +32,7 @@ impl Context {
             LearnResult::Moved { .. } => self.metrics.unconfirmed_settled.with_label_values(&[source]).inc(),
             LearnResult::Doubled => {
                 self.metrics.messages_doubled.inc();
-                tracing::error!(source, "the gateway proves a second message to one contact");
+                tracing::error!(source, "the gateway proves that a contact got a second message");
             }
             LearnResult::Unchanged | LearnResult::NoAttempt => {}
         }

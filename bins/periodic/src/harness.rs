@@ -1,5 +1,5 @@
-//! Reconcilers whose steps a test takes one at a time, in any order, while the test plays the gateway. Each step is the
-//! product's own; nothing is decided here.
+//! Reconcilers for tests, which run their steps one at a time, in any order, and play the gateway. Each step is the
+//! product's own code; this module decides nothing.
 
 use std::sync::Arc;
 
@@ -34,12 +34,12 @@ impl ManualPeriodic {
         retention::pass(&self.0).await
     }
 
-    /// Reads the unknown attempts whose next look is due, for the visibility timeout.
+    /// Reads the unknown attempts whose next look is due, and hides them for the visibility timeout.
     pub async fn take_due(&self) -> anyhow::Result<Vec<UnknownAttempt>> {
         Ok(unconfirmed::take_due(&self.0).await?)
     }
 
-    /// Learns evidence that was stored while the attempt was open; whether there was any.
+    /// Learns evidence that was stored while the attempt was under way; returns whether there was any.
     pub async fn learn_stored_evidence(&self, attempt: &UnknownAttempt) -> anyhow::Result<bool> {
         unconfirmed::learn_stored_evidence(&self.0, attempt).await
     }

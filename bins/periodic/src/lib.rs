@@ -1,5 +1,6 @@
-//! `regua-periodic`: repairs what crashes, lost doorbells and lost answers leave behind. Each reconciler finds its work
-//! in the tables, and a repeated pass changes nothing. Any number of replicas may run.
+//! `regua-periodic`: relays doorbells, wakes queues at their time, and repairs the rows that crashes, lost doorbells
+//! and lost answers leave behind. Each reconciler finds its work in the tables, and a repeated pass changes nothing.
+//! Any number of replicas may run.
 
 pub mod config;
 mod context;
@@ -44,7 +45,7 @@ pub struct Periodic {
     pub gateway: EvolutionClient,
     /// Opens the instances' tokens.
     pub secrets: SecretKeys,
-    /// How periodic behaves.
+    /// Intervals of passes, checks and looks.
     pub settings: PeriodicSettings,
 }
 
@@ -103,7 +104,7 @@ async fn repeat(reconciler: &'static Reconciler, context: Context, shutdown: Can
             Ok(repaired) => {
                 is_failing = false;
                 if repaired > 0 {
-                    tracing::info!(reconciler = reconciler.name, repaired, "repaired");
+                    tracing::info!(reconciler = reconciler.name, repaired, "a pass repaired rows");
                 }
             }
             // Only the first of several failed passes is a warning.

@@ -1,5 +1,6 @@
-//! The reconcilers. A pass is bounded, and either one transaction under an advisory lock or, where it asks the gateway,
-//! several transactions over rows that it hides from other replicas for a visibility timeout.
+//! The reconcilers. A pass is bounded. Most passes are one transaction under an advisory lock. Others have several
+//! transactions: `retention` takes an advisory lock in each, `unconfirmed` and `webhooks` hide their rows from other
+//! replicas for a visibility timeout.
 
 pub(crate) mod retention;
 pub(crate) mod unconfirmed;
@@ -20,7 +21,7 @@ use crate::context::Context;
 /// Most rows that one pass repairs.
 const LIMIT: i64 = 500;
 
-/// For how long no second doorbell rings for a lane.
+/// Time between two doorbells for the same lane.
 const RING_PAUSE: Duration = Duration::from_secs(10);
 
 /// A pass inside a transaction of its caller.
@@ -31,17 +32,17 @@ type Repaired<'a> = Pin<Box<dyn Future<Output = anyhow::Result<u64>> + Send + 'a
 
 pub(crate) struct Reconciler {
     pub(crate) name: &'static str,
-    /// A pass is due every so many ticks of periodic.
+    /// Ticks of periodic between two passes.
     pub(crate) every_ticks: u32,
     run: Run,
 }
 
 enum Run {
-    /// In one transaction, by one replica at a time; the number is the advisory lock.
+    /// One transaction, in one replica at a time. The number is that of the advisory lock.
     Locked(i32, Pass),
-    /// In one transaction, by every replica: each has gauges of its own.
+    /// One transaction in every replica, because each replica has gauges.
     PerReplica(Pass),
-    /// In several transactions, by all replicas at once.
+    /// Several transactions, which the pass opens; it lets all replicas run, or takes locks itself.
     Concurrent(OwnPass),
 }
 
@@ -72,7 +73,7 @@ const fn concurrent(name: &'static str, every_ticks: u32, pass: OwnPass) -> Reco
 }
 
 impl Reconciler {
-    /// One pass; 0 when another replica is at it.
+    /// Runs one pass; returns the number of repaired rows, 0 when another replica runs the pass.
     pub(crate) async fn pass(&self, context: &Context) -> anyhow::Result<u64> {
         match self.run {
             Run::Locked(lock, pass) => in_transaction(context, Some(lock), pass).await,
@@ -97,7 +98,7 @@ async fn in_transaction(context: &Context, lock: Option<i32>, pass: Pass) -> any
     Ok(repaired)
 }
 
-/// Rings for queues whose scheduled time has come.
+/// Wakes queues whose scheduled time has come, and rings for them.
 async fn scheduled_batches(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
     let woken = queues::wake_scheduled(conn, now, LIMIT).await?;
@@ -105,14 +106,14 @@ async fn scheduled_batches(conn: &mut PgConnection, context: &Context) -> anyhow
     ring(conn, doorbells, now).await
 }
 
-/// Rings for queues that waited for business hours, or for a new day of the daily cap.
+/// Wakes queues that waited for business hours or for a new day of the daily cap, and rings for them.
 async fn resume_at_hour(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
     let woken = queues::wake_paused_hours(conn, now, LIMIT).await?;
     ring(conn, woken.iter().map(|woken| doorbell(DoorbellKind::Resume, woken)), now).await
 }
 
-/// Rings for lanes whose lease expired: the worker that gets the doorbell takes the lane over.
+/// Rings for lanes whose lease has expired. The worker that receives the doorbell takes the lane over.
 async fn stale_leases(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
     let expired = lanes::take_expired(conn, RING_PAUSE, LIMIT).await?;
     ring(conn, of_kind(DoorbellKind::CheckStale, expired), context.clock.now()).await
@@ -125,7 +126,8 @@ async fn unattended_lanes(conn: &mut PgConnection, context: &Context) -> anyhow:
     ring(conn, of_kind(DoorbellKind::CheckStale, unattended), now).await
 }
 
-/// Rings for instances whose next check is due, and for queues that wait although their instance is connected.
+/// Rings for instances whose next check is due. Wakes queues that wait although their instance is connected, and rings
+/// for them.
 async fn instance_recovery(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
     let due = instances::take_due_checks(conn, now, now + context.settings.recheck_after, LIMIT).await?;
@@ -134,7 +136,8 @@ async fn instance_recovery(conn: &mut PgConnection, context: &Context) -> anyhow
     ring(conn, of_kind(DoorbellKind::CheckRecovery, due).chain(doorbells), now).await
 }
 
-/// Completes queues without unfinished contacts. The last outcome completes its queue, unless a crash came between.
+/// Completes queues without pending and sending contacts. Usually the transaction of the last outcome completes the
+/// queue.
 async fn completion(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
     Ok(queues::complete_finished(conn, context.clock.now(), LIMIT).await?)
 }

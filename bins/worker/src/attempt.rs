@@ -1,7 +1,7 @@
-//! One attempt, step by step: `mark` writes it before the request, `post` makes the request, `finish` writes the
-//! outcome, and `learn` applies an outcome that comes after the lane was taken over.
+//! One attempt, step by step: `mark` writes the attempt before the request, `post` makes the request, `finish` writes
+//! the outcome, and `learn` applies an outcome that is reported after the lane was taken over.
 //!
-//! The attempt writer commits marks and outcomes of many lanes together. What it has answered is durable.
+//! The attempt writer commits marks and outcomes of many lanes together. It answers a request after the commit.
 
 mod finish;
 mod learn;
@@ -29,8 +29,8 @@ pub(crate) use self::transaction::commit;
 type Counts = BTreeMap<(TenantId, QueueId), CountChange>;
 type Queues = HashMap<(TenantId, QueueId), LockedQueue>;
 
-/// Marks fail when the database is unavailable. Outcomes are repeated until the database writes or refuses them,
-/// because they exist nowhere else.
+/// A mark fails when the database is unavailable. An outcome is repeated until the database writes or refuses it,
+/// because only the worker knows the outcome.
 const GROUPS: GroupSettings<Entry> = GroupSettings {
     name: "marks and outcomes",
     tasks: 2,
@@ -43,11 +43,11 @@ enum Entry {
     Finish(Finish),
 }
 
-/// The database did not answer the mark, which may be committed all the same: repeat it, or release the lane.
+/// The database did not answer the mark, which may be committed. The caller repeats the mark, or closes the attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MarkFailed;
 
-/// Requests to the tasks that commit.
+/// Sends marks and outcomes to the tasks that commit them in groups.
 pub(crate) struct AttemptWriter(Grouped<Entry, Option<MarkResult>>);
 
 impl AttemptWriter {
@@ -75,14 +75,14 @@ impl AttemptWriter {
 pub(crate) struct OutcomeReceipt(oneshot::Receiver<anyhow::Result<Option<MarkResult>>>);
 
 impl OutcomeReceipt {
-    /// Returns when the outcome is durable, however long that takes. False when the database refuses the outcome for
-    /// good, or the process ends first: then the attempt stays open until the lane's abandoned attempts are closed.
+    /// Waits, without a time limit, until the outcome is committed. False when the database refused the outcome, or the
+    /// process ends first: the attempt then stays under way until the lane's abandoned attempts are closed.
     pub(crate) async fn written(self) -> bool {
         matches!(self.0.await, Ok(Ok(_)))
     }
 }
 
-/// Returns the result of each mark, and none for an outcome.
+/// Writes a group; returns one element for each entry: the result of a mark, none for an outcome.
 async fn write(
     clock: &Clock,
     worker: &str,

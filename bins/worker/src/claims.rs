@@ -22,14 +22,15 @@ use crate::lease::LaneKey;
 const GROUPS: GroupSettings<ClaimRequest> =
     GroupSettings { name: "claims", tasks: 2, limit: 100, is_repeated: |_| false };
 
-/// When a queue whose hours do not open within a year is decided again: its tenant may have changed the hours.
+/// Pause of a queue whose business hours do not open within a year. After it the queue is decided again, because its
+/// tenant may have changed the hours.
 const NEXT_DECISION: TimeDelta = TimeDelta::days(1);
 
 pub(crate) struct ClaimRequest {
     pub(crate) lane: LaneKey,
     pub(crate) epoch: i64,
     pub(crate) limit: u32,
-    /// Grows with every request of the lane, so that each message type gets its turn.
+    /// The number of the claim in its lease: [`split_batch`] gives each message type its tenth by turns.
     pub(crate) turn: u64,
     pub(crate) config: Arc<LaneConfig>,
 }
@@ -42,7 +43,7 @@ pub(crate) struct ClaimedContacts {
     pub(crate) next_due_at: Option<DateTime<Utc>>,
 }
 
-/// Requests to the tasks that claim. An answer is none when the lease is lost.
+/// Sends claims to the tasks that work on them in groups.
 pub(crate) struct Claims(Grouped<ClaimRequest, Option<ClaimedContacts>>);
 
 impl Claims {
@@ -65,6 +66,7 @@ struct LaneClaim<'a> {
     request: &'a ClaimRequest,
     queues: Vec<Runnable>,
     claimed: ClaimedContacts,
+    /// The lane has contacts, or its queues have none that are due.
     is_done: bool,
 }
 
@@ -89,7 +91,8 @@ async fn claim(
     Ok(requests.iter().map(|request| claimed.remove(&request.lane)).collect())
 }
 
-/// Locks the lanes whose leases are still held, and their runnable queues. Holds the queues that must wait.
+/// Locks the lanes that are still leased under the epoch of their request, and then their runnable queues. Leaves out
+/// the queues that must wait, and pauses those that wait for business hours.
 async fn lock_lanes_and_queues<'a>(
     conn: &mut PgConnection,
     requests: &[&'a ClaimRequest],
@@ -114,7 +117,7 @@ async fn lock_lanes_and_queues<'a>(
         .map(|claim| (claim.request.lane.tenant, claim.request.lane.instance, claim.request.limit))
         .collect();
     let runnable = queues::runnable(conn, &limits, now).await?;
-    // All at once, in the order of all transactions: the updates below lock some of them in another order.
+    // Locks all queues in key order. The updates below would lock some of them in another order, and could deadlock.
     let ids: Vec<_> = runnable.iter().map(|queue| (queue.tenant_id, queue.queue_id)).collect();
     queues::lock(conn, &ids).await?;
     for queue in runnable {
@@ -128,7 +131,7 @@ async fn lock_lanes_and_queues<'a>(
     Ok(claims)
 }
 
-/// Claims for every lane that has no contacts yet; false when no lane can get more.
+/// Claims once for every lane that is not done; false when all lanes are done.
 async fn claim_contacts(
     conn: &mut PgConnection,
     claims: &mut HashMap<LaneKey, LaneClaim<'_>>,
@@ -166,7 +169,7 @@ async fn claim_contacts(
         let Some(queue) = claim.queues.iter_mut().find(|queue| queue.queue_id == quota.queue_id) else { continue };
         positions.push((quota.tenant_id, quota.queue_id, next_position(queue, &claim.claimed.contacts)));
         if !claim.is_done {
-            // The queue had fewer due contacts than counted, and other queues may have got no quota because of it.
+            // The queue has no due contact, although some were counted. The next round gives its quota to other queues.
             queue.waiting = 0;
         }
     }
@@ -174,17 +177,17 @@ async fn claim_contacts(
     Ok(true)
 }
 
-/// The position in its batch below which no contact of the queue waits for its first attempt.
+/// The queue's new `next_position`: no contact before this position waits for its first attempt.
 fn next_position(queue: &Runnable, claimed: &[Claimed]) -> i32 {
     let mut of_queue = claimed.iter().filter(|contact| contact.queue_id == queue.queue_id).peekable();
     if of_queue.peek().is_none() {
         return queue.total;
     }
-    // 0 where retries used up the quota: no first attempt was read.
+    // 0 if requeued contacts used up the quota: the claim read no contact that waits for its first attempt.
     of_queue.filter_map(|contact| contact.position).min().unwrap_or(0)
 }
 
-/// Until when, and by which rule, all of a queue must wait; none where it need not.
+/// The hold of a whole queue: its end and its rule; none if the queue may be claimed from.
 fn hold_of(queue: &Runnable, config: &LaneConfig, now: DateTime<Utc>) -> Option<(Option<DateTime<Utc>>, Rule)> {
     let contact = ContactFacts { status: ContactStatus::Pending, due_at: now, attempts: 0 };
     let queue =
@@ -197,8 +200,8 @@ fn hold_of(queue: &Runnable, config: &LaneConfig, now: DateTime<Utc>) -> Option<
     }
 }
 
-/// Writes until when a queue waits for its hours or for a new day. Other rules show in the state of queue, instance or
-/// tenant already.
+/// Pauses a queue until its business hours, or until a new day of the daily cap. A hold by another rule needs no write:
+/// the queue, the instance or the tenant has the state already.
 pub(crate) async fn hold_queue(
     conn: &mut PgConnection,
     tenant: TenantId,

@@ -26,7 +26,7 @@ pub struct Config {
     /// Port of /healthz, /readyz and /metrics
     #[arg(long, env = "METRICS_PORT", default_value_t = 9090)]
     pub metrics_port: u16,
-    /// Seconds that a lane stays this worker's without a heartbeat
+    /// Seconds that a lease lasts without a heartbeat
     #[arg(long, env = "WORKER_LEASE_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(2..=600))]
     pub worker_lease_seconds: u64,
     /// Seconds that sends under way may take when the process is asked to end
@@ -55,14 +55,14 @@ impl Config {
     }
 }
 
-/// How a worker behaves.
+/// A worker's settings.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
     /// The worker's name in leases and attempts: unique for every start of a process.
     pub name: String,
     /// How long a lease lasts without a heartbeat.
     pub lease: Duration,
-    /// How long a health check that found the instance connected counts.
+    /// How long a lane trusts that its instance is connected, after a check or a sent message.
     pub health_ttl: Duration,
     /// How long after an instance was found down it is checked again.
     pub recheck_after: Duration,

@@ -1,5 +1,5 @@
-//! Consumes doorbells: a doorbell of any kind makes the worker acquire its queue's lane, unless the lane is held
-//! already. The doorbell is acknowledged as soon as that is durable, long before a message is sent.
+//! Consumes doorbells. For a doorbell of any kind the worker acquires the lane of its queue, or raises the lane's bell
+//! if the lane is leased already. It acknowledges the doorbell when lease or bell is committed, before any send.
 
 use std::sync::Arc;
 
@@ -55,7 +55,8 @@ async fn ring_lane(pool: &PgPool, lanes: &Arc<Lanes>, delivery: &Delivery) -> an
     let doorbell = delivery.doorbell;
     let reading = transact(pool, async |conn| queues::instance_of(conn, doorbell.tenant_id, doorbell.queue_id).await);
     let Some(instance) = reading.await? else {
-        tracing::warn!(tenant_id = %doorbell.tenant_id, queue_id = %doorbell.queue_id, "a doorbell has no queue");
+        tracing::warn!(tenant_id = %doorbell.tenant_id, queue_id = %doorbell.queue_id,
+            "a doorbell names a queue that does not exist");
         return Ok(());
     };
     let key = LaneKey { tenant: doorbell.tenant_id, instance };
@@ -65,7 +66,8 @@ async fn ring_lane(pool: &PgPool, lanes: &Arc<Lanes>, delivery: &Delivery) -> an
     lanes.ring(key).await
 }
 
-/// Checks an instance that was down, and writes the result; returns whether it is connected.
+/// Checks an instance that was down, and writes the result; returns whether the instance is connected. Checks again
+/// when the address or token was replaced meanwhile.
 async fn check_recovery(pool: &PgPool, lanes: &Lanes, key: LaneKey) -> anyhow::Result<bool> {
     let context = lanes.context();
     loop {

@@ -1,5 +1,6 @@
-//! Work for many lanes in one transaction. While one group is worked on, the next one gathers: a lone request does not
-//! wait, and ten thousand lanes do not need a connection each.
+//! Batches the database work of many lanes. A task takes all waiting requests as one group and works on the group in
+//! one transaction; meanwhile the next group gathers. A single request does not wait for others, and ten thousand lanes
+//! share a few connections.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -18,26 +19,26 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How requests are grouped.
 pub(crate) struct GroupSettings<Request> {
-    /// What the requests are, for the log.
+    /// The name of the requests in the log.
     pub(crate) name: &'static str,
-    /// Groups that are worked on at the same time. All requests of a lane go to one task, so that groups do not wait
-    /// for each other.
+    /// Number of tasks, each with one group at a time. All requests of a lane go to the same task, so that two groups
+    /// do not wait for the same lane's lock.
     pub(crate) tasks: usize,
     /// Most requests of one group.
     pub(crate) limit: usize,
-    /// Whether a request is repeated while the database is unavailable, because it exists nowhere else. Other requests
-    /// fail at once.
+    /// Whether a request is repeated while the database is unavailable, because only the request holds its data. Any
+    /// other request fails at once.
     pub(crate) is_repeated: fn(&Request) -> bool,
 }
 
-/// The work on one group: one transaction, and one answer for each request, in their order.
+/// Works on one group in one transaction; returns one answer for each request, in the order of the requests.
 pub(crate) type Work<Context, Request, Answer> =
     for<'a> fn(&'a Context, &'a mut PgConnection, &'a [&'a Request]) -> Working<'a, Answer>;
 pub(crate) type Working<'a, Answer> = Pin<Box<dyn Future<Output = anyhow::Result<Vec<Answer>>> + Send + 'a>>;
 
 type Entry<Request, Answer> = (Request, oneshot::Sender<anyhow::Result<Answer>>);
 
-/// Requests to the tasks that work on groups of them.
+/// Sends requests to the tasks that work on groups of requests.
 pub(crate) struct Grouped<Request, Answer> {
     tasks: Vec<mpsc::Sender<Entry<Request, Answer>>>,
 }
@@ -76,7 +77,7 @@ impl<Request: Send + Sync + 'static, Answer: Send + 'static> Grouped<Request, An
     ) -> oneshot::Receiver<anyhow::Result<Answer>> {
         let (answer, answered) = oneshot::channel();
         let task = usize::from(instance.0.as_bytes()[15]) % self.tasks.len();
-        // When the task has ended, the sender of the answer is dropped, which the receiver reports.
+        // If the task has ended, the request is dropped with the sender of its answer, and the receiver gets an error.
         let _gone = self.tasks[task].send((request, answer)).await;
         answered
     }
@@ -87,7 +88,7 @@ impl<Request: Send + Sync + 'static, Answer: Send + 'static> Grouped<Request, An
     }
 }
 
-/// One task, with the connection that it keeps.
+/// One task with its connection.
 struct GroupTask<Context, Request, Answer> {
     context: Context,
     conn: PinnedConnection,
@@ -105,8 +106,8 @@ impl<Context, Request, Answer> GroupTask<Context, Request, Answer> {
     }
 }
 
-/// Answers every request of a group. A group that the database refuses is worked on one by one, so that one bad request
-/// does not fail the others.
+/// Answers every request of a group. If the database refuses the group, each of its requests becomes a group of its
+/// own, so that one refused request does not fail the others.
 async fn answer<Request, Answer, Task>(
     name: &str,
     gathered: Vec<Entry<Request, Answer>>,
@@ -121,7 +122,7 @@ async fn answer<Request, Answer, Task>(
         let error = match run(task, &requests).await {
             Ok(answers) => {
                 for ((_, sender), answer) in group.into_iter().zip(answers) {
-                    // A receiver that is gone belongs to a lane that was stopped.
+                    // The receiver is dropped when its lane has stopped.
                     let _gone = sender.send(Ok(answer));
                 }
                 continue;
@@ -154,7 +155,7 @@ fn fail<Request, Answer>(group: Vec<Entry<Request, Answer>>, error: &anyhow::Err
     }
 }
 
-/// Whether the database is unavailable: then the requests of a group are not tried one by one.
+/// Whether the database was unavailable, and did not refuse a request.
 fn is_unavailable(error: &anyhow::Error) -> bool {
     error.downcast_ref().is_some_and(regua_store::is_unavailable)
 }

@@ -1,5 +1,5 @@
-//! A worker whose steps a test takes one at a time, in any order, with a crash between any two. Each step is the
-//! product's own, with at most one transaction; nothing is decided here.
+//! A worker for tests, which run its steps one at a time, in any order, with a crash between any two steps. Each step
+//! is the product's own code with at most one transaction; this module decides nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ impl ManualWorker {
         secrets: SecretKeys,
         settings: WorkerSettings,
     ) -> Self {
-        // Unused: marks and outcomes are committed one by one, by the test's steps.
+        // The steps of a test commit marks and outcomes one by one, without the attempt writer.
         let (attempt_writer, _tasks) = AttemptWriter::start(&pool, &clock, &settings.name);
         Self(Lanes::new(Context {
             health_checks: HealthChecks::default(),
@@ -65,7 +65,7 @@ impl ManualWorker {
     }
 
     fn lane(&self, key: LaneKey, acquired: &Lease) -> ManualLane {
-        // Far away: the test says when the lease is no longer certain.
+        // A day: the test ends the lease by `end_lease`.
         let lease = Arc::new(HeldLease::new(acquired.epoch, Instant::now() + Duration::from_secs(86_400)));
         ManualLane(Lane::new(Arc::clone(self.0.context()), key, lease, acquired))
     }
@@ -100,7 +100,7 @@ pub enum MarkResult {
     /// The lane's slot has not come.
     NotYet,
     Hold(Option<DateTime<Utc>>, Rule),
-    /// The contact's state is final, or was changed since the claim.
+    /// The contact is never sent, or the mark is outdated.
     Skip,
     LeaseLost,
 }
@@ -119,12 +119,12 @@ impl ManualLane {
         self.0.lease.is_valid()
     }
 
-    /// The lease ends by the worker's own clock.
+    /// Ends the lease by the worker's own clock.
     pub fn end_lease(&self) {
         self.0.lease.set_valid_until(Instant::now());
     }
 
-    /// A step failed, perhaps after its commit.
+    /// Records that a step failed, perhaps after its commit.
     pub fn record_failed_step(&mut self) {
         self.0.may_have_open_attempts = true;
     }

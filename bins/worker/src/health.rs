@@ -1,4 +1,4 @@
-//! Whether an instance can send, as its gateway says.
+//! Checks at the gateway whether an instance can send.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,19 +14,19 @@ use tokio::sync::Semaphore;
 pub(crate) enum Health {
     /// It is connected.
     Open,
-    /// It cannot send: the state for the row, and the reason.
+    /// It cannot send. Its row stores state and reason.
     Down { state: InstanceState, reason: String },
 }
 
-/// Most checks at one gateway at the same time: thousands of its instances may start in the same moment, and each check
-/// opens a connection.
-const AT_ONCE: usize = 32;
+/// Most concurrent checks at one gateway: thousands of its lanes may start at the same time, and each check opens a
+/// connection.
+const MAX_CHECKS: usize = 32;
 
 /// Checks instances at their gateways.
 #[derive(Default)]
 pub(crate) struct HealthChecks {
     /// By server, so that a gateway that does not answer delays only its own instances.
-    places: Mutex<HashMap<String, Arc<Semaphore>>>,
+    permits: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 impl HealthChecks {
@@ -36,14 +36,14 @@ impl HealthChecks {
             Ok(address) => address,
             Err(unusable) => return down(unusable),
         };
-        let places = self.places_of(address.server());
-        let _place = places.acquire().await;
+        let permits = self.permits_of(address.server());
+        let _permit = permits.acquire().await;
         ask(gateway, address).await
     }
 
-    fn places_of(&self, base_url: &str) -> Arc<Semaphore> {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(places.entry(base_url.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
+    fn permits_of(&self, base_url: &str) -> Arc<Semaphore> {
+        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(permits.entry(base_url.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(MAX_CHECKS))))
     }
 }
 
@@ -57,12 +57,11 @@ async fn ask(gateway: &EvolutionClient, address: &InstanceAddress) -> Health {
     }
 }
 
-/// The address of an instance, or why its stored address cannot be used. The contacts of such an instance wait, as for
-/// any instance that cannot send.
+/// The address of an instance, or the reason why its stored address cannot be used. An instance with an unusable
+/// address counts as down, so its contacts wait.
 pub(crate) type Address = Result<Arc<InstanceAddress>, UnusableAddress>;
 
-/// Opens the stored address of an instance: once for each time that the lane's configuration is read, and not for each
-/// message.
+/// Decrypts the stored address of an instance. A lane does so when it reads its configuration, not for each message.
 pub(crate) fn address(instance: &Instance, secrets: &SecretKeys) -> Address {
     open_address(secrets, instance.tenant_id, instance).map(Arc::new)
 }

@@ -1,6 +1,6 @@
-//! A lane: one task that sends through one instance. It claims contacts and, for each, waits for its slot, checks that
-//! the instance is connected, marks the attempt, posts it once, and finishes it. It marks the next contact while an
-//! outcome is being written.
+//! A lane: one task that sends through one instance. The task claims contacts. For each contact it waits for the next
+//! slot, checks that the instance is connected, marks the attempt, posts it once, and finishes it. The lane marks the
+//! next contact while the attempt writer commits an outcome.
 
 mod claim;
 mod release;
@@ -34,7 +34,7 @@ pub(crate) enum StopReason {
     Idle {
         next_due_at: Option<DateTime<Utc>>,
     },
-    /// The instance cannot send, by a check of this configuration's address.
+    /// A check with this configuration's address found that the instance cannot send.
     InstanceDown {
         config: Arc<LaneConfig>,
         state: InstanceState,
@@ -42,7 +42,7 @@ pub(crate) enum StopReason {
     },
     /// The lease is lost, or no longer certain.
     LeaseLost,
-    /// Another worker is to take the lane.
+    /// The rebalancer offers the lane to other workers.
     ReleaseRequested,
     Shutdown,
 }
@@ -56,18 +56,19 @@ pub(crate) struct Lane {
     next_send_at: Option<DateTime<Utc>>,
     config: Option<(Instant, Arc<LaneConfig>)>,
     last_seen_open: Option<Instant>,
-    /// Not marked yet.
+    /// Claimed contacts that are not marked yet.
     pub(crate) claimed: VecDeque<Claimed>,
     message_types: HashMap<QueueId, MessageType>,
     sends: JoinSet<SendReport>,
-    /// The contacts of `sends`.
+    /// The contacts whose send tasks are in `sends`.
     sending: HashSet<ContactId>,
     /// Contacts that could not be marked since the last claim, because another transaction holds or changed them.
     outdated: HashSet<ContactId>,
-    /// Of outcomes that are perhaps not written yet, the oldest first.
+    /// Receipts of outcomes that may not be written yet, the oldest first.
     receipts: VecDeque<OutcomeReceipt>,
+    /// Number of claims of this lease.
     turn: u64,
-    /// After a failed step or a panic: attempts of this lease may be open without a task that works on them.
+    /// True after a failed step or a panic: an attempt of this lease may be under way without a send task.
     pub(crate) may_have_open_attempts: bool,
 }
 
@@ -143,7 +144,7 @@ impl Lane {
             }
             if self.claimed.is_empty() {
                 if self.sends.is_empty() {
-                    // An outcome may make its contact due for a retry soon.
+                    // The next claim then sees the contacts that these outcomes make due for a retry.
                     self.await_receipts().await;
                 }
                 if let Some(reason) = self.claim(&config).await? {
@@ -196,7 +197,7 @@ impl Lane {
             Health::Open => {
                 if config.instance.state != InstanceState::Open {
                     let (pool, key, now) = (&self.context.pool, self.key, self.context.clock.now());
-                    // Its queues are woken in the same transaction, and not left to the reconciler.
+                    // The transaction also wakes the instance's queues, so that they do not wait for periodic.
                     transact(pool, async |conn| instances::mark_open(conn, key.tenant, key.instance, now).await)
                         .await?;
                     self.config = None;

@@ -18,7 +18,7 @@ use crate::lease::LaneKey;
 const GROUPS: GroupSettings<LaneKey> =
     GroupSettings { name: "lane configurations", tasks: 1, limit: 1000, is_repeated: |_| false };
 
-/// What a lane must know of its tenant and its instance.
+/// The settings of tenant and instance that a lane uses.
 #[derive(Clone, Debug)]
 pub(crate) struct LaneConfig {
     pub(crate) tenant: Arc<TenantRules>,
@@ -30,7 +30,7 @@ pub(crate) struct LaneConfig {
     pub(crate) concurrency: usize,
 }
 
-/// Requests to the task that reads configurations. An answer is none when the instance is gone.
+/// Sends requests to the task that reads configurations. The answer is none if the instance was deleted.
 pub(crate) struct LaneConfigs(Grouped<LaneKey, Option<Arc<LaneConfig>>>);
 
 impl LaneConfigs {
@@ -41,7 +41,6 @@ impl LaneConfigs {
         Self(grouped)
     }
 
-    /// The lane's present configuration.
     pub(crate) async fn get(&self, key: LaneKey) -> anyhow::Result<Arc<LaneConfig>> {
         self.0.ask(key.instance, key).await?.context("the instance is gone")
     }

@@ -1,5 +1,5 @@
-//! The lanes of this process: acquires their leases, renews them by heartbeat, and knows by the process's own clock
-//! when one is lost.
+//! The lanes that this process holds: acquires their leases, renews them by heartbeat, and invalidates a lease that was
+//! not renewed in time by the process's own clock.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,8 +15,8 @@ use crate::context::Context;
 use crate::lane::Lane;
 use crate::lease::{HeldLease, LaneKey};
 
-/// A retry that is due within this time is waited for by the worker itself; later ones are left to periodic.
-const NEAR: TimeDelta = TimeDelta::seconds(60);
+/// The worker itself rings for a retry that is due within this time; periodic rings for later ones.
+const RING_WITHIN: TimeDelta = TimeDelta::seconds(60);
 
 pub(crate) struct Lanes {
     context: Arc<Context>,
@@ -32,8 +32,8 @@ impl Lanes {
         &self.context
     }
 
-    /// Acquires the lane and serves it. Where the lane is held already, its bell is raised: the holder claims once more
-    /// before the release. Both are durable on return.
+    /// Acquires the lane and serves it. If the lane is leased already, raises its bell instead, so that its holder
+    /// claims once more before the release. Lease or bell is committed on return.
     pub(crate) async fn ring(self: &Arc<Self>, key: LaneKey) -> anyhow::Result<()> {
         let asked_at = Instant::now();
         let acquired = self.acquire(key).await?;
@@ -65,12 +65,12 @@ impl Lanes {
         let taking = transact(pool, async |conn| -> Result<_, sqlx::Error> {
             let result = lanes::take(conn, key.tenant, key.instance, &settings.name, settings.lease).await?;
             let LeaseResult::Leased(lease) = result else { return Ok(None) };
-            // A free lane has an open attempt where the database was unavailable for its outcome.
+            // A lane that was released may have an attempt under way too: its worker could not write the outcome.
             let lane = [(key.tenant, key.instance)];
             if lease.was_abandoned || !contacts::with_attempts_under_way(conn, &lane).await?.is_empty() {
                 let unconfirmed = contacts::close_abandoned(conn, key.tenant, key.instance, clock.now()).await?;
                 tracing::warn!(tenant_id = %key.tenant, instance_id = %key.instance, epoch = lease.epoch, unconfirmed,
-                    "a lane was taken over from a worker that is gone");
+                    "a lane was taken over, and its abandoned attempts were closed");
             }
             fail_point!("take::before_commit");
             Ok(Some(lease))
@@ -82,13 +82,13 @@ impl Lanes {
         Ok(lease)
     }
 
-    /// Rings at the time of a retry that is near. If this process dies before, periodic rings.
+    /// Rings for the lane at `at`, if that is within [`RING_WITHIN`]. If this process ends first, periodic rings.
     fn ring_at(self: &Arc<Self>, key: LaneKey, at: DateTime<Utc>) {
         let now = self.context.clock.now();
-        if at > now + NEAR {
+        if at > now + RING_WITHIN {
             return;
         }
-        // A due contact that could not be claimed is locked by another transaction; the pause avoids a busy loop.
+        // `at` may have passed; the pause avoids a busy loop.
         let at = at.max(now + TimeDelta::milliseconds(500));
         let lanes = Arc::clone(self);
         self.context.tasks.spawn(async move {
@@ -97,7 +97,8 @@ impl Lanes {
                 () = lanes.context.shutdown.cancelled() => return,
             }
             if let Err(error) = lanes.ring(key).await {
-                tracing::warn!(error = format!("{error:#}"), instance_id = %key.instance, "a lane could not be acquired");
+                tracing::warn!(error = format!("{error:#}"), instance_id = %key.instance,
+                    "a lane could not be acquired");
             }
         });
     }
@@ -111,7 +112,7 @@ impl Lanes {
         self.with_held(|held| held.values().filter(|lease| !lease.release_requested.is_cancelled()).count())
     }
 
-    /// Requests the release of up to `number` lanes, those held longest first; returns of how many.
+    /// Requests the release of up to `number` lanes, those held longest first; returns the number of requests.
     pub(crate) fn request_releases(&self, number: usize) -> usize {
         if number == 0 {
             return 0;
@@ -143,7 +144,7 @@ impl Lanes {
                 transaction.commit().await?;
                 Ok::<_, sqlx::Error>(renewed)
             };
-            // A renewal that is not answered leaves time for another one.
+            // After a renewal without an answer, time for another one remains before the lease ends.
             match regua_store::within(settings.lease / 3, renewing).await {
                 Ok(renewed) => self.apply_renewals(&held, &renewed, asked_at + self.trusted()),
                 Err(error) => tracing::warn!(%error, lanes = held.len(), "leases could not be renewed"),
@@ -169,8 +170,8 @@ impl Lanes {
         }
     }
 
-    /// How long a lease is trusted after its request: a sixth less than PostgreSQL grants, for clock drift and for the
-    /// time between the last check and the post.
+    /// How long after its request a lease counts as valid here: a sixth less than PostgreSQL grants. The sixth covers
+    /// clock drift and the time between the last check and the post.
     fn trusted(&self) -> Duration {
         self.context.settings.lease * 5 / 6
     }
@@ -184,8 +185,8 @@ fn renewals_of(held: &HashMap<LaneKey, Arc<HeldLease>>) -> Vec<lanes::LeaseRenew
     held.iter().map(|(key, lease)| (key.tenant, key.instance, lease.epoch)).collect()
 }
 
-/// An entry of the held lanes until its drop, also when the lane's task panics: the lease of a lane without a task
-/// expires.
+/// Removes a lane from the held ones on drop, also when the lane's task panics. The heartbeat then leaves the lane out,
+/// and its lease expires.
 struct ServedLane {
     lanes: Arc<Lanes>,
     key: LaneKey,

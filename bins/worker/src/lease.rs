@@ -1,4 +1,4 @@
-//! The name of a lane ([`LaneKey`]), and the lease on it as its holder sees it ([`HeldLease`]).
+//! The key of a lane ([`LaneKey`]), and a lease that this process holds ([`HeldLease`]).
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -12,13 +12,13 @@ pub(crate) struct LaneKey {
     pub(crate) instance: InstanceId,
 }
 
-/// A lease of this process: valid until a moment of the process's own monotonic clock that lies before the moment from
-/// which other workers may take the lane.
+/// A lease of this process. By the process's own monotonic clock it ends before PostgreSQL lets another worker take the
+/// lane.
 #[derive(Debug)]
 pub(crate) struct HeldLease {
     pub(crate) epoch: i64,
     pub(crate) acquired_at: Instant,
-    /// Cancelled when another worker is to take the lane.
+    /// Cancelled when the rebalancer offers the lane to other workers.
     pub(crate) release_requested: CancellationToken,
     valid_until: Mutex<Instant>,
 }
@@ -33,7 +33,7 @@ impl HeldLease {
         }
     }
 
-    /// Whether no other worker can hold the lane yet.
+    /// Whether this worker still holds the lane for certain.
     pub(crate) fn is_valid(&self) -> bool {
         Instant::now() < *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,6 @@
-//! `regua-worker`: consumes doorbells, holds lanes, and sends. `consume` acquires lanes, `lane` sends through one of
-//! them, `claims`, `lane_configs` and `attempt` do the database work of many lanes in groups (`group`), and `rebalance`
-//! divides the lanes among the workers.
+//! `regua-worker`: consumes doorbells, leases lanes, and sends. `consume` acquires a lane for each doorbell, `lane`
+//! sends through one instance, and `rebalance` divides the lanes among the workers. `claims`, `lane_configs` and
+//! `attempt` do the database work of many lanes in one transaction (`group`).
 
 mod attempt;
 mod claims;
@@ -60,7 +60,7 @@ pub struct Worker {
     pub gateway: EvolutionClient,
     /// Opens the instances' tokens.
     pub secrets: SecretKeys,
-    /// How the worker behaves.
+    /// Lease length, time limits, claim size.
     pub settings: WorkerSettings,
 }
 
@@ -120,7 +120,10 @@ pub async fn run(worker: Worker, shutdown: CancellationToken) -> anyhow::Result<
     tasks.close();
     let grace = settings.shutdown_grace;
     if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
-        tracing::warn!(grace_seconds = grace.as_secs(), "sends did not finish in time; their lanes will be taken over");
+        tracing::warn!(
+            grace_seconds = grace.as_secs(),
+            "sends did not finish within the grace period; other workers take their lanes over"
+        );
     }
     heartbeat.abort();
     drop(lanes);
@@ -132,7 +135,7 @@ pub async fn run(worker: Worker, shutdown: CancellationToken) -> anyhow::Result<
         Ok(())
     };
     tokio::time::timeout(Duration::from_secs(5), ending).await.unwrap_or_else(|_| {
-        tracing::warn!("outcomes were left unwritten; their lanes will be taken over");
+        tracing::warn!("the attempt writer did not write all outcomes in time; other workers take their lanes over");
         Ok(())
     })
 }

@@ -1,4 +1,4 @@
-//! What the outcome of an attempt means for its contact. Pure.
+//! The next state of a contact after an outcome of its attempt. Pure.
 
 use chrono::{DateTime, Utc};
 use regua_domain::{AttemptOutcome, ContactId, ContactStatus, RetrySchedule};
@@ -14,8 +14,8 @@ pub(crate) struct NextState {
     pub(crate) due_at: Option<DateTime<Utc>>,
 }
 
-/// An attempt that certainly did not leave is retried, as often as the schedule allows. An attempt that may have left
-/// makes its contact unconfirmed. `attempt` is the attempt's number.
+/// A contact whose message certainly did not leave is retried as often as the schedule allows. A contact whose message
+/// may have left becomes unconfirmed. `attempt` is the attempt's number, from 1.
 pub(crate) fn next_state(
     outcome: &Outcome,
     contact: ContactId,
@@ -41,7 +41,8 @@ pub(crate) fn next_state(
     }
 }
 
-/// Of an attempt that was marked and not posted, because the lease was no longer certain.
+/// The next state after an attempt that was marked and not posted: the lease ended, the queue was held, or the process
+/// shuts down.
 pub(crate) fn not_posted(now: DateTime<Utc>) -> NextState {
     NextState {
         outcome: AttemptOutcome::NotSent,
@@ -52,7 +53,7 @@ pub(crate) fn not_posted(now: DateTime<Utc>) -> NextState {
     }
 }
 
-/// Of a contact whose stored phone number is invalid.
+/// The next state of a contact whose stored phone number is invalid.
 pub(crate) fn unreadable_number() -> NextState {
     NextState {
         outcome: AttemptOutcome::Refused,

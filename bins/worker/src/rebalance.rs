@@ -1,9 +1,9 @@
-//! Divides the lanes evenly among the live workers. Each worker computes its own target. A worker clearly above its
-//! target offers the excess, a group at a time; a worker below its target takes offered lanes, and lanes whose lease
-//! expired.
+//! Divides the lanes evenly among the live workers. Each worker computes its own target. A worker that holds more than
+//! a twentieth above its target offers the excess, at most [`GROUP`] lanes at a time. A worker below its target takes
+//! offered lanes, and lanes whose lease has expired.
 //!
-//! An offered lane is free, and keeps its pace in its row. After [`OFFER_TIMEOUT`] any worker takes it, and later
-//! periodic rings for it.
+//! An offered lane is free, so a doorbell may take it too. After [`OFFER_TIMEOUT`] any worker takes it; six seconds
+//! after the offer periodic rings for it.
 
 mod target;
 
@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::lanes::Lanes;
 use crate::lease::LaneKey;
 
-/// Between two passes: an instance pauses for so long when its lane moves to another worker.
+/// Time between two passes, and so the longest pause of an instance whose lane moves to another worker.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Most lanes that one pass offers, or takes.
@@ -27,7 +27,7 @@ const GROUP: usize = 200;
 /// Most expired lanes that one pass takes: abandoned attempts must be closed in each.
 const EXPIRED_GROUP: usize = 50;
 
-/// For how long other workers leave an expired lane to the one that found it.
+/// How long an expired lane that one worker has found is hidden from the other workers.
 const EXPIRED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// After this time any worker takes an offered lane.
@@ -52,9 +52,9 @@ pub(crate) async fn run(lanes: Arc<Lanes>) {
         }
         has_failed = passed.is_err();
     }
-    // Before the lanes are released, so that the targets of the other workers include them.
+    // At once, while the lanes still finish their sends: the targets of the other workers then include these lanes.
     if let Err(error) = rebalancer.deregister().await {
-        tracing::warn!(%error, "the worker could not be deregistered; it counts until its row expires");
+        tracing::warn!(%error, "the worker's row was not deleted; others count the worker until it expires");
     }
 }
 
@@ -63,7 +63,7 @@ struct Rebalancer {
     heartbeat: Duration,
     next_heartbeat: Instant,
     is_alone: bool,
-    /// The worker is alone and no lane is offered or expired: until the next heartbeat there is nothing to do.
+    /// The worker is alone and no lane is offered or expired, so the passes until the next heartbeat do nothing.
     is_idle: bool,
     /// Lanes that this worker should hold.
     target: usize,
@@ -100,7 +100,8 @@ impl Rebalancer {
         let (offered, has_timed_out) = self.count(is_heartbeat).await?;
         self.is_idle = self.is_alone && offered == 0 && self.expired == 0;
         if is_heartbeat {
-            // A little early, or a tick just before the heartbeat would delay it by a whole interval.
+            // An eighth early. Otherwise a tick just before the heartbeat's time would delay the heartbeat by one
+            // interval.
             self.next_heartbeat = Instant::now() + self.heartbeat - self.heartbeat / 8;
         }
         self.offer(offered);
@@ -108,14 +109,15 @@ impl Rebalancer {
         if offered > 0 && missing > 0 {
             self.take_offered(missing.min(GROUP), Duration::ZERO).await?;
         } else if has_timed_out && self.take_offered(GROUP, OFFER_TIMEOUT).await? > 0 {
-            // The workers below their target cannot take lanes; an offer would come back.
+            // The workers below their target did not take these lanes, and would not take the next ones either.
             self.no_offers_until = Instant::now() + self.lanes.context().settings.lease;
         }
         self.take_expired().await
     }
 
-    /// Lanes that are offered, and whether one of them has been for longer than [`OFFER_TIMEOUT`]. The target is
-    /// computed at every heartbeat and while lanes are offered, because other workers then act on newer counts.
+    /// Returns the number of offered lanes, and whether one of them was offered more than [`OFFER_TIMEOUT`] ago.
+    /// Computes the target at every heartbeat, and in every pass while lanes are offered, because lanes change workers
+    /// then.
     async fn count(&mut self, is_heartbeat: bool) -> Result<(usize, bool), sqlx::Error> {
         let Context { pool, settings, .. } = &**self.lanes.context();
         transact(pool, async |conn| {
@@ -141,7 +143,7 @@ impl Rebalancer {
         self.target.saturating_sub(self.lanes.count_staying())
     }
 
-    /// Requests the release of the next group of lanes, unless other workers have not taken the last one.
+    /// Requests the release of the next group of lanes, once other workers have taken the last group.
     fn offer(&mut self, offered: usize) {
         if Instant::now() < self.no_offers_until {
             self.excess = 0;
@@ -154,11 +156,11 @@ impl Rebalancer {
         self.excess = self.excess.min(above) - requested;
         if requested > 0 {
             let (held, target) = (self.lanes.count(), self.target);
-            tracing::info!(lanes = requested, held, target, "lanes are released for other workers");
+            tracing::info!(lanes = requested, held, target, "lanes are offered to other workers");
         }
     }
 
-    /// Takes up to `limit` lanes that have been offered for `offered_for`, and serves them.
+    /// Takes up to `limit` lanes that were offered at least `offered_for` ago, and serves them; returns their number.
     async fn take_offered(&self, limit: usize, offered_for: Duration) -> Result<usize, sqlx::Error> {
         let Context { pool, settings, clock, metrics, .. } = &**self.lanes.context();
         let asked_at = Instant::now();
@@ -166,7 +168,8 @@ impl Rebalancer {
             let leases = lanes::take_offered(conn, &settings.name, settings.lease, offered_for, limit).await?;
             for (tenant, instance, _) in leases.iter().filter(|(.., lease)| lease.was_abandoned) {
                 let unconfirmed = contacts::close_abandoned(conn, *tenant, *instance, clock.now()).await?;
-                tracing::warn!(tenant_id = %tenant, instance_id = %instance, unconfirmed, "an offered lane had open attempts");
+                tracing::warn!(tenant_id = %tenant, instance_id = %instance, unconfirmed,
+                    "the abandoned attempts of an offered lane were closed");
             }
             fail_point!("take_offered::before_commit");
             Ok(leases)
@@ -184,8 +187,8 @@ impl Rebalancer {
         Ok(count)
     }
 
-    /// Takes lanes of dead workers, up to the target. Periodic rings for them too, but a frozen worker may receive the
-    /// doorbell.
+    /// Takes lanes whose lease has expired, up to the target. The doorbells of periodic are not enough, because a
+    /// frozen worker may receive one.
     async fn take_expired(&mut self) -> Result<(), sqlx::Error> {
         let limit = self.missing().min(self.expired).min(EXPIRED_GROUP);
         if limit == 0 {
@@ -198,7 +201,8 @@ impl Rebalancer {
             let lanes = Arc::clone(&self.lanes);
             self.lanes.context().tasks.spawn(async move {
                 if let Err(error) = lanes.ring(LaneKey { tenant, instance }).await {
-                    tracing::warn!(error = format!("{error:#}"), instance_id = %instance, "a lane could not be acquired");
+                    tracing::warn!(error = format!("{error:#}"), instance_id = %instance,
+                        "a lane could not be acquired");
                 }
             });
         }

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::doorbell::Doorbell;
 
-/// The pause before a requeued doorbell is visible again. The doorbell counts towards the prefetch meanwhile, which bounds
-/// the deliveries of a consumer that fails every doorbell.
+/// The pause before a requeued doorbell is delivered again. During the pause the doorbell counts towards the prefetch,
+/// which bounds the deliveries to a consumer that fails on every doorbell.
 const REQUEUE_DELAY: Duration = Duration::from_secs(1);
 
 /// A received doorbell. A delivery that is dropped without [`Delivery::ack`] is requeued.

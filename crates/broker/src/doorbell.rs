@@ -21,9 +21,9 @@ pub enum DoorbellKind {
     Upcoming,
     /// A queue of notifications has something to send.
     Notification,
-    /// The business hours of a queue have begun again.
+    /// A queue may be sent again: at its `resume_at`, when its instance is connected, or by an operator's decision.
     Resume,
-    /// The queue's worker may have died.
+    /// The lane of the queue needs a worker: its lease expired, or it is free and has due contacts.
     CheckStale,
     /// The queue's instance may be connected again.
     CheckRecovery,
@@ -63,7 +63,8 @@ impl DoorbellKind {
         }
     }
 
-    /// 10, 5 and 1 as in seed 003. Resume and the checks have 10: they are few, and each of them holds up a whole queue.
+    /// 10, 5 and 1 by the product's requirements. Resume and the checks have 10: they are few, and a whole queue waits
+    /// for each of them.
     pub const fn priority(self) -> u8 {
         match self {
             Self::Overdue => MessageType::Overdue.priority(),
@@ -112,7 +113,7 @@ pub enum Unreadable {
     Version(u64),
 }
 
-/// Read first, because another version may have other fields.
+/// The version is read before the other fields, which another version may not have.
 #[derive(Deserialize)]
 struct Version {
     v: u64,

@@ -1,5 +1,5 @@
-//! The broker for one machine: consumers read the table of doorbells. LISTEN wakes a consumer, and a poll finds the
-//! doorbells that LISTEN misses. Nothing is published.
+//! The broker for one machine: consumers read the table `doorbells`, and the relay only notifies them. LISTEN wakes a
+//! consumer, and a poll finds the doorbells that LISTEN misses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -198,7 +198,7 @@ impl Consumer {
     }
 }
 
-/// Logs failures for debugging only: the reader fails, too, and warns.
+/// Logs a failure for debugging only: the consumer's next read fails too, and warns.
 async fn listen_forever(pool: &PgPool, wake: &Notify) {
     loop {
         if let Err(error) = listen(pool, wake).await {

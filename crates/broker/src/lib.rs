@@ -1,5 +1,6 @@
-//! Doorbells: one trait and two brokers, RabbitMQ and the table of doorbells itself. A doorbell says *look*, never *what*,
-//! so a lost, repeated or late doorbell changes nothing. This crate has no rules, and SQL only in `embedded`.
+//! Doorbells: the trait [`Broker`] and its two implementations, RabbitMQ and the embedded broker, whose consumers read
+//! the table `doorbells`. A doorbell names a queue to look at and carries no data, so a lost, repeated or late doorbell
+//! changes no result. This crate has no rules, and no SQL but LISTEN.
 
 mod delivery;
 mod doorbell;
@@ -24,7 +25,8 @@ pub use settings::{AmqpUrls, BrokerSettings, QueueType, UnknownQueueType, Unread
 /// Carries doorbells from the transaction that rings them to a consumer.
 #[async_trait]
 pub trait Broker: Send + Sync {
-    /// Publishes stored doorbells in a bounded pass. Processes may run passes concurrently. A failed pass loses nothing.
+    /// Publishes stored doorbells in a bounded pass. Processes may run passes concurrently. A failed pass loses
+    /// nothing.
     async fn relay(&self) -> anyhow::Result<Relayed>;
 
     /// Deliveries of all kinds until `shutdown`. The consumer reconnects by itself.

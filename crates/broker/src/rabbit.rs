@@ -54,7 +54,7 @@ impl Broker for RabbitBroker {
         receiver
     }
 
-    /// The publisher's connection stands for both: it has the same server and the same topology.
+    /// Checks the publisher's connection only: the consumer's has the same server and the same topology.
     async fn ping(&self) -> anyhow::Result<()> {
         self.publisher.session().await.map(drop)
     }

@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Broker, RabbitAway, TopologyMismatch};
 
-/// Relays when woken and every so often, until `shutdown`. A caller wakes the relay after a commit that rang a doorbell.
+/// Relays after each `wake` and at least once in `every`, until `shutdown`. A caller wakes the relay after a commit
+/// that rang a doorbell.
 pub async fn run_relay(broker: Arc<dyn Broker>, wake: Arc<Notify>, every: Duration, shutdown: CancellationToken) {
     let mut is_failing = false;
     while !shutdown.is_cancelled() {

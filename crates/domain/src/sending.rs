@@ -1,4 +1,4 @@
-//! Decisions of the send: whether and when a contact is sent, how fast, and what follows an outcome.
+//! The rules of sending: whether and when a contact is sent, the pace of a lane, retries, looks and resends.
 
 mod decide;
 mod looks;

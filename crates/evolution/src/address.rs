@@ -8,7 +8,7 @@ use reqwest::header::HeaderValue;
 
 use crate::networks::AllowedNetworks;
 
-/// The key that Evolution API calls an instance's `hash`, or the server's global key. `Debug` masks it.
+/// An instance's key (`hash` in Evolution API), or the server's global key. `Debug` masks it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(HeaderValue);
 

@@ -19,7 +19,7 @@ use crate::state::{ConnectionState, connection_state};
 /// would show the debtor the page that a server gets.
 pub const LINK_PREVIEW: bool = false;
 
-/// The longest answer that is read; a longer one counts as lost.
+/// The longest answer that the client reads. A longer answer counts as [`Reply::Lost`].
 pub const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
 /// Node closes a connection after 5 s idle. The pool drops it a second earlier: a request that is written while the
@@ -29,8 +29,8 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// The time limits of the client, and the networks in which gateways may be.
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
-    /// For one send, answer included; 150 s by default. It must exceed the requested delay, 60 s of number lookup and
-    /// 30 s of frame write together: Evolution still sends when the caller gives up.
+    /// For one send, answer included; 150 s by default. It must exceed the sum of the requested delay, 60 s of number
+    /// lookup and 30 s of frame write, because Evolution still sends after the caller has given up.
     pub send_timeout: Duration,
     /// For one request of any other route; 10 s by default.
     pub check_timeout: Duration,
@@ -82,7 +82,7 @@ impl EvolutionClient {
     /// Builds a client without redirects, system proxy, retries and decompression, which connects only to allowed
     /// addresses.
     pub fn new(settings: ClientSettings) -> Result<Self, ClientError> {
-        // It fails when the process has a provider already, which is as good.
+        // The error says that the process has a provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder()
             .redirect(redirect::Policy::none())
@@ -156,7 +156,7 @@ impl EvolutionClient {
 
     /// One request and its whole answer. Errors are logged without the URL: the caller logs the instance as a field.
     async fn exchange(&self, request: RequestBuilder, instance: &InstanceAddress) -> Reply {
-        // The resolver never sees an IP address that is the URL's host.
+        // A URL whose host is an IP address does not pass through the resolver.
         if !self.settings.networks.allow_url(instance.base_url()) {
             return Reply::NotAllowed;
         }

@@ -1,5 +1,5 @@
-//! The look for a message in an instance's history (findMessages). A message that is found has left; a message that is
-//! not found proves nothing. Evolution's filters are unreliable, so every row is checked again here.
+//! The look for a message in an instance's history (findMessages). A found message has left; a look without a result
+//! proves nothing. Evolution's filters are unreliable, so this module checks every row again.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use regua_domain::{PhoneNumber, Reference};
@@ -10,7 +10,7 @@ use crate::outcome::Reply;
 use crate::reason::Reason;
 
 const ROWS_PER_PAGE: usize = 100;
-/// Pages that are read at most: no recipient gets that many messages in a few hours.
+/// Most pages that a look reads. No recipient gets more messages in the time of a search.
 pub(crate) const MOST_PAGES: usize = 10;
 
 /// The message that is looked for.
@@ -22,9 +22,9 @@ pub struct Search {
     pub reference: Reference,
     /// Its text, because another message may quote the reference.
     pub text: String,
-    /// It left at this time or later.
+    /// Earliest time at which the message may have left.
     pub from: DateTime<Utc>,
-    /// It left at this time or earlier.
+    /// Latest time at which the message may have left.
     pub to: DateTime<Utc>,
 }
 
@@ -53,8 +53,8 @@ impl Search {
         self.number.whatsapp_digits().into_iter().map(|digits| format!("{digits}@s.whatsapp.net")).collect()
     }
 
-    /// The jid in both fields also finds rows that are stored under a LID. Evolution ignores the time unless both bounds
-    /// are given as text.
+    /// The body of a findMessages request. With the jid in both fields the filter also finds rows that are stored under
+    /// a LID. Evolution ignores the time unless both bounds are text.
     pub(crate) fn query(&self, jid: &str, page: usize) -> Value {
         let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
         json!({

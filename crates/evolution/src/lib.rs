@@ -1,5 +1,5 @@
-//! The gateway: the client for Evolution API 2.3.7 and the meaning of its answers. This crate has no retry and no
-//! database: a send is one POST, and the caller decides from its [`Outcome`] whether to repeat it.
+//! The gateway: the client for Evolution API 2.3.7 and the meaning of its answers. This crate has no retries and no
+//! database: a send is one POST, and the caller decides by its [`Outcome`] about a retry.
 
 mod address;
 mod client;

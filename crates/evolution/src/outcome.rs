@@ -1,8 +1,8 @@
-//! The outcome of a send: one pure function over the table of Evolution API 2.3.7's answers. An answer that is in no row
-//! of the table is [`Outcome::Unknown`].
+//! The outcome of a send: one pure function over the table of Evolution API 2.3.7's answers. An answer that is in no
+//! row of the table is [`Outcome::Unknown`].
 //!
-//! The table follows the order of work inside a send: guards, number lookup, delay, frame write, INSERT, answer. An error
-//! that is raised only before the frame write proves that nothing left; any other error proves nothing.
+//! The table follows the order of work inside a send: guards, number lookup, delay, frame write, INSERT, answer. An
+//! error that is raised only before the frame write proves that nothing left; any other error proves nothing.
 
 use std::fmt;
 
@@ -31,7 +31,8 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// Why a request of any route failed. The guards answer alike on every route, so the table for sends names them all.
+    /// Why a request of any route failed. Evolution's guards answer alike on every route, so the table for sends has
+    /// all their answers.
     pub(crate) fn failure_reason(&self) -> Reason {
         outcome(self).reason().unwrap_or(Reason::Unrecognised)
     }
@@ -133,8 +134,8 @@ fn created(body: &[u8]) -> Outcome {
     }
 }
 
-/// A 400 proves that nothing left when it is raised before the frame write, or instead of it (`Connection Closed`). A 400
-/// that names Evolution's database comes from the INSERT *after* the write.
+/// A 400 that Evolution raises before the frame write, or instead of it (`Connection Closed`), proves that nothing
+/// left. A 400 that names Evolution's database comes from the INSERT *after* the write, and proves nothing.
 fn bad_request(body: &Value) -> Outcome {
     let Some(message) = enveloped(400, body) else { return Outcome::Unknown { reason: Reason::Unrecognised } };
     match message.as_array().map(Vec::as_slice) {
@@ -159,7 +160,7 @@ fn thrown(text: &str) -> Outcome {
         "Error: Connection Closed" => Outcome::not_sent(Reason::ConnectionClosed),
         "Error: Timed Out" => Outcome::Unknown { reason: Reason::WriteTimedOut },
         _ if names_the_database(text) => Outcome::Unknown { reason: Reason::GatewayDatabase },
-        // A missing own jid raises it before the write, a missing key of the written message after the write.
+        // The instance's missing jid raises this error before the write, the written message's missing key after it.
         _ if text.contains("(reading 'id')") => Outcome::Unknown { reason: Reason::NeverAuthenticated },
         _ => Outcome::Unknown { reason: Reason::Unrecognised },
     }

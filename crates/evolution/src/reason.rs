@@ -9,7 +9,7 @@ pub enum Reason {
     GatewayUnreachable,
     /// No connection, because no gateway may have that address (`GATEWAY_ALLOW_NETWORKS`).
     AddressNotAllowed,
-    /// 401. It may pass: Evolution also refuses an instance token while its own database is down.
+    /// 401. May be temporary: Evolution also refuses an instance's token while its own database is down.
     Unauthorized,
     /// 403, from Evolution's guards or from a proxy.
     Forbidden,
@@ -21,7 +21,7 @@ pub enum Reason {
     InstanceNotLoaded,
     /// The instance has not been connected since Evolution started.
     NeverConnected,
-    /// The socket to WhatsApp was never authenticated (no QR code scanned).
+    /// The socket to WhatsApp was never authenticated (no QR code was scanned).
     NeverAuthenticated,
     /// The socket to WhatsApp is closed.
     ConnectionClosed,
@@ -110,8 +110,8 @@ impl Reason {
         }
     }
 
-    /// Whether a stored reason ([`Reason::as_str`]) suggests that the message left: Evolution writes to its database only
-    /// after the send. The reason proves nothing, but the fleet must not resend such a message by itself.
+    /// Whether a stored reason ([`Reason::as_str`]) suggests that the message left: Evolution writes to its database
+    /// only after the send. The reason is no proof, but the tenant's rule must not resend such a contact.
     pub fn probably_left(reason: &str) -> bool {
         reason == Self::GatewayDatabase.as_str()
     }

@@ -1,5 +1,5 @@
-//! Name resolution for gateways. The client connects only to allowed addresses. They are checked here, at each
-//! connection, because a name may resolve to other addresses each time.
+//! Name resolution for gateways. The resolver returns only allowed addresses. It checks at each connection, because a
+//! name may resolve to other addresses each time.
 
 use std::error::Error;
 use std::fmt;

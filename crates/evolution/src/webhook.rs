@@ -1,5 +1,5 @@
-//! Gateway events about messages of the fleet. Webhooks arrive out of order and more than once. Their date is a local time
-//! labelled as UTC, so only the message's own time is read.
+//! Gateway events about messages of the fleet. Webhooks arrive out of order and more than once. A webhook's date is a
+//! local time labelled as UTC, so only the time of the message in it is read.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

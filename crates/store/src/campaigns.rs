@@ -26,9 +26,9 @@ pub struct NewCampaign<'a> {
     pub queue_id: QueueId,
     /// The caller's id of the batch: unique per tenant.
     pub external_id: &'a str,
-    /// For people.
+    /// The batch's name, which people see.
     pub name: &'a str,
-    /// Decides priority and rules.
+    /// The message type, which decides priority and business hours.
     pub message_type: MessageType,
     /// The template of its texts.
     pub template_id: TemplateId,
@@ -50,14 +50,14 @@ pub struct NewCampaign<'a> {
     pub total: i32,
 }
 
-/// An accepted batch, as far as the answer to its replay needs it.
+/// An accepted batch, with the columns that the answer to a replay needs.
 #[derive(Clone, Debug)]
 pub struct AcceptedBatch {
     /// The campaign's id.
     pub campaign_id: CampaignId,
     /// Its queue's id.
     pub queue_id: QueueId,
-    /// The type it was posted to.
+    /// The type of all its messages.
     pub message_type: MessageType,
     /// The fingerprint.
     pub body_hash: Vec<u8>,
@@ -71,7 +71,7 @@ pub struct AcceptedBatch {
     pub warnings: Value,
 }
 
-/// The accepted batch of this `external_id`. The unique key `(tenant_id, external_id)`.
+/// The accepted batch of this `external_id`. Index: the unique key `(tenant_id, external_id)`.
 pub async fn find_accepted(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -91,7 +91,8 @@ pub async fn find_accepted(
     .await
 }
 
-/// Stores a campaign and its queue; false, and nothing is stored, when the tenant has a campaign of this `external_id`.
+/// Stores a campaign and its queue. Stores nothing and returns false when the tenant has a campaign of this
+/// `external_id`.
 ///
 /// A concurrent call with the same `external_id` blocks here until the first one has committed or rolled back.
 pub async fn create(conn: &mut PgConnection, new: &NewCampaign<'_>, now: DateTime<Utc>) -> Result<bool, Error> {

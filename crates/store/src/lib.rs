@@ -1,7 +1,7 @@
-//! All SQL of the fleet: one folder an area, one file a table. Functions take `&mut PgConnection`, so that the caller
-//! owns the transaction. They fail with the database's error; an expected case is an enum or an `Option`. There are no
-//! rules here (they are in `domain`), no traits, and no clock: `now` is an argument, except for leases, which
-//! PostgreSQL's clock ends.
+//! All SQL of the fleet: one folder for each area, one file for each table. Functions take `&mut PgConnection`, so that
+//! the caller owns the transaction. They return unexpected errors as the database's error, and expected cases as an
+//! enum or an `Option`. This crate has no rules (they are in `domain`), no traits and no clock: `now` is an argument.
+//! Leases, offers of lanes, rows of `workers` and the visibility of doorbells use PostgreSQL's clock.
 //!
 //! Callers name a table's module directly, as in `regua_store::contacts`; the areas only order the files.
 

@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 
 use crate::context::Context;
 
-/// Advisory locks; the other reconcilers have the numbers below.
+/// Advisory locks. The other reconcilers have the numbers from 1 to 6.
 const ERASURES_LOCK: i32 = 7;
 const RETENTION_LOCK: i32 = 8;
 /// Most rows of one step.
@@ -47,7 +47,7 @@ pub(crate) async fn pass(context: &Context) -> anyhow::Result<u64> {
     Ok(rows)
 }
 
-/// Completes requested erasures: more often than retention, because a person waits for them.
+/// Completes requested erasures. This pass runs more often than retention, because a person waits for the erasure.
 pub(crate) async fn erasures_pass(context: &Context) -> anyhow::Result<u64> {
     run_steps(context, ERASURES_LOCK, "asked", |conn, _, now| Box::pin(erase_requested(conn, now))).await
 }
@@ -127,7 +127,8 @@ const fn without_hashes(contact_id: ContactId) -> Erasable {
     Erasable { contact_id, phone_hash: None, external_id_hash: None }
 }
 
-/// Deletes what the gateway has reported of the message since.
+/// Deletes the stored webhook events with these phone numbers: the gateway may have reported the message since the
+/// request.
 async fn delete_webhook_events(
     conn: &mut PgConnection,
     tenant: TenantId,

@@ -1,5 +1,6 @@
-//! Looks for unknown attempts in the gateway's history, several times over two hours. The contact of an attempt that is
-//! not found waits for an operator's decision, or is resent where its tenant allows that for its message type.
+//! Looks for the messages of unknown attempts in the gateway's history, several times over two hours. If the last look
+//! finds nothing, the contact waits for an operator decision, or is resent if the tenant's rule for the message type
+//! allows it.
 
 use std::time::Duration;
 
@@ -19,19 +20,20 @@ use sqlx::PgConnection;
 
 use crate::context::Context;
 
-/// Looks at the same time.
-const AT_ONCE: i64 = 16;
+/// Most concurrent looks.
+const MAX_LOOKS: i64 = 16;
 
-/// How long one look may take, with all its pages.
-const LOOK: Duration = Duration::from_secs(20);
+/// Time limit of one look, with all its pages.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Longer than a look and the transaction that applies it.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// By how much the gateway's clock may differ. A wide window finds no other message: the text must be the attempt's.
-const SKEW: TimeDelta = TimeDelta::hours(24);
+/// The largest difference of the gateway's clock. So wide a window finds no wrong message, because the text must be the
+/// attempt's.
+const CLOCK_SKEW: TimeDelta = TimeDelta::hours(24);
 
-/// Looks for all attempts whose next look is due; returns how many are confirmed or decided.
+/// Looks for all unknown attempts whose next look is due; returns the number of those that are resolved.
 pub(crate) async fn pass(context: &Context) -> anyhow::Result<u64> {
     let mut done = 0;
     loop {
@@ -39,14 +41,14 @@ pub(crate) async fn pass(context: &Context) -> anyhow::Result<u64> {
         fail_point!("look::claimed", |_| Ok(0));
         let looks = join_all(attempts.iter().map(|attempt| look_or_log(context, attempt))).await;
         done += looks.iter().map(|is_done| u64::from(*is_done)).sum::<u64>();
-        if looks.len() < usize::try_from(AT_ONCE)? {
+        if looks.len() < usize::try_from(MAX_LOOKS)? {
             return Ok(done);
         }
     }
 }
 
 async fn look_or_log(context: &Context, attempt: &UnknownAttempt) -> bool {
-    let looked = tokio::time::timeout(LOOK + TRANSACTION_TIMEOUT, look(context, attempt)).await;
+    let looked = tokio::time::timeout(LOOK_TIMEOUT + TRANSACTION_TIMEOUT, look(context, attempt)).await;
     let looked = looked.unwrap_or_else(|_| Err(anyhow::anyhow!("the look took too long")));
     looked.unwrap_or_else(|error| {
         let error = format!("{error:#}");
@@ -57,7 +59,7 @@ async fn look_or_log(context: &Context, attempt: &UnknownAttempt) -> bool {
 
 pub(crate) async fn take_due(context: &Context) -> Result<Vec<UnknownAttempt>, sqlx::Error> {
     let (now, first) = (context.clock.now(), context.settings.looks.first());
-    let due = async |conn: &mut PgConnection| attempts::take_due(conn, now, first, VISIBILITY_TIMEOUT, AT_ONCE).await;
+    let due = async |conn: &mut PgConnection| attempts::take_due(conn, now, first, VISIBILITY_TIMEOUT, MAX_LOOKS).await;
     transact(&context.pool, due).await
 }
 
@@ -70,7 +72,7 @@ async fn look(context: &Context, attempt: &UnknownAttempt) -> anyhow::Result<boo
     apply_look(context, attempt, found).await
 }
 
-/// Learns evidence that was stored while the attempt was open; whether there was any.
+/// Learns evidence that was stored while the attempt was under way; returns whether there was any.
 pub(crate) async fn learn_stored_evidence(context: &Context, attempt: &UnknownAttempt) -> anyhow::Result<bool> {
     let reading = transact(&context.pool, async |conn| evidence::find_proof(conn, attempt.key).await);
     let Some(proof) = reading.await? else { return Ok(false) };
@@ -97,7 +99,7 @@ async fn search_history(context: &Context, attempt: &UnknownAttempt) -> anyhow::
     let (tenant, instance) = (attempt.key.tenant, attempt.instance_id);
     let reading = transact(&context.pool, async |conn| instances::get(conn, tenant, instance).await);
     let instance = reading.await?.context("the instance is gone")?;
-    // The worker writes into the instance's row why its address cannot be used.
+    // The worker writes the cause into the instance's row when it checks the instance.
     let Ok(address) = open_address(&context.secrets, tenant, &instance) else {
         return Ok(LookResult::Failed { reason: Reason::GatewayUnreachable });
     };
@@ -105,11 +107,11 @@ async fn search_history(context: &Context, attempt: &UnknownAttempt) -> anyhow::
         number: PhoneNumber::from_stored(&attempt.phone)?,
         reference: Reference::parse(&attempt.reference)?,
         text: attempt.text.clone(),
-        from: attempt.started_at - SKEW,
-        to: context.clock.now() + SKEW,
+        from: attempt.started_at - CLOCK_SKEW,
+        to: context.clock.now() + CLOCK_SKEW,
     };
     let searching = context.gateway.find_sent(&address, &search);
-    Ok(tokio::time::timeout(LOOK, searching).await.unwrap_or(LookResult::Failed { reason: Reason::NoAnswer }))
+    Ok(tokio::time::timeout(LOOK_TIMEOUT, searching).await.unwrap_or(LookResult::Failed { reason: Reason::NoAnswer }))
 }
 
 async fn learn(
@@ -127,16 +129,17 @@ async fn learn(
     let learnt = learning.await?;
     fail_point!("learn::committed");
     context.count_learnt(source, learnt);
-    tracing::info!(attempt_id = %attempt.key.attempt, source = source.as_str(), ?learnt, "evidence of an unknown attempt was found");
+    tracing::info!(attempt_id = %attempt.key.attempt, source = source.as_str(), ?learnt,
+        "evidence about an unknown attempt was found");
     Ok(true)
 }
 
-/// Schedules the next look. After the last one the contact is resent, or waits for an operator's decision.
+/// Schedules the next look. After the last look the contact is resent, or waits for an operator decision.
 async fn apply_nothing_found(context: &Context, attempt: &UnknownAttempt) -> anyhow::Result<bool> {
     let looks = attempt.looks.saturating_add(1);
     let now = context.clock.now();
     if let Some((after, since_last)) = context.settings.looks.due_after(usize::try_from(looks)?) {
-        // Late looks keep their distance: a message on its way needs time to appear in the history.
+        // The time between two looks stays even if the looks are late: a message needs time to appear in the history.
         return schedule_look(context, attempt, looks, (attempt.finished_at + after).max(now + since_last)).await;
     }
     if has_unmatched_webhooks(context, attempt).await? {
@@ -152,11 +155,12 @@ async fn apply_nothing_found(context: &Context, attempt: &UnknownAttempt) -> any
     let Some(decided) = decided else { return Ok(false) };
     context.rang.notify_one();
     context.metrics.unconfirmed_settled.with_label_values(&[decided.as_str()]).inc();
-    tracing::info!(attempt_id = %attempt.key.attempt, contact_id = %attempt.key.contact, decided = decided.as_str(), "an unknown attempt was not found");
+    tracing::info!(attempt_id = %attempt.key.attempt, contact_id = %attempt.key.contact, decided = decided.as_str(),
+        "the last look for an unknown attempt found nothing");
     Ok(true)
 }
 
-/// Whether webhook events of the instance wait to be matched: one of them may be the evidence.
+/// Whether webhook events of the instance are not matched yet: one of them may be evidence for this attempt.
 async fn has_unmatched_webhooks(context: &Context, attempt: &UnknownAttempt) -> anyhow::Result<bool> {
     let (tenant, instance) = (attempt.key.tenant, attempt.instance_id);
     Ok(transact(&context.pool, async |conn| webhook_events::has_unmatched(conn, tenant, instance).await).await?)
@@ -168,13 +172,13 @@ async fn schedule_look(
     looks: i16,
     at: DateTime<Utc>,
 ) -> anyhow::Result<bool> {
-    // `take_due` adds the first look's distance to the time in the row.
+    // Before the first look `next_look_at` has the attempt's finish, and `take_due` adds the time of the first look.
     let at = if looks == 0 { at - context.settings.looks.first() } else { at };
     transact(&context.pool, async |conn| attempts::look_again(conn, attempt.key, looks, at).await).await?;
     Ok(false)
 }
 
-/// `resent` or `gave_up`; none when the attempt is no longer unknown.
+/// Applies the tenant's rule; returns `resent` or `gave_up`, none when the attempt was resolved meanwhile.
 async fn resend_or_give_up(
     conn: &mut PgConnection,
     attempt: &UnknownAttempt,

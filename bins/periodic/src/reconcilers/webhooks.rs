@@ -18,7 +18,7 @@ use crate::context::Context;
 /// Most events of one pass.
 const LIMIT: i64 = 500;
 
-/// After it, the events of a replica that died are due again.
+/// How long events are hidden from other replicas. Then the events of a replica that died are due again.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a status waits for the outcome of its send, which may have to be searched for first.
@@ -45,12 +45,13 @@ pub(crate) async fn pass(context: &Context) -> anyhow::Result<u64> {
 async fn match_event(conn: &mut PgConnection, context: &Context, event: &WebhookEvent) -> anyhow::Result<bool> {
     let now = context.clock.now();
     let age = now - event.received_at;
-    // An event that is too old is applied as well: it may have waited because periodic was down.
+    // An event that is too old is applied before it is deleted, because periodic may have been down.
     let is_done = apply(conn, context, event).await? || age > MAX_AGE;
     if is_done {
         webhook_events::delete(conn, event.tenant_id, event.id).await?;
     } else {
-        // Growing pauses: events that never match, as statuses of messages typed on the phone, must not delay others.
+        // The pauses grow, so that events that never match (statuses of messages typed on the phone) do not delay
+        // others.
         let next = now + (age / 2).clamp(TimeDelta::seconds(30), TimeDelta::hours(1));
         webhook_events::postpone(conn, event.tenant_id, event.id, next).await?;
     }
@@ -81,7 +82,7 @@ async fn apply(conn: &mut PgConnection, context: &Context, event: &WebhookEvent)
     }
 }
 
-/// Learns that a message left, where it is the message of an attempt.
+/// Learns that the message of an attempt left. Does nothing if the message belongs to no attempt.
 async fn learn_left(
     conn: &mut PgConnection,
     context: &Context,
@@ -104,7 +105,8 @@ async fn learn_left(
     Ok(())
 }
 
-/// Whether number and text are the contact's: another message may quote the reference. A LID does not tell the number.
+/// Whether recipient and text are the contact's, because another message may quote the reference. A LID hides the
+/// number, so the text alone decides.
 fn is_message_of(candidate: &Candidate, message: &Message) -> bool {
     let has_number = match message.recipient() {
         Recipient::Lid => true,

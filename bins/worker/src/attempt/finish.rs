@@ -1,4 +1,5 @@
-//! The finish: writes the outcome of an attempt, and the contact's next state.
+//! The finish: writes the outcome of an attempt and the next state of its contact. An outcome whose attempt is closed
+//! already is learnt as evidence.
 
 use std::collections::HashSet;
 
@@ -44,7 +45,7 @@ pub(super) async fn write_outcomes(
     Ok(())
 }
 
-/// A contact whose queue was cancelled meanwhile is cancelled instead of retried.
+/// The outcome's row. If the queue was cancelled since the mark, the contact becomes `cancelled` instead of `pending`.
 fn outcome_row(finish: &Finish, queues: &Queues) -> contacts::Finish {
     let next_state = &finish.next_state;
     let is_cancelled =

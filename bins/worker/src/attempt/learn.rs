@@ -1,4 +1,4 @@
-//! Learns an outcome that its worker reports after the lane was taken over.
+//! An outcome that a worker reports after another worker took the lane over.
 
 use chrono::{DateTime, Utc};
 use regua_domain::{AttemptOutcome, EvidenceSource};
@@ -6,7 +6,8 @@ use regua_store::attempts;
 use regua_store::contacts::{self, Evidence};
 use sqlx::PgConnection;
 
-/// The lane's next owner has closed the attempt: the outcome overwrites nothing, but it is evidence.
+/// Learns a late outcome as evidence. The next holder of the lane has closed the attempt already, so the outcome is not
+/// written as such.
 pub(super) async fn learn(
     conn: &mut PgConnection,
     outcome: &contacts::Finish,
@@ -15,7 +16,8 @@ pub(super) async fn learn(
     let evidence = match outcome.outcome {
         AttemptOutcome::Sent => Evidence::Left { message_id: outcome.message_id.clone(), at: now },
         AttemptOutcome::Unknown => {
-            // No evidence, but the reason may say that the message probably left.
+            // An unknown outcome is no evidence. Its reason is stored, because it may say that the message probably
+            // left.
             let reason = outcome.reason.as_deref();
             return attempts::set_reason(conn, outcome.key, reason, now).await;
         }

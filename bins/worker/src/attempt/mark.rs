@@ -26,20 +26,20 @@ pub(crate) struct Mark {
     pub(crate) contact: ContactId,
     /// The contact's state at the claim.
     pub(crate) claimed: MarkFacts,
-    /// Chosen by the lane, so that a mark whose answer was lost can be repeated.
+    /// The lane creates the id, so that a repeated mark is recognized.
     pub(crate) attempt: AttemptId,
     pub(crate) number: i16,
     pub(crate) tenant_rules: Arc<TenantRules>,
     pub(crate) pacing: Pacing,
-    /// How long before its slot the attempt may be marked; it is posted at its slot.
+    /// How long before its slot the attempt may be marked. The post waits for the slot.
     pub(crate) lead_time: TimeDelta,
     pub(crate) daily_cap: Option<u32>,
-    /// An earlier request for this mark was not answered, and may be committed.
+    /// An earlier request for the same mark was not answered: the mark may be committed.
     pub(crate) is_repeated: bool,
 }
 
 impl Mark {
-    /// A number from 0 to 1 out of the attempt id's random bits.
+    /// The random number of the pace's jitter, 0.0 to 1.0, from the random bits of the attempt's id.
     pub(crate) fn chance(&self) -> f64 {
         let (_, random) = self.attempt.0.as_u64_pair();
         f64::from(u32::try_from(random & 0xFFFF_FFFF).unwrap_or(0)) / f64::from(u32::MAX)
@@ -48,7 +48,8 @@ impl Mark {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MarkResult {
-    /// The mark is committed: post once, at `send_at`. `attempts` is the attempt's number for the retry schedule.
+    /// The mark is committed: the task posts once, at `send_at`. `attempts` is the attempt's number for the retry
+    /// schedule.
     Send {
         send_at: DateTime<Utc>,
         next_send_at: DateTime<Utc>,
@@ -58,19 +59,19 @@ pub(crate) enum MarkResult {
         until: Option<DateTime<Utc>>,
         rule: Rule,
     },
-    /// The contact's state is final.
+    /// The contact is never sent: it became `skipped`, or its state was final already.
     Skip {
         rule: Rule,
     },
-    /// Another transaction holds the contact, or changed it since the claim: it will be claimed again. The lane's slot
-    /// is unused.
+    /// Another transaction has locked the contact, or changed it since the claim. If the contact is still pending, a
+    /// later claim reads it again. The lane's slot is unused.
     Outdated {
         next_send_at: Option<DateTime<Utc>>,
     },
     LeaseLost,
 }
 
-/// The marks of one transaction, with what decides them.
+/// The marks of one transaction, with the rows that decide them.
 pub(super) struct MarkGroup<'a> {
     pub(super) marks: &'a [&'a Mark],
     pub(super) lanes: HashMap<(TenantId, InstanceId), LockedLane>,
@@ -81,18 +82,21 @@ pub(super) struct MarkGroup<'a> {
     pub(super) now: DateTime<Utc>,
 }
 
-/// The results of the marks, in their order, and what they write.
+/// The results of the marks, in the order of the marks, and the rows to write.
 struct Decisions<'a> {
     results: Vec<MarkResult>,
     sends: Vec<&'a Mark>,
     skips: Vec<(&'a Mark, Rule)>,
-    /// With the slots of `sends` taken.
+    /// The lanes after the sends: next slots and daily counts.
     lanes: HashMap<(TenantId, InstanceId), LockedLane>,
 }
 
 impl<'a> MarkGroup<'a> {
-    /// Writes the marks, and returns their results in their order. A contact that another transaction holds is left to
-    /// a later group, and so is one that changed since the claim; other contacts of the lane get the slot.
+    /// Writes the marks; returns their results in the order of the marks.
+    ///
+    /// The statements leave out a contact that another transaction has locked or changed since the claim. Its mark is
+    /// outdated. Each round that finds outdated marks is followed by another one, which decides again without them:
+    /// their slots and places of the daily cap go to the other marks of the lane.
     pub(super) async fn write(
         mut self,
         conn: &mut PgConnection,
@@ -207,8 +211,8 @@ async fn skip(
     Ok(attempts)
 }
 
-/// A repeated mark that was committed the first time. Its slot is reserved; whether it may still be posted is decided
-/// again, because its queue may have been paused since.
+/// Decides about a repeated mark that was committed before. The mark has its slot already. Whether the attempt may
+/// still be posted is decided again, because the queue may have been paused since.
 fn decide_committed(
     mark: &Mark,
     facts: &MarkFacts,
@@ -230,8 +234,8 @@ fn decide_committed(
     }
 }
 
-/// Attempts that count towards the tenant's maximum: neither resends of an unconfirmed contact, nor attempts that were
-/// marked and not posted.
+/// Attempts that count towards the tenant's maximum: all except resends of an unconfirmed contact and attempts that
+/// were not posted.
 fn counted_attempts(facts: &MarkFacts) -> u16 {
     u16::try_from(facts.attempts - facts.resends - facts.unmade).unwrap_or_default()
 }
@@ -243,7 +247,7 @@ fn decision(mark: &Mark, facts: &MarkFacts, queue: &LockedQueue, lane: &LockedLa
     let today = mark.tenant_rules.calendar.today(now);
     let sent_today = if lane.sent_on == Some(today) { u32::try_from(lane.sent_that_day).unwrap_or(0) } else { 0 };
     let lane = LaneFacts {
-        // The lane has just checked the instance, and the queue's status shows if it was found down since.
+        // The lane has just checked the instance. If a later check finds the instance down, the queue's status says so.
         instance_state: InstanceState::Open,
         next_send_at: lane.next_send_at.map(|slot| slot - mark.lead_time),
         sent_today,

@@ -1,4 +1,4 @@
-//! The post: the one request of a marked attempt to the gateway, with no transaction open.
+//! The post: the one request to the gateway for a marked attempt. No transaction is open.
 
 use fail::fail_point;
 use regua_boot::Clock;
@@ -9,7 +9,7 @@ use regua_store::contacts::Claimed;
 use crate::lease::HeldLease;
 use crate::next_state::{NextState, not_posted, unreadable_number};
 
-/// Posts once. The error is the next state of a contact that cannot be posted.
+/// Posts once. The error is the next state of a contact whose message was not posted.
 pub(crate) async fn post(
     gateway: &EvolutionClient,
     address: &InstanceAddress,

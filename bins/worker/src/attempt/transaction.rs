@@ -1,4 +1,4 @@
-//! One transaction of the attempt writer. It locks in the order of all transactions: lanes, queues, contacts.
+//! One transaction of the attempt writer. The order of its locks is lanes, queues, contacts, as in every transaction.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +14,7 @@ use super::finish::write_outcomes;
 use super::mark::MarkGroup;
 use super::{Counts, Finish, Mark, MarkResult, Queues};
 
-/// Writes outcomes and marks; returns the results of the marks, in their order.
+/// Writes outcomes, then marks; returns the results of the marks in the order of the marks.
 pub(crate) async fn commit(
     conn: &mut PgConnection,
     worker: &str,
@@ -51,8 +51,8 @@ pub(crate) async fn commit(
     Ok(results)
 }
 
-/// The state of the contacts to mark, from the claim, which saves a statement: the mark leaves out a contact that changed
-/// since. Where the mark is repeated, from the contact's row.
+/// The state of the contacts to mark. A first mark uses the state that the claim read, which saves a statement: the
+/// mark leaves out a contact that has changed since. For a repeated mark the contact's row is read.
 async fn facts_of(
     conn: &mut PgConnection,
     marks: &[&Mark],

@@ -1,4 +1,4 @@
-//! How a lane is released. Its claimed contacts need no write: they are still pending.
+//! The release of a lane. Contacts that are claimed and not marked need no write: they are still pending.
 
 use chrono::{DateTime, Utc};
 use fail::fail_point;
@@ -13,12 +13,14 @@ pub(crate) enum ReleaseResult {
     Released {
         next_due_at: Option<DateTime<Utc>>,
     },
-    /// The lane goes on: a doorbell rang meanwhile, or the instance that was found down has a new address or token.
+    /// The lane is not released: a doorbell rang meanwhile, or the instance that was found down has a new address or
+    /// token.
     Continue,
 }
 
 impl Lane {
-    /// Releases the lease, unless there is a reason to go on.
+    /// Writes the reason of the stop and releases the lease in one transaction; [`ReleaseResult::Continue`] where the
+    /// lane must work on.
     pub(crate) async fn release(&mut self, reason: StopReason) -> anyhow::Result<ReleaseResult> {
         let mut transaction = self.context.pool.begin().await?;
         let (tenant, instance, epoch) = (self.key.tenant, self.key.instance, self.lease.epoch);
@@ -32,7 +34,7 @@ impl Lane {
         let mut next_due_at = None;
         let mut seen_bell = None;
         let is_requested = matches!(reason, StopReason::ReleaseRequested);
-        // Contacts may be due, which another worker is to send.
+        // Contacts may be due: an offer lets another worker take the lane without a doorbell.
         let is_offered = matches!(reason, StopReason::ReleaseRequested | StopReason::LeaseLost | StopReason::Shutdown);
         match reason {
             StopReason::Idle { next_due_at: next } => {
@@ -76,7 +78,7 @@ impl Lane {
     }
 }
 
-/// Warns once: after the next checks the instance's row has this state already.
+/// Warns once for each state: later checks find the state in the instance's row already.
 fn log_down(config: &LaneConfig, state: InstanceState, reason: &str) {
     if config.instance.state == state && config.instance.state_reason.as_deref() == Some(reason) {
         return tracing::debug!(%state, reason, "the instance is still down");

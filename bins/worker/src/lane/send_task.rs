@@ -1,5 +1,5 @@
-//! The task of one attempt: mark, post, finish. It ends when the outcome is accepted; writing it takes no time of the
-//! lane.
+//! The task of one attempt: mark, post, finish. The task ends when the attempt writer has accepted the outcome, so that
+//! the lane does not wait for the commit.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,8 +15,8 @@ use crate::lane_configs::LaneConfig;
 use crate::lease::HeldLease;
 use crate::next_state::{NextState, next_state, not_posted};
 
-/// How long after a mark failed it is repeated.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Pause before a failed mark is repeated.
+const MARK_RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) struct SendTask {
     pub(super) context: Arc<Context>,
@@ -40,14 +40,14 @@ pub(super) struct SendReport {
 pub(super) enum SendEnd {
     /// The message left, so the instance is connected.
     Sent,
-    /// The attempt has another outcome, which may say that the instance is down.
+    /// The attempt has any other outcome. `looks_down`: the outcome suggests that the instance is down.
     NotSent {
         looks_down: bool,
     },
-    /// The contact's state is final.
+    /// The contact is never sent: the mark skipped it, or its state was final already.
     Skipped,
-    /// Another transaction holds the contact, or changed it since the claim: it will be claimed again. The instance may
-    /// send at `next_send_at`.
+    /// Another transaction has locked the contact, or changed it since the claim. If the contact is still pending, a
+    /// later claim reads it again. The slot is unused, so the instance may send at `next_send_at`.
     Outdated {
         next_send_at: Option<DateTime<Utc>>,
     },
@@ -58,7 +58,7 @@ pub(super) enum SendEnd {
         rule: Rule,
     },
     LeaseLost,
-    /// Nothing was posted: the process is ending, the lease is no longer certain, or the contact's number is unreadable.
+    /// Nothing was posted: the process shuts down, the lease is no longer valid, or the stored phone number is invalid.
     Stopped,
 }
 
@@ -69,13 +69,13 @@ impl SendTask {
             Ok((send_at, next_send_at, attempts)) => return self.post(send_at, next_send_at, attempts).await,
             Err(end) => end,
         };
-        // A mark whose answer was lost may be committed; only this task knows that nothing was posted.
+        // A mark that was not answered may be committed. Nothing was posted, so the attempt is closed as not sent.
         let receipt = if may_be_marked { Some(self.finish(not_posted(self.context.clock.now())).await) } else { None };
         SendReport { contact: self.contact.contact_id, end, next_send_at: None, receipt }
     }
 
-    /// Marks the attempt, again and again until an answer comes. Returns when to send, when the instance may send next,
-    /// and the attempt's number for the retry schedule.
+    /// Marks the attempt, and repeats the mark until the database answers. Returns the time of this send, the time of
+    /// the lane's next send, and the attempt's number for the retry schedule.
     async fn mark(&self, may_be_marked: &mut bool) -> Result<(DateTime<Utc>, DateTime<Utc>, u16), SendEnd> {
         loop {
             if self.context.shutdown.is_cancelled() || !self.lease.is_valid() {
@@ -95,7 +95,7 @@ impl SendTask {
                 Ok(MarkResult::LeaseLost) => return Err(SendEnd::LeaseLost),
                 Err(MarkFailed) => {
                     *may_be_marked = true;
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(MARK_RETRY_PAUSE).await;
                 }
             }
         }

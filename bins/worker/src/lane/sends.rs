@@ -1,5 +1,4 @@
-//! How a lane starts the send tasks of its claimed contacts, one after the other or several at once, and applies their
-//! reports.
+//! Starts the send tasks of a lane's claimed contacts, at most `concurrency` at a time, and applies their reports.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,12 +13,13 @@ use super::{Lane, StopReason};
 use crate::attempt::Mark;
 use crate::lane_configs::LaneConfig;
 
-/// As long as a commit takes: an instance that sends several at once may have slots closer together than that.
+/// How long before its slot an attempt is marked, where the lane sends several at once: about the time of a commit. The
+/// slots of such a lane may be closer together than one commit takes.
 const LEAD_TIME: TimeDelta = TimeDelta::milliseconds(50);
 
 impl Lane {
-    /// Starts the next send when its slot has come and fewer than `concurrency` are under way; a reason when the lane
-    /// must stop.
+    /// Waits until fewer than `concurrency` sends are under way and the slot has come, and starts the next send;
+    /// returns a reason when the lane must stop.
     pub(super) async fn start_send(&mut self) -> anyhow::Result<Option<StopReason>> {
         let config = self.config().await?;
         while self.receipts.len() >= 2 * config.concurrency {
@@ -34,17 +34,17 @@ impl Lane {
         if let Some(reason) = self.stop_reason() {
             return Ok(Some(reason));
         }
-        // Again: the wait may have been long.
+        // The wait may have been long, so configuration and connection are read again.
         let config = self.config().await?;
         if let Some(reason) = self.check_health(&config).await? {
             return Ok(Some(reason));
         }
         let Ok(address) = config.address.clone() else { bail!("the instance's address or token cannot be used") };
-        // A report may have dropped all claimed contacts.
+        // A report with `OnHold` may have removed all claimed contacts.
         let Some(contact) = self.claimed.pop_front() else { return Ok(None) };
         self.sending.insert(contact.contact_id);
         let mark = self.mark_of(&contact, &config);
-        // An estimate for the next wait; the mark decides on the lane's row.
+        // An estimate for the next wait. The mark computes the slot from the lane's row.
         let (instance, now) = (self.key.instance, self.context.clock.now());
         self.next_send_at = Some(config.pacing.next_send_at(instance, self.next_send_at, now, mark.chance()));
         let task = SendTask {
@@ -121,7 +121,7 @@ impl Lane {
             SendEnd::NotSent { .. } | SendEnd::Skipped => {}
             SendEnd::Outdated { next_send_at } => {
                 self.outdated.insert(contact);
-                // Instead of the estimate of `start_send`: the slot is unused.
+                // Replaces the estimate of `start_send`, because the slot is unused.
                 self.next_send_at = next_send_at;
             }
             SendEnd::OnHold { queue, until, rule } => {
@@ -151,7 +151,7 @@ impl Lane {
         while !self.sends.is_empty() {
             if let Err(error) = self.await_send().await {
                 self.may_have_open_attempts = true;
-                tracing::warn!(error = format!("{error:#}"), "a step of a lane failed");
+                tracing::warn!(error = format!("{error:#}"), "the queue of a contact could not be held");
             }
         }
         self.await_receipts().await;

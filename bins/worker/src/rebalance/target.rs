@@ -1,5 +1,5 @@
-//! How many lanes a worker should hold. Pure: workers that count at the same moment compute targets that add up to all
-//! lanes.
+//! A worker's target: the number of lanes that it should hold. Pure. The targets that workers compute from the same
+//! counts add up to the number of all lanes.
 
 use std::cmp::Reverse;
 
@@ -16,8 +16,8 @@ pub(super) fn target(name: &str, counts: &LaneCounts) -> usize {
     total / live + usize::from(before < total % live)
 }
 
-/// How many lanes a worker offers: all above its target, but none while they are few, because the number of lanes
-/// changes by itself.
+/// The number of lanes that a worker offers: its lanes above the target, or none if they are at most a twentieth of the
+/// target. Doorbells and idle lanes change the number of lanes all the time.
 pub(super) fn excess(held: usize, target: usize) -> usize {
     let excess = held.saturating_sub(target);
     if excess > target / 20 { excess } else { 0 }

@@ -23,9 +23,9 @@ pub struct TopologyMismatch {
 
 #[derive(Clone, Debug)]
 pub(super) enum Outage {
-    /// It may end by itself.
+    /// The outage may end by itself.
     Away(RabbitAway),
-    /// An operator must end it.
+    /// An operator must end the outage.
     Mismatch(TopologyMismatch),
 }
 

@@ -62,7 +62,7 @@ struct Published {
     confirmed: Vec<HeldDoorbell>,
     /// RabbitMQ has no queue for it.
     returned: Vec<HeldDoorbell>,
-    /// RabbitMQ may have it or not.
+    /// RabbitMQ may have stored it or not.
     unsure: Vec<HeldDoorbell>,
 }
 

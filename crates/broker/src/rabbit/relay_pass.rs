@@ -1,5 +1,5 @@
-//! One pass of the relay: read stored doorbells, publish them, delete them. No transaction is open during the publishing,
-//! and a row is deleted only after RabbitMQ confirmed it, so a crash in between publishes a doorbell twice.
+//! One pass of the relay: read stored doorbells, publish them, delete them. No transaction is open during the
+//! publishing, and a row is deleted only after RabbitMQ confirmed it, so a crash in between publishes a doorbell twice.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use super::publisher::Publisher;
 use crate::{DoorbellKind, Relayed};
 
-/// Messages in flight together (limits.md: 14 to 18 thousand a second with 500).
+/// Messages that await their confirms together. With 500 RabbitMQ took 14,000 to 18,000 a second.
 const BATCH: usize = 500;
 const BATCHES_PER_PASS: usize = 10;
 /// Longer than a batch takes, unless two relays of one process wait for each other; a doorbell is then published twice.

@@ -15,7 +15,7 @@ use crate::{AmqpUrls, BrokerSettings, QueueType};
 const HEARTBEAT_SECONDS: u16 = 10;
 /// For TCP, TLS, AMQP's handshake and the topology together.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same while another node remains. A dead node refuses at once; only a silent one takes this long.
+/// The same limit where there are several nodes. A dead node refuses at once; only a silent node takes this long.
 const NEXT_NODE_AFTER: Duration = Duration::from_secs(4);
 
 pub(super) struct Server {

@@ -1,5 +1,5 @@
-//! The exchanges and queues in RabbitMQ: one for each kind of doorbell, and the dead letters. Every process declares all of
-//! them at each connect, which does not change existing ones.
+//! The exchanges and queues in RabbitMQ: one for each kind of doorbell, and the dead letters. Every process declares
+//! all of them at each connect, which does not change existing ones.
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -9,7 +9,7 @@ use super::outage::{Outage, TopologyMismatch};
 use crate::{DoorbellKind, QueueType};
 
 const PRECONDITION_FAILED: u16 = 406;
-/// api.md: every classic queue has ten priorities.
+/// The product's requirements: every classic queue has ten priorities.
 const MAX_PRIORITY: i32 = 10;
 /// RabbitMQ 4 removes a message from a quorum queue after 20 returns, and an hour without a database exceeds 20.
 const DELIVERY_LIMIT: i32 = 1_000_000;
@@ -38,14 +38,16 @@ fn arguments(queue_type: QueueType, dead: &str) -> FieldTable {
         return arguments;
     }
     arguments.insert("x-delivery-limit".into(), DELIVERY_LIMIT.into());
-    // RabbitMQ removes an unreadable message only after the dead letters have it, and demands `reject-publish` for that.
+    // RabbitMQ removes an unreadable message only after the dead letters have it, and demands `reject-publish` for
+    // that.
     for (name, value) in [("x-dead-letter-strategy", "at-least-once"), ("x-overflow", "reject-publish")] {
         arguments.insert(name.into(), AMQPValue::LongString(value.into()));
     }
     arguments
 }
 
-/// `x-queue-type` is absent for a classic queue, as for a program that follows api.md.
+/// `x-queue-type` is absent for a classic queue, so that other programs may declare the same queue by the product's
+/// requirements.
 fn dead_letter_arguments(queue_type: QueueType) -> FieldTable {
     let mut arguments = FieldTable::default();
     if queue_type == QueueType::Quorum {

@@ -13,7 +13,7 @@ text_enum! {
 }
 
 impl MessageType {
-    /// Priority in RabbitMQ and within a lane (seed 003: 10, 5 and 1).
+    /// Priority in RabbitMQ and within a lane (10, 5 and 1 by the product's requirements).
     pub const fn priority(self) -> u8 {
         match self {
             Self::Overdue => 10,
@@ -22,7 +22,7 @@ impl MessageType {
         }
     }
 
-    /// Whether the messages wait for business hours; notifications are sent at any hour (seed 003).
+    /// Whether the messages wait for business hours; by the product's requirements notifications are sent at any hour.
     pub const fn keeps_business_hours(self) -> bool {
         !matches!(self, Self::Notification)
     }

@@ -4,23 +4,25 @@
 text_enum! {
     /// The state of a queue.
     pub enum QueueStatus ("status") {
-        /// Waits for `scheduled_for`; in from intake, out to `Pending` by periodic.
+        /// Waits for `scheduled_for`. In: intake, resume. Out: to `Pending` by periodic.
         Scheduled = "scheduled",
-        /// May be sent, and no lane has claimed from it; in from intake, periodic or resume.
+        /// May be sent, and no lane has claimed from it. In: intake, periodic, resume, a check that finds the instance
+        /// connected, a resend in a completed queue. Out: to `Running` by a claim.
         Pending = "pending",
-        /// In when a lane first claims from it.
+        /// A lane has claimed from it. In: the first claim. Out: to `Completed` or `Failed` by the last outcome.
         Running = "running",
-        /// Stopped by an operator; out by resume or cancel.
+        /// Stopped by an operator. Out: resume, cancel.
         Paused = "paused",
-        /// Waits for business hours or a new day of the daily cap; out to `Pending` at `resume_at`, by periodic.
+        /// Waits for business hours or a new day of the daily cap. Out: to `Pending` at `resume_at`, by periodic.
         PausedHours = "paused_hours",
-        /// The instance does not answer or is not connected; out when a check finds it open.
+        /// The gateway does not answer or the instance is not connected. Out: to `Pending` when a check finds it
+        /// connected.
         InstanceDown = "instance_down",
-        /// No contact is pending or sending; out when an unconfirmed contact is resent.
+        /// No contact is pending or sending. Out: to `Pending` when an unconfirmed contact is resent.
         Completed = "completed",
         /// Stopped for good by an operator; its pending contacts are `cancelled`.
         Cancelled = "cancelled",
-        /// Every contact is `failed`; out as from `Completed`.
+        /// Every contact is `failed`. Out: as `Completed`.
         Failed = "failed",
     }
 }
@@ -36,7 +38,7 @@ impl QueueStatus {
         matches!(self, Self::Pending | Self::Running)
     }
 
-    /// The state after a control. A repeated control changes nothing. The error is a control of a final queue, except a
+    /// The state after a control. A repeated control changes nothing. A final queue refuses every control, except a
     /// repeated cancel.
     pub const fn after(self, action: ControlAction, is_scheduled_later: bool) -> Result<Self, StateConflict> {
         match (action, self) {
@@ -54,7 +56,7 @@ impl QueueStatus {
 text_enum! {
     /// The state of a contact. `delivered` and `read` are marks on a sent contact, not states.
     pub enum ContactStatus ("status") {
-        /// To be sent; in from intake, from an attempt that did not leave, and from a resend.
+        /// To be sent. In: intake, an attempt whose message did not leave, a resend.
         Pending = "pending",
         /// An attempt is marked and may be under way.
         Sending = "sending",
@@ -62,7 +64,7 @@ text_enum! {
         Sent = "sent",
         /// Refused, given up, or the last allowed attempt did not leave.
         Failed = "failed",
-        /// The last attempt is unknown; out by evidence, an operator decision, or a resend after the last look.
+        /// The last attempt is unknown. Out: evidence, an operator decision, a resend after the last look.
         Unconfirmed = "unconfirmed",
         /// A rule forbids the send.
         Skipped = "skipped",

@@ -13,7 +13,7 @@ pub use rule::Rule;
 pub struct ContactFacts {
     /// The state.
     pub status: ContactStatus,
-    /// Time of intake, or of the retry.
+    /// When the contact may be sent: its intake or scheduled time, or the time of its retry.
     pub due_at: DateTime<Utc>,
     /// Number of attempts.
     pub attempts: u16,
@@ -75,14 +75,14 @@ pub struct LaneFacts {
 pub enum Decision {
     /// Mark and post.
     Send,
-    /// Stay pending, and decide again later.
+    /// The contact stays pending and is decided again later.
     HoldUntil {
         /// When to decide again; `None` where only an event (resume, connection) changes the decision.
         at: Option<DateTime<Utc>>,
         /// The reason.
         rule: Rule,
     },
-    /// Never send. A pending contact becomes `skipped`; any other contact keeps its state.
+    /// The contact is never sent. A pending contact becomes `skipped`; any other contact keeps its state.
     Skip {
         /// The reason.
         rule: Rule,
@@ -90,8 +90,8 @@ pub enum Decision {
 }
 
 /// Decides about a contact at `now`. The first rule that applies decides, in this order:
-/// final facts ([`Rule::AlreadyFinal`], [`Rule::AlreadySending`], [`Rule::QueueCancelled`], [`Rule::AttemptsUsedUp`]),
-/// people ([`Rule::TenantSuspended`], [`Rule::QueuePaused`]),
+/// final states ([`Rule::AlreadyFinal`], [`Rule::AlreadySending`], [`Rule::QueueCancelled`], [`Rule::AttemptsUsedUp`]),
+/// tenant and operator ([`Rule::TenantSuspended`], [`Rule::QueuePaused`]),
 /// the queue's time ([`Rule::QueueScheduled`], [`Rule::BusinessHours`]), the instance ([`Rule::InstanceDown`]),
 /// the contact's time ([`Rule::NotDue`]), the lane's pace ([`Rule::DailyCap`], [`Rule::Pacing`]).
 pub fn decide(
@@ -129,8 +129,8 @@ fn hold_by_people(queue: &QueueFacts, rules: &TenantRules) -> Option<Decision> {
     is_paused.then_some(Decision::HoldUntil { at: None, rule: Rule::QueuePaused })
 }
 
-/// A queue that is still `scheduled` or `paused_hours` after its time is held until `now`: only periodic changes the
-/// state, and contacts are sent from runnable queues only.
+/// A queue that is still `scheduled` or `paused_hours` after its time is held until `now`: lanes send only contacts of
+/// runnable queues, and periodic has not made this queue runnable yet.
 fn hold_by_time(queue: &QueueFacts, rules: &TenantRules, now: DateTime<Utc>) -> Option<Decision> {
     let begins = queue.scheduled_for.filter(|begins| *begins > now);
     if begins.is_some() || queue.status == QueueStatus::Scheduled {

@@ -1,4 +1,4 @@
-//! When looks for an unknown attempt are due, and whether its contact is resent after the last look.
+//! When the looks for an unknown attempt are due, and whether the last look leads to a resend.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,8 @@ use chrono::TimeDelta;
 pub struct LookSchedule(Vec<TimeDelta>);
 
 impl LookSchedule {
-    /// The time of the look with this number (from 0), and its distance from the look before; none after the last.
+    /// The time of the look with this number (from 0), and the time since the look before it; `None` after the last
+    /// look.
     pub fn due_after(&self, looks: usize) -> Option<(TimeDelta, TimeDelta)> {
         let due = self.0.get(looks).copied()?;
         let before = looks.checked_sub(1).and_then(|before| self.0.get(before).copied()).unwrap_or_default();
@@ -23,7 +24,8 @@ impl LookSchedule {
     }
 }
 
-/// 15 s, 1, 5, 30 and 120 minutes: Evolution may send for two minutes more, and its database may be down for longer.
+/// 15 s, 1, 5, 30 and 120 minutes. Evolution may still send a message for two minutes after a request without an
+/// answer, and its database, which a look searches, may be down for longer.
 impl Default for LookSchedule {
     fn default() -> Self {
         Self([15, 60, 300, 1800, 7200].map(TimeDelta::seconds).to_vec())
@@ -38,8 +40,8 @@ impl FromStr for LookSchedule {
         let seconds: Vec<u32> =
             text.split(',').map(|part| part.trim().parse()).collect::<Result<_, _>>().map_err(|_| LookScheduleError)?;
         let grows = seconds.windows(2).all(|pair| pair[0] < pair[1]);
-        let is_near = seconds.iter().all(|seconds| *seconds <= 7 * 24 * 3600);
-        if !grows || !is_near {
+        let is_within_a_week = seconds.iter().all(|seconds| *seconds <= 7 * 24 * 3600);
+        if !grows || !is_within_a_week {
             return Err(LookScheduleError);
         }
         Ok(Self(seconds.into_iter().map(|seconds| TimeDelta::seconds(seconds.into())).collect()))
@@ -65,7 +67,7 @@ pub struct UnfoundAttempt {
     pub may_resend: bool,
     /// Number of resends.
     pub resends: u16,
-    /// The reason is typical of a message that left.
+    /// The attempt's reason suggests that the message left.
     pub probably_left: bool,
     /// The queue is cancelled.
     pub is_cancelled: bool,

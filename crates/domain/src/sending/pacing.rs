@@ -1,4 +1,5 @@
-//! The pace of one instance. The rate limits every minute and not only the mean, because bursts get numbers banned.
+//! The pace of one instance. The rate holds in every minute and not only on average, because WhatsApp bans numbers for
+//! bursts.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -13,8 +14,8 @@ const MINUTE_NANOSECONDS: i128 = 60_000_000_000;
 /// The pace of a lane.
 ///
 /// Time is divided into cells of `60 / per_minute` seconds, with an offset for each lane. A cell has one send, at its
-/// middle plus or minus the jitter. So the mean is exact, 60 seconds have at most `per_minute + 1` sends, a pause is
-/// not caught up, and the state is one instant.
+/// middle plus or minus the jitter. So the mean is exact, 60 seconds have at most `per_minute + 1` sends, a lane does
+/// not catch up after a pause, and its state is one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pacing {
     /// Messages a minute.

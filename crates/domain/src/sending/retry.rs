@@ -1,5 +1,5 @@
-//! When an attempt that did not leave is retried. Only this file uses the crate `backoff`, and only its schedule:
-//! nothing sleeps.
+//! When a contact is retried whose message did not leave. Only this file uses the crate `backoff`: it computes the
+//! delays and never sleeps.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const JITTER: f64 = 0.2;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetrySchedule {
     max_attempts: u16,
-    /// Later attempts wait as long as the last element.
+    /// By attempt. Attempts beyond the last element wait as long as after it.
     delays: Vec<Duration>,
 }
 
@@ -49,8 +49,8 @@ impl RetrySchedule {
         self.max_attempts
     }
 
-    /// The wait after the `attempt`th attempt (counted from 1); `None` when no attempt is left. It is the same for the
-    /// same contact and attempt.
+    /// The wait after this attempt (from 1); `None` when no attempt is left. The same contact and attempt always have
+    /// the same wait.
     pub fn after(&self, attempt: u16, contact: ContactId) -> Option<Duration> {
         if attempt >= self.max_attempts {
             return None;

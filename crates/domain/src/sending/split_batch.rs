@@ -9,18 +9,19 @@ pub struct Waiting {
     pub waiting: u32,
 }
 
-/// The number of contacts to claim from each queue. `waiting` is ordered by falling priority, then oldest first.
+/// The number of contacts to claim from each queue, `limit` in all if as many wait. `waiting` is ordered by falling
+/// priority, then oldest first.
 ///
-/// Each priority below the highest waiting one gets a tenth of the batch (rounded up), if it has as many contacts; the
-/// highest priority gets the rest. In batches below ten the tenth is given in turns: over ten consecutive values of
-/// `turn` (a counter of the lane's claims) each priority gets its tenth. Within a priority the oldest queue is first.
-/// The batch is used up while contacts wait.
-pub fn split_batch(batch: u32, turn: u64, waiting: &[Waiting]) -> Vec<u32> {
+/// Each priority below the highest waiting one gets a tenth of the limit (rounded up), if that many of its contacts
+/// wait; the highest priority gets the rest. Limits below ten cannot be divided so: then each lower priority gets its
+/// tenth over ten consecutive values of `turn`, the number of the lane's claim. Within a priority the oldest queue is
+/// first.
+pub fn split_batch(limit: u32, turn: u64, waiting: &[Waiting]) -> Vec<u32> {
     let mut quotas = vec![0; waiting.len()];
-    let mut left = batch;
+    let mut left = limit;
     let groups = groups(waiting);
     for (lower, group) in (1_u64..).zip(groups.iter().skip(1)) {
-        let reserved = tenth(batch, turn, lower).min(left);
+        let reserved = tenth(limit, turn, lower).min(left);
         left -= fill(&mut quotas, waiting, group.clone(), reserved);
     }
     for group in groups {
@@ -42,13 +43,14 @@ fn groups(waiting: &[Waiting]) -> Vec<std::ops::Range<usize>> {
     groups
 }
 
-/// A tenth of the batch for the `lower`th of the lower priorities. Their turns are staggered over small batches.
-fn tenth(batch: u32, turn: u64, lower: u64) -> u32 {
-    if batch >= 10 {
-        return batch.div_ceil(10);
+/// A tenth of the limit for the `lower`th of the lower priorities. For small limits each of them gets it in other
+/// turns.
+fn tenth(limit: u32, turn: u64, lower: u64) -> u32 {
+    if limit >= 10 {
+        return limit.div_ceil(10);
     }
     let turn = u32::try_from((turn % 10 + lower) % 10).unwrap_or_default();
-    (turn + 1) * batch / 10 - turn * batch / 10
+    (turn + 1) * limit / 10 - turn * limit / 10
 }
 
 /// Gives up to `amount` to the queues of a group, the oldest first; returns the given amount.

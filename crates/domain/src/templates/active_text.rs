@@ -1,6 +1,6 @@
 //! Finds active text: scripts, frames, event handlers, and links that are not of the web. WhatsApp shows plain text,
-//! but the text is also stored, listed in a console and sent to webhooks (seed 003). Active text is refused and not
-//! removed, because the author has not approved a changed text.
+//! but the text is also stored, listed in a console and sent to webhooks (the product's requirements). Active text is
+//! refused and not removed, because the author has not approved a changed text.
 //!
 //! Links of the web are `https://` and `http://`, as in WhatsApp. `mailto:` and `tel:` are allowed: they are harmless,
 //! WhatsApp shows them as plain text, and `Tel: 4002-8922` is frequent.

@@ -1,5 +1,5 @@
-//! Table `attempts`: one row for each attempt, inserted with its outcome. An attempt under way is columns of its
-//! contact.
+//! Table `attempts`: one row for each attempt, inserted with its outcome. An attempt under way has no row: columns of
+//! its contact store it.
 
 mod unknown;
 

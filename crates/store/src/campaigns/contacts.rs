@@ -1,8 +1,8 @@
 //! Table `contacts`: one recipient of one campaign, from intake to its final state.
 //!
-//! A lane claims a contact, marks it `sending` before the request, and finishes it with the outcome. The sends of most
-//! contacts change no indexed column, so mark and finish are HOT updates. Only a contact that is sent again gets an
-//! entry in an index of its own (`requeued`), until its next finish.
+//! A lane claims a contact, marks it `sending` before the request, and finishes it with the outcome. Mark and finish of
+//! a first attempt change no indexed column, so they are HOT updates. Only a contact that is sent again has an entry in
+//! the index `contacts_requeued`, until its next finish.
 
 mod abandon;
 mod cancel;

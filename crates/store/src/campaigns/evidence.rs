@@ -1,5 +1,5 @@
-//! Table `evidence`: proofs that a message left or did not leave, except the outcome of its attempt. Rows are only
-//! added.
+//! Table `evidence`: proofs that a message left or did not leave, and operator decisions. The outcome that an attempt's
+//! own worker reports in time is in `attempts` only. Rows are never changed.
 
 use chrono::{DateTime, Utc};
 use regua_domain::{AttemptId, ContactId, EvidenceId, EvidenceSource, TenantId};
@@ -14,7 +14,7 @@ pub struct NewEvidence<'a> {
     pub key: AttemptKey,
     /// Where it comes from.
     pub source: EvidenceSource,
-    /// True: it proves that the message left; false: that the message did not leave.
+    /// True: the message left. False: it did not leave, or an operator gave the contact up.
     pub has_left: bool,
     /// The gateway client's reason, or `given_up`.
     pub reason: Option<&'a str>,

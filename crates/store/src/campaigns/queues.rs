@@ -33,8 +33,8 @@ pub struct LockedQueue {
     pub scheduled_for: Option<DateTime<Utc>>,
 }
 
-/// Locks queues in key order. A transaction that changes contacts and counts takes these locks first. The order is
-/// lane, queue, contact everywhere, so that no deadlock occurs.
+/// Locks queues in key order. A transaction that changes contacts locks their queues first. The order of all locks is
+/// lane, queue, contact, so that no deadlock occurs.
 pub async fn lock(conn: &mut PgConnection, queues: &[(TenantId, QueueId)]) -> Result<Vec<LockedQueue>, Error> {
     sqlx::query_as!(
         LockedQueue,
@@ -93,7 +93,7 @@ pub struct Runnable {
     pub scheduled_for: Option<DateTime<Utc>>,
     /// Contacts of the batch.
     pub total: i32,
-    /// At least the number of due contacts, up to the caller's bound.
+    /// An upper estimate of the number of due contacts, at most the caller's bound.
     pub waiting: u32,
     /// When the earliest requeued contact is due.
     pub next_due_at: Option<DateTime<Utc>>,
@@ -171,7 +171,7 @@ pub async fn start(
     Ok(())
 }
 
-/// Holds a runnable queue until `resume_at`.
+/// Makes a runnable queue `paused_hours` until `resume_at`.
 pub async fn pause_for_hours(
     conn: &mut PgConnection,
     tenant: TenantId,

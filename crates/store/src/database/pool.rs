@@ -12,8 +12,8 @@ use crate::Role;
 /// The migrations in `migrations/`, built into every binary that links this crate.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
-/// Longest time of a transaction: far longer than any needs, and short enough that a worker whose connection is silent
-/// starts again within its lease.
+/// Longest time of a transaction. Every transaction needs far less. A worker whose connection is silent repeats its
+/// transaction within its lease.
 pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest time in which a connection of the pool must answer a ping.
@@ -22,15 +22,15 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long after its last use a pinned connection is used without a ping.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Time limits of a session. A process that stops in the middle of a transaction holds its locks, a lane's among them,
-/// and no other worker can take the lane over. In our transactions the next statement follows at once.
+/// Time limits of a session. A process that freezes inside a transaction holds its locks, which may include a lane's,
+/// so that no other worker can take the lane over. A live process sends the next statement of a transaction at once.
 const LIMITS: [(&str, &str); 3] =
     [("idle_in_transaction_session_timeout", "5s"), ("lock_timeout", "30s"), ("statement_timeout", "60s")];
 
-/// Planner settings of a session. Each statement touches a few rows by an index, but the planner reads a whole table
-/// that it takes for small while the statistics are older than a batch. Compiling such a statement (`jit`) takes longer
-/// than it saves. So does a plan for each call: one generic plan serves all values, and PostgreSQL would plan a claim
-/// for longer than the claim takes.
+/// Planner settings of a session. Each statement reads a few rows by an index. `enable_seqscan`: with statistics that
+/// are older than the last batch, the planner takes a table for small and reads it whole. `jit`: compiling such a
+/// statement takes longer than it saves. `plan_cache_mode`: one generic plan serves all values, and planning a claim
+/// takes longer than running it.
 const PLANS: [(&str, &str); 3] = [("enable_seqscan", "off"), ("jit", "off"), ("plan_cache_mode", "force_generic_plan")];
 
 /// How long a pinned connection uses its plans. A plan that was made while a table was empty uses the wrong index (all
@@ -41,10 +41,10 @@ const REPLAN_AFTER: Duration = Duration::from_secs(2);
 /// How long a client keeps its PostgreSQL session: pgbouncer's `pool_mode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PoolMode {
-    /// As long as its connection: without a pooler, or with one in session mode.
+    /// For the whole connection: without a pooler, or with a pooler in session mode.
     #[default]
     Session,
-    /// One transaction; the next may get another session. docs/scale.md has the pooler's settings.
+    /// For one transaction; the next transaction may get another session. docs/scale.md has the pooler's settings.
     Transaction,
 }
 
@@ -96,9 +96,9 @@ async fn is_alive(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
 /// A connection that one loop keeps, so that a busy loop does not acquire and ping one for each transaction.
 pub struct PinnedConnection {
     pool: PgPool,
-    /// With the time of its last use.
+    /// The connection and the time of its last use.
     held: Option<(PoolConnection<Postgres>, Instant)>,
-    /// None: the age of its plans is unknown.
+    /// When the plans were last discarded; none for a connection that was just acquired.
     planned_at: Option<Instant>,
 }
 
@@ -137,7 +137,7 @@ impl PinnedConnection {
         self.held = None;
     }
 
-    /// Awaits `work`; when it takes longer than `FRESH`, the connection is returned to the pool meanwhile.
+    /// Awaits `work`. Returns the connection to the pool if `work` takes longer than `FRESH`.
     pub async fn await_work<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         if let Ok(work) = tokio::time::timeout(FRESH, &mut work).await {
@@ -148,8 +148,8 @@ impl PinnedConnection {
     }
 }
 
-/// Runs `work` in one transaction of at most [`TRANSACTION_TIMEOUT`]. An error of `work` rolls it back. After a timeout
-/// it is unknown whether the transaction was committed.
+/// Runs `work` in one transaction of at most [`TRANSACTION_TIMEOUT`]. An error of `work` rolls the transaction back.
+/// After a timeout the transaction may be committed.
 pub async fn transact<T, E: From<sqlx::Error>>(
     pool: &PgPool,
     work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
@@ -163,9 +163,8 @@ pub async fn transact<T, E: From<sqlx::Error>>(
     .await
 }
 
-/// Drops `work` after `bound`, with the error that the database is unavailable. When the network loses a connection
-/// silently, sqlx waits for ever, and the server's time limits do not reach it. Whether `work` was committed is then
-/// unknown.
+/// Drops `work` after `bound`, with the error that the database is unavailable; `work` may be committed. When the
+/// network drops a connection without a reset, sqlx waits for ever, and the server's time limits do not help.
 pub async fn within<T, E: From<sqlx::Error>>(
     bound: Duration,
     work: impl Future<Output = Result<T, E>>,
@@ -175,7 +174,8 @@ pub async fn within<T, E: From<sqlx::Error>>(
     tokio::time::timeout(bound, work).await.map_err(timed_out)?
 }
 
-/// Whether the database is away, full or shutting down; false when the statement is wrong.
+/// Whether the database was unavailable: away, full, shutting down, or a lock or a deadlock ended the transaction.
+/// False when the database refused the statement.
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)

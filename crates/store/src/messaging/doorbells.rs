@@ -1,7 +1,7 @@
 //! Table `doorbells`: doorbells that wait to be published, or, with the embedded broker, to be consumed.
 //!
-//! A second ring of a waiting doorbell only raises `revision`, so that a consumer that holds the row does not delete
-//! it.
+//! A second ring of a stored doorbell raises `revision` and makes the row visible. A consumer that has read the earlier
+//! revision then does not delete the row.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::columns::column;
 
-/// A doorbell that its consumer holds until the visibility timeout.
+/// A doorbell that the relay or a consumer has read, and that is hidden from others until the visibility timeout.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct HeldDoorbell {
@@ -99,7 +99,7 @@ pub async fn acknowledge(conn: &mut PgConnection, held: &[HeldDoorbell]) -> Resu
     Ok(())
 }
 
-/// Makes doorbells visible at once that were not published or consumed.
+/// Makes doorbells that were not published or consumed visible at once.
 pub async fn give_back(conn: &mut PgConnection, held: &[HeldDoorbell]) -> Result<(), Error> {
     sqlx::query!(
         "update doorbells d set visible_at = now()
@@ -127,7 +127,7 @@ pub async fn oldest_age(conn: &mut PgConnection) -> Result<Option<i64>, Error> {
 
 /// Wakes the listeners of the embedded broker when this transaction commits.
 ///
-/// NOTIFY takes a global lock at commit, so it is called where a campaign is accepted or controlled, never for a send.
+/// NOTIFY takes a global lock at commit, so the relay and periodic call this function, and no send does.
 pub async fn notify(conn: &mut PgConnection) -> Result<(), Error> {
     sqlx::query!("select pg_notify('regua_doorbells', '')").fetch_one(conn).await?;
     Ok(())

@@ -14,7 +14,8 @@ pub use gateway::{belongs_to_another, set_address, set_webhook_secret, webhook_s
 pub use health::{DownInstance, list_down, mark_down, mark_open, take_due_checks};
 pub use settings::{InstanceSettings, delete, set_pace, settings};
 
-/// An instance as its lane needs it: address, effective pace, and state.
+/// An instance with the columns that its lane needs: address, pace and state. Absent values of the pace are the
+/// tenant's.
 #[derive(Clone)]
 #[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Instance {
@@ -97,7 +98,7 @@ pub async fn list(conn: &mut PgConnection, tenant: TenantId) -> Result<Vec<Insta
     get_all(conn, &ids).await
 }
 
-/// Those of these instances that exist, by tenant and name.
+/// The given instances that exist, in the order of tenant and name.
 pub async fn get_all(conn: &mut PgConnection, ids: &[(TenantId, InstanceId)]) -> Result<Vec<Instance>, Error> {
     let (tenants, instances): (Vec<_>, Vec<_>) = ids.iter().copied().unzip();
     sqlx::query_as!(

@@ -1,5 +1,6 @@
-//! Table `lanes`: which worker sends through which instance. PostgreSQL's clock ends a lease. Its epoch only grows and
-//! fences every write of the worker, so that a worker that has lost the lane without knowing it changes nothing.
+//! Table `lanes`: which worker sends through which instance. PostgreSQL's clock ends a lease. Each lease has a higher
+//! epoch than the one before, and claims and marks carry it: a worker that has lost its lease without noticing marks
+//! nothing.
 
 mod handover;
 mod monitor;
@@ -22,15 +23,15 @@ use crate::columns::column;
 pub struct Lease {
     /// The fence.
     pub epoch: i64,
-    /// The lane's bell at the start of the lease; [`release`] refuses when it has rung since.
+    /// The lane's bell at the start of the lease; [`release`] refuses when the bell has been raised since.
     pub bell: i64,
     /// When the lane's pace allows the next send.
     pub next_send_at: Option<DateTime<Utc>>,
     /// The day of `sent_that_day`, in the tenant's time zone.
     pub sent_on: Option<NaiveDate>,
-    /// Messages of that day.
+    /// Number of messages on `sent_on`.
     pub sent_that_day: i32,
-    /// The former worker is dead or frozen: its open attempts must be abandoned.
+    /// The lease of the former worker expired: the caller closes the attempts that it left under way.
     pub was_abandoned: bool,
 }
 
@@ -39,13 +40,13 @@ pub struct Lease {
 pub enum LeaseResult {
     /// This worker holds the lane.
     Leased(Lease),
-    /// Another worker holds the lane; its bell rang.
+    /// The lane is leased; this call raised its bell.
     Held,
     /// There is no such lane.
     Missing,
 }
 
-/// Takes the lane if it is free or its lease has expired; otherwise rings its bell.
+/// Leases the lane if it is free or its lease has expired; otherwise raises its bell.
 pub async fn take(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -68,8 +69,8 @@ pub async fn take(
         match is_held {
             None => return Ok(LeaseResult::Missing),
             Some(true) => return Ok(LeaseResult::Held),
-            // It was released between the two statements. This transaction has locked its row now, so the next try
-            // succeeds.
+            // The lane was released between the two statements. This transaction has locked the row now, so the next
+            // try succeeds.
             Some(false) => {}
         }
     }
@@ -107,10 +108,10 @@ async fn take_free(
 /// A lane and the epoch of its lease, which a heartbeat renews.
 pub type LeaseRenewal = (TenantId, InstanceId, i64);
 
-/// Renews those of these leases that have not expired, in one statement; returns them.
+/// Renews the given leases that have not expired, in one statement; returns the renewed ones.
 ///
-/// A worker leaves out a lane that it no longer serves, and its lease expires. Rows are locked in the order of their
-/// keys, as the attempt writer locks them, so that the two do not deadlock.
+/// The lease of a lane that the worker leaves out expires. The statement locks rows in key order, as the attempt writer
+/// does, so that the two do not deadlock.
 pub async fn heartbeat(
     conn: &mut PgConnection,
     lanes: &[LeaseRenewal],
@@ -144,13 +145,13 @@ pub async fn heartbeat(
 pub enum Released {
     /// The lane is free.
     Free,
-    /// The bell has rung meanwhile, and has this value now: the worker claims once more.
+    /// The bell was raised since `seen_bell`, and has this value now: the worker claims once more.
     Rung(i64),
     /// Another worker has taken the lane.
     Lost,
 }
 
-/// Releases a lane, unless its bell has rung since `seen_bell` (none: even if it has rung).
+/// Releases a lane, unless its bell was raised since `seen_bell`. With `None` the bell does not matter.
 pub async fn release(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -183,8 +184,8 @@ pub async fn release(
     Ok(bell.map_or(Released::Lost, Released::Rung))
 }
 
-/// Those of these lanes that still have this epoch and a lease, locked in the order of their keys until the transaction
-/// ends, so that no worker takes one between a mark and its commit.
+/// Locks, in key order, the given lanes that are still leased under the given epochs; returns them. Until the
+/// transaction ends no other worker takes them, so none is taken between a mark and its commit.
 pub async fn lock(conn: &mut PgConnection, lanes: &[(TenantId, InstanceId, i64)]) -> Result<Vec<LockedLane>, Error> {
     let (tenants, instances, epochs): (Vec<_>, Vec<_>, Vec<_>) = lanes.iter().copied().collect();
     let rows = sqlx::query!(
@@ -216,7 +217,7 @@ pub async fn lock(conn: &mut PgConnection, lanes: &[(TenantId, InstanceId, i64)]
         .collect())
 }
 
-/// A lane whose lease no other worker takes until the transaction ends.
+/// A lane whose row is locked until the transaction ends.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct LockedLane {

@@ -1,5 +1,5 @@
-//! Table `workers`: the live worker processes, so that each knows its target of lanes. It belongs to the platform and
-//! to no tenant. PostgreSQL's clock ends a row, as it ends leases; which lanes a worker holds is only in `lanes`.
+//! Table `workers`: the live worker processes, from which each computes its target. The table belongs to the platform
+//! and to no tenant. A row expires by PostgreSQL's clock, like a lease. The lanes of a worker are only in `lanes`.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub struct LaneCounts {
     pub expired: usize,
 }
 
-/// Renews the worker's row until `lease` from now; deletes some rows of dead workers.
+/// Makes the worker's row expire `lease` from now; deletes some expired rows of dead workers.
 pub async fn heartbeat(conn: &mut PgConnection, name: &str, lease: Duration) -> Result<(), Error> {
     sqlx::query!(
         "insert into workers (name, expires_at) values ($1, now() + $2::interval)

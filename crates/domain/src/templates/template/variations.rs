@@ -1,4 +1,5 @@
-//! The variations of one template, so that an instance does not send thousands of equal texts (seed 003).
+//! The variations of one template, so that an instance does not send thousands of equal texts (the product's
+//! requirements).
 
 use super::{MessageTemplate, TemplateError};
 use crate::{Text, choose_variation};

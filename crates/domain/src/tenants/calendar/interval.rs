@@ -12,7 +12,7 @@ pub struct OpenInterval {
     closes_minute: u16,
 }
 
-/// Monday to Friday, 08:00 to 18:00 (seed 003).
+/// Monday to Friday, 08:00 to 18:00 (the product's requirements).
 pub const DEFAULT_HOURS: [OpenInterval; 5] = [work_day(1), work_day(2), work_day(3), work_day(4), work_day(5)];
 
 const fn work_day(weekday: u8) -> OpenInterval {

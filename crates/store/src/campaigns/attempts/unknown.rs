@@ -1,4 +1,4 @@
-//! Unknown attempts and their looks, and the attempts that a message of the gateway may belong to.
+//! Unknown attempts and their looks; the attempts to which a message from the gateway may belong.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct UnknownAttempt {
     pub key: AttemptKey,
     /// Its instance; only this instance's history is searched.
     pub instance_id: InstanceId,
-    /// The contact's queue's type.
+    /// The type of the message.
     pub message_type: MessageType,
     /// E.164.
     pub phone: String,
@@ -97,7 +97,7 @@ pub async fn look_again(conn: &mut PgConnection, key: AttemptKey, looks: i16, at
     Ok(())
 }
 
-/// Replaces the reason of an abandoned attempt, and of its contact, by the reason of its late outcome.
+/// Replaces the reason of an abandoned attempt and of its contact by the reason of the attempt's late outcome.
 pub async fn set_reason(
     conn: &mut PgConnection,
     key: AttemptKey,
@@ -166,8 +166,8 @@ pub struct Candidate {
 }
 
 /// Attempts through one instance whose text has one of these references, the likeliest first: the attempt with the
-/// message's id, then unknown attempts, then the latest that began before the message left (whose time is cut to the
-/// second). Index `contacts_by_reference`.
+/// message's id, then unknown attempts and attempts under way, then attempts that began before the message left, the
+/// latest first. `left_at` has whole seconds. Index `contacts_by_reference`.
 pub async fn find_by_reference(
     conn: &mut PgConnection,
     tenant: TenantId,

@@ -1,4 +1,4 @@
-//! Closes the attempts that a lost worker left under way.
+//! Closes abandoned attempts: those that the former holder of a lane left under way.
 
 use chrono::{DateTime, Utc};
 use regua_domain::{InstanceId, QueueId, TenantId};
@@ -7,12 +7,13 @@ use sqlx::{Error, PgConnection};
 use crate::columns::column;
 use crate::queues::CountChange;
 
-/// Closes a lane's attempts under way with outcome unknown. Their contacts become `unconfirmed`, or `sent` where an
-/// earlier attempt proved to have left. Contacts that were only claimed stay `pending`. The caller has taken the lane
-/// in the same transaction, so no contact is marked meanwhile. Returns the number of unconfirmed contacts.
+/// Closes a lane's attempts under way with outcome unknown; returns the number of unconfirmed contacts. A contact
+/// becomes `unconfirmed`, or `sent` if an earlier attempt has outcome sent. Contacts that were only claimed stay
+/// `pending`. The caller has leased or locked the lane in the same transaction, so that no contact is marked meanwhile.
 ///
-/// A first attempt's contact is at its queue's `next_position` or behind it, and any other is still `requeued`, so the
-/// statement reads few other contacts. Indexes `queues_unfinished`, `contacts_of_queue` and `contacts_requeued`.
+/// A contact in its first attempt is at its queue's `next_position` or after it, and a contact in a later attempt is
+/// `requeued`. So the statement reads few other contacts. Indexes `queues_unfinished`, `contacts_of_queue` and
+/// `contacts_requeued`.
 pub async fn close_abandoned(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -88,8 +89,8 @@ async fn lock_queues_of(conn: &mut PgConnection, tenant: TenantId, instance: Ins
     Ok(())
 }
 
-/// The lanes with attempts under way, among these. The caller has locked them, so no contact is marked meanwhile. Index
-/// `queues_unfinished`.
+/// Returns the given lanes that have an attempt under way. The caller has locked the lanes, so that no contact is
+/// marked meanwhile. Index `queues_unfinished`.
 pub async fn with_attempts_under_way(
     conn: &mut PgConnection,
     lanes: &[(TenantId, InstanceId)],

@@ -6,7 +6,7 @@ use sqlx::{Error, PgConnection};
 
 use crate::queues::{self, CountChange};
 
-/// Cancels the pending contacts of a locked queue; a contact that is `sending` stays so. A resent contact with an
+/// Cancels the pending contacts of a locked queue. A `sending` contact does not change. A resent contact with an
 /// unknown attempt becomes `unconfirmed` again, and the looks for that attempt start again.
 pub async fn cancel_unsent(
     conn: &mut PgConnection,

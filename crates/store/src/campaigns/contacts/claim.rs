@@ -25,11 +25,11 @@ pub struct Claimed {
     pub resends: i16,
     /// Of them, attempts that were marked and not posted.
     pub unmade: i16,
-    /// When it became due.
+    /// When the contact became due.
     pub due_at: DateTime<Utc>,
 }
 
-/// A limit of the contacts that are claimed of one queue.
+/// How many contacts to claim from one queue.
 #[derive(Clone, Copy, Debug)]
 pub struct Quota {
     /// The owner.
@@ -43,9 +43,9 @@ pub struct Quota {
 /// The next due contacts of each queue, in the order of `quotas`: first the requeued contacts, then those that wait for
 /// their first attempt, in the order of the batch.
 ///
-/// Nothing is written: the caller holds the lanes' leases and has locked them, so no other worker sends for these
-/// queues, and only its mark removes a contact from this list. The plan must read only `contacts_requeued`, and
-/// `contacts_of_queue` from the queue's `next_position` on (a test asserts it).
+/// The statement writes nothing. The caller has leased and locked the lanes of these queues, so no other worker marks
+/// their contacts. The plan must read only `contacts_requeued`, and `contacts_of_queue` from the queue's
+/// `next_position` on (a test asserts it).
 pub async fn claim(conn: &mut PgConnection, quotas: &[Quota], now: DateTime<Utc>) -> Result<Vec<Claimed>, Error> {
     let rows = sqlx::query!(
         r#"select c.contact_id as "contact_id!: ContactId", c.queue_id as "queue_id!: QueueId",

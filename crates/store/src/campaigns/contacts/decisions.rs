@@ -1,4 +1,4 @@
-//! Decisions about an unconfirmed contact without evidence: resend or give up.
+//! Decisions about an unconfirmed contact that no evidence resolves: resend or give up.
 
 use chrono::{DateTime, Utc};
 use regua_domain::{AttemptId, ContactId, ContactStatus, EvidenceSource, QueueId, QueueStatus, Resolution, TenantId};
@@ -23,7 +23,7 @@ pub struct Unconfirmed {
     pub reason: Option<String>,
     /// Number of resends.
     pub resends: i16,
-    /// Its erasure was requested or is done: it cannot be resent.
+    /// The contact's erasure was requested or is done, so the contact cannot be resent.
     pub is_to_be_erased: bool,
 }
 
@@ -40,8 +40,8 @@ pub enum Locked {
 
 /// Locks a contact for a decision, after its queue.
 ///
-/// A proof that arrived while the attempt was under way waits in `evidence` for the first look. A decision must not
-/// contradict it, so the proof is learnt here, and the contact is `sent`.
+/// Evidence that arrived while the attempt was under way is stored for the first look. A decision must not contradict
+/// it, so this function learns such evidence, and the contact becomes `sent`.
 pub async fn lock_unconfirmed(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -79,8 +79,8 @@ pub async fn lock_unconfirmed(
     }))
 }
 
-/// Makes a locked unconfirmed contact `pending` again, and its queue if that was completed; the caller rings for the
-/// queue.
+/// Makes a locked unconfirmed contact `pending` again, and its queue too if the queue was completed. The caller rings
+/// for the queue.
 pub async fn resend(conn: &mut PgConnection, contact: &Unconfirmed, now: DateTime<Utc>) -> Result<(), Error> {
     attempts::stop_looking(conn, contact.key, Resolution::Resent).await?;
     sqlx::query!(
@@ -96,8 +96,8 @@ pub async fn resend(conn: &mut PgConnection, contact: &Unconfirmed, now: DateTim
     count(conn, contact, ContactStatus::Pending, now).await
 }
 
-/// An operator gives up a locked unconfirmed contact: it is `failed` and is never sent again. A later proof still makes
-/// it `sent`.
+/// Makes a locked unconfirmed contact `failed`, by an operator's decision. The contact is never sent again, but later
+/// evidence that the message left makes it `sent`.
 pub async fn give_up(
     conn: &mut PgConnection,
     contact: &Unconfirmed,

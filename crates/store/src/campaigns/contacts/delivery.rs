@@ -17,9 +17,9 @@ pub enum Delivery {
     Refused,
 }
 
-/// Records a status of the message with this id that left through this instance; false when no contact is `sent` with
-/// it (yet). A gateway is not trusted about messages of other instances. Statuses only move forward, and may be
-/// repeated. Index `attempts_by_message_id`.
+/// Records a status of the message with this id. Returns false when no `sent` contact has the message (yet). The
+/// message must have left through this instance, because a gateway is not trusted about messages of other instances.
+/// Statuses only move forward, and may be repeated. Index `attempts_by_message_id`.
 pub async fn record_delivery(
     conn: &mut PgConnection,
     tenant: TenantId,

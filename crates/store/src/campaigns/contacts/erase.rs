@@ -33,8 +33,9 @@ pub struct ErasedContacts {
 }
 
 /// Erases contacts. Pending contacts are cancelled first, and the request is stored for contacts that are `sending`. An
-/// unconfirmed contact with a stored proof becomes `sent`; the looks for any other unknown attempt end, because its
-/// text is gone. Queues are locked first, in key order. Erased contacts do not change.
+/// unconfirmed contact with stored evidence that its message left becomes `sent`. The looks for other unknown attempts
+/// end, because a look needs the text. Queues are locked first, in key order. A contact that is erased already does not
+/// change.
 pub async fn erase(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -121,7 +122,7 @@ async fn cancel(
     Ok(rows.len() as u64)
 }
 
-/// Stores the requests with their hashes. The first request of a contact stays.
+/// Stores the requests with their hashes. A later request for the same contact does not replace the first one.
 async fn store_request(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -143,7 +144,7 @@ async fn store_request(
     Ok(())
 }
 
-/// Erases requested contacts that are not `sending`; returns their number and the number of those that are.
+/// Erases the contacts with a stored request, except those that are `sending`; returns the numbers of both.
 async fn erase_requested(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -186,7 +187,7 @@ async fn erase_requested(
     Ok((erased.rows_affected(), u64::try_from(being_sent).unwrap_or_default()))
 }
 
-/// A contact whose erasure was requested while it was `sending`, and that is no longer.
+/// A contact whose erasure was requested while the contact was `sending`, and whose attempt has finished since.
 #[derive(Clone)]
 pub struct DueErasure {
     /// The owner.

@@ -39,9 +39,9 @@ pub struct Finished {
     pub status: ContactStatus,
 }
 
-/// Writes outcomes, and returns those that were written. An attempt that is no longer under way (its lane was taken
-/// over) is the fence: it does not change; see [`super::learn`] for the use of such an outcome. The contacts' queues
-/// must be locked.
+/// Writes outcomes; returns the contacts whose outcome was written. The fence: a contact that is no longer `sending`
+/// with this attempt (its lane was taken over) does not change. The caller passes such an outcome to [`super::learn`].
+/// The caller has locked the contacts' queues.
 pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<Utc>) -> Result<Vec<Finished>, Error> {
     let (sent, others): (Vec<_>, Vec<_>) = outcomes.iter().partition(|finish| finish.outcome == AttemptOutcome::Sent);
     let mut finished = Vec::with_capacity(outcomes.len());
@@ -54,7 +54,7 @@ pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<
     Ok(finished)
 }
 
-/// Outcome sent. The statement reads no earlier attempts, because the contact is `sent` whatever their outcomes are.
+/// Writes outcomes `sent`. The statement reads no earlier attempts, because the contact becomes `sent` in any case.
 async fn finish_sent(
     conn: &mut PgConnection,
     outcomes: &[&Finish],
@@ -97,12 +97,14 @@ async fn finish_sent(
     }))
 }
 
-/// Outcomes not sent, refused and unknown.
+/// Writes outcomes not sent, refused and unknown. Four cases change the state that the caller passes:
 ///
-/// A contact with an earlier attempt that left is `sent`. A contact with an earlier unknown attempt becomes
-/// `unconfirmed` instead of `failed` or `cancelled`, and the looks for that attempt start again. An attempt that a
-/// webhook has proved to have left is unknown, whatever its outcome says, and the first look learns the proof. A
-/// contact whose erasure was requested is not retried.
+/// - The message of an earlier attempt left: the contact becomes `sent`.
+/// - An earlier attempt is unknown: the contact becomes `unconfirmed` instead of `failed` or `cancelled`, and the looks
+///   for that attempt start again.
+/// - Stored evidence proves that the message of this attempt left: the outcome is written as unknown, and the first
+///   look learns the evidence.
+/// - The erasure of the contact was requested: the contact becomes `cancelled` instead of `pending`.
 async fn finish_others(
     conn: &mut PgConnection,
     outcomes: &[&Finish],

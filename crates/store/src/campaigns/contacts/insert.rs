@@ -1,4 +1,4 @@
-//! Inserts the contacts of a batch in one transaction, some dozens with each statement.
+//! Inserts the contacts of a batch in one transaction, 64 with each statement.
 
 use std::fmt;
 use std::ops::Range;
@@ -38,8 +38,9 @@ pub struct NewContacts {
     pub texts: Vec<String>,
 }
 
-/// Most contacts of one statement. It takes the database a few milliseconds, about a time slice of the scheduler.
-const PIECE: usize = 64;
+/// Most contacts of one statement. Such a statement takes the database a few milliseconds, about a time slice of the
+/// scheduler, so that other requests run in between.
+const CONTACTS_PER_STATEMENT: usize = 64;
 
 /// A statement that inserts contacts, with its encoded arguments.
 pub struct Insertion(Query<'static, Postgres, PgArguments>);
@@ -59,8 +60,9 @@ pub fn insertions(
     now: DateTime<Utc>,
 ) -> Vec<Insertion> {
     let count = contacts.ids.len();
-    let pieces = (0..count).step_by(PIECE).map(|first| first..count.min(first + PIECE));
-    pieces.map(|rows| insertion(tenant, queue, contacts, rows, due_at, now)).collect()
+    let ranges =
+        (0..count).step_by(CONTACTS_PER_STATEMENT).map(|first| first..count.min(first + CONTACTS_PER_STATEMENT));
+    ranges.map(|rows| insertion(tenant, queue, contacts, rows, due_at, now)).collect()
 }
 
 fn insertion(

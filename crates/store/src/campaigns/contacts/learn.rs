@@ -1,4 +1,4 @@
-//! Learns evidence about an attempt: stores it, and moves the contact unless stronger evidence is known.
+//! Learns evidence about an attempt: stores the evidence, and moves the contact unless stronger evidence is stored.
 
 use chrono::{DateTime, Utc};
 use regua_domain::{
@@ -47,7 +47,7 @@ pub enum LearnResult {
         /// The new state.
         status: ContactStatus,
     },
-    /// The contact has another message id: two messages left.
+    /// The contact has another message's id: two messages left.
     Doubled,
 }
 
@@ -75,19 +75,19 @@ pub async fn learn(
     said_by: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<LearnResult, Error> {
-    let Some(facts) = lock(conn, key).await? else { return Ok(LearnResult::NoAttempt) };
-    if facts.include(evidence) {
+    let Some(facts) = lock_facts(conn, key).await? else { return Ok(LearnResult::NoAttempt) };
+    if facts.has_learnt(evidence) {
         return Ok(LearnResult::Unchanged);
     }
     evidence::add(conn, &evidence.as_row(key, source, said_by), now).await?;
     if facts.outcome.is_none() {
-        // A worker still posts the attempt. If its outcome is unknown, the first look learns this evidence.
+        // The attempt is under way. If its outcome will be unknown, the first look learns this evidence.
         return Ok(LearnResult::Unchanged);
     }
     match evidence {
         Evidence::Left { message_id, at } => {
             close(conn, key, source, AttemptOutcome::Sent, None, message_id.as_deref()).await?;
-            left(conn, &facts, message_id.as_deref(), *at, now).await
+            apply_left(conn, &facts, message_id.as_deref(), *at, now).await
         }
         Evidence::NotLeft { outcome, reason, status, due_at } => {
             if facts.outcome != Some(AttemptOutcome::Unknown) || facts.was_resent {
@@ -98,7 +98,7 @@ pub async fn learn(
                 return Ok(LearnResult::Unchanged);
             }
             close(conn, key, source, *outcome, reason.as_deref(), None).await?;
-            not_left(conn, &facts, reason.as_deref(), *status, *due_at, now).await
+            apply_not_left(conn, &facts, reason.as_deref(), *status, *due_at, now).await
         }
     }
 }
@@ -114,8 +114,8 @@ impl Evidence {
 }
 
 impl Facts {
-    /// Whether the evidence is known: a worker whose commit was not acknowledged writes its outcome again.
-    fn include(&self, evidence: &Evidence) -> bool {
+    /// Whether the attempt has this outcome already: a worker whose commit was not answered reports the outcome again.
+    fn has_learnt(&self, evidence: &Evidence) -> bool {
         match evidence {
             Evidence::Left { message_id, .. } => {
                 self.outcome == Some(AttemptOutcome::Sent) && (message_id.is_none() || *message_id == self.message_id)
@@ -125,7 +125,7 @@ impl Facts {
     }
 }
 
-async fn lock(conn: &mut PgConnection, key: AttemptKey) -> Result<Option<Facts>, Error> {
+async fn lock_facts(conn: &mut PgConnection, key: AttemptKey) -> Result<Option<Facts>, Error> {
     let (tenant, contact) = (key.tenant, key.contact);
     let Some(queue) = lock_queue_of(conn, tenant, contact).await? else { return Ok(None) };
     let row = sqlx::query!(
@@ -200,7 +200,7 @@ async fn close(
 
 /// Makes the contact `sent`. A contact whose next attempt is under way stays `sending`; the finish of that attempt
 /// reads this outcome ([`super::finish`]).
-async fn left(
+async fn apply_left(
     conn: &mut PgConnection,
     facts: &Facts,
     message_id: Option<&str>,
@@ -208,10 +208,10 @@ async fn left(
     now: DateTime<Utc>,
 ) -> Result<LearnResult, Error> {
     if facts.status == ContactStatus::Sent {
-        let is_another = message_id.is_some()
+        let is_second_message = message_id.is_some()
             && facts.contact_message_id.is_some()
             && facts.contact_message_id.as_deref() != message_id;
-        if is_another {
+        if is_second_message {
             return Ok(LearnResult::Doubled);
         }
     }
@@ -237,7 +237,7 @@ async fn left(
     facts.count(conn, ContactStatus::Sent, now).await
 }
 
-async fn not_left(
+async fn apply_not_left(
     conn: &mut PgConnection,
     facts: &Facts,
     reason: Option<&str>,
@@ -248,8 +248,8 @@ async fn not_left(
     if facts.status != ContactStatus::Unconfirmed || !facts.is_latest {
         return Ok(LearnResult::Unchanged);
     }
-    let is_over = facts.queue_status == QueueStatus::Cancelled || facts.is_to_be_erased;
-    let is_cancelled = status == ContactStatus::Pending && is_over;
+    let is_never_sent = facts.queue_status == QueueStatus::Cancelled || facts.is_to_be_erased;
+    let is_cancelled = status == ContactStatus::Pending && is_never_sent;
     let status = if is_cancelled { ContactStatus::Cancelled } else { status };
     sqlx::query!(
         "update contacts

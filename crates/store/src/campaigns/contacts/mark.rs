@@ -1,4 +1,4 @@
-//! The mark: makes contacts `sending`, or `skipped`, before their requests.
+//! The mark: makes a contact `sending` before its request, or `skipped`.
 
 use chrono::{DateTime, Utc};
 use regua_domain::{AttemptId, ContactId, ContactStatus, Rule, TenantId};
@@ -28,7 +28,7 @@ pub struct MarkFacts {
     pub open_attempt: Option<AttemptId>,
 }
 
-/// The facts of contacts to be marked. Their queues must be locked.
+/// Reads the facts of contacts that a repeated mark decides again. The caller has locked the contacts' queues.
 pub async fn mark_facts(conn: &mut PgConnection, contacts: &[(TenantId, ContactId)]) -> Result<Vec<MarkFacts>, Error> {
     sqlx::query_as!(
         MarkFacts,
@@ -51,7 +51,7 @@ pub async fn mark_facts(conn: &mut PgConnection, contacts: &[(TenantId, ContactI
 /// An attempt to be marked.
 #[derive(Clone, Copy, Debug)]
 pub struct NewAttempt {
-    /// Its key. The lane creates the attempt's id, so a repeated mark is recognised.
+    /// The attempt. The lane creates its id, so that a repeated mark is recognized.
     pub key: AttemptKey,
     /// From 1.
     pub number: i16,
@@ -59,10 +59,10 @@ pub struct NewAttempt {
     pub lease_epoch: i64,
 }
 
-/// Marks contacts `sending`, and returns the attempts that are marked. The statement waits for no lock: it leaves out a
-/// contact that another transaction holds, and one that is not in the attempt's state (the fence: still pending, and the
-/// number of the attempt is the next one). The caller has locked the lanes by their epochs. The plan must read `contacts`
-/// by its primary key only (a test asserts it).
+/// Marks contacts `sending`; returns the marked attempts. The statement does not wait for locks: it leaves out a
+/// contact that another transaction has locked. It also leaves out a contact that is no longer pending, or whose next
+/// attempt has another number; this and the epochs, under which the caller has locked the lanes, are the fence. The
+/// plan must read `contacts` by its primary key only (a test asserts it).
 pub async fn mark_sending(
     conn: &mut PgConnection,
     worker: &str,
@@ -96,9 +96,9 @@ pub async fn mark_sending(
     .await
 }
 
-/// Makes pending contacts `skipped`, each by a rule; returns the new state of each. It leaves out contacts like
-/// [`mark_sending`]. A resent contact with an unknown attempt becomes `unconfirmed` instead, and the looks for that
-/// attempt start again.
+/// Makes pending contacts `skipped`, each by a rule; returns the new states. Like [`mark_sending`], the statement
+/// leaves out a contact that another transaction has locked, or that is no longer pending. A resent contact with an
+/// unknown attempt becomes `unconfirmed` instead, and the looks for that attempt start again.
 pub async fn skip(
     conn: &mut PgConnection,
     skips: &[(TenantId, ContactId, Rule)],

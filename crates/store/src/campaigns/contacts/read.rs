@@ -1,4 +1,4 @@
-//! Contacts, for people.
+//! Reads contacts for the API.
 
 use chrono::{DateTime, Utc};
 use regua_domain::{ContactId, ContactStatus, QueueId, Reference, TenantId};

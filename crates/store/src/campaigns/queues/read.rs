@@ -1,4 +1,4 @@
-//! Queues, for people.
+//! Reads queues for the API.
 
 use chrono::{DateTime, Utc};
 use regua_domain::{CampaignId, MessageType, QueueId, QueueStatus, TenantId};

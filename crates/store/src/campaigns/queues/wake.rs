@@ -1,4 +1,4 @@
-//! Makes queues `pending` whose wait is over.
+//! Wakes queues: makes them `pending` when their time has come or their instance is connected.
 
 use chrono::{DateTime, Utc};
 use regua_domain::{MessageType, QueueId, TenantId};
@@ -53,8 +53,8 @@ pub async fn wake_paused_hours(conn: &mut PgConnection, now: DateTime<Utc>, limi
     .await
 }
 
-/// Wakes queues in state `instance_down` whose instance is open: a crash came between the two updates. Index
-/// `queues_unfinished`.
+/// Wakes queues in state `instance_down` whose instance is open. [`crate::instances::mark_open`] usually wakes them in
+/// its transaction. Index `queues_unfinished`.
 pub async fn wake_connected(conn: &mut PgConnection, limit: i64) -> Result<Vec<Woken>, Error> {
     sqlx::query_as!(
         Woken,

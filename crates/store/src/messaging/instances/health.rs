@@ -38,8 +38,9 @@ pub async fn mark_open(
     .await
 }
 
-/// Writes why an instance cannot send and when to check it again, and holds its runnable queues. Writes nothing and
-/// returns false when its address or token was replaced since `checked` was read: the state is that of the old address.
+/// Writes why an instance cannot send and when to check it again, and makes its runnable queues `instance_down`. Writes
+/// nothing and returns false when the address or token was replaced since `checked` was read: the check is then about
+/// the old address.
 pub async fn mark_down(
     conn: &mut PgConnection,
     checked: &Instance,

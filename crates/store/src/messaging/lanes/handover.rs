@@ -1,5 +1,5 @@
-//! Lanes that move from one worker to another without a doorbell: one worker offers them or lets their leases expire,
-//! another takes them in groups.
+//! Lanes that move from one worker to another without a doorbell. One worker offers lanes, or dies and lets their
+//! leases expire; another takes them in groups.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use sqlx::{Error, PgConnection};
 use super::{Lease, Released};
 use crate::contacts::with_attempts_under_way;
 
-/// How long after an offer periodic rings for the lane. Until then the workers take it, unless none rebalances.
+/// How long after an offer periodic rings for the lane. The workers usually take the lane earlier.
 pub(super) const RING_AFTER: Duration = Duration::from_secs(6);
 
-/// Releases a lane for another worker, even if its bell has rung: the next worker claims anyway.
+/// Releases a lane and offers it to other workers. The bell does not matter, because the next worker claims at once.
 pub async fn offer(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -43,9 +43,10 @@ pub async fn count_offered(conn: &mut PgConnection, timeout: Duration) -> Result
     Ok((usize::try_from(row.offered).unwrap_or(0), row.has_timed_out))
 }
 
-/// Takes up to `limit` lanes that have been offered for `offered_for`, the oldest offers first. Index `lanes_offered`.
+/// Leases up to `limit` lanes that were offered at least `offered_for` ago, the oldest offers first. Index
+/// `lanes_offered`.
 ///
-/// `was_abandoned` of a lease says that the lane has an open attempt, whose outcome could not be written.
+/// `was_abandoned` of such a lease: the lane has an attempt under way whose outcome the former worker could not write.
 pub async fn take_offered(
     conn: &mut PgConnection,
     worker: &str,
@@ -89,8 +90,8 @@ pub async fn take_offered(
     Ok(leased.collect())
 }
 
-/// Up to `limit` lanes whose lease has expired, for the caller to take. No lane is found twice within `pause`. Index
-/// `lanes_by_owner`.
+/// Finds up to `limit` lanes whose lease has expired, which the caller then takes. Hides each for `pause` from further
+/// calls. Index `lanes_by_owner`.
 pub async fn find_expired(
     conn: &mut PgConnection,
     pause: Duration,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Error, PgConnection};
 
-/// The number of leases that expired longer than `since` ago. It rings for none.
+/// The number of leases that expired longer than `since` ago.
 pub async fn count_expired(conn: &mut PgConnection, since: Duration) -> Result<i64, Error> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from lanes

@@ -1,5 +1,5 @@
-//! Lanes that a worker must take: periodic finds them, and rings a doorbell for each. `rung_at` keeps the same lane
-//! from being found again within a pause, so that doorbells do not pile up while no worker consumes them.
+//! Lanes that need a worker. Periodic finds them here and rings for each. `rung_at` hides a found lane for a pause, so
+//! that doorbells do not pile up while no worker consumes them.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use sqlx::{Error, PgConnection};
 
 use super::handover::RING_AFTER;
 
-/// Lanes whose lease has expired, each with a queue of its instance to ring for (unfinished ones first). Index
-/// `lanes_by_owner`.
+/// Finds lanes whose lease has expired; returns for each a queue of its instance to ring for, an unfinished one if
+/// there is one. Takes no lease. Index `lanes_by_owner`.
 pub async fn take_expired(
     conn: &mut PgConnection,
     pause: Duration,
@@ -41,8 +41,9 @@ pub async fn take_expired(
     Ok(rows.into_iter().map(|row| (row.tenant_id, row.queue_id)).collect())
 }
 
-/// Free lanes whose runnable queue has a due contact, each with that queue to ring for: a doorbell was lost, or a retry
-/// is due. A lane that was offered a moment ago is left to the workers.
+/// Finds free lanes with a due contact; returns for each its most urgent queue to ring for. Their doorbell was lost, or
+/// a retry is due. Leaves out a lane that was offered less than six seconds ago, because workers take it. Takes no
+/// lease.
 pub async fn take_unattended(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
