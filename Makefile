@@ -6,13 +6,21 @@ ADVISORY_DB ?= $(wildcard ../shared/advisory-db)
 TOOLS := target/tools
 SQLX_CLI := $(TOOLS)/bin/sqlx
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-RELEASE := $(TARGET)/release
-HARNESS := $(TARGET)/harness
+# The profile of measures and long tests: release, or dist with LTO (Cargo.toml).
+PROFILE ?= release
+BUILT := $(TARGET)/$(PROFILE)
 # Cargo shows its progress when a person looks on.
 QUIET := $(shell test -t 2 || echo -q)
-BENCH := $(RELEASE)/regua-bench
-BENCH_PACKAGES := -p regua-api -p regua-worker -p regua-periodic -p regua-sandbox -p regua-bench
+BUILD := cargo build $(QUIET) --locked --profile $(PROFILE)
+BENCH := $(BUILT)/regua-bench
+BENCH_PROGRAMS := -p regua-api -p regua-worker -p regua-periodic -p regua-sandbox -p regua-bench
 DEMO_ARGS := $(if $(EXIT),--exit) $(if $(CONTACTS),--contacts $(CONTACTS))
+
+# What scripts/with-services will start.
+SERVERS := $(if $(DATABASE_URL),,postgresql) $(if $(AMQP_URL)$(filter embedded,$(BROKER)),,rabbitmq)
+# The first phase of most targets is silent without a terminal, so a line announces it.
+say = @echo 'regua: $(1)' >&2
+building = $(call say,building $(1)$(if $(wildcard $(TARGET)/$(2)),, (the first build takes about $(3) minutes on two cores)))
 
 # Queries are checked against .sqlx, not against the database of the running command.
 export SQLX_OFFLINE ?= true
@@ -23,34 +31,51 @@ help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 21
 
 demo: ## Send 500 example messages to the sandbox and stay up (EXIT=1: end with a summary; CONTACTS=N)
-	scripts/with-services cargo run $(QUIET) -p regua -- demo $(DEMO_ARGS)
+	scripts/prerequisites cc $(SERVERS)
+	$(call building,regua,debug/regua,6)
+	cargo build $(QUIET) -p regua
+	scripts/with-services $(TARGET)/debug/regua demo $(DEMO_ARGS)
 
 dev: ## Run every process in one, for development
-	scripts/with-services cargo run $(QUIET) -p regua -- dev
+	scripts/prerequisites cc $(SERVERS)
+	$(call building,regua,debug/regua,6)
+	cargo build $(QUIET) -p regua
+	scripts/with-services $(TARGET)/debug/regua dev
 
-test: ## Run all tests (BROKER=embedded: without RabbitMQ)
-	scripts/prerequisites pgbouncer redis
+test: test-build ## Run all tests (BROKER=embedded: without RabbitMQ)
+	$(call say,running all tests)
 	REGUA_TEST_FAST=1 RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} scripts/with-services cargo test --workspace
+
+test-build:
+	scripts/prerequisites cc $(SERVERS) pgbouncer redis
+	$(call building,all tests,debug/regua-test-process,10)
+	cargo test --workspace --no-run
 
 chaos: ## Kill, freeze and disconnect everything while messages are sent, and check every invariant (CHAOS_MESSAGES, CHAOS_FAULTS, CHAOS_SEED)
 	scripts/prerequisites cc postgresql rabbitmq
-	cargo build $(QUIET) --profile harness -p regua-tests --bin regua-chaos --bin regua-test-process
-	$(HARNESS)/regua-chaos
+	$(call building,regua-chaos,$(PROFILE)/regua-chaos,6)
+	$(BUILD) -p regua-tests --bin regua-chaos --bin regua-test-process
+	$(BUILT)/regua-chaos
 
-bench: ## Measure everything and print it beside its limit, in six minutes after the build (QUICK=1: two minutes; ONLY=name; BENCH_GATEWAY=URL)
-	scripts/prerequisites cc
-	cargo build $(QUIET) --release $(BENCH_PACKAGES)
-	REGUA_TEST_FAST= scripts/with-services $(BENCH) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+bench: bench-build ## Measure everything and print it beside its limit, in six minutes after the build (QUICK=1: two minutes; ONLY=name; BENCH_GATEWAY=URL)
+	REGUA_TEST_FAST= scripts/with-services --gateway $(BENCH) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
-bench-growth: ## Measure growth with contacts and with lanes, and draw the curves into docs/ (QUICK=1: two points each, into target/)
-	scripts/prerequisites cc
-	cargo build $(QUIET) --release $(BENCH_PACKAGES)
-	REGUA_TEST_FAST= scripts/with-services $(BENCH) $(if $(QUICK),--quick growth target,growth docs)
+bench-build:
+	scripts/prerequisites cc $(SERVERS)
+	$(call building,the measured programs,$(PROFILE)/regua-bench,6)
+	$(BUILD) $(BENCH_PROGRAMS)
 
-bench-peers: ## Measure other systems at Régua's job (MESSAGES, RUNS, PEERS_ARGS, GATEWAY_URL)
-	scripts/prerequisites cc postgresql rabbitmq redis python
+bench-compare: ## Measure two builds alternately, and print each ratio (BEFORE=folder AFTER=folder of programs; PAIRS=5; QUICK=1; ONLY=names)
+	scripts/prerequisites $(SERVERS) python
+	REGUA_TEST_FAST= scripts/with-services --gateway \
+		scripts/bench-compare $(BEFORE) $(or $(AFTER),$(BUILT)) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+bench-growth: bench-build ## Measure growth with contacts and with lanes, and draw the curves into docs/ (QUICK=1: two points each, into target/)
+	REGUA_TEST_FAST= scripts/with-services --gateway $(BENCH) $(if $(QUICK),--quick growth target,growth docs)
+
+bench-peers: bench-build ## Measure other systems at Régua's job (MESSAGES, RUNS, PEERS_ARGS, GATEWAY_URL)
+	scripts/prerequisites redis python
 	benches/peers/install
-	cargo build $(QUIET) --release $(BENCH_PACKAGES)
 	REGUA_TEST_FAST= scripts/with-services target/peers/venv/bin/python -B benches/peers/run.py --regua-command '$(BENCH) peers' $(PEERS_ARGS)
 
 lint: ## Formatting, clippy and documentation, warnings as errors
@@ -70,32 +95,41 @@ security: $(SECURITY) ## Run the long security tests: floods and greedy tenants,
 
 security-load:
 	scripts/prerequisites cc postgresql
-	cargo build $(QUIET) --profile harness --locked -p regua-tests --bin regua-security --bin regua-test-process
-	REGUA_TEST_FAST= scripts/with-services --no-broker $(HARNESS)/regua-security
+	$(call building,regua-security,$(PROFILE)/regua-security,6)
+	$(BUILD) -p regua-tests --bin regua-security --bin regua-test-process
+	REGUA_TEST_FAST= scripts/with-services --no-broker $(BUILT)/regua-security
 
 security-fuzz:
 	scripts/prerequisites cc
-	cargo build $(QUIET) --profile harness --locked -p regua-tests --bin regua-fuzz
-	$(HARNESS)/regua-fuzz
+	$(call building,regua-fuzz,$(PROFILE)/regua-fuzz,6)
+	$(BUILD) -p regua-tests --bin regua-fuzz
+	$(BUILT)/regua-fuzz
 
 security-openapi:
 	scripts/prerequisites cc python
-	cargo build -q --locked -p regua-tests --bin regua-serve
+	$(call building,regua-serve,debug/regua-serve,8)
+	cargo build $(QUIET) --locked -p regua-tests --bin regua-serve
 	REGUA_TEST_FAST=1 scripts/with-services --no-broker scripts/schemathesis $(SCHEMATHESIS_EXAMPLES)
 
 sqlx: $(SQLX_CLI) ## Regenerate .sqlx from the migrations and the queries
 	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" SQLX_OFFLINE=false scripts/with-services --no-broker \
 		bash -c 'sqlx migrate run && cargo sqlx prepare --workspace -- --all-targets'
 
+coverage: $(TOOLS)/bin/cargo-tarpaulin ## Print the share of lines that tests run, for each package (COVERAGE=unit: only unit tests)
+	scripts/coverage $(COVERAGE)
+
 clean: ## Remove all build output
 	cargo clean
 
 $(SQLX_CLI):
 	scripts/prerequisites cc
-	cargo install -q --locked --root $(TOOLS) sqlx-cli --version '^0.9' --no-default-features --features postgres
+	$(call say,installing sqlx-cli into $(TOOLS))
+	cargo install $(QUIET) --locked --root $(TOOLS) sqlx-cli --version '^0.9' --no-default-features --features postgres
 
 $(TOOLS)/bin/cargo-%:
 	scripts/prerequisites cc
-	cargo install -q --locked --root $(TOOLS) cargo-$*
+	$(call say,installing cargo-$* into $(TOOLS))
+	cargo install $(QUIET) --locked --root $(TOOLS) cargo-$*
 
-.PHONY: help demo dev test chaos bench bench-growth bench-peers lint audit security security-load security-fuzz security-openapi sqlx clean
+.PHONY: help demo dev test test-build chaos bench bench-build bench-compare bench-growth bench-peers lint audit security \
+	security-load security-fuzz security-openapi sqlx coverage clean

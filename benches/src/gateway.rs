@@ -1,4 +1,4 @@
-//! The gateway, a private sandbox or an existing server: what left through it, and its limit of sends a second.
+//! The gateway, a private sandbox or another server: what left through it, and its limit of sends a second.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::process::{Process, free_port};
+use crate::process::{Process, cpu_of_family, free_port};
 
 /// The key of the private sandbox, and the token of every instance there.
 const TOKEN: &str = "sandbox";
@@ -23,6 +23,8 @@ pub(crate) struct Gateway {
     /// The gateway's only instance; none where the gateway creates every instance on demand.
     pub(crate) instance: Option<String>,
     sandbox: Option<Process>,
+    /// The first process of another server on this machine.
+    server: Option<u32>,
 }
 
 /// A message in the sandbox's ledger.
@@ -45,14 +47,16 @@ struct Page {
 
 impl Gateway {
     /// The gateway of `BENCH_GATEWAY` (or `GATEWAY_URL`, with `GATEWAY_TOKEN` and `GATEWAY_INSTANCE`), or a private
-    /// sandbox.
+    /// sandbox. `BENCH_GATEWAY_PID` is its first process.
     pub(crate) async fn from_environment() -> anyhow::Result<Self> {
         let Ok(url) = std::env::var("BENCH_GATEWAY").or_else(|_| std::env::var("GATEWAY_URL")) else {
             return Self::sandbox().await;
         };
         let token = std::env::var("GATEWAY_TOKEN").unwrap_or_else(|_| TOKEN.to_owned());
         let instance = std::env::var("GATEWAY_INSTANCE").ok();
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), token, instance, sandbox: None })
+        let server = std::env::var("BENCH_GATEWAY_PID").ok().map(|pid| pid.parse()).transpose();
+        let server = server.context("BENCH_GATEWAY_PID is not a number")?;
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), token, instance, sandbox: None, server })
     }
 
     /// A private sandbox.
@@ -71,12 +75,15 @@ impl Gateway {
             ensure!(Instant::now() < deadline, "the sandbox does not answer");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(Self { url, token: TOKEN.to_owned(), instance: None, sandbox: Some(sandbox) })
+        Ok(Self { url, token: TOKEN.to_owned(), instance: None, sandbox: Some(sandbox), server: None })
     }
 
-    /// Processor time of the private sandbox so far, in seconds; none for another gateway.
+    /// Processor time so far, in seconds; none where the gateway's processes are not known.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<Option<f64>> {
-        self.sandbox.as_ref().map(Process::cpu_seconds).transpose()
+        match &self.sandbox {
+            Some(sandbox) => sandbox.cpu_seconds().map(Some),
+            None => Ok(self.server.and_then(cpu_of_family)),
+        }
     }
 
     /// All messages that left, oldest first. Only a sandbox has this ledger.

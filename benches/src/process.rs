@@ -87,7 +87,11 @@ fn cpu_of(pid: u32, with_reaped: bool) -> anyhow::Result<f64> {
 /// Processor time in seconds of a server with one process for each connection, ended processes included. None where
 /// `backend`, one of its processes, does not run on this machine.
 pub(crate) fn cpu_of_server(backend: u32) -> Option<f64> {
-    let server = parent_of(backend)?;
+    cpu_of_family(parent_of(backend)?)
+}
+
+/// Processor time in seconds of a process and its children, ended ones included. None where `server` does not run.
+pub(crate) fn cpu_of_family(server: u32) -> Option<f64> {
     let mut sum = cpu_of(server, true).ok()?;
     for entry in std::fs::read_dir("/proc").ok()?.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
