@@ -115,8 +115,9 @@ sqlx: $(SQLX_CLI) ## Regenerate .sqlx from the migrations and the queries
 	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" SQLX_OFFLINE=false scripts/with-services --no-broker \
 		bash -c 'sqlx migrate run && cargo sqlx prepare --workspace -- --all-targets'
 
-coverage: $(TOOLS)/bin/cargo-tarpaulin ## Print the share of lines that tests run, for each package (COVERAGE=unit: only unit tests)
-	scripts/coverage $(COVERAGE)
+coverage: $(TOOLS)/bin/cargo-tarpaulin ## Print the share of lines that tests run, for each package (TESTS=unit or e2e; FILTER=words)
+	scripts/prerequisites cc $(SERVERS) pgbouncer redis python
+	scripts/coverage $(or $(TESTS),$(if $(FILTER),e2e)) $(FILTER)
 
 clean: ## Remove all build output
 	cargo clean

@@ -128,3 +128,21 @@ impl Gateway {
         Ok(sent / duration.as_secs_f64())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    /// The body that nginx returns with this status.
+    fn body(status: u16) -> Value {
+        let configuration = include_str!("../gateway.conf");
+        let (_, after) = configuration.split_once(&format!("return {status} '")).unwrap();
+        serde_json::from_str(after.split_once("';").unwrap().0).unwrap()
+    }
+
+    #[test]
+    fn nginx_answers_have_the_fields_that_regua_reads() {
+        assert_eq!(body(201)["key"]["id"], "$request_id", "each message has an id of its own");
+        assert_eq!(body(200)["instance"]["state"], "open");
+    }
+}
