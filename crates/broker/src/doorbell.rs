@@ -4,6 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use regua_domain::{MessageType, QueueId, TenantId};
+use regua_store::doorbells::NewDoorbell;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -131,6 +132,12 @@ impl Doorbell {
     /// `{"v":1,"kind":"overdue","tenant_id":"…","queue_id":"…"}`
     pub fn to_json(&self) -> Value {
         json!({"v": VERSION, "kind": self.kind, "tenant_id": self.tenant_id, "queue_id": self.queue_id})
+    }
+
+    /// The row of the doorbell of a new queue.
+    pub fn to_row(&self) -> NewDoorbell {
+        let (routing_key, priority) = (self.kind.stored_routing_key(), self.kind.priority());
+        NewDoorbell { routing_key, priority, body: self.to_json() }
     }
 
     /// Reads a message body of RabbitMQ.

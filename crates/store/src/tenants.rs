@@ -44,28 +44,6 @@ pub async fn find_by_slug(conn: &mut PgConnection, slug: &str) -> Result<Option<
         .await
 }
 
-/// The tenant's name in messages: the template variable `empresa`.
-pub async fn name(conn: &mut PgConnection, tenant: TenantId) -> Result<String, Error> {
-    sqlx::query_scalar!("select name from tenants where tenant_id = $1", tenant as TenantId).fetch_one(conn).await
-}
-
-/// Reserves the references of the tenant's next `count` messages; returns the number of the first one.
-///
-/// The caller commits it before it stores the messages: a lock on the row while a batch is written would admit a
-/// tenant's batches one by one, and a block that is not used is only a gap. The commit does not wait for the disk: the
-/// commit of the messages is later in the write-ahead log, and makes this one durable too.
-pub async fn take_references(conn: &mut PgConnection, tenant: TenantId, count: i64) -> Result<i64, Error> {
-    let row = sqlx::query!(
-        r#"update tenants set references_used = references_used + $2 where tenant_id = $1
-           returning references_used - $2 as "first!", set_config('synchronous_commit', 'off', true)"#,
-        tenant as TenantId,
-        count
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(row.first)
-}
-
 /// A tenant, for the platform.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the table's columns")]

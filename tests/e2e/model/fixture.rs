@@ -8,7 +8,7 @@ use regua_domain::{ApiKeyId, CampaignId, ContactId, InstanceId, MessageType, Que
 use regua_evolution::EvolutionClient;
 use regua_periodic::PeriodicMetrics;
 use regua_store::campaigns::{self, NewCampaign};
-use regua_store::contacts::{self, NewContacts};
+use regua_store::contacts::NewContacts;
 use regua_store::instances;
 use regua_tests::{Database, Tenant, TenantOptions};
 use regua_worker::WorkerMetrics;
@@ -102,6 +102,21 @@ impl Fixture {
     }
 
     async fn post(&self, conn: &mut sqlx::PgConnection, plan: &Plan, queue: usize, contacts: &[Contact]) {
+        let each = |of: fn(&Contact) -> String| contacts.iter().map(of).collect::<Vec<_>>();
+        let rows = NewContacts {
+            ids: contacts.iter().map(|contact| ContactId(contact.id)).collect(),
+            positions: (0..i32::try_from(contacts.len()).unwrap()).collect(),
+            external_ids: vec![None; contacts.len()],
+            names: each(|_| "Maria".to_owned()),
+            phones: each(|contact| contact.phone.clone()),
+            due_dates: vec![None; contacts.len()],
+            amounts: vec![None; contacts.len()],
+            variables: each(|_| "{}".to_owned()),
+            metadata: each(|_| "{}".to_owned()),
+            variations: vec![1; contacts.len()],
+            references: each(|contact| contact.reference.clone()),
+            texts: each(|contact| format!("Ref. {}", contact.reference)),
+        };
         let nothing = json!([]);
         let new = NewCampaign {
             tenant_id: self.tenant.id,
@@ -118,27 +133,11 @@ impl Fixture {
             warnings: &nothing,
             metadata: &json!({}),
             scheduled_for: None,
-            total: i32::try_from(contacts.len()).unwrap(),
+            contacts: &rows,
+            due_at: start(),
+            doorbell: None,
         };
         assert!(campaigns::create(conn, &new, start()).await.unwrap());
-        let each = |of: fn(&Contact) -> String| contacts.iter().map(of).collect::<Vec<_>>();
-        let rows = NewContacts {
-            ids: contacts.iter().map(|contact| ContactId(contact.id)).collect(),
-            positions: (0..new.total).collect(),
-            external_ids: vec![None; contacts.len()],
-            names: each(|_| "Maria".to_owned()),
-            phones: each(|contact| contact.phone.clone()),
-            due_dates: vec![None; contacts.len()],
-            amounts: vec![None; contacts.len()],
-            variables: each(|_| "{}".to_owned()),
-            metadata: each(|_| "{}".to_owned()),
-            variations: vec![1; contacts.len()],
-            references: each(|contact| contact.reference.clone()),
-            texts: each(|contact| format!("Ref. {}", contact.reference)),
-        };
-        for rows in contacts::insertions(self.tenant.id, new.queue_id, &rows, start(), start()) {
-            rows.execute(&mut *conn).await.unwrap();
-        }
     }
 
     /// The instance of a queue.

@@ -7,7 +7,8 @@ mod fingerprint;
 use std::fmt;
 
 use chrono::{DateTime, Days, Utc};
-use regua_domain::{Language, MessageType, Text};
+use regua_domain::{Language, MessageType, TenantId, Text};
+use regua_store::campaigns::BatchRequest;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -78,6 +79,20 @@ impl Batch {
         };
         batch.fingerprint = fingerprint::fingerprint(message_type, &batch, &raw_contacts);
         Ok(batch)
+    }
+}
+
+impl Batch {
+    /// What to read for the plan. A dry run reserves no references.
+    pub(crate) fn request(&self, tenant_id: TenantId, message_type: MessageType) -> BatchRequest<'_> {
+        BatchRequest {
+            tenant_id,
+            message_type,
+            external_id: &self.external_id,
+            template: self.template.as_deref(),
+            instance: self.instance.as_deref(),
+            references: if self.dry_run { 0 } else { i64::try_from(self.contacts.len()).unwrap_or(i64::MAX) },
+        }
     }
 }
 

@@ -1,30 +1,14 @@
 //! When the messages of a batch may be sent, by the tenant's configuration.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use regua_domain::{Calendar, MessageType, TenantId};
-use regua_store::{calendars, tenant_configs};
-use sqlx::PgConnection;
-
-use crate::http::Problem;
+use regua_domain::{Calendar, MessageType};
 
 pub(crate) struct Hours {
     pub(crate) calendar: Calendar,
-    message_type: MessageType,
+    pub(super) message_type: MessageType,
 }
 
 impl Hours {
-    pub(crate) async fn load(
-        conn: &mut PgConnection,
-        tenant: TenantId,
-        message_type: MessageType,
-    ) -> Result<Self, Problem> {
-        let config = tenant_configs::get(conn, tenant).await?;
-        let config =
-            config.ok_or_else(|| Problem::internal(anyhow::anyhow!("tenant {tenant} has no configuration")))?;
-        let calendar = calendars::get(conn, &config).await?;
-        Ok(Self { calendar, message_type })
-    }
-
     /// The first instant from `from` on at which a message may be sent; none when no hours open within a year.
     pub(crate) fn first_from(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
         if self.message_type.keeps_business_hours() { self.calendar.next_open(from) } else { Some(from) }

@@ -1,9 +1,8 @@
 //! What a batch is sent with: template, instance, hours and due time.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{ApiKeyId, InstanceId, MessageType, TemplateId, Text, VariablesSchema};
-use regua_store::{instances, templates, tenants};
-use sqlx::PgConnection;
+use regua_domain::{ApiKeyId, InstanceId, MessageType, TemplateId, TenantId, Text, VariablesSchema};
+use regua_store::campaigns::BatchPlan;
 
 use super::batch::{Batch, ContactReader};
 use super::compose::Composer;
@@ -12,6 +11,9 @@ use crate::callers::Caller;
 use crate::http::{Code, Problem, record_field};
 
 pub(crate) struct Plan {
+    pub(crate) tenant_id: TenantId,
+    /// The time of the request.
+    pub(crate) now: DateTime<Utc>,
     pub(crate) api_key_id: ApiKeyId,
     pub(crate) message_type: MessageType,
     pub(crate) template: TemplateId,
@@ -23,44 +25,37 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Looks up the template and the instance that the batch names, or the defaults of the tenant for the type.
-    pub(crate) async fn load(
-        conn: &mut PgConnection,
+    /// Fails when the tenant lacks the template or the instance that the batch names, or the default for its type.
+    pub(crate) fn new(
+        found: BatchPlan,
         caller: &Caller,
         api_key_id: ApiKeyId,
         batch: &Batch,
         message_type: MessageType,
         now: DateTime<Utc>,
     ) -> Result<(Self, Composer), Problem> {
-        let tenant = caller.tenant_id;
-        let template = templates::for_type(conn, tenant, message_type, batch.template.as_deref()).await?;
-        let template = template.ok_or_else(|| no_template(batch, message_type))?;
-        let instance = instances::for_type(conn, tenant, message_type, batch.instance.as_deref()).await?;
-        let instance = instance.ok_or_else(|| no_instance(batch, message_type))?;
+        let template = found.template.ok_or_else(|| no_template(batch, message_type))?;
+        let (instance, per_minute) = found.instance.ok_or_else(|| no_instance(batch, message_type))?;
         record_field("instance_id", instance);
-        let rate = instances::get(conn, tenant, instance).await?.ok_or_else(|| no_instance(batch, message_type))?;
-        let hours = Hours::load(conn, tenant, message_type).await?;
-        let company = tenants::name(conn, tenant).await?;
+        let hours = Hours { calendar: found.calendar, message_type };
         let due_at = batch.scheduled_for.map_or(now, |scheduled_for| scheduled_for.max(now));
+        let schema = template.variables_schema.as_ref().map(VariablesSchema::parse).transpose();
         let composer = Composer {
             reader: ContactReader { message_type },
             language: caller.language,
             batch_id: batch.external_id.clone(),
             variations: template.variations,
-            schema: template
-                .variables_schema
-                .as_ref()
-                .map(VariablesSchema::parse)
-                .transpose()
-                .map_err(Problem::internal)?,
-            tenant,
-            company,
-            first_reference: 0,
+            schema: schema.map_err(Problem::internal)?,
+            tenant: caller.tenant_id,
+            company: found.company,
+            // A dry run reserves none.
+            first_reference: u64::try_from(found.first_reference.unwrap_or(0)).map_err(Problem::internal)?,
             today: hours.calendar.today(hours.first_from(due_at).unwrap_or(due_at)),
             now,
         };
-        let (template, per_minute) = (template.template_id, rate.messages_per_minute);
-        Ok((Self { api_key_id, message_type, template, instance, per_minute, hours, due_at }, composer))
+        let (tenant_id, template) = (caller.tenant_id, template.template_id);
+        let plan = Self { tenant_id, now, api_key_id, message_type, template, instance, per_minute, hours, due_at };
+        Ok((plan, composer))
     }
 }
 

@@ -53,10 +53,11 @@ pub(crate) async fn ensure(pool: &PgPool, secrets: &SecretKeys, gateway: &str, p
     for message_type in MessageType::ALL {
         type_defaults::set_instance(conn, tenant, message_type, instance, true).await?;
     }
+    let present = templates::list(conn, tenant, None).await?;
     for source in TEMPLATES {
         let template = template_file::parse(source)?;
         // A present template may have been edited, and is kept.
-        if templates::for_type(conn, tenant, template.message_type, Some(&template.name)).await?.is_none() {
+        if !present.iter().any(|one| one.name == template.name && one.message_type == template.message_type) {
             let id = templates::put(conn, tenant, &template, Clock::system().now()).await?;
             type_defaults::set_template(conn, tenant, template.message_type, id, true).await?;
         }
@@ -93,7 +94,8 @@ async fn ensure_instance(
 ) -> anyhow::Result<InstanceId> {
     let now = Clock::system().now();
     let sealed = |instance| secrets.seal(&Place::instance_token(tenant, instance), TOKEN);
-    if let Some(instance) = instances::for_type(conn, tenant, MessageType::Overdue, Some(INSTANCE)).await? {
+    let present = instances::list(conn, tenant).await?.into_iter().find(|one| one.name.as_str() == INSTANCE);
+    if let Some(instance) = present.map(|one| one.instance_id) {
         instances::set_address(conn, tenant, instance, gateway, &sealed(instance)?, now).await?;
         return Ok(instance);
     }

@@ -23,6 +23,7 @@ pub use decisions::{Locked, Unconfirmed, give_up, lock_unconfirmed, resend};
 pub use delivery::{Delivery, record_delivery};
 pub use erase::{DueErasure, Erasable, ErasedContacts, erase, list_due_erasures};
 pub use finish::{Finish, Finished, finish};
+pub(crate) use insert::insert_contacts;
 pub use insert::{Insertion, NewContacts, insertions};
 pub use learn::{Evidence, LearnResult, learn};
 pub use mark::{MarkFacts, NewAttempt, mark_facts, mark_sending, skip};

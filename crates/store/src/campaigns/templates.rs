@@ -65,35 +65,3 @@ pub async fn put(
     .await?;
     Ok(id)
 }
-
-/// The template of this name, or the tenant's default for the type where no name is given; none when there is no such
-/// template of that type.
-pub async fn for_type(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    message_type: MessageType,
-    name: Option<&str>,
-) -> Result<Option<Template>, Error> {
-    let row = sqlx::query!(
-        r#"select t.template_id as "template_id: TemplateId", t.name, t.variables_schema,
-                  (select array_agg(v.source order by v.variation) from template_variations v
-                   where v.tenant_id = t.tenant_id and v.template_id = t.template_id) as "variations!"
-           from templates t
-           left join type_defaults d on d.tenant_id = t.tenant_id and d.type = t.type
-           where t.tenant_id = $1 and t.type = $2
-             and (t.name = $3 or ($3::text is null and d.template_id = t.template_id))"#,
-        tenant as TenantId,
-        message_type as MessageType,
-        name
-    )
-    .fetch_optional(conn)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Template {
-        template_id: row.template_id,
-        name: row.name,
-        message_type,
-        variables_schema: row.variables_schema,
-        variations: Variations::parse(row.variations).map_err(|error| Error::Decode(Box::new(error)))?,
-    }))
-}

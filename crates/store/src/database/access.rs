@@ -32,9 +32,23 @@ impl Role {
 /// Begins a transaction of the API that sees only one tenant's rows, whatever its statements select. It fails when the
 /// login is not a member of the API's role.
 pub async fn begin(pool: &PgPool, tenant: TenantId) -> Result<Transaction<'static, Postgres>, Error> {
-    // One round trip. The id is a UUID's own text.
-    let statement = format!("begin; set local role regua_api; set local regua.tenant_id = '{tenant}'");
-    pool.begin_with(AssertSqlSafe(statement)).await
+    pool.begin_with(AssertSqlSafe(begin_for(tenant))).await
+}
+
+/// Commits a transaction of the API and begins the next one of the same tenant, in one round trip.
+pub async fn begin_next(
+    mut transaction: Transaction<'static, Postgres>,
+    tenant: TenantId,
+) -> Result<Transaction<'static, Postgres>, Error> {
+    // sqlx counts this as the same transaction, so that a drop rolls the second one back.
+    let statement = format!("commit; {}", begin_for(tenant));
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
+    Ok(transaction)
+}
+
+/// One round trip. The id is a UUID's own text.
+fn begin_for(tenant: TenantId) -> String {
+    format!("begin; set local role regua_api; set local regua.tenant_id = '{tenant}'")
 }
 
 /// Begins a transaction of the API for a caller whose tenant is unknown. It sees only the rows of the API key with the

@@ -28,6 +28,16 @@ pub struct HeldDoorbell {
     pub revision: i64,
 }
 
+/// A doorbell of a new queue. `campaigns::create` stores it.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
+pub struct NewDoorbell {
+    pub routing_key: &'static str,
+    /// RabbitMQ's message priority.
+    pub priority: u8,
+    pub body: Value,
+}
+
 /// Stores a doorbell, in the caller's transaction.
 pub async fn put(
     conn: &mut PgConnection,
@@ -42,7 +52,7 @@ pub async fn put(
          on conflict (tenant_id, routing_key, body) do update
              set revision = doorbells.revision + 1, visible_at = now()",
         tenant as TenantId,
-        Uuid::new_v7(timestamp(now)),
+        new_id(now),
         routing_key,
         i16::from(priority),
         body
@@ -133,7 +143,7 @@ pub async fn notify(conn: &mut PgConnection) -> Result<(), Error> {
     Ok(())
 }
 
-fn timestamp(now: DateTime<Utc>) -> uuid::Timestamp {
+pub(crate) fn new_id(now: DateTime<Utc>) -> Uuid {
     let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
-    uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.timestamp_subsec_nanos())
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.timestamp_subsec_nanos()))
 }

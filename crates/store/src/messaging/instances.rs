@@ -7,7 +7,7 @@ mod settings;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use regua_domain::{InstanceId, InstanceName, InstanceState, MessageType, Sealed, TenantId};
+use regua_domain::{InstanceId, InstanceName, InstanceState, Sealed, TenantId};
 use sqlx::{Error, PgConnection};
 
 pub use gateway::{belongs_to_another, set_address, set_webhook_secret, webhook_secret};
@@ -114,26 +114,5 @@ pub async fn get_all(conn: &mut PgConnection, ids: &[(TenantId, InstanceId)]) ->
         &instances as &[InstanceId]
     )
     .fetch_all(conn)
-    .await
-}
-
-/// The instance with this name; without a name, the tenant's default for the type.
-pub async fn for_type(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    message_type: MessageType,
-    name: Option<&str>,
-) -> Result<Option<InstanceId>, Error> {
-    sqlx::query_scalar!(
-        r#"select i.instance_id as "instance_id: InstanceId"
-         from instances i
-         where i.tenant_id = $1
-           and (i.name = $3 or ($3::text is null and i.instance_id =
-                (select d.instance_id from type_defaults d where d.tenant_id = $1 and d.type = $2)))"#,
-        tenant as TenantId,
-        message_type as MessageType,
-        name
-    )
-    .fetch_optional(conn)
     .await
 }

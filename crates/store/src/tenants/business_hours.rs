@@ -16,6 +16,19 @@ pub struct OpenHours {
     pub closes_minute: i16,
 }
 
+impl OpenHours {
+    /// The intervals whose columns are these arrays; none: there are no rows.
+    pub(crate) fn from_columns(
+        weekdays: Option<Vec<i16>>,
+        opens: Option<Vec<i16>>,
+        closes: Option<Vec<i16>>,
+    ) -> Vec<Self> {
+        let minutes = opens.into_iter().flatten().zip(closes.into_iter().flatten());
+        let hours = weekdays.into_iter().flatten().zip(minutes);
+        hours.map(|(weekday, (opens_minute, closes_minute))| Self { weekday, opens_minute, closes_minute }).collect()
+    }
+}
+
 /// The open intervals of these tenants, in the order of the week.
 pub async fn all(conn: &mut PgConnection, tenants: &[TenantId]) -> Result<Vec<(TenantId, OpenHours)>, Error> {
     let rows = sqlx::query!(

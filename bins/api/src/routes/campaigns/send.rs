@@ -3,22 +3,22 @@
 mod answer;
 mod shape;
 
+use anyhow::anyhow;
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
 use fail::fail_point;
-use regua_broker::{Doorbell, ring};
+use regua_broker::Doorbell;
 use regua_domain::{CampaignId, MessageType, QueueId, Text};
 use regua_store::access;
-use regua_store::campaigns::{self, NewCampaign};
-use regua_store::{contacts, tenants};
-use sqlx::PgConnection;
+use regua_store::campaigns::{self, AcceptedBatch, BatchRequest, NewCampaign};
+use regua_store::contacts::{self, NewContacts};
+use sqlx::{Postgres, Transaction};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::answer::{DryRun, SendAccepted};
 use self::shape::SendRequest;
-use crate::callers::{Caller, Posted};
+use crate::callers::{Posted};
 use crate::context::Context;
 use crate::http::error::BatchProblems;
 use crate::http::{Code, Problem, record_field};
@@ -86,19 +86,18 @@ pub(crate) async fn send(
         turn.work(move || Batch::parse(&body, message_type, language, now)).await.map_err(Problem::internal)??;
 
     let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
+    let found = campaigns::plan_batch(&mut transaction, batch.request(caller.tenant_id, message_type)).await?;
     if !batch.dry_run
-        && let Some(replayed) = replay(context, &mut transaction, &caller, &batch).await?
+        && let Some(accepted) = found.accepted
     {
-        return Ok(replayed);
+        return replay(context, &batch, accepted);
     }
-    let (plan, mut composer) = Plan::load(&mut transaction, &caller, api_key_id, &batch, message_type, now).await?;
-    if !batch.dry_run {
-        let count = i64::try_from(batch.contacts.len()).map_err(Problem::internal)?;
-        let first = tenants::take_references(&mut transaction, caller.tenant_id, count).await?;
-        composer.first_reference = u64::try_from(first).map_err(Problem::internal)?;
-    }
-    transaction.commit().await?;
-
+    let (plan, composer) = Plan::new(found, &caller, api_key_id, &batch, message_type, now)?;
+    // A small batch is composed in the next transaction, which holds no lock yet; a large one between the two.
+    let open = match &turn {
+        Turn::Large { .. } => transaction.commit().await.map(|()| None),
+        Turn::Small(_) => access::begin_next(transaction, caller.tenant_id).await.map(Some),
+    }?;
     let contacts = std::mem::take(&mut batch.contacts);
     let composed = turn.work(move || composer.compose(contacts)).await.map_err(Problem::internal)?;
     if composed.contacts.ids.is_empty() {
@@ -108,56 +107,41 @@ pub(crate) async fn send(
     if batch.dry_run {
         return Ok(DryRun::new(message_type, composed, &plan).into());
     }
-    store(context, &caller, &batch, &plan, composed, &mut turn, now).await
+    store(context, &batch, &plan, composed, &mut turn, open).await
 }
-
-/// Stores campaign, queue, contacts and doorbell in one transaction.
+/// Stores campaign, queue, contacts and doorbell in one transaction: `open`, or a new one.
 async fn store(
     context: &Context,
-    caller: &Caller,
     batch: &Batch,
     plan: &Plan,
     composed: Composed,
     turn: &mut Turn<'_>,
-    now: DateTime<Utc>,
+    open: Option<Transaction<'static, Postgres>>,
 ) -> Result<Response, Problem> {
+    let &Plan { tenant_id, now, message_type, due_at, .. } = plan;
     let (campaign_id, queue_id) = (CampaignId::new(now), QueueId::new(now));
-    let (tenant_id, message_type) = (caller.tenant_id, plan.message_type);
-    let accepted = SendAccepted::new(context, campaign_id, queue_id, plan, &composed, now)?;
-    let (rows, due_at, rejected) = (composed.contacts, plan.due_at, composed.rejected.len());
-    let insertions = turn.work(move || contacts::insertions(tenant_id, queue_id, &rows, due_at, now)).await;
-    let insertions = insertions.map_err(Problem::internal)?;
-    let new = NewCampaign {
-        tenant_id,
-        campaign_id,
-        queue_id,
-        external_id: &batch.external_id,
-        name: &batch.name,
-        message_type,
-        template_id: plan.template,
-        instance_id: plan.instance,
-        api_key_id: plan.api_key_id,
-        body_hash: &batch.fingerprint,
-        rejected: &accepted.rejected,
-        warnings: &accepted.warnings,
-        metadata: &batch.metadata,
-        scheduled_for: batch.scheduled_for,
-        total: accepted.accepted,
+    let accepted = SendAccepted::new(context, campaign_id, queue_id, plan, &composed)?;
+    let (rows, rejected) = (composed.contacts, composed.rejected.len());
+    let encode = move || (contacts::insertions(tenant_id, queue_id, &rows, due_at, now), rows);
+    let ((insertions, rows), mut transaction) = match open {
+        Some(open) => (encode(), open),
+        None => {
+            let encoded = turn.work(encode).await.map_err(Problem::internal)?;
+            (encoded, access::begin(&context.pool, tenant_id).await?)
+        }
     };
 
-    let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
+    let new = new_campaign(batch, plan, campaign_id, queue_id, &accepted, &rows);
     if !campaigns::create(&mut transaction, &new, now).await? {
         // Another request has just committed the same batch.
-        let replayed = replay(context, &mut transaction, caller, batch).await?;
-        return replayed
-            .ok_or_else(|| Problem::internal(anyhow::anyhow!("the batch that was accepted first is missing")));
+        let request = BatchRequest { references: 0, ..batch.request(tenant_id, message_type) };
+        let first = campaigns::plan_batch(&mut transaction, request).await?.accepted;
+        let first = first.ok_or_else(|| Problem::internal(anyhow!("the batch that was accepted first is missing")))?;
+        return replay(context, batch, first);
     }
     for insertion in insertions {
         turn.give_way().await;
         insertion.execute(&mut transaction).await?;
-    }
-    if plan.due_at <= now {
-        ring(&mut transaction, &Doorbell { kind: message_type.into(), tenant_id, queue_id }, now).await?;
     }
     fail_point!("intake::before_commit");
     transaction.commit().await?;
@@ -172,20 +156,42 @@ async fn store(
     Ok(accepted.into())
 }
 
-/// The answer when the batch was accepted before; none when it was not.
-async fn replay(
-    context: &Context,
-    conn: &mut PgConnection,
-    caller: &Caller,
-    batch: &Batch,
-) -> Result<Option<Response>, Problem> {
-    let Some(accepted) = campaigns::find_accepted(conn, caller.tenant_id, &batch.external_id).await? else {
-        return Ok(None);
-    };
+fn new_campaign<'a>(
+    batch: &'a Batch,
+    plan: &Plan,
+    campaign_id: CampaignId,
+    queue_id: QueueId,
+    accepted: &'a SendAccepted,
+    contacts: &'a NewContacts,
+) -> NewCampaign<'a> {
+    let (tenant_id, kind) = (plan.tenant_id, plan.message_type.into());
+    NewCampaign {
+        tenant_id,
+        campaign_id,
+        queue_id,
+        external_id: &batch.external_id,
+        name: &batch.name,
+        message_type: plan.message_type,
+        template_id: plan.template,
+        instance_id: plan.instance,
+        api_key_id: plan.api_key_id,
+        body_hash: &batch.fingerprint,
+        rejected: &accepted.rejected,
+        warnings: &accepted.warnings,
+        metadata: &batch.metadata,
+        scheduled_for: batch.scheduled_for,
+        contacts,
+        due_at: plan.due_at,
+        doorbell: (plan.due_at <= plan.now).then(|| Doorbell { kind, tenant_id, queue_id }.to_row()),
+    }
+}
+
+/// The answer to a batch that was accepted before, if it is the same batch.
+fn replay(context: &Context, batch: &Batch, accepted: AcceptedBatch) -> Result<Response, Problem> {
     record_field("billing_campaign_id", accepted.campaign_id);
     record_field("queue_id", accepted.queue_id);
     if accepted.body_hash == batch.fingerprint {
-        return Ok(Some(SendAccepted::replayed(context, accepted).into()));
+        return Ok(SendAccepted::replayed(context, accepted).into());
     }
     let (external_id, queue_id) = (&batch.external_id, accepted.queue_id);
     Err(Problem::with_detail(

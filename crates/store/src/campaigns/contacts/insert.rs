@@ -1,4 +1,5 @@
-//! Inserts the contacts of a batch in one transaction, 64 with each statement.
+//! Inserts the contacts of a batch in one transaction, 64 with each statement. `campaigns::create` inserts the
+//! first ones.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,6 +9,41 @@ use regua_domain::{ContactId, QueueId, TenantId};
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{Error, PgConnection, Postgres};
+
+/// A query that inserts a range of contacts. Its SQL begins with `$with` and ends with `$from`; its arguments after `$12`
+/// are tenant (`$13`), queue (`$14`), `due_at` (`$15`), `now` (`$16`), and those of `$with`.
+macro_rules! insert_contacts {
+    ($with:literal, $from:literal, $contacts:expr, $rows:expr, $($argument:expr),+ $(,)?) => {
+        sqlx::query!(
+            $with
+                + "insert into contacts (tenant_id, queue_id, contact_id, position, external_id, name, phone, due_date,
+                                         amount_cents, variables, metadata, variation, reference, text, due_at,
+                                         created_at, updated_at)
+                   select $13, $14, u.id, u.position, u.external_id, u.name, u.phone, u.due_date, u.amount,
+                          u.variables::jsonb, u.metadata::jsonb, u.variation, u.reference, u.text, $15, $16, $16
+                   from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::date[], $7::bigint[],
+                               $8::text[], $9::text[], $10::smallint[], $11::text[], $12::text[])
+                        as u (id, position, external_id, name, phone, due_date, amount, variables, metadata, variation,
+                              reference, text)"
+                + $from,
+            &$contacts.ids[$rows] as &[regua_domain::ContactId],
+            &$contacts.positions[$rows],
+            &$contacts.external_ids[$rows] as &[Option<String>],
+            &$contacts.names[$rows],
+            &$contacts.phones[$rows],
+            &$contacts.due_dates[$rows] as &[Option<chrono::NaiveDate>],
+            &$contacts.amounts[$rows] as &[Option<i64>],
+            &$contacts.variables[$rows],
+            &$contacts.metadata[$rows],
+            &$contacts.variations[$rows],
+            &$contacts.references[$rows],
+            &$contacts.texts[$rows],
+            $($argument),+
+        )
+    };
+}
+
+pub(crate) use insert_contacts;
 
 /// Accepted contacts of one batch, by column.
 #[derive(Debug, Default)]
@@ -42,6 +78,13 @@ pub struct NewContacts {
 /// scheduler, so that other requests run in between.
 const CONTACTS_PER_STATEMENT: usize = 64;
 
+impl NewContacts {
+    /// The contacts that `campaigns::create` inserts.
+    pub(crate) fn first(&self) -> Range<usize> {
+        0..self.ids.len().min(CONTACTS_PER_STATEMENT)
+    }
+}
+
 /// A statement that inserts contacts, with its encoded arguments.
 pub struct Insertion(Query<'static, Postgres, PgArguments>);
 
@@ -51,7 +94,8 @@ impl fmt::Debug for Insertion {
     }
 }
 
-/// Encodes the statements that insert all contacts of a batch. A large batch keeps a core busy.
+/// Encodes the statements that insert the contacts of a batch after the first ones, which `campaigns::create` inserts.
+/// A large batch keeps a core busy.
 pub fn insertions(
     tenant: TenantId,
     queue: QueueId,
@@ -60,47 +104,13 @@ pub fn insertions(
     now: DateTime<Utc>,
 ) -> Vec<Insertion> {
     let count = contacts.ids.len();
-    let ranges =
-        (0..count).step_by(CONTACTS_PER_STATEMENT).map(|first| first..count.min(first + CONTACTS_PER_STATEMENT));
-    ranges.map(|rows| insertion(tenant, queue, contacts, rows, due_at, now)).collect()
-}
-
-fn insertion(
-    tenant: TenantId,
-    queue: QueueId,
-    contacts: &NewContacts,
-    rows: Range<usize>,
-    due_at: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Insertion {
-    Insertion(sqlx::query!(
-        "insert into contacts (tenant_id, queue_id, contact_id, position, external_id, name, phone, due_date,
-                               amount_cents, variables, metadata, variation, reference, text, due_at, created_at,
-                               updated_at)
-         select $1, $2, u.id, u.position, u.external_id, u.name, u.phone, u.due_date, u.amount, u.variables::jsonb,
-                u.metadata::jsonb, u.variation, u.reference, u.text,
-                $3, $4, $4
-         from unnest($5::uuid[], $6::integer[], $7::text[], $8::text[], $9::text[], $10::date[], $11::bigint[],
-                     $12::text[], $13::text[], $14::smallint[], $15::text[], $16::text[])
-              as u (id, position, external_id, name, phone, due_date, amount, variables, metadata, variation, reference,
-                    text)",
-        tenant as TenantId,
-        queue as QueueId,
-        due_at,
-        now,
-        &contacts.ids[rows.clone()] as &[ContactId],
-        &contacts.positions[rows.clone()],
-        &contacts.external_ids[rows.clone()] as &[Option<String>],
-        &contacts.names[rows.clone()],
-        &contacts.phones[rows.clone()],
-        &contacts.due_dates[rows.clone()] as &[Option<NaiveDate>],
-        &contacts.amounts[rows.clone()] as &[Option<i64>],
-        &contacts.variables[rows.clone()],
-        &contacts.metadata[rows.clone()],
-        &contacts.variations[rows.clone()],
-        &contacts.references[rows.clone()],
-        &contacts.texts[rows]
-    ))
+    let pieces = (CONTACTS_PER_STATEMENT..count)
+        .step_by(CONTACTS_PER_STATEMENT)
+        .map(|first| first..count.min(first + CONTACTS_PER_STATEMENT));
+    let insertion = |rows: Range<usize>| {
+        Insertion(insert_contacts!("", "", contacts, rows.clone(), tenant as TenantId, queue as QueueId, due_at, now))
+    };
+    pieces.map(insertion).collect()
 }
 
 impl Insertion {

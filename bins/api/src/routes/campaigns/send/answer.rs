@@ -46,9 +46,8 @@ impl SendAccepted {
         queue: QueueId,
         plan: &Plan,
         composed: &Composed,
-        now: DateTime<Utc>,
     ) -> Result<Self, Problem> {
-        let status = if plan.due_at > now { QueueStatus::Scheduled } else { QueueStatus::Pending };
+        let status = if plan.due_at > plan.now { QueueStatus::Scheduled } else { QueueStatus::Pending };
         Ok(Self {
             campaign_id: campaign.0,
             queue_id: queue.0,
