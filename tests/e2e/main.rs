@@ -24,6 +24,7 @@ mod privacy;
 mod rebalance;
 mod reconcile;
 mod rights;
+mod round_trips;
 mod scale;
 mod scenarios;
 mod secrets;

@@ -11,10 +11,15 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::RoundTrips;
+use crate::round_trips::Reader;
+
 /// Forwards connections while it is open. Closing it cuts all connections and refuses new ones.
 pub struct Proxy {
     /// The proxy's address.
     pub address: SocketAddr,
+    /// The round trips of its connections, if they are to PostgreSQL.
+    pub round_trips: RoundTrips,
     network: Arc<watch::Sender<Network>>,
 }
 
@@ -45,12 +50,14 @@ impl Proxy {
             resets: 0,
             half_closes: 0,
         });
+        let round_trips = RoundTrips::default();
+        let counted = round_trips.clone();
         tokio::spawn(async move {
             while let Ok((inbound, _)) = listener.accept().await {
-                tokio::spawn(forward(inbound, receiver.clone()));
+                tokio::spawn(forward(inbound, receiver.clone(), counted.reader()));
             }
         });
-        Self { address, network: Arc::new(network) }
+        Self { address, round_trips, network: Arc::new(network) }
     }
 
     /// A proxy to the server of a URL, and the URL with the proxy's address instead.
@@ -113,7 +120,7 @@ fn server_of(url: &str) -> String {
     rest.split(['/', '?']).next().unwrap_or(rest).to_owned()
 }
 
-async fn forward(mut inbound: TcpStream, mut network: watch::Receiver<Network>) {
+async fn forward(mut inbound: TcpStream, mut network: watch::Receiver<Network>, reader: Reader) {
     let at_first = network.borrow_and_update().clone();
     if !at_first.is_open {
         return;
@@ -124,7 +131,7 @@ async fn forward(mut inbound: TcpStream, mut network: watch::Receiver<Network>) 
     let has_lost = AtomicBool::new(false);
     let both_directions = async {
         tokio::join!(
-            pump(from_client, to_server, network.clone(), &has_lost, Some(at_first.half_closes)),
+            pump(from_client, to_server, network.clone(), &has_lost, Some((at_first.half_closes, reader))),
             pump(from_server, to_client, network.clone(), &has_lost, None),
         )
     };
@@ -141,14 +148,16 @@ async fn forward(mut inbound: TcpStream, mut network: watch::Receiver<Network>) 
     }
 }
 
-/// Forwards one direction. `half_closes` is the count at the beginning; none: the direction is never half-closed.
+/// Forwards one direction. `client` is the count of half-closes at the beginning, and the reader of the client's
+/// messages; none: the direction is the server's, and never half-closed.
 async fn pump(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     mut network: watch::Receiver<Network>,
     has_lost: &AtomicBool,
-    half_closes: Option<u64>,
+    mut client: Option<(u64, Reader)>,
 ) {
+    let half_closes = client.as_ref().map(|(count, _)| *count);
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let read = tokio::select! {
@@ -169,6 +178,9 @@ async fn pump(
         if read == 0 {
             let _already_closed = to.shutdown().await;
             return;
+        }
+        if let Some((_, reader)) = &mut client {
+            reader.read(&buffer[..read]);
         }
         if to.write_all(&buffer[..read]).await.is_err() {
             return;

@@ -24,6 +24,8 @@ pub struct FleetOptions {
     pub now: DateTime<Utc>,
     /// URL of a proxy by which the programs reach the PostgreSQL server; the test itself connects directly.
     pub proxied_database: Option<String>,
+    /// URL of a proxy by which the first API reaches the PostgreSQL server, with one connection and without its relay.
+    pub proxied_api_database: Option<String>,
     /// Whether the programs connect to a pooler in transaction mode.
     pub pool_mode: PoolMode,
     /// URL of a replica for the API's listings, and its maximum lag.
@@ -54,6 +56,7 @@ impl Default for FleetOptions {
             workers: 1,
             now: monday_ten_o_clock(),
             proxied_database: None,
+            proxied_api_database: None,
             pool_mode: PoolMode::default(),
             replica: None,
             database: None,

@@ -48,9 +48,16 @@ impl Fleet {
             pool: open_pool(url, self.options.pool_mode, "regua-listings"),
             max_lag: *max_lag,
         });
+        let pool = match self.options.proxied_api_database.take() {
+            Some(proxied) => {
+                let url = self.database.url_through(Some(&proxied));
+                open_pool_of(1, &url, self.options.pool_mode, "regua-counted")
+            }
+            None => self.pool.clone(),
+        };
         let api = Api {
             secrets: self.options.secrets.clone(),
-            pool: self.pool.clone(),
+            pool,
             replica,
             broker: Arc::clone(&self.broker),
             clock: self.clock.clone(),
@@ -136,12 +143,16 @@ pub(super) fn connect_broker(options: &FleetOptions, namespace: &str, pool: &PgP
 }
 
 pub(super) fn open_pool(url: &str, pool_mode: PoolMode, application_name: &'static str) -> PgPool {
+    open_pool_of(24, url, pool_mode, application_name)
+}
+
+fn open_pool_of(max_connections: u32, url: &str, pool_mode: PoolMode, application_name: &'static str) -> PgPool {
     regua_store::pool(&PoolSettings {
         database_url: url.to_owned(),
         application_name,
         role: Role::Fleet,
         pool_mode,
-        max_connections: 24,
+        max_connections,
         acquire_timeout: Duration::from_secs(3),
     })
     .unwrap()

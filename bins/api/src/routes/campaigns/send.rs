@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use self::answer::{DryRun, SendAccepted};
 use self::shape::SendRequest;
-use crate::callers::{Posted};
+use crate::callers::Posted;
 use crate::context::Context;
 use crate::http::error::BatchProblems;
 use crate::http::{Code, Problem, record_field};
