@@ -141,8 +141,10 @@ impl Fill {
 /// Inserts a doorbell for each of these queues; the relay of an API publishes them.
 pub(crate) async fn ring(testbed: &Testbed, queues: &[(&Tenant, QueueId)]) -> anyhow::Result<()> {
     let kind = DoorbellKind::Overdue;
-    let doorbells: Vec<_> =
-        queues.iter().map(|(tenant, queue_id)| Doorbell { kind, tenant_id: tenant.id, queue_id: *queue_id }).collect();
+    let doorbells: Vec<_> = queues
+        .iter()
+        .map(|(tenant, queue_id)| Doorbell::Queue { kind, tenant_id: tenant.id, queue_id: *queue_id })
+        .collect();
     let mut transaction = testbed.pool.begin().await?;
     ring_all(&mut transaction, &doorbells, Clock::system().now()).await?;
     transaction.commit().await?;

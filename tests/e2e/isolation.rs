@@ -1,6 +1,8 @@
 //! Row-level security and grants: PostgreSQL itself refuses another tenant's rows, and columns that a program does not
 //! need, for any statement.
 
+mod webhooks;
+
 use std::collections::BTreeSet;
 
 use regua_store::{MIGRATOR, access};
@@ -9,6 +11,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Row};
 
 /// Tables of the platform, whose rows belong to no tenant: closed to requests, or with a policy of their own.
 const OF_NO_TENANT: &[&str] = &["workers"];
+/// Tables whose key does not begin with the tenant. An event of a payment provider belongs to no tenant until it is read.
+const KEYED_WITHOUT_TENANT: &[&str] = &["webhook_events", "workers"];
 /// The SQLSTATE of permission denied: by a missing grant or by a policy.
 const DENIED: &str = "42501";
 
@@ -50,7 +54,7 @@ async fn every_table_forces_row_level_security() {
                      and c.conrelid::regclass::text <> '_sqlx_migrations' order by 1";
     assert_eq!(
         column::<String>(&mut conn, keyless).await,
-        OF_NO_TENANT,
+        KEYED_WITHOUT_TENANT,
         "primary keys that do not begin with tenant_id"
     );
     let loose = "select c.conname::text from pg_constraint c
@@ -77,6 +81,13 @@ async fn program_roles_have_no_privileges_beyond_their_grants() {
         column::<String>(&mut conn, relay).await,
         ["doorbells"],
         "tables that the API reads between its requests"
+    );
+    let storing = "select distinct table_name || ' ' || privilege_type from information_schema.column_privileges
+                   where table_schema = 'public' and grantee = 'regua_webhooks' order by 1";
+    assert_eq!(
+        column::<String>(&mut conn, storing).await,
+        ["doorbells INSERT", "webhook_events INSERT"],
+        "what the role that stores webhook events may do"
     );
     let fleet = "select c.table_name || '.' || c.column_name from information_schema.columns c
                  where c.table_schema = 'public' and c.table_name in ('contacts', 'instances', 'tenants')

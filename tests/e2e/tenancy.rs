@@ -23,7 +23,11 @@ const UNBOUND: [(&str, &str); 34] = [
     ("with stuck as materialized", "instance_recovery: queues whose instance is open again"),
     ("with finished as materialized", "completion: the same"),
     ("from attempts where next_look_at <= $1", "unconfirmed: attempts that are to be looked for"),
-    ("from webhook_events where next_match_at <= $1", "webhooks: events that are to be matched"),
+    (
+        "from webhook_events where source = 'evolution' and next_match_at <= $1",
+        "webhooks: events that are to be matched",
+    ),
+    ("from webhook_events where source = $1", "webhooks: when the next event is due"),
     ("from contacts where erasure_asked_at is not null and erased_at is null and", "erasures: the same"),
     ("due.erased_at is null and due.finished_at <", "retention: one finished queue that is old enough"),
     ("due.erased_at is not null and due.finished_at <", "retention: one batch whose proof is old enough"),

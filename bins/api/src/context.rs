@@ -68,6 +68,8 @@ pub(crate) struct State {
     pub(crate) webhook_secrets: Cache<(TenantId, InstanceId), Vec<u8>>,
     /// Notified after each commit that wrote a doorbell.
     pub(crate) relay_wakeup: Arc<Notify>,
+    /// Notified after each commit of a webhook event.
+    pub(crate) webhook_stored: Arc<Notify>,
 }
 
 impl Context {
@@ -90,6 +92,7 @@ impl Context {
             keys: Cache::new(cached_for),
             webhook_secrets: Cache::new(cached_for),
             relay_wakeup,
+            webhook_stored: Arc::default(),
         })))
     }
 }

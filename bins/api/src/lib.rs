@@ -19,6 +19,7 @@ mod texts;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -45,6 +46,9 @@ pub use crate::routes::platform::new_tenant::NewTenant;
 pub use crate::routes::tenant::ERASURE_REASONS;
 pub use crate::texts::render_text;
 
+/// Between two wake-ups of the relay for webhook events.
+const WEBHOOK_RELAY_PAUSE: Duration = Duration::from_millis(100);
+
 /// The whole process: connects to what the configuration names, and serves until a signal. It starts while the database
 /// or the broker is away; it fails when the configuration is invalid or the port is in use.
 pub async fn start(config: Config) -> anyhow::Result<()> {
@@ -69,7 +73,8 @@ pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -
     let served = CancellationToken::new();
     let (broker, every) = (Arc::clone(&api.broker), api.settings.relay_every);
     let tasks = [
-        tokio::spawn(regua_broker::run_relay(broker, relay_wakeup, every, served.clone())),
+        tokio::spawn(regua_broker::run_relay(broker, Arc::clone(&relay_wakeup), every, served.clone())),
+        tokio::spawn(relay_webhooks(Arc::clone(&context.webhook_stored), relay_wakeup, served.clone())),
         tokio::spawn(context.listings.clone().watch(served.clone())),
         tokio::spawn(Arc::clone(&context.limits.rates).watch(served.clone())),
     ];
@@ -92,6 +97,18 @@ pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -
         task.await?;
     }
     Ok(())
+}
+
+/// Wakes the relay for stored webhook events, and after a pause again: the events of a flood ring one doorbell together.
+async fn relay_webhooks(stored: Arc<Notify>, relay_wakeup: Arc<Notify>, stop: CancellationToken) {
+    let relaying = async {
+        loop {
+            stored.notified().await;
+            relay_wakeup.notify_one();
+            tokio::time::sleep(WEBHOOK_RELAY_PAUSE).await;
+        }
+    };
+    stop.run_until_cancelled(relaying).await;
 }
 
 /// The API for calls inside one process, without a listener or background tasks. A request with a [`CommandLine`] in

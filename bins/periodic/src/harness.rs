@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 use crate::config::PeriodicSettings;
 use crate::context::Context;
 use crate::metrics::PeriodicMetrics;
-use crate::reconcilers::{retention, unconfirmed, webhooks};
+use crate::reconcilers::{retention, unconfirmed};
+use crate::webhooks;
 
 /// A periodic that does nothing by itself.
 pub struct ManualPeriodic(Context);
@@ -49,6 +50,6 @@ impl ManualPeriodic {
     }
 
     pub async fn match_webhooks(&self) -> anyhow::Result<u64> {
-        webhooks::pass(&self.0).await
+        Ok(webhooks::pass(&self.0).await?.done)
     }
 }

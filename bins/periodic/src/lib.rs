@@ -6,6 +6,8 @@ pub mod config;
 mod context;
 mod metrics;
 mod reconcilers;
+mod report;
+mod webhooks;
 
 #[cfg(feature = "harness")]
 #[doc(hidden)]
@@ -17,7 +19,7 @@ pub use metrics::PeriodicMetrics;
 use std::sync::Arc;
 
 use regua_boot::{Clock, Services};
-use regua_broker::Broker;
+use regua_broker::{Broker, Program};
 use regua_evolution::{ClientSettings, EvolutionClient};
 use regua_secrets::SecretKeys;
 use regua_store::Role;
@@ -30,12 +32,13 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::context::Context;
 use crate::reconcilers::Reconciler;
+use crate::report::Reports;
 
 /// What periodic needs.
 pub struct Periodic {
     /// PostgreSQL.
     pub pool: PgPool,
-    /// Receives doorbells.
+    /// Carries doorbells in both directions.
     pub broker: Arc<dyn Broker>,
     /// The business time.
     pub clock: Clock,
@@ -70,17 +73,19 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     health.await?
 }
 
-/// Runs all reconcilers and the relay until `shutdown`.
+/// Runs all reconcilers, the relay and the reader of webhook events until `shutdown`.
 ///
 /// # Errors
 /// When a task panicked.
 pub async fn run(periodic: Periodic, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Periodic { pool, broker, clock, metrics, gateway, secrets, settings } = periodic;
     let rang = Arc::new(Notify::new());
+    let deliveries = broker.consume(Program::Periodic, shutdown.clone()).await;
     let relay = regua_broker::run_relay(broker, Arc::clone(&rang), settings.every, shutdown.clone());
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(relay);
     let context = Context { pool, clock, metrics, gateway, secrets, settings, rang };
+    tasks.spawn(webhooks::run(context.clone(), deliveries, shutdown.clone()));
     for reconciler in reconcilers::ALL {
         tasks.spawn(repeat(reconciler, context.clone(), shutdown.clone()));
     }
@@ -94,25 +99,12 @@ pub async fn run(periodic: Periodic, shutdown: CancellationToken) -> anyhow::Res
 async fn repeat(reconciler: &'static Reconciler, context: Context, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(context.settings.every * reconciler.every_ticks);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut is_failing = false;
+    let mut reports = Reports::of(reconciler.name);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             () = shutdown.cancelled() => return,
         }
-        match reconciler.pass(&context).await {
-            Ok(repaired) => {
-                is_failing = false;
-                if repaired > 0 {
-                    tracing::info!(reconciler = reconciler.name, repaired, "a pass repaired rows");
-                }
-            }
-            // Only the first of several failed passes is a warning.
-            Err(error) if !is_failing => {
-                is_failing = true;
-                tracing::warn!(reconciler = reconciler.name, error = format!("{error:#}"), "a pass failed");
-            }
-            Err(error) => tracing::debug!(reconciler = reconciler.name, error = format!("{error:#}"), "a pass failed"),
-        }
+        reports.record(reconciler.pass(&context).await);
     }
 }

@@ -4,7 +4,6 @@
 
 pub(crate) mod retention;
 pub(crate) mod unconfirmed;
-pub(crate) mod webhooks;
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -61,7 +60,6 @@ pub(crate) static ALL: &[Reconciler] = &[
     concurrent("unconfirmed", 1, |context| Box::pin(unconfirmed::pass(context))),
     concurrent("erasures", 2, |context| Box::pin(retention::erasures_pass(context))),
     concurrent("retention", 60, |context| Box::pin(retention::pass(context))),
-    concurrent("webhooks", 1, |context| Box::pin(webhooks::pass(context))),
 ];
 
 const fn locked(name: &'static str, every_ticks: u32, lock: i32, pass: Pass) -> Reconciler {
@@ -155,11 +153,11 @@ async fn gauges(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u6
 }
 
 fn doorbell(kind: DoorbellKind, woken: &Woken) -> Doorbell {
-    Doorbell { kind, tenant_id: woken.tenant_id, queue_id: woken.queue_id }
+    Doorbell::Queue { kind, tenant_id: woken.tenant_id, queue_id: woken.queue_id }
 }
 
 fn of_kind(kind: DoorbellKind, queues: Vec<(TenantId, QueueId)>) -> impl Iterator<Item = Doorbell> {
-    queues.into_iter().map(move |(tenant_id, queue_id)| Doorbell { kind, tenant_id, queue_id })
+    queues.into_iter().map(move |(tenant_id, queue_id)| Doorbell::Queue { kind, tenant_id, queue_id })
 }
 
 async fn ring(

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use fail::fail_point;
-use regua_broker::{Broker, Delivery, DoorbellKind};
+use regua_broker::{Broker, Delivery, Doorbell, DoorbellKind, Program};
+use regua_domain::{QueueId, TenantId};
 use regua_store::instances::{self, Instance};
 use regua_store::{queues, transact};
 use sqlx::{PgConnection, PgPool};
@@ -24,7 +25,7 @@ pub(crate) async fn run(
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
 ) {
-    let mut deliveries = broker.consume(shutdown.clone()).await;
+    let mut deliveries = broker.consume(Program::Worker, shutdown.clone()).await;
     while let Some(delivery) = deliveries.recv().await {
         let (pool, lanes) = (pool.clone(), Arc::clone(lanes));
         tasks.spawn(async move { handle(&pool, &lanes, delivery).await });
@@ -32,35 +33,42 @@ pub(crate) async fn run(
 }
 
 async fn handle(pool: &PgPool, lanes: &Arc<Lanes>, delivery: Delivery) {
-    let doorbell = delivery.doorbell;
-    match ring_lane(pool, lanes, &delivery).await {
+    let Doorbell::Queue { kind, tenant_id, queue_id } = delivery.doorbell else {
+        tracing::warn!("a doorbell for another program is in a worker's queue");
+        return acknowledge(delivery).await;
+    };
+    match ring_lane(pool, lanes, kind, (tenant_id, queue_id)).await {
         Ok(()) => {
             fail_point!("ack::before");
-            if let Err(error) = delivery.ack().await {
-                tracing::debug!(
-                    error = format!("{error:#}"),
-                    "a doorbell was not acknowledged; it will be redelivered"
-                );
-            }
+            acknowledge(delivery).await;
         }
         Err(error) => {
-            tracing::warn!(error = format!("{error:#}"), queue_id = %doorbell.queue_id, kind = %doorbell.kind,
+            tracing::warn!(error = format!("{error:#}"), %queue_id, %kind,
                 "a doorbell could not be handled; it will be redelivered");
             delivery.requeue();
         }
     }
 }
 
-async fn ring_lane(pool: &PgPool, lanes: &Arc<Lanes>, delivery: &Delivery) -> anyhow::Result<()> {
-    let doorbell = delivery.doorbell;
-    let reading = transact(pool, async |conn| queues::instance_of(conn, doorbell.tenant_id, doorbell.queue_id).await);
+async fn acknowledge(delivery: Delivery) {
+    if let Err(error) = delivery.ack().await {
+        tracing::debug!(error = format!("{error:#}"), "a doorbell was not acknowledged; it will be redelivered");
+    }
+}
+
+async fn ring_lane(
+    pool: &PgPool,
+    lanes: &Arc<Lanes>,
+    kind: DoorbellKind,
+    (tenant, queue): (TenantId, QueueId),
+) -> anyhow::Result<()> {
+    let reading = transact(pool, async |conn| queues::instance_of(conn, tenant, queue).await);
     let Some(instance) = reading.await? else {
-        tracing::warn!(tenant_id = %doorbell.tenant_id, queue_id = %doorbell.queue_id,
-            "a doorbell names a queue that does not exist");
+        tracing::warn!(tenant_id = %tenant, queue_id = %queue, "a doorbell names a queue that does not exist");
         return Ok(());
     };
-    let key = LaneKey { tenant: doorbell.tenant_id, instance };
-    if doorbell.kind == DoorbellKind::CheckRecovery && !check_recovery(pool, lanes, key).await? {
+    let key = LaneKey { tenant, instance };
+    if kind == DoorbellKind::CheckRecovery && !check_recovery(pool, lanes, key).await? {
         return Ok(());
     }
     lanes.ring(key).await

@@ -1,106 +1,31 @@
-//! The doorbell: its kinds, its JSON form, and ringing. It carries ids only, so the consumer reads the rows.
-
-use std::fmt;
+//! The doorbell: its JSON, and ringing. It carries ids only, so the consumer reads the rows.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{MessageType, QueueId, TenantId};
-use regua_store::doorbells::NewDoorbell;
-use serde::{Deserialize, Serialize};
+use regua_domain::{QueueId, TenantId};
+use regua_store::doorbells::{self, NewDoorbell};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+
+use crate::topic::{DoorbellKind, Topic};
 
 /// The only version that is written and read.
 const VERSION: u64 = 1;
 
-/// Why the consumer must look at a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DoorbellKind {
-    /// A queue of overdue messages has something to send.
-    Overdue,
-    /// A queue of upcoming messages has something to send.
-    Upcoming,
-    /// A queue of notifications has something to send.
-    Notification,
-    /// A queue may be sent again: at its `resume_at`, when its instance is connected, or by an operator's decision.
-    Resume,
-    /// The lane of the queue needs a worker: its lease expired, or it is free and has due contacts.
-    CheckStale,
-    /// The queue's instance may be connected again.
-    CheckRecovery,
-}
-
-impl DoorbellKind {
-    /// All kinds, the most urgent first.
-    pub const ALL: [Self; 6] =
-        [Self::Overdue, Self::Resume, Self::CheckStale, Self::CheckRecovery, Self::Upcoming, Self::Notification];
-
-    /// The name in messages, queues and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Overdue => "overdue",
-            Self::Upcoming => "upcoming",
-            Self::Notification => "notification",
-            Self::Resume => "resume",
-            Self::CheckStale => "check_stale",
-            Self::CheckRecovery => "check_recovery",
-        }
-    }
-
-    /// The routing key in RabbitMQ, which is also the name of RabbitMQ's queue.
-    pub fn routing_key(self, namespace: &str) -> String {
-        format!("{namespace}.{}", self.as_str())
-    }
-
-    /// The routing key in the table of doorbells, without a namespace.
-    pub const fn stored_routing_key(self) -> &'static str {
-        match self {
-            Self::Overdue => "billing.overdue",
-            Self::Upcoming => "billing.upcoming",
-            Self::Notification => "billing.notification",
-            Self::Resume => "billing.resume",
-            Self::CheckStale => "billing.check_stale",
-            Self::CheckRecovery => "billing.check_recovery",
-        }
-    }
-
-    /// 10, 5 and 1 by the product's requirements. Resume and the checks have 10: they are few, and a whole queue waits
-    /// for each of them.
-    pub const fn priority(self) -> u8 {
-        match self {
-            Self::Overdue => MessageType::Overdue.priority(),
-            Self::Upcoming => MessageType::Upcoming.priority(),
-            Self::Notification => MessageType::Notification.priority(),
-            Self::Resume | Self::CheckStale | Self::CheckRecovery => 10,
-        }
-    }
-}
-
-impl fmt::Display for DoorbellKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl From<MessageType> for DoorbellKind {
-    fn from(message_type: MessageType) -> Self {
-        match message_type {
-            MessageType::Overdue => Self::Overdue,
-            MessageType::Upcoming => Self::Upcoming,
-            MessageType::Notification => Self::Notification,
-        }
-    }
-}
-
-/// A request to look at one queue of one tenant.
+/// A request to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Doorbell {
-    /// Why to look.
-    pub kind: DoorbellKind,
-    /// The queue's tenant.
-    pub tenant_id: TenantId,
-    /// The queue.
-    pub queue_id: QueueId,
+pub enum Doorbell {
+    /// For workers: one queue of one tenant.
+    Queue {
+        /// Why to look.
+        kind: DoorbellKind,
+        /// The queue's tenant.
+        tenant_id: TenantId,
+        /// The queue.
+        queue_id: QueueId,
+    },
+    /// For periodic: the stored webhook events of all tenants.
+    WebhookEvents,
 }
 
 /// Why a message cannot be read. The dead letter stores the text.
@@ -122,21 +47,34 @@ struct Version {
 
 /// Accepts unknown fields, so that version 1 can grow while old and new programs run side by side.
 #[derive(Deserialize)]
-struct Body {
+struct QueueBody {
     kind: DoorbellKind,
     tenant_id: TenantId,
     queue_id: QueueId,
 }
 
 impl Doorbell {
-    /// `{"v":1,"kind":"overdue","tenant_id":"…","queue_id":"…"}`
+    pub(crate) const fn topic(&self) -> Topic {
+        match self {
+            Self::Queue { kind, .. } => Topic::Queue(*kind),
+            Self::WebhookEvents => Topic::WebhookEvents,
+        }
+    }
+
+    /// `{"v":1,"kind":"overdue","tenant_id":"…","queue_id":"…"}` or `{"v":1,"kind":"webhook_events"}`
     pub fn to_json(&self) -> Value {
-        json!({"v": VERSION, "kind": self.kind, "tenant_id": self.tenant_id, "queue_id": self.queue_id})
+        let kind = self.topic().as_str();
+        match self {
+            Self::Queue { tenant_id, queue_id, .. } => {
+                json!({"v": VERSION, "kind": kind, "tenant_id": tenant_id, "queue_id": queue_id})
+            }
+            Self::WebhookEvents => json!({"v": VERSION, "kind": kind}),
+        }
     }
 
     /// The row of the doorbell of a new queue.
     pub fn to_row(&self) -> NewDoorbell {
-        let (routing_key, priority) = (self.kind.stored_routing_key(), self.kind.priority());
+        let (routing_key, priority) = (self.topic().stored_routing_key(), self.topic().priority());
         NewDoorbell { routing_key, priority, body: self.to_json() }
     }
 
@@ -151,16 +89,22 @@ impl Doorbell {
         if v != VERSION {
             return Err(Unreadable::Version(v));
         }
-        let Body { kind, tenant_id, queue_id } = Body::deserialize(body)?;
-        Ok(Self { kind, tenant_id, queue_id })
+        if body["kind"] == Topic::WebhookEvents.as_str() {
+            return Ok(Self::WebhookEvents);
+        }
+        let QueueBody { kind, tenant_id, queue_id } = QueueBody::deserialize(body)?;
+        Ok(Self::Queue { kind, tenant_id, queue_id })
     }
 }
 
 /// Rings a doorbell in the caller's transaction: it is delivered if and only if the transaction commits.
 pub async fn ring(conn: &mut PgConnection, doorbell: &Doorbell, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    let Doorbell { kind, tenant_id, .. } = *doorbell;
-    regua_store::doorbells::put(conn, tenant_id, kind.stored_routing_key(), kind.priority(), &doorbell.to_json(), now)
-        .await
+    let (topic, body) = (doorbell.topic(), doorbell.to_json());
+    let (routing_key, priority) = (topic.stored_routing_key(), topic.priority());
+    match doorbell {
+        Doorbell::Queue { tenant_id, .. } => doorbells::put(conn, *tenant_id, routing_key, priority, &body, now).await,
+        Doorbell::WebhookEvents => doorbells::put_without_tenant(conn, routing_key, priority, &body, now).await,
+    }
 }
 
 /// Rings several doorbells in the caller's transaction.
@@ -179,11 +123,14 @@ mod tests {
     const QUEUE: &str = "01939fd0-0000-7000-8000-000000000002";
 
     fn doorbell(kind: DoorbellKind) -> Doorbell {
-        Doorbell { kind, tenant_id: TENANT.parse().unwrap(), queue_id: QUEUE.parse().unwrap() }
+        Doorbell::Queue { kind, tenant_id: TENANT.parse().unwrap(), queue_id: QUEUE.parse().unwrap() }
     }
 
     #[test]
     fn doorbell_is_written_with_ids_only_and_read_back() {
+        let body = Doorbell::WebhookEvents.to_json();
+        assert_eq!(body, json!({"v": 1, "kind": "webhook_events"}));
+        assert_eq!(Doorbell::from_json(&body).unwrap(), Doorbell::WebhookEvents);
         for kind in DoorbellKind::ALL {
             let body = doorbell(kind).to_json();
             assert_eq!(body, json!({"v": 1, "kind": kind.as_str(), "tenant_id": TENANT, "queue_id": QUEUE}));
@@ -210,18 +157,5 @@ mod tests {
             let reason = Doorbell::from_slice(body.as_bytes()).unwrap_err().to_string();
             assert!(reason.contains(why), "{body}: {reason}");
         }
-    }
-
-    #[test]
-    fn namespace_is_the_first_word_of_the_routing_key() {
-        for kind in DoorbellKind::ALL {
-            assert_eq!(kind.routing_key("billing"), kind.stored_routing_key());
-        }
-        assert_eq!(DoorbellKind::CheckStale.routing_key("t1"), "t1.check_stale");
-    }
-
-    #[test]
-    fn kinds_are_in_the_order_of_their_priority() {
-        assert!(DoorbellKind::ALL.is_sorted_by_key(|kind| std::cmp::Reverse(kind.priority())));
     }
 }

@@ -15,7 +15,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::Receipt;
-use crate::{Broker, Delivery, Doorbell, DoorbellKind, Relayed, Unreadable};
+use crate::topic::Topic;
+use crate::{Broker, Delivery, Doorbell, Program, Relayed, Unreadable};
 
 /// Doorbells are acknowledged within milliseconds.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,11 +41,11 @@ impl Broker for EmbeddedBroker {
         Ok(Relayed::default())
     }
 
-    async fn consume(&self, shutdown: CancellationToken) -> mpsc::Receiver<Delivery> {
+    async fn consume(&self, program: Program, shutdown: CancellationToken) -> mpsc::Receiver<Delivery> {
         let (deliveries, receiver) = mpsc::channel(self.prefetch.into());
         let consumer = Consumer {
             pool: self.pool.clone(),
-            routing_keys: DoorbellKind::ALL.iter().map(|kind| kind.stored_routing_key().to_owned()).collect(),
+            routing_keys: Topic::stored_routing_keys(&program.topics()),
             slots: Arc::new(Semaphore::new(self.prefetch.into())),
             deliveries,
             shutdown,

@@ -8,6 +8,7 @@ mod embedded;
 mod rabbit;
 mod relay;
 mod settings;
+mod topic;
 
 use std::sync::Arc;
 
@@ -17,10 +18,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use delivery::Delivery;
-pub use doorbell::{Doorbell, DoorbellKind, Unreadable, ring, ring_all};
+pub use doorbell::{Doorbell, Unreadable, ring, ring_all};
 pub use rabbit::{RabbitAway, TopologyMismatch};
 pub use relay::run_relay;
 pub use settings::{AmqpUrls, BrokerSettings, QueueType, UnknownQueueType, UnreadableAmqpUrl};
+pub use topic::{DoorbellKind, Program};
 
 /// Carries doorbells from the transaction that rings them to a consumer.
 #[async_trait]
@@ -29,8 +31,8 @@ pub trait Broker: Send + Sync {
     /// nothing.
     async fn relay(&self) -> anyhow::Result<Relayed>;
 
-    /// Deliveries of all kinds until `shutdown`. The consumer reconnects by itself.
-    async fn consume(&self, shutdown: CancellationToken) -> mpsc::Receiver<Delivery>;
+    /// Deliveries of the doorbells for a program until `shutdown`. The consumer reconnects by itself.
+    async fn consume(&self, program: Program, shutdown: CancellationToken) -> mpsc::Receiver<Delivery>;
 
     /// Whether the broker answers, for readiness.
     async fn ping(&self) -> anyhow::Result<()>;

@@ -21,7 +21,7 @@ pub use self::outage::{RabbitAway, TopologyMismatch};
 use self::publisher::Publisher;
 use self::server::Server;
 use self::subscriber::Subscriber;
-use crate::{AmqpUrls, Broker, BrokerSettings, Delivery, Relayed};
+use crate::{AmqpUrls, Broker, BrokerSettings, Delivery, Program, Relayed};
 
 pub(crate) struct RabbitBroker {
     pool: PgPool,
@@ -47,10 +47,10 @@ impl Broker for RabbitBroker {
         relay_pass::run(&self.pool, &self.publisher).await
     }
 
-    async fn consume(&self, shutdown: CancellationToken) -> mpsc::Receiver<Delivery> {
+    async fn consume(&self, program: Program, shutdown: CancellationToken) -> mpsc::Receiver<Delivery> {
         // Doorbells wait at RabbitMQ, where a more urgent one can still overtake them.
         let (deliveries, receiver) = mpsc::channel(1);
-        Subscriber::start(self.server.clone(), self.prefetch.max(1), deliveries, shutdown);
+        Subscriber::start(self.server.clone(), program, self.prefetch.max(1), deliveries, shutdown);
         receiver
     }
 

@@ -12,6 +12,7 @@ mod stable_hash;
 mod templates;
 mod tenants;
 mod text;
+mod webhooks;
 
 pub use campaigns::{
     AttemptOutcome, ContactName, ContactNameError, ContactStatus, ControlAction, DueDateError, EvidenceSource,
@@ -40,3 +41,4 @@ pub use tenants::{
 };
 pub use text::{code_point, printable, refused_character};
 pub use text_enum::UnknownText;
+pub use webhooks::{GatewayEventName, WebhookSource};

@@ -2,13 +2,10 @@
 //! local time labelled as UTC, so only the time of the message in it is read.
 
 use chrono::{DateTime, Utc};
+use regua_domain::GatewayEventName;
 use serde_json::Value;
 
 use crate::message::{is_message_id, text_of};
-
-/// The events that are stored. The others say nothing about a message, and a reconnecting number posts thousands of
-/// `connection.update` a minute.
-pub const EVENTS: [&str; 2] = ["send.message", "messages.update"];
 
 /// The report of a webhook.
 #[derive(Clone, PartialEq, Eq)]
@@ -78,11 +75,11 @@ pub enum MessageStatus {
 }
 
 /// Reads the `data` of a webhook of this event.
-pub fn read_event(event: &str, data: &Value) -> GatewayEvent {
+pub fn read_event(event: GatewayEventName, data: &Value) -> GatewayEvent {
     match event {
-        "send.message" => message(&data["key"]["id"], &data["key"]["remoteJid"], data)
+        GatewayEventName::SendMessage => message(&data["key"]["id"], &data["key"]["remoteJid"], data)
             .map_or(GatewayEvent::Irrelevant, GatewayEvent::Left),
-        "messages.update" if data["fromMe"] == true => {
+        GatewayEventName::MessagesUpdate if data["fromMe"] == true => {
             let Some(message_id) = data["keyId"].as_str().filter(|id| is_message_id(id)) else {
                 return GatewayEvent::Irrelevant;
             };
@@ -95,7 +92,7 @@ pub fn read_event(event: &str, data: &Value) -> GatewayEvent {
             let message = message(&data["keyId"], &data["remoteJid"], data);
             GatewayEvent::Status { message_id: message_id.to_owned(), status, message }
         }
-        _ => GatewayEvent::Irrelevant,
+        GatewayEventName::MessagesUpdate => GatewayEvent::Irrelevant,
     }
 }
 
@@ -121,7 +118,9 @@ mod tests {
             "message": {"conversation": "Ref. 7K3F9Q"}, "messageType": "conversation",
             "messageTimestamp": 1_795_229_804, "source": "unknown", "instanceId": "aed3",
         });
-        let GatewayEvent::Left(message) = read_event("send.message", &data) else { panic!("no message") };
+        let GatewayEvent::Left(message) = read_event(GatewayEventName::SendMessage, &data) else {
+            panic!("no message")
+        };
         assert_eq!(
             (message.message_id.as_str(), message.recipient()),
             ("9caf17c0", Recipient::Number("5511988887777"))
@@ -148,7 +147,7 @@ mod tests {
     fn status_of_incoming_messages_is_irrelevant() {
         let update = |status: &str, from_me: bool| {
             let data = json!({"keyId": "3EB01", "remoteJid": "1@lid", "fromMe": from_me, "status": status});
-            match read_event("messages.update", &data) {
+            match read_event(GatewayEventName::MessagesUpdate, &data) {
                 GatewayEvent::Status { status, message: None, .. } => Some(status),
                 _ => None,
             }
@@ -161,11 +160,10 @@ mod tests {
     }
 
     #[test]
-    fn malformed_and_other_events_are_irrelevant() {
+    fn malformed_events_are_irrelevant() {
         for data in [json!(null), json!([]), json!({"key": {"id": 5}}), json!({"key": {"id": ""}, "message": "x"})] {
-            assert!(read_event("send.message", &data) == GatewayEvent::Irrelevant);
-            assert!(read_event("messages.update", &data) == GatewayEvent::Irrelevant);
+            assert!(read_event(GatewayEventName::SendMessage, &data) == GatewayEvent::Irrelevant);
+            assert!(read_event(GatewayEventName::MessagesUpdate, &data) == GatewayEvent::Irrelevant);
         }
-        assert!(read_event("connection.update", &json!({"state": "open"})) == GatewayEvent::Irrelevant);
     }
 }

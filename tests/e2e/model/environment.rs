@@ -1,7 +1,7 @@
 //! Steps outside of workers and replicas: expiring leases, delayed messages, webhooks, operators, and time.
 
 use chrono::TimeDelta;
-use regua_domain::{ContactId, ControlAction, EvidenceSource, QueueStatus};
+use regua_domain::{ContactId, ControlAction, EvidenceSource, GatewayEventName, QueueStatus};
 use regua_store::contacts::{self, Evidence, Locked, Unconfirmed};
 use regua_store::{lanes, queues, webhook_events};
 use serde_json::json;
@@ -99,7 +99,8 @@ async fn deliver_webhook(case: &mut Case<'_>, n: usize) -> anyhow::Result<()> {
     let fixture = case.fixture;
     let instance = fixture.lane(case.plan, *queue);
     let conn = &mut *fixture.pool.acquire().await?;
-    webhook_events::insert(conn, fixture.tenant.id, instance, "send.message", &data, case.now).await?;
+    let (tenant, event) = (fixture.tenant.id, GatewayEventName::SendMessage);
+    webhook_events::insert_gateway_event(conn, tenant, instance, event, &data, case.now).await?;
     case.replicas[0].replica.match_webhooks().await?;
     case.record(format!("the gateway posts a webhook of message {} to contact {n}", message.id));
     Ok(())

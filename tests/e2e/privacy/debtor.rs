@@ -1,7 +1,8 @@
 //! The debtor of the privacy tests, her batches, and the users who export and erase her data.
 
-use regua_domain::UserId;
+use regua_domain::{GatewayEventName, UserId};
 use regua_store::users::{self, NewUser};
+use regua_store::webhook_events;
 use regua_tests::{Answer, Client, Fleet, FleetOptions, Tenant, TenantOptions, batch, contact};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -142,8 +143,7 @@ pub(super) async fn store_webhook(fleet: &Fleet, tenant: &Tenant, digits: &str) 
     let data = json!({"key": {"id": "3EB0AA", "remoteJid": format!("{digits}@s.whatsapp.net")}, "message": {"conversation": "x"}});
     let mut transaction = fleet.database.pool.begin().await.unwrap();
     let now = fleet.clock.now();
-    regua_store::webhook_events::insert(&mut transaction, tenant.id, tenant.instances[0], "send.message", &data, now)
-        .await
-        .unwrap();
+    let (instance, event) = (tenant.instances[0], GatewayEventName::SendMessage);
+    webhook_events::insert_gateway_event(&mut transaction, tenant.id, instance, event, &data, now).await.unwrap();
     transaction.commit().await.unwrap();
 }

@@ -137,20 +137,20 @@ async fn post(url: &str, secret: &str, event: &Value) -> (StatusCode, Value) {
 }
 
 /// A status event of a message, as Evolution posts it.
-fn status_event(message_id: &str, status: &str) -> Value {
+pub(super) fn status_event(message_id: &str, status: &str) -> Value {
     let data = json!({"keyId": message_id, "remoteJid": "99887766@lid", "fromMe": true, "status": status});
     json!({"event": "messages.update", "instance": "matriz", "data": data})
 }
 
 /// Posts an event and asserts that it is stored.
-async fn post_stored(url: &str, secret: &str, event: &Value) {
+pub(super) async fn post_stored(url: &str, secret: &str, event: &Value) {
     let answer = post(url, secret, event).await;
     assert_eq!((answer.0, &answer.1["stored"]), (StatusCode::OK, &json!(true)), "{answer:?}");
 }
 
-async fn until_matched(fleet: &Fleet) {
-    eventually("all events to be matched", async || fleet.count("select count(*) from webhook_events").await == 0)
-        .await;
+pub(super) async fn until_matched(fleet: &Fleet) {
+    let waiting = "select count(*) from webhook_events where source = 'evolution'";
+    eventually("all events to be matched", async || fleet.count(waiting).await == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,7 +195,7 @@ async fn replayed_webhook_changes_nothing() {
 }
 
 /// Sets the webhook secret of one of the tenant's instances.
-async fn set_secret(fleet: &Fleet, tenant: &Tenant, n: usize, random: u8) -> String {
+pub(super) async fn set_secret(fleet: &Fleet, tenant: &Tenant, n: usize, random: u8) -> String {
     let (secret, hash) = regua_api::keys::secret_with_hash(&[random; 32]);
     regua_tests::logs::register_secret(&secret);
     let mut conn = fleet.database.pool.acquire().await.unwrap();

@@ -38,6 +38,8 @@ pub struct FleetOptions {
     pub send_timeout: Duration,
     /// Whether periodic runs.
     pub periodic: bool,
+    /// Between two passes of periodic's most frequent reconcilers.
+    pub periodic_tick: Duration,
     /// When periodic looks for attempts of unknown outcome.
     pub looks: LookSchedule,
     /// The keys of the programs. The tokens of tenants are sealed with the development key.
@@ -63,6 +65,7 @@ impl Default for FleetOptions {
             lease: Duration::from_secs(30),
             send_timeout: Duration::from_secs(5),
             periodic: true,
+            periodic_tick: Duration::from_millis(100),
             looks: LookSchedule::default(),
             secrets: SecretKeys::development(),
             networks: AllowedNetworks::with_loopback(),

@@ -79,7 +79,7 @@ impl Fleet {
             clock: self.clock.clone(),
             metrics: self.metrics.periodic.clone(),
             settings: PeriodicSettings {
-                every: Duration::from_millis(100),
+                every: self.options.periodic_tick,
                 looks: self.options.looks.clone(),
                 ..PeriodicSettings::default()
             },

@@ -198,7 +198,7 @@ async fn resend_or_give_up(
         if should_resend(unfound) {
             contacts::resend(conn, &contact, now).await?;
             let doorbell =
-                Doorbell { kind: attempt.message_type.into(), tenant_id: tenant, queue_id: contact.queue_id };
+                Doorbell::Queue { kind: attempt.message_type.into(), tenant_id: tenant, queue_id: contact.queue_id };
             ring(conn, &doorbell, now).await?;
             doorbells::notify(conn).await?;
             return Ok(Some(Resolution::Resent));

@@ -9,7 +9,8 @@ use regua_store::{doorbells, transact};
 use sqlx::PgPool;
 
 use super::publisher::Publisher;
-use crate::{DoorbellKind, Relayed};
+use crate::Relayed;
+use crate::topic::Topic;
 
 /// Messages that await their confirms together. With 500 RabbitMQ took 14,000 to 18,000 a second.
 const BATCH: usize = 500;
@@ -18,7 +19,7 @@ const BATCHES_PER_PASS: usize = 10;
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(pool: &PgPool, publisher: &Publisher) -> anyhow::Result<Relayed> {
-    let routing_keys: Vec<_> = DoorbellKind::ALL.iter().map(|kind| kind.stored_routing_key().to_owned()).collect();
+    let routing_keys = Topic::stored_routing_keys(&Topic::all());
     let limit = i64::try_from(BATCH)?;
     let mut relayed = Relayed::default();
     for _ in 0..BATCHES_PER_PASS {

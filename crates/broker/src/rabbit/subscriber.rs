@@ -1,4 +1,4 @@
-//! Consuming: all queues on one channel, delivered one at a time, the most urgent first.
+//! Consuming: all queues of a program on one channel, delivered one at a time, the most urgent first.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -17,10 +17,11 @@ use super::link::Link;
 use super::outage::Outage;
 use super::server::Server;
 use crate::delivery::Receipt;
-use crate::{Delivery, Doorbell, DoorbellKind};
+use crate::{Delivery, Doorbell, Program};
 
 pub(super) struct Subscriber {
     server: Arc<Server>,
+    program: Program,
     link: Arc<Link<()>>,
     prefetch: u16,
     deliveries: mpsc::Sender<Delivery>,
@@ -30,11 +31,12 @@ pub(super) struct Subscriber {
 impl Subscriber {
     pub(super) fn start(
         server: Arc<Server>,
+        program: Program,
         prefetch: u16,
         deliveries: mpsc::Sender<Delivery>,
         shutdown: CancellationToken,
     ) {
-        let subscriber = Self { server, link: Link::new("consumer"), prefetch, deliveries, shutdown };
+        let subscriber = Self { server, program, link: Link::new("consumer"), prefetch, deliveries, shutdown };
         tokio::spawn(async move {
             let Subscriber { link, shutdown, deliveries, .. } = &subscriber;
             link.run_sessions(shutdown, async || {
@@ -85,12 +87,11 @@ impl Subscriber {
 
     /// One consumer for each queue, the most urgent first.
     async fn consume(&self, channel: &Channel) -> Result<Vec<Consumer>, Outage> {
-        let mut consumers = Vec::with_capacity(DoorbellKind::ALL.len());
-        for kind in DoorbellKind::ALL {
-            let queue = kind.routing_key(&self.server.namespace);
+        let mut consumers = Vec::new();
+        for topic in self.program.topics() {
+            let (queue, tag) = (topic.routing_key(&self.server.namespace), topic.as_str());
             let options = BasicConsumeOptions::default();
-            consumers
-                .push(channel.basic_consume(queue.into(), kind.as_str().into(), options, FieldTable::default()).await?);
+            consumers.push(channel.basic_consume(queue.into(), tag.into(), options, FieldTable::default()).await?);
         }
         Ok(consumers)
     }

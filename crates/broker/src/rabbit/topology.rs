@@ -1,12 +1,13 @@
-//! The exchanges and queues in RabbitMQ: one for each kind of doorbell, and the dead letters. Every process declares
-//! all of them at each connect, which does not change existing ones.
+//! The exchanges and queues in RabbitMQ: one for each topic, and the dead letters. Every process declares all of them at
+//! each connect, which does not change existing ones.
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 
 use super::outage::{Outage, TopologyMismatch};
-use crate::{DoorbellKind, QueueType};
+use crate::QueueType;
+use crate::topic::Topic;
 
 const PRECONDITION_FAILED: u16 = 406;
 /// The product's requirements: every classic queue has ten priorities.
@@ -22,8 +23,8 @@ pub(super) async fn declare(connection: &Connection, namespace: &str, queue_type
     declare_exchange(&channel, &dead, ExchangeKind::Fanout).await?;
     declare_queue(&channel, &dead, dead_letter_arguments(queue_type)).await?;
     bind(&channel, &dead, &dead).await?;
-    for kind in DoorbellKind::ALL {
-        let queue = kind.routing_key(namespace);
+    for topic in Topic::all() {
+        let queue = topic.routing_key(namespace);
         declare_queue(&channel, &queue, arguments(queue_type, &dead)).await?;
         bind(&channel, &queue, namespace).await?;
     }

@@ -99,7 +99,7 @@ impl World {
     }
 
     pub(crate) fn doorbell(&self, kind: DoorbellKind) -> Doorbell {
-        Doorbell { kind, tenant_id: self.tenant, queue_id: QueueId::new(now()) }
+        Doorbell::Queue { kind, tenant_id: self.tenant, queue_id: QueueId::new(now()) }
     }
 
     pub(crate) async fn ring(&self, doorbells: &[Doorbell]) {
@@ -135,7 +135,8 @@ impl World {
         let channel = self.channel().await;
         let dead = format!("{}.dead", self.namespace);
         let queues = DoorbellKind::ALL.map(|kind| kind.routing_key(&self.namespace));
-        for queue in queues.into_iter().chain([dead.clone()]) {
+        let webhook_events = format!("{}.webhook_events", self.namespace);
+        for queue in queues.into_iter().chain([webhook_events, dead.clone()]) {
             channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
         }
         for exchange in [self.namespace.clone(), dead] {

@@ -49,4 +49,5 @@ contract! {
     concurrent_relays_lose_no_doorbell,
     second_broker_connects_beside_the_first,
     woken_relay_publishes_at_once,
+    doorbell_of_webhook_events_is_stored_once_and_delivered_to_periodic,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
-use regua_broker::{Broker, BrokerSettings, DoorbellKind, QueueType, RabbitAway, TopologyMismatch, connect};
+use regua_broker::{Broker, BrokerSettings, DoorbellKind, Program, QueueType, RabbitAway, TopologyMismatch, connect};
 
 use crate::fixture::{World, eventually, receive, receive_and_ack, run_rabbitmq};
 use crate::proxy::{Line, Proxy};
@@ -39,7 +39,7 @@ async fn queue_with_other_arguments_is_reported_with_the_remedy() {
 async fn doorbell_rung_while_rabbitmq_is_away_is_delivered_afterwards() {
     run_rabbitmq(async |world: Arc<World>| {
         let (proxy, broker) = behind_a_proxy(&world, Line::Cut).await;
-        let mut deliveries = broker.consume(world.shutdown.clone()).await;
+        let mut deliveries = broker.consume(Program::Worker, world.shutdown.clone()).await;
         let doorbell = world.doorbell(DoorbellKind::Overdue);
         world.ring(&[doorbell]).await;
         assert!(broker.relay().await.unwrap_err().is::<RabbitAway>());
@@ -75,7 +75,7 @@ async fn silent_connection_is_replaced_and_deliveries_continue() {
 /// One doorbell is delivered before the failure and one is rung after it.
 async fn check_recovery(world: &World, failure: Line) {
     let (proxy, broker) = behind_a_proxy(world, Line::Open).await;
-    let mut deliveries = broker.consume(world.shutdown.clone()).await;
+    let mut deliveries = broker.consume(Program::Worker, world.shutdown.clone()).await;
     let (held, after) = (world.doorbell(DoorbellKind::Overdue), world.doorbell(DoorbellKind::Notification));
     world.ring(&[held]).await;
     broker.relay().await.unwrap();
@@ -89,7 +89,7 @@ async fn check_recovery(world: &World, failure: Line) {
 
     eventually("doorbells are published", async || broker.relay().await.is_ok()).await;
     let mut again = [receive(&mut deliveries).await, receive(&mut deliveries).await];
-    again.sort_by_key(|delivery| std::cmp::Reverse(delivery.doorbell.kind.priority()));
+    again.sort_by_key(|delivery| delivery.doorbell != held);
     assert_eq!(again.each_ref().map(|delivery| delivery.doorbell), [held, after]);
     for delivery in again {
         delivery.ack().await.unwrap();
@@ -104,13 +104,13 @@ async fn deleted_queue_is_declared_again_and_no_doorbell_is_lost() {
         let broker = world.broker();
         broker.ping().await.unwrap();
         let doorbell = world.doorbell(DoorbellKind::Overdue);
-        let name = doorbell.kind.routing_key(&world.namespace);
+        let name = DoorbellKind::Overdue.routing_key(&world.namespace);
         let channel = world.channel().await;
         channel.queue_delete(name.clone().into(), QueueDeleteOptions::default()).await.unwrap();
 
         world.ring(&[doorbell]).await;
         assert_eq!(broker.relay().await.unwrap().published, 1);
-        let mut deliveries = broker.consume(world.shutdown.clone()).await;
+        let mut deliveries = broker.consume(Program::Worker, world.shutdown.clone()).await;
         receive_and_ack(&mut deliveries, doorbell).await;
 
         // Once more while the consumer runs.
@@ -136,7 +136,7 @@ async fn returned_doorbells_of_a_batch_are_published_again() {
 
         assert_eq!(broker.relay().await.unwrap().published, doorbells.len());
 
-        let mut deliveries = broker.consume(world.shutdown.clone()).await;
+        let mut deliveries = broker.consume(Program::Worker, world.shutdown.clone()).await;
         let mut received = HashSet::new();
         while received.len() < doorbells.len() {
             let delivery = receive(&mut deliveries).await;
@@ -180,7 +180,7 @@ async fn client_of_a_dead_node_connects_to_another_node() {
             let amqp_urls = Some(format!("{},{}", first.url(), second.url()).parse().unwrap());
             let broker = connect(&BrokerSettings { amqp_urls, ..world.settings() }, world.pool.clone());
             let stop = world.shutdown.child_token();
-            let mut deliveries = broker.consume(stop.clone()).await;
+            let mut deliveries = broker.consume(Program::Worker, stop.clone()).await;
             let doorbells = [DoorbellKind::Overdue, DoorbellKind::Upcoming].map(|kind| world.doorbell(kind));
             world.ring(&doorbells[..1]).await;
             broker.relay().await.unwrap();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regua_broker::{DoorbellKind, ring, run_relay};
+use regua_broker::{Doorbell, DoorbellKind, Program, ring, run_relay};
 use regua_store::doorbells;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -14,7 +14,7 @@ use crate::fixture::{World, eventually, now, receive, receive_and_ack};
 
 pub(crate) async fn doorbell_of_a_committed_transaction_is_delivered_once(world: Arc<World>) {
     let broker = world.broker();
-    let mut deliveries = broker.consume(world.shutdown.clone()).await;
+    let mut deliveries = broker.consume(Program::Worker, world.shutdown.clone()).await;
     let (first, second) = (world.doorbell(DoorbellKind::Overdue), world.doorbell(DoorbellKind::Overdue));
 
     for doorbell in [first, second] {
@@ -29,7 +29,7 @@ pub(crate) async fn doorbell_of_a_committed_transaction_is_delivered_once(world:
 
 pub(crate) async fn doorbell_of_a_rolled_back_transaction_is_never_delivered(world: Arc<World>) {
     let broker = world.broker();
-    let mut deliveries = broker.consume(world.shutdown.clone()).await;
+    let mut deliveries = broker.consume(Program::Worker, world.shutdown.clone()).await;
     let mut transaction = world.pool.begin().await.unwrap();
     ring(&mut transaction, &world.doorbell(DoorbellKind::Upcoming), now()).await.unwrap();
     transaction.rollback().await.unwrap();
@@ -44,7 +44,7 @@ pub(crate) async fn doorbell_of_a_rolled_back_transaction_is_never_delivered(wor
 
 pub(crate) async fn dropped_doorbell_is_delivered_again(world: Arc<World>) {
     let broker = world.broker();
-    let mut deliveries = broker.consume(world.shutdown.clone()).await;
+    let mut deliveries = broker.consume(Program::Worker, world.shutdown.clone()).await;
     let doorbell = world.doorbell(DoorbellKind::Resume);
     world.ring(&[doorbell]).await;
     broker.relay().await.unwrap();
@@ -57,7 +57,7 @@ pub(crate) async fn dropped_doorbell_is_delivered_again(world: Arc<World>) {
 
 pub(crate) async fn requeued_doorbell_is_delivered_again(world: Arc<World>) {
     let broker = world.broker();
-    let mut deliveries = broker.consume(world.shutdown.clone()).await;
+    let mut deliveries = broker.consume(Program::Worker, world.shutdown.clone()).await;
     let doorbell = world.doorbell(DoorbellKind::Overdue);
     world.ring(&[doorbell]).await;
     broker.relay().await.unwrap();
@@ -71,7 +71,7 @@ pub(crate) async fn requeued_doorbell_is_delivered_again(world: Arc<World>) {
 pub(crate) async fn doorbells_of_a_stopped_consumer_go_to_another(world: Arc<World>) {
     let broker = world.broker();
     let gone = CancellationToken::new();
-    let mut deliveries = broker.consume(gone.clone()).await;
+    let mut deliveries = broker.consume(Program::Worker, gone.clone()).await;
     let doorbells = [world.doorbell(DoorbellKind::Overdue), world.doorbell(DoorbellKind::Overdue)];
     world.ring(&doorbells).await;
     broker.relay().await.unwrap();
@@ -80,7 +80,7 @@ pub(crate) async fn doorbells_of_a_stopped_consumer_go_to_another(world: Arc<Wor
     gone.cancel();
     drop((held, deliveries));
 
-    let mut others = broker.consume(world.shutdown.clone()).await;
+    let mut others = broker.consume(Program::Worker, world.shutdown.clone()).await;
     let received = HashSet::from([receive(&mut others).await.doorbell, receive(&mut others).await.doorbell]);
     assert_eq!(received, HashSet::from(doorbells));
 }
@@ -92,7 +92,7 @@ pub(crate) async fn most_urgent_waiting_doorbell_is_delivered_first(world: Arc<W
     world.ring(&[notification, overdue, upcoming]).await;
     broker.relay().await.unwrap();
 
-    let mut deliveries = broker.consume(world.shutdown.clone()).await;
+    let mut deliveries = broker.consume(Program::Worker, world.shutdown.clone()).await;
 
     for expected in [overdue, upcoming, notification] {
         receive_and_ack(&mut deliveries, expected).await;
@@ -101,7 +101,7 @@ pub(crate) async fn most_urgent_waiting_doorbell_is_delivered_first(world: Arc<W
 
 pub(crate) async fn unreadable_doorbells_go_to_the_dead_letters_and_the_others_arrive(world: Arc<World>) {
     let broker = world.broker();
-    let mut deliveries = broker.consume(world.shutdown.clone()).await;
+    let mut deliveries = broker.consume(Program::Worker, world.shutdown.clone()).await;
     let mut conn = world.pool.acquire().await.unwrap();
     for body in [json!({"v": 2, "kind": "overdue"}), json!("not even an object")] {
         doorbells::put(&mut conn, world.tenant, "billing.overdue", 10, &body, now()).await.unwrap();
@@ -118,8 +118,8 @@ pub(crate) async fn unreadable_doorbells_go_to_the_dead_letters_and_the_others_a
 
 pub(crate) async fn two_consumers_divide_the_doorbells(world: Arc<World>) {
     let (one, other) = (world.broker_with_prefetch(2), world.broker_with_prefetch(2));
-    let mut deliveries_of_one = one.consume(world.shutdown.clone()).await;
-    let mut deliveries_of_other = other.consume(world.shutdown.clone()).await;
+    let mut deliveries_of_one = one.consume(Program::Worker, world.shutdown.clone()).await;
+    let mut deliveries_of_other = other.consume(Program::Worker, world.shutdown.clone()).await;
     let doorbells = [(); 4].map(|()| world.doorbell(DoorbellKind::Overdue));
     world.ring(&doorbells).await;
     one.relay().await.unwrap();
@@ -146,7 +146,7 @@ pub(crate) async fn doorbell_rung_twice_before_its_delivery_is_delivered_once(wo
     world.ring(&[twice]).await;
     broker.relay().await.unwrap();
 
-    let mut deliveries = broker.consume(world.shutdown.clone()).await;
+    let mut deliveries = broker.consume(Program::Worker, world.shutdown.clone()).await;
 
     receive_and_ack(&mut deliveries, twice).await;
     receive_and_ack(&mut deliveries, once).await;
@@ -155,7 +155,7 @@ pub(crate) async fn doorbell_rung_twice_before_its_delivery_is_delivered_once(wo
 
 pub(crate) async fn doorbell_rung_during_its_delivery_is_delivered_again(world: Arc<World>) {
     let broker = world.broker();
-    let mut deliveries = broker.consume(world.shutdown.clone()).await;
+    let mut deliveries = broker.consume(Program::Worker, world.shutdown.clone()).await;
     let doorbell = world.doorbell(DoorbellKind::Overdue);
     world.ring(&[doorbell]).await;
     broker.relay().await.unwrap();
@@ -169,6 +169,24 @@ pub(crate) async fn doorbell_rung_during_its_delivery_is_delivered_again(world: 
     assert_eq!(world.waiting().await, 0);
 }
 
+pub(crate) async fn doorbell_of_webhook_events_is_stored_once_and_delivered_to_periodic(world: Arc<World>) {
+    let broker = world.broker();
+    let mut of_worker = broker.consume(Program::Worker, world.shutdown.clone()).await;
+    let mut of_periodic = broker.consume(Program::Periodic, world.shutdown.clone()).await;
+    for _ in 0..3 {
+        world.ring(&[Doorbell::WebhookEvents; 3]).await;
+        assert!(world.waiting().await <= 1, "a waiting doorbell is not stored again");
+        broker.relay().await.unwrap();
+        receive_and_ack(&mut of_periodic, Doorbell::WebhookEvents).await;
+        eventually("the doorbell to be deleted", async || world.waiting().await == 0).await;
+    }
+    let of_queue = world.doorbell(DoorbellKind::Overdue);
+    world.ring(&[of_queue]).await;
+    broker.relay().await.unwrap();
+    receive_and_ack(&mut of_worker, of_queue).await;
+    assert!(of_periodic.try_recv().is_err());
+}
+
 pub(crate) async fn concurrent_relays_lose_no_doorbell(world: Arc<World>) {
     let (one, other) = (world.broker(), world.broker());
     let doorbells: Vec<_> = (0..1_200).map(|_| world.doorbell(DoorbellKind::Notification)).collect();
@@ -178,7 +196,7 @@ pub(crate) async fn concurrent_relays_lose_no_doorbell(world: Arc<World>) {
     by_one.unwrap();
     by_other.unwrap();
 
-    let mut deliveries = one.consume(world.shutdown.clone()).await;
+    let mut deliveries = one.consume(Program::Worker, world.shutdown.clone()).await;
     let mut received = HashSet::new();
     while received.len() < doorbells.len() {
         let delivery = receive(&mut deliveries).await;
@@ -201,7 +219,7 @@ pub(crate) async fn woken_relay_publishes_at_once(world: Arc<World>) {
     let wake = Arc::new(Notify::new());
     let an_hour = Duration::from_secs(3600);
     let relay = tokio::spawn(run_relay(broker.clone(), wake.clone(), an_hour, world.shutdown.clone()));
-    let mut deliveries = broker.consume(world.shutdown.clone()).await;
+    let mut deliveries = broker.consume(Program::Worker, world.shutdown.clone()).await;
 
     for _ in 0..3 {
         let doorbell = world.doorbell(DoorbellKind::Overdue);

@@ -51,6 +51,13 @@ fn begin_for(tenant: TenantId) -> String {
     format!("begin; set local role regua_api; set local regua.tenant_id = '{tenant}'")
 }
 
+/// Begins a transaction that stores a webhook event of a tenant. It can insert events and ring their doorbell, and reads
+/// nothing.
+pub async fn begin_webhook(pool: &PgPool, tenant: TenantId) -> Result<Transaction<'static, Postgres>, Error> {
+    let statement = format!("begin; set local role regua_webhooks; set local regua.tenant_id = '{tenant}'");
+    pool.begin_with(AssertSqlSafe(statement)).await
+}
+
 /// Begins a transaction of the API for a caller whose tenant is unknown. It sees only the rows of the API key with the
 /// prefix `lookup`.
 pub async fn begin_lookup(pool: &PgPool, lookup: &str) -> Result<Transaction<'static, Postgres>, Error> {

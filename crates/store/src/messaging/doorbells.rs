@@ -62,6 +62,31 @@ pub async fn put(
     Ok(())
 }
 
+/// Stores a doorbell that belongs to no tenant, in the caller's transaction, unless it waits already. The transaction
+/// locks no waiting doorbell, and its role need not see the row.
+///
+/// A consumer may therefore acknowledge the doorbell before this transaction is committed. It must look again later.
+pub async fn put_without_tenant(
+    conn: &mut PgConnection,
+    routing_key: &str,
+    priority: u8,
+    body: &Value,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into doorbells (tenant_id, doorbell_id, routing_key, priority, body) values ($1, $2, $3, $4, $5)
+         on conflict do nothing",
+        Uuid::nil(),
+        Uuid::new_v7(timestamp(now)),
+        routing_key,
+        i16::from(priority),
+        body
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Reads up to `limit` waiting doorbells of these routing keys, highest priority first, and hides them from other
 /// consumers for the visibility timeout. Index `doorbells_waiting`.
 pub async fn take(

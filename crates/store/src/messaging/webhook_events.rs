@@ -1,41 +1,42 @@
-//! Table `webhook_events`: requests of the gateway as it sent them, until they are matched with their contacts.
+//! Table `webhook_events`: webhooks of all sources as they were sent, until their reader has applied them. A function for
+//! the events of one source names it.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use regua_domain::{InstanceId, TenantId, WebhookEventId};
+use regua_domain::{GatewayEventName, InstanceId, TenantId, WebhookEventId, WebhookSource};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
-/// A stored request of a gateway.
+/// A stored event of the gateway.
 #[derive(Clone)]
 #[expect(missing_docs, reason = "the fields are the table's columns")]
-pub struct WebhookEvent {
+pub struct StoredGatewayEvent {
     pub tenant_id: TenantId,
     pub id: WebhookEventId,
     pub instance_id: InstanceId,
-    /// `send.message` or `messages.update`.
-    pub event: String,
+    pub event: GatewayEventName,
     pub data: Value,
     pub received_at: DateTime<Utc>,
 }
 
-/// Stores a webhook event.
-pub async fn insert(
+/// Stores an event of the gateway. The transaction's role need not see the row ([`crate::access::begin_webhook`]).
+pub async fn insert_gateway_event(
     conn: &mut PgConnection,
     tenant: TenantId,
     instance: InstanceId,
-    event: &str,
+    event: GatewayEventName,
     data: &Value,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "insert into webhook_events (tenant_id, webhook_event_id, instance_id, event, data, received_at, next_match_at)
-         values ($1, $2, $3, $4, $5, $6, $6)",
+        "insert into webhook_events (tenant_id, webhook_event_id, source, instance_id, event, data, received_at,
+             next_match_at)
+         values ($1, $2, 'evolution', $3, $4, $5, $6, $6)",
         tenant as TenantId,
         WebhookEventId::new(now) as WebhookEventId,
         instance as InstanceId,
-        event,
+        event as GatewayEventName,
         data,
         now
     )
@@ -44,24 +45,26 @@ pub async fn insert(
     Ok(())
 }
 
-/// Reads the events to match now, oldest first, and hides them from other readers for the visibility timeout. Index
-/// `webhook_events_to_match`.
-pub async fn take_due(
+/// Reads the gateway's events to match now, oldest first, and hides them from other readers for the visibility timeout.
+/// Index `webhook_events_due`.
+pub async fn take_due_gateway_events(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     visibility_timeout: Duration,
     limit: i64,
-) -> Result<Vec<WebhookEvent>, Error> {
+) -> Result<Vec<StoredGatewayEvent>, Error> {
     let mut events = sqlx::query_as!(
-        WebhookEvent,
-        "with due as materialized (
-             select tenant_id, webhook_event_id from webhook_events where next_match_at <= $1
+        StoredGatewayEvent,
+        r#"with due as materialized (
+             select tenant_id, webhook_event_id from webhook_events
+             where source = 'evolution' and next_match_at <= $1
              order by next_match_at limit $3
              for update skip locked
          )
          update webhook_events e set next_match_at = $1::timestamptz + $2::interval from due d
          where e.tenant_id = d.tenant_id and e.webhook_event_id = d.webhook_event_id
-         returning e.tenant_id, e.webhook_event_id as id, e.instance_id, e.event, e.data, e.received_at",
+         returning e.tenant_id as "tenant_id!: TenantId", e.webhook_event_id as "id: WebhookEventId",
+             e.instance_id as "instance_id!: InstanceId", e.event as "event: GatewayEventName", e.data, e.received_at"#,
         now,
         visibility_timeout as Duration,
         limit
@@ -70,6 +73,13 @@ pub async fn take_due(
     .await?;
     events.sort_by_key(|event| event.id);
     Ok(events)
+}
+
+/// When the next event of a source is due; none when no event of that source is stored. Index `webhook_events_due`.
+pub async fn next_due(conn: &mut PgConnection, source: WebhookSource) -> Result<Option<DateTime<Utc>>, Error> {
+    sqlx::query_scalar!("select min(next_match_at) from webhook_events where source = $1", source as WebhookSource)
+        .fetch_one(conn)
+        .await
 }
 
 /// Whether events about messages that left through an instance wait to be matched. Index `webhook_events_of_instance`.

@@ -187,7 +187,8 @@ impl OperatorDecision {
             Self::Resend if queue_status == QueueStatus::Cancelled => return Err(queue_cancelled()),
             Self::Resend => {
                 contacts::resend(conn, contact, now).await?;
-                ring(conn, &Doorbell { kind: DoorbellKind::Resume, tenant_id: key.tenant, queue_id }, now).await?;
+                ring(conn, &Doorbell::Queue { kind: DoorbellKind::Resume, tenant_id: key.tenant, queue_id }, now)
+                    .await?;
             }
             Self::GiveUp => contacts::give_up(conn, contact, said_by, now).await?,
         }

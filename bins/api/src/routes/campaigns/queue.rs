@@ -188,7 +188,7 @@ async fn apply_status(
         contacts::cancel_unsent(&mut *conn, tenant_id, queue_id, now).await?;
     }
     if status.is_runnable() {
-        ring(conn, &Doorbell { kind: DoorbellKind::Resume, tenant_id, queue_id }, now).await?;
+        ring(conn, &Doorbell::Queue { kind: DoorbellKind::Resume, tenant_id, queue_id }, now).await?;
     }
     Ok(())
 }

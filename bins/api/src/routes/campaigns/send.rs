@@ -182,7 +182,7 @@ fn new_campaign<'a>(
         scheduled_for: batch.scheduled_for,
         contacts,
         due_at: plan.due_at,
-        doorbell: (plan.due_at <= plan.now).then(|| Doorbell { kind, tenant_id, queue_id }.to_row()),
+        doorbell: (plan.due_at <= plan.now).then(|| Doorbell::Queue { kind, tenant_id, queue_id }.to_row()),
     }
 }
 

@@ -4,8 +4,8 @@
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
-use regua_domain::{InstanceId, TenantId};
-use regua_evolution::webhook::EVENTS;
+use regua_broker::{Doorbell, ring};
+use regua_domain::{GatewayEventName, InstanceId, TenantId};
 use regua_store::{access, instances, webhook_events};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -73,14 +73,16 @@ pub(super) async fn evolution(
     let has_nul = body.windows(6).any(|window| window == br"\u0000");
     let event = serde_json::from_slice::<GatewayEvent>(&body).ok().filter(|_| !has_nul);
     let event = event.ok_or_else(|| Problem::of(Code::MalformedJson))?;
-    let stored = EVENTS.contains(&event.event.as_str());
-    if stored {
-        let mut transaction = access::begin(&context.pool, tenant).await?;
-        let now = context.clock.now();
-        webhook_events::insert(&mut transaction, tenant, instance, &event.event, &event.data, now).await?;
-        transaction.commit().await?;
-    }
-    Ok(Json(EventAccepted { stored }))
+    let Ok(name) = event.event.parse::<GatewayEventName>() else {
+        return Ok(Json(EventAccepted { stored: false }));
+    };
+    let now = context.clock.now();
+    let mut transaction = access::begin_webhook(&context.pool, tenant).await?;
+    webhook_events::insert_gateway_event(&mut transaction, tenant, instance, name, &event.data, now).await?;
+    ring(&mut transaction, &Doorbell::WebhookEvents, now).await?;
+    transaction.commit().await?;
+    context.webhook_stored.notify_one();
+    Ok(Json(EventAccepted { stored: true }))
 }
 
 /// Checks the secret. The refusal is the same, in the same time, for an unknown instance, an instance without webhooks,

@@ -1,5 +1,5 @@
-//! Matches stored webhook events with attempts: a message that left is evidence for its attempt, and a status is a sent
-//! contact's delivery. The API only stores the events.
+//! Matches events of the gateway with attempts: a message that left is evidence for its attempt, and a status is a sent
+//! contact's delivery.
 
 use std::time::Duration;
 
@@ -10,13 +10,14 @@ use regua_evolution::webhook::{GatewayEvent, Message, MessageStatus, Recipient, 
 use regua_store::attempts::{self, Candidate};
 use regua_store::contacts::{self, Delivery, Evidence};
 use regua_store::transact;
-use regua_store::webhook_events::{self, WebhookEvent};
+use regua_store::webhook_events::{self, StoredGatewayEvent};
 use sqlx::PgConnection;
 
+use super::Pass;
 use crate::context::Context;
 
 /// Most events of one pass.
-const LIMIT: i64 = 500;
+const LIMIT: usize = 500;
 
 /// How long events are hidden from other replicas. Then the events of a replica that died are due again.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,24 +26,25 @@ const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_AGE: TimeDelta = TimeDelta::hours(24);
 
 /// Matches the events that are due.
-pub(crate) async fn pass(context: &Context) -> anyhow::Result<u64> {
-    let now = context.clock.now();
-    let reading =
-        transact(&context.pool, async |conn| webhook_events::take_due(conn, now, VISIBILITY_TIMEOUT, LIMIT).await);
+pub(super) async fn pass(context: &Context) -> anyhow::Result<Pass> {
+    let (now, limit) = (context.clock.now(), i64::try_from(LIMIT)?);
+    let reading = transact(&context.pool, async |conn| {
+        webhook_events::take_due_gateway_events(conn, now, VISIBILITY_TIMEOUT, limit).await
+    });
     let events = reading.await?;
-    let mut matched = 0;
+    let mut pass = Pass { due: events.len(), done: 0, is_full: events.len() == LIMIT };
     for event in events {
         match transact(&context.pool, async |conn| match_event(conn, context, &event).await).await {
-            Ok(is_matched) => matched += u64::from(is_matched),
+            Ok(is_done) => pass.done += u64::from(is_done),
             Err(error) => tracing::warn!(webhook_event_id = %event.id, error = format!("{error:#}"),
                 "a webhook event could not be matched"),
         }
     }
-    Ok(matched)
+    Ok(pass)
 }
 
 /// Deletes an event that was applied or is too old, and postpones the others.
-async fn match_event(conn: &mut PgConnection, context: &Context, event: &WebhookEvent) -> anyhow::Result<bool> {
+async fn match_event(conn: &mut PgConnection, context: &Context, event: &StoredGatewayEvent) -> anyhow::Result<bool> {
     let now = context.clock.now();
     let age = now - event.received_at;
     // An event that is too old is applied before it is deleted, because periodic may have been down.
@@ -59,8 +61,8 @@ async fn match_event(conn: &mut PgConnection, context: &Context, event: &Webhook
 }
 
 /// False when the event must wait for the outcome of its send.
-async fn apply(conn: &mut PgConnection, context: &Context, event: &WebhookEvent) -> anyhow::Result<bool> {
-    match read_event(&event.event, &event.data) {
+async fn apply(conn: &mut PgConnection, context: &Context, event: &StoredGatewayEvent) -> anyhow::Result<bool> {
+    match read_event(event.event, &event.data) {
         GatewayEvent::Left(message) => {
             learn_left(conn, context, event, &message).await?;
             Ok(true)
@@ -86,7 +88,7 @@ async fn apply(conn: &mut PgConnection, context: &Context, event: &WebhookEvent)
 async fn learn_left(
     conn: &mut PgConnection,
     context: &Context,
-    event: &WebhookEvent,
+    event: &StoredGatewayEvent,
     message: &Message,
 ) -> anyhow::Result<()> {
     let references: Vec<_> =
