@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use regua_boot::Clock;
-use regua_domain::{ApiKeyId, InstanceId, MessageType, TemplateId, TenantId, Variations};
+use regua_domain::{ApiKeyId, InstanceId, MessageType, Scope, TemplateId, TenantId, Variations};
 use regua_secrets::{Place, SecretKeys};
 use regua_store::api_keys::{self, NewApiKey};
 use regua_store::templates::{self, Template};
@@ -108,6 +108,7 @@ async fn create_key(conn: &mut PgConnection, tenant: TenantId) -> anyhow::Result
         name: "bench",
         lookup_prefix: &key.lookup_prefix,
         secret_hash: &key.secret_hash,
+        scopes: &Scope::DEFAULT,
         allowed_types: &MessageType::ALL,
         allowed_networks: &[],
         expires_at: None,

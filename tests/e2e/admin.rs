@@ -1,6 +1,7 @@
 //! The admin API: the bodies that it accepts and refuses, its audit entries, and that changes take effect.
 
 mod instances;
+mod key_scopes;
 mod sending;
 
 use regua_domain::UserRole;

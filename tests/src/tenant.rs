@@ -1,7 +1,7 @@
 //! Tenants with an API key, instances and templates, and the batches that they post.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{ApiKeyId, DEFAULT_HOURS, InstanceId, MessageType, TemplateId, TenantId, Variations};
+use regua_domain::{ApiKeyId, DEFAULT_HOURS, InstanceId, MessageType, Scope, TemplateId, TenantId, Variations};
 use regua_secrets::{Place, SecretKeys};
 use regua_store::api_keys::{self, NewApiKey};
 use regua_store::business_hours::{self, OpenHours};
@@ -146,6 +146,7 @@ impl Tenant {
             name: "test",
             lookup_prefix: &key.lookup_prefix,
             secret_hash: &key.secret_hash,
+            scopes: &Scope::DEFAULT,
             allowed_types,
             allowed_networks: &[],
             expires_at,

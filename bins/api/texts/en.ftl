@@ -250,6 +250,7 @@ instance-token-not-in-header = The token cannot be sent in a header.
 instance-token-unreadable = The stored token cannot be read ({ $error }). Send it again as "token".
 instance-unusable = { $name }: { $reason }
 key-may-not-send = This key may not send messages of type { $type }; it may send: { $allowed }.
+key-lacks-scope = This key lacks the scope { $scope }; it has: { $scopes }.
 key-not-valid = The key is no longer valid. Create another.
 key-too-many = There are { $most } keys, the maximum. Use or change one of them.
 key-expiry-past = The date is in the past.

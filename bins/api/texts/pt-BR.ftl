@@ -250,6 +250,7 @@ instance-token-not-in-header = O token não cabe em um cabeçalho.
 instance-token-unreadable = O token guardado não pode ser lido. Envie-o de novo em "token".
 instance-unusable = { $name }: { $reason }
 key-may-not-send = Esta chave não pode enviar mensagens do tipo { $type }; ela pode enviar: { $allowed }.
+key-lacks-scope = Esta chave não tem o escopo { $scope }; ela tem: { $scopes }.
 key-not-valid = A chave já não vale. Crie outra.
 key-too-many = Há { $most } chaves, o máximo. Use ou altere uma das que existem.
 key-expiry-past = A data já passou.

@@ -36,7 +36,7 @@ pub use templates::{
 };
 pub use tenants::{
     ActorKind, Calendar, Capability, DEFAULT_HOURS, Email, InstanceName, InvalidName, OpenInterval, OpenIntervalError,
-    Rate, RateCheck, Sealed, SessionEnd, SessionKind, Slug, TenantStatus, UserRole, is_national_holiday,
+    Rate, RateCheck, Scope, Sealed, SessionEnd, SessionKind, Slug, TenantStatus, UserRole, is_national_holiday,
     national_holidays,
 };
 pub use text::{code_point, printable, refused_character};

@@ -3,6 +3,7 @@
 mod calendar;
 mod names;
 mod rate;
+mod scope;
 mod sealed;
 mod states;
 mod user_role;
@@ -10,6 +11,7 @@ mod user_role;
 pub use calendar::{Calendar, DEFAULT_HOURS, OpenInterval, OpenIntervalError, is_national_holiday, national_holidays};
 pub use names::{Email, InstanceName, InvalidName, Slug};
 pub use rate::{Rate, RateCheck};
+pub use scope::Scope;
 pub use sealed::Sealed;
 pub use states::{ActorKind, SessionEnd, SessionKind, TenantStatus};
 pub use user_role::{Capability, UserRole};

@@ -113,7 +113,7 @@ fn check(key: &ApiKey, peer: Option<IpAddr>, now: DateTime<Utc>) -> Result<(), C
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
-    use regua_domain::{ApiKeyId, MessageType, TenantId};
+    use regua_domain::{ApiKeyId, MessageType, Scope, TenantId};
 
     use super::*;
 
@@ -126,6 +126,7 @@ mod tests {
             tenant_id: TenantId::new(now()),
             api_key_id: ApiKeyId::new(now()),
             secret_hash: vec![0; 32],
+            scopes: Scope::DEFAULT.to_vec(),
             allowed_types: vec![MessageType::Overdue],
             allowed_networks: Vec::new(),
             active: true,

@@ -7,7 +7,7 @@ use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
-use regua_domain::{ActorKind, ApiKeyId, Capability, Language, MessageType, TenantId, Text};
+use regua_domain::{ActorKind, ApiKeyId, Capability, Language, MessageType, Scope, TenantId, Text};
 use regua_store::api_keys::ApiKey;
 use sqlx::PgConnection;
 
@@ -22,7 +22,7 @@ use crate::http::request::language;
 use crate::http::{Code, Problem};
 use crate::limits::Permit;
 
-/// A valid API key, or a user with the capability that the method requires. The extractor reads headers only, so a
+/// A valid API key with the scope, or a user with the capability, that the route requires. The extractor reads headers only, so a
 /// request is refused before its body is read.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
@@ -91,12 +91,32 @@ impl FromRequestParts<Context> for Caller {
         } else {
             let key = api_key::authenticate(parts, context).await?;
             context.limits.rates.admit_key(parts, &key).await?;
+            require_scope(&key, scope_of(parts))?;
             (key.tenant_id, Principal::Key(key))
         };
         let permit = Arc::new(context.limits.requests.take_for_tenant(tenant_id).await?);
         let (language, client) = (language(&parts.headers), Client::of(parts));
         Ok(Self { tenant_id, language, principal, client, _permit: permit })
     }
+}
+
+/// The scope that the route requires.
+fn scope_of(parts: &Parts) -> Scope {
+    match parts.method {
+        Method::GET => Scope::Read,
+        _ if parts.uri.path().contains("/send/") => Scope::Send,
+        _ => Scope::Control,
+    }
+}
+
+/// Answers `forbidden` when the key lacks the scope.
+fn require_scope(key: &ApiKey, scope: Scope) -> Result<(), Problem> {
+    if key.scopes.contains(&scope) {
+        return Ok(());
+    }
+    let scopes = key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ");
+    let text = Text::of("key-lacks-scope").with("scope", scope.as_str()).with("scopes", scopes);
+    Err(Problem::with_detail(Code::Forbidden, text))
 }
 
 /// An API key has precedence over a token and a cookie.

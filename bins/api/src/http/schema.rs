@@ -1,6 +1,6 @@
 //! Schemas of the OpenAPI document that several routes use.
 
-use regua_domain::{MessageType, QueueStatus};
+use regua_domain::{MessageType, QueueStatus, Scope};
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type};
 
 pub(crate) fn message_type_schema() -> RefOr<Schema> {
@@ -9,6 +9,11 @@ pub(crate) fn message_type_schema() -> RefOr<Schema> {
 
 pub(crate) fn message_types_schema() -> RefOr<Schema> {
     RefOr::T(ArrayBuilder::new().items(message_type_schema()).min_items(Some(1)).max_items(Some(3)).into())
+}
+
+pub(crate) fn scopes_schema() -> RefOr<Schema> {
+    let scopes = words(Scope::ALL.iter().map(|scope| scope.as_str()));
+    RefOr::T(ArrayBuilder::new().items(scopes).min_items(Some(1)).max_items(Some(Scope::ALL.len())).into())
 }
 
 pub(crate) fn queue_status_schema() -> RefOr<Schema> {

@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 use ipnetwork::IpNetwork;
 use regua_boot::Clock;
-use regua_domain::MessageType;
+use regua_domain::{MessageType, Scope};
 use serde_json::{Value, json};
 
 use crate::client::{AdminClient, TenantArguments};
@@ -58,6 +58,9 @@ pub(crate) struct Create {
     /// Message types that the key may send
     #[arg(long, value_name = "TYPE", value_delimiter = ',', default_value = "overdue,upcoming,notification")]
     types: Vec<MessageType>,
+    /// What the key may do; may be repeated
+    #[arg(long, value_name = "SCOPE", value_delimiter = ',', default_value = "send,control,read")]
+    scope: Vec<Scope>,
     /// A network from which the key may be used, such as 203.0.113.0/24; may be repeated; absent: any
     #[arg(long, value_name = "CIDR")]
     allow_ip: Vec<IpNetwork>,
@@ -115,17 +118,20 @@ impl Create {
         let mut types = self.types.clone();
         types.sort_unstable();
         types.dedup();
+        let mut scopes = self.scope.clone();
+        scopes.sort_unstable();
+        scopes.dedup();
         let expires_at = expiry(&admin, self.expires).await?;
         let networks: Vec<_> = self.allow_ip.iter().map(ToString::to_string).collect();
         let body = json!({
-            "name": self.name, "types": types, "allowed_networks": networks, "expires_at": expires_at,
+            "name": self.name, "scopes": scopes, "types": types, "allowed_networks": networks, "expires_at": expires_at,
             "requests_per_minute": self.requests_per_minute,
         });
         let made = admin.post("/keys", &body).await?;
         if self.target.format.json {
             output::json(&json!({
-                "key": made["api_key"], "tenant": self.target.tenant, "name": self.name, "types": types,
-                "allowed_networks": made["allowed_networks"], "expires_at": made["expires_at"],
+                "key": made["api_key"], "tenant": self.target.tenant, "name": self.name, "scopes": made["scopes"],
+                "types": types, "allowed_networks": made["allowed_networks"], "expires_at": made["expires_at"],
                 "requests_per_minute": made["requests_per_minute"],
             }))?;
             return Ok(ExitStatus::Success);
@@ -146,12 +152,12 @@ async fn list(target: &TenantArguments) -> anyhow::Result<ExitStatus> {
         output::json(&keys)?;
         return Ok(ExitStatus::Success);
     }
-    let header = ["KEY", "NAME", "STATE", "TYPES", "FROM", "EXPIRES", "LAST USED"];
+    let header = ["KEY", "NAME", "STATE", "SCOPES", "TYPES", "FROM", "EXPIRES", "LAST USED"];
     output::table(header, keys.iter().map(row))?;
     Ok(ExitStatus::Success)
 }
 
-fn row(key: &Value) -> [String; 7] {
+fn row(key: &Value) -> [String; 8] {
     let list = |name: &str| {
         let items = key[name].as_array().into_iter().flatten().filter_map(Value::as_str);
         items.collect::<Vec<_>>().join(", ")
@@ -161,6 +167,7 @@ fn row(key: &Value) -> [String; 7] {
         output::cell(&key["prefix"]),
         output::cell(&key["name"]),
         if key["active"] == true { "active" } else { "off" }.to_owned(),
+        list("scopes"),
         list("types"),
         networks.unwrap_or_else(|| "any".to_owned()),
         output::cell(&key["expires_at"]),

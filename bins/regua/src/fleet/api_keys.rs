@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use ipnetwork::IpNetwork;
 use regua_api::keys::{self, RANDOM_BYTES};
 use regua_boot::Clock;
-use regua_domain::{ApiKeyId, MessageType, TenantId};
+use regua_domain::{ApiKeyId, MessageType, Scope, TenantId};
 use regua_store::api_keys::{self, NewApiKey};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
@@ -62,6 +62,7 @@ async fn store(conn: &mut PgConnection, grant: &Grant<'_>, prefix: &str, hash: &
         name: grant.name,
         lookup_prefix: prefix,
         secret_hash: hash,
+        scopes: &Scope::DEFAULT,
         allowed_types: grant.types,
         allowed_networks: grant.networks,
         expires_at: grant.expires_at,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use ipnetwork::IpNetwork;
-use regua_domain::{ApiKeyId, MessageType, TenantId};
+use regua_domain::{ApiKeyId, MessageType, Scope, TenantId};
 use sqlx::{Error, PgConnection};
 
 /// A key as the API checks it.
@@ -13,6 +13,7 @@ pub struct ApiKey {
     pub api_key_id: ApiKeyId,
     /// SHA-256.
     pub secret_hash: Vec<u8>,
+    pub scopes: Vec<Scope>,
     pub allowed_types: Vec<MessageType>,
     /// Networks from which the key is accepted; empty: all.
     pub allowed_networks: Vec<IpNetwork>,
@@ -35,6 +36,7 @@ pub struct NewApiKey<'a> {
     pub lookup_prefix: &'a str,
     /// SHA-256.
     pub secret_hash: &'a [u8],
+    pub scopes: &'a [Scope],
     pub allowed_types: &'a [MessageType],
     /// Networks from which the key is accepted; empty: all.
     pub allowed_networks: &'a [IpNetwork],
@@ -48,8 +50,8 @@ pub struct NewApiKey<'a> {
 pub async fn create(conn: &mut PgConnection, key: &NewApiKey<'_>, now: DateTime<Utc>) -> Result<(), Error> {
     sqlx::query!(
         "insert into api_keys (tenant_id, api_key_id, name, lookup_prefix, secret_hash, allowed_types,
-                               allowed_networks, expires_at, requests_per_minute, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7::inet[]::cidr[], $8, $9, $10)",
+                               allowed_networks, expires_at, requests_per_minute, created_at, scopes)
+         values ($1, $2, $3, $4, $5, $6, $7::inet[]::cidr[], $8, $9, $10, $11)",
         key.tenant_id as TenantId,
         key.api_key_id as ApiKeyId,
         key.name,
@@ -59,7 +61,8 @@ pub async fn create(conn: &mut PgConnection, key: &NewApiKey<'_>, now: DateTime<
         key.allowed_networks,
         key.expires_at,
         key.requests_per_minute,
-        now
+        now,
+        key.scopes as &[Scope]
     )
     .execute(conn)
     .await?;
@@ -70,7 +73,8 @@ pub async fn create(conn: &mut PgConnection, key: &NewApiKey<'_>, now: DateTime<
 pub async fn find_by_prefix(conn: &mut PgConnection, lookup_prefix: &str) -> Result<Option<ApiKey>, Error> {
     sqlx::query_as!(
         ApiKey,
-        r#"select k.tenant_id, k.api_key_id, k.secret_hash, k.allowed_types as "allowed_types: Vec<MessageType>",
+        r#"select k.tenant_id, k.api_key_id, k.secret_hash, k.scopes as "scopes: Vec<Scope>",
+                  k.allowed_types as "allowed_types: Vec<MessageType>",
                   k.allowed_networks::inet[] as "allowed_networks!: Vec<IpNetwork>",
                   k.active and t.status = 'active' as "active!", k.expires_at,
                   coalesce(k.requests_per_minute, c.requests_per_minute) as "requests_per_minute!"
@@ -110,6 +114,7 @@ pub struct ListedKey {
     pub name: String,
     /// The part of the key's text that finds the row; not secret.
     pub lookup_prefix: String,
+    pub scopes: Vec<Scope>,
     pub allowed_types: Vec<MessageType>,
     /// Networks from which the key is accepted; empty: all.
     pub allowed_networks: Vec<IpNetwork>,
@@ -128,7 +133,8 @@ pub struct ListedKey {
 pub async fn list(conn: &mut PgConnection, tenant: TenantId, key: Option<ApiKeyId>) -> Result<Vec<ListedKey>, Error> {
     sqlx::query_as!(
         ListedKey,
-        r#"select api_key_id, name, lookup_prefix, allowed_types as "allowed_types: Vec<MessageType>",
+        r#"select api_key_id, name, lookup_prefix, scopes as "scopes: Vec<Scope>",
+                  allowed_types as "allowed_types: Vec<MessageType>",
                   allowed_networks::inet[] as "allowed_networks!: Vec<IpNetwork>", requests_per_minute, active, expires_at,
                   last_used_at, created_at
            from api_keys where tenant_id = $1 and ($2::uuid is null or api_key_id = $2) order by api_key_id desc"#,
@@ -156,7 +162,7 @@ pub async fn update(conn: &mut PgConnection, tenant: TenantId, key: &ListedKey) 
     sqlx::query!(
         "update api_keys
          set name = $3, allowed_types = $4, allowed_networks = $5::inet[]::cidr[], requests_per_minute = $6, active = $7,
-             expires_at = $8
+             expires_at = $8, scopes = $9
          where tenant_id = $1 and api_key_id = $2",
         tenant as TenantId,
         key.api_key_id as ApiKeyId,
@@ -165,7 +171,8 @@ pub async fn update(conn: &mut PgConnection, tenant: TenantId, key: &ListedKey) 
         &key.allowed_networks,
         key.requests_per_minute,
         key.active,
-        key.expires_at
+        key.expires_at,
+        &key.scopes as &[Scope]
     )
     .execute(conn)
     .await?;

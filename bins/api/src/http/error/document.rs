@@ -79,8 +79,14 @@ pub(crate) fn document(problem: &Problem, language: Language, request_id: &str) 
 }
 
 /// The problems of an API key.
-const KEY: &[Code] =
-    &[Code::ApiKeyMissing, Code::ApiKeyInvalid, Code::ApiKeyInactive, Code::ApiKeyExpired, Code::IpNotAllowed];
+const KEY: &[Code] = &[
+    Code::ApiKeyMissing,
+    Code::ApiKeyInvalid,
+    Code::ApiKeyInactive,
+    Code::ApiKeyExpired,
+    Code::IpNotAllowed,
+    Code::Forbidden,
+];
 /// The problems of a body, before its fields are read.
 const BODY: &[Code] = &[Code::MalformedJson, Code::BodyTimeout, Code::BodyTooLarge, Code::UnsupportedMediaType];
 const ALWAYS: &[Code] = &[Code::RateLimited, Code::Internal, Code::Unavailable];

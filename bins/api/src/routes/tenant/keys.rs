@@ -175,6 +175,7 @@ async fn store(
         name: &key.name,
         lookup_prefix: &generated.lookup_prefix,
         secret_hash: &generated.secret_hash,
+        scopes: &key.scopes,
         allowed_types: &key.allowed_types,
         allowed_networks: &key.allowed_networks,
         expires_at: key.expires_at,

@@ -1,15 +1,17 @@
 //! An API key in answers and in bodies.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
 use ipnetwork::IpNetwork;
-use regua_domain::{ApiKeyId, MessageType, Text};
+use regua_domain::{ApiKeyId, MessageType, Scope, Text};
 use regua_store::api_keys::ListedKey;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::callers::Access;
-use crate::http::schema::message_types_schema;
+use crate::http::schema::{message_types_schema, scopes_schema};
 use crate::http::{Form, Problem};
 
 const MAX_NETWORKS: usize = 50;
@@ -20,6 +22,9 @@ pub(super) struct Key {
     name: String,
     /// The beginning of the key's text after `regua_`; not secret.
     prefix: String,
+    /// What the key may do: `send`, `control`, `read`.
+    #[schema(value_type = Vec<String>)]
+    scopes: Vec<Scope>,
     /// Message types that the key may send.
     #[schema(value_type = Vec<String>)]
     types: Vec<MessageType>,
@@ -40,6 +45,7 @@ impl From<&ListedKey> for Key {
             key_id: key.api_key_id.0,
             name: key.name.clone(),
             prefix: key.lookup_prefix.clone(),
+            scopes: key.scopes.clone(),
             types: key.allowed_types.clone(),
             allowed_networks: key.allowed_networks.iter().map(ToString::to_string).collect(),
             requests_per_minute: key.requests_per_minute,
@@ -70,6 +76,10 @@ pub(super) struct NewKey {
 pub(super) struct KeyRequest {
     #[schema(min_length = 1, max_length = 200)]
     name: String,
+    /// `send` posts batches, `control` pauses, resumes and cancels queues and decides contacts, `read` reads. Default of a
+    /// new key: all three; a change without them keeps the key's.
+    #[schema(schema_with = scopes_schema)]
+    scopes: Option<Vec<String>>,
     /// Default: all types.
     #[schema(schema_with = message_types_schema)]
     types: Option<Vec<String>>,
@@ -97,16 +107,9 @@ pub(super) struct RotateRequest {
 pub(super) fn read(body: &[u8], access: &Access, key: ListedKey, now: DateTime<Utc>) -> Result<ListedKey, Problem> {
     let mut form = Form::read(body, access.language)?;
     let name = form.required_text("name", 200);
-    let mut types = match form.list("types", 3) {
-        Some(texts) => texts.iter().map(|text| text.parse().ok()).collect::<Option<_>>().unwrap_or_default(),
-        None => MessageType::ALL.to_vec(),
-    };
-    types.sort_unstable_by_key(|message_type| message_type.as_str());
-    types.dedup();
-    if types.is_empty() {
-        let values = MessageType::ALL.map(MessageType::as_str).join(", ");
-        form.refuse("types", "invalid_value", &Text::of("accepted-values").with("values", values));
-    }
+    let types = words(&mut form, "types", &MessageType::ALL, MessageType::as_str);
+    let types = types.unwrap_or_else(|| sorted(MessageType::ALL.to_vec(), MessageType::as_str));
+    let scopes = words(&mut form, "scopes", &Scope::ALL, Scope::as_str).unwrap_or_else(|| key.scopes.clone());
     let networks = networks(&mut form);
     let requests_per_minute = form.number("requests_per_minute", 1..=6_000_000);
     let expires_at = form.instant("expires_at");
@@ -117,6 +120,7 @@ pub(super) fn read(body: &[u8], access: &Access, key: ListedKey, now: DateTime<U
     form.finish()?;
     Ok(ListedKey {
         name,
+        scopes,
         allowed_types: types,
         allowed_networks: networks,
         requests_per_minute,
@@ -124,6 +128,28 @@ pub(super) fn read(body: &[u8], access: &Access, key: ListedKey, now: DateTime<U
         expires_at,
         ..key
     })
+}
+
+/// The values of a list of words, sorted; none when the list is absent. An invalid or empty list is a fault.
+fn words<T: Copy + FromStr + PartialEq>(
+    form: &mut Form<'_>,
+    name: &'static str,
+    all: &[T],
+    as_str: fn(T) -> &'static str,
+) -> Option<Vec<T>> {
+    let texts = form.list(name, all.len())?;
+    let parsed = texts.iter().map(|text| text.parse().ok()).collect::<Option<Vec<T>>>().unwrap_or_default();
+    if parsed.is_empty() {
+        let values = all.iter().map(|value| as_str(*value)).collect::<Vec<_>>().join(", ");
+        form.refuse(name, "invalid_value", &Text::of("accepted-values").with("values", values));
+    }
+    Some(sorted(parsed, as_str))
+}
+
+fn sorted<T: Copy + PartialEq>(mut values: Vec<T>, as_str: fn(T) -> &'static str) -> Vec<T> {
+    values.sort_unstable_by_key(|value| as_str(*value));
+    values.dedup();
+    values
 }
 
 fn networks(form: &mut Form<'_>) -> Vec<IpNetwork> {
@@ -148,6 +174,7 @@ pub(super) fn blank_key(api_key_id: ApiKeyId, lookup_prefix: String, created_at:
         api_key_id,
         name: String::new(),
         lookup_prefix,
+        scopes: sorted(Scope::DEFAULT.to_vec(), Scope::as_str),
         allowed_types: Vec::new(),
         allowed_networks: Vec::new(),
         requests_per_minute: None,
