@@ -11,7 +11,7 @@ use regua_domain::{
 use regua_store::attempts::AttemptKey;
 use regua_store::contacts::{self, Evidence, Finish, LearnResult, NewAttempt, Quota};
 use regua_store::lanes::{self, Lease, LeaseResult, Released};
-use regua_store::queues::{self, CountChange};
+use regua_store::queues::{self, ContactMove};
 use regua_tests::{Fleet, FleetOptions, TenantOptions, batch};
 use sqlx::PgConnection;
 
@@ -108,8 +108,8 @@ async fn takeover_finds_every_attempt_under_way() {
 /// Commits an outcome and the queue's counts, as the attempt writer does.
 async fn finish(conn: &mut PgConnection, queue: QueueId, outcome: &Finish, now: DateTime<Utc>) {
     let finished = contacts::finish(conn, slice::from_ref(outcome), now).await.unwrap();
-    let change = CountChange::moved(ContactStatus::Sending, finished[0].status);
-    queues::change_counts(conn, &[(outcome.key.tenant, queue, change)], now).await.unwrap();
+    let (from, to) = (ContactStatus::Sending, finished[0].status);
+    record_move(conn, outcome.key, queue, from, to, now).await;
 }
 
 fn outcome(
@@ -130,11 +130,22 @@ fn first_attempt(tenant: TenantId, contact: ContactId, lease: &Lease, now: DateT
 
 async fn mark(conn: &mut PgConnection, attempt: NewAttempt, now: DateTime<Utc>) {
     assert_eq!(contacts::mark_sending(conn, "first", &[attempt], now).await.unwrap(), [attempt.key.attempt]);
-    let sending = CountChange { pending: -1, sending: 1, ..CountChange::default() };
     let queue = "select queue_id from contacts where contact_id = $1";
     #[expect(clippy::disallowed_methods, reason = "a test reads the tables directly")]
     let queue: uuid::Uuid = sqlx::query_scalar(queue).bind(attempt.key.contact.0).fetch_one(&mut *conn).await.unwrap();
-    queues::change_counts(conn, &[(attempt.key.tenant, QueueId(queue), sending)], now).await.unwrap();
+    record_move(conn, attempt.key, QueueId(queue), ContactStatus::Pending, ContactStatus::Sending, now).await;
+}
+
+async fn record_move(
+    conn: &mut PgConnection,
+    key: AttemptKey,
+    queue_id: QueueId,
+    from: ContactStatus,
+    to: ContactStatus,
+    now: DateTime<Utc>,
+) {
+    let moved = ContactMove { tenant_id: key.tenant, queue_id, contact_id: key.contact, from, to };
+    queues::record_moves(conn, &[moved], now).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -194,8 +205,8 @@ async fn proof_that_precedes_contrary_outcome_prevails() {
     let answer = outcome(attempt, lane, AttemptOutcome::NotSent, ContactStatus::Pending, now);
     let finished = contacts::finish(&mut conn, &[answer], now).await.unwrap();
     assert_eq!(finished[0].status, ContactStatus::Unconfirmed, "a pending contact would be sent again");
-    let change = CountChange::moved(ContactStatus::Sending, ContactStatus::Unconfirmed);
-    queues::change_counts(&mut conn, &[(tenant.id, queue_id, change)], now).await.unwrap();
+    let (from, to) = (ContactStatus::Sending, ContactStatus::Unconfirmed);
+    record_move(&mut conn, attempt.key, queue_id, from, to, now).await;
     lanes::release(&mut conn, lane.0, lane.1, lease.epoch, None).await.unwrap();
     drop(conn);
     fleet.manual_clock.set(now + chrono::TimeDelta::seconds(16));

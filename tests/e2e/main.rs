@@ -7,6 +7,7 @@ mod bad_input;
 mod chaos;
 mod control;
 mod crashes;
+mod events;
 mod fence;
 mod fuzz;
 mod gateway;

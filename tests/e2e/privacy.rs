@@ -2,6 +2,7 @@
 //! proof that messages were sent outlives it.
 
 mod debtor;
+mod events;
 mod inventory;
 mod retention;
 mod sending;

@@ -35,6 +35,10 @@ impl ManualPeriodic {
         retention::pass(&self.0).await
     }
 
+    pub async fn delete_old_events(&self) -> anyhow::Result<u64> {
+        retention::events_pass(&self.0).await
+    }
+
     /// Reads the unknown attempts whose next look is due, and hides them for the visibility timeout.
     pub async fn take_due(&self) -> anyhow::Result<Vec<UnknownAttempt>> {
         Ok(unconfirmed::take_due(&self.0).await?)

@@ -60,6 +60,7 @@ pub(crate) static ALL: &[Reconciler] = &[
     concurrent("unconfirmed", 1, |context| Box::pin(unconfirmed::pass(context))),
     concurrent("erasures", 2, |context| Box::pin(retention::erasures_pass(context))),
     concurrent("retention", 60, |context| Box::pin(retention::pass(context))),
+    concurrent("old_events", 60, |context| Box::pin(retention::events_pass(context))),
 ];
 
 const fn locked(name: &'static str, every_ticks: u32, lock: i32, pass: Pass) -> Reconciler {
@@ -129,7 +130,7 @@ async fn unattended_lanes(conn: &mut PgConnection, context: &Context) -> anyhow:
 async fn instance_recovery(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
     let due = instances::take_due_checks(conn, now, now + context.settings.recheck_after, LIMIT).await?;
-    let woken = queues::wake_connected(conn, LIMIT).await?;
+    let woken = queues::wake_connected(conn, now, LIMIT).await?;
     let doorbells = woken.iter().map(|woken| doorbell(DoorbellKind::Resume, woken));
     ring(conn, of_kind(DoorbellKind::CheckRecovery, due).chain(doorbells), now).await
 }

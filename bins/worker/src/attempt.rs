@@ -9,12 +9,12 @@ mod mark;
 mod post;
 mod transaction;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use regua_boot::Clock;
 use regua_domain::{QueueId, TenantId};
-use regua_store::queues::{CountChange, LockedQueue};
+use regua_store::queues::LockedQueue;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -26,7 +26,6 @@ pub(crate) use self::mark::{Mark, MarkResult};
 pub(crate) use self::post::post;
 pub(crate) use self::transaction::commit;
 
-type Counts = BTreeMap<(TenantId, QueueId), CountChange>;
 type Queues = HashMap<(TenantId, QueueId), LockedQueue>;
 
 /// A mark fails when the database is unavailable. An outcome is repeated until the database writes or refuses it,

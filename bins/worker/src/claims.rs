@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use fail::fail_point;
 use regua_boot::Clock;
 use regua_domain::{
-    ContactFacts, ContactStatus, Decision, InstanceState, LaneFacts, MessageType, QueueFacts, QueueId, Rule, TenantId,
-    Waiting, decide, split_batch,
+    CampaignId, ContactFacts, ContactStatus, Decision, InstanceState, LaneFacts, MessageType, QueueFacts, QueueId,
+    Rule, TenantId, Waiting, decide, split_batch,
 };
 use regua_store::contacts::{self, Claimed, Quota};
 use regua_store::lanes;
@@ -35,10 +35,18 @@ pub(crate) struct ClaimRequest {
     pub(crate) config: Arc<LaneConfig>,
 }
 
+/// What all contacts of a queue have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct ClaimedQueue {
+    pub(crate) campaign: CampaignId,
+    pub(crate) message_type: MessageType,
+}
+
 #[derive(Default)]
 pub(crate) struct ClaimedContacts {
     pub(crate) contacts: Vec<Claimed>,
-    pub(crate) message_types: HashMap<QueueId, MessageType>,
+    /// The queues of `contacts`, and others of the lane.
+    pub(crate) queues: HashMap<QueueId, ClaimedQueue>,
     /// When the earliest retry is due.
     pub(crate) next_due_at: Option<DateTime<Utc>>,
 }
@@ -83,9 +91,10 @@ async fn claim(
     transaction.commit().await?;
     fail_point!("claim::committed", |_| Err(anyhow::anyhow!("the commit was not answered")));
     let claimed = |claim: LaneClaim<'_>| {
-        let message_types = claim.queues.iter().map(|queue| (queue.queue_id, queue.message_type)).collect();
+        let common = |queue: &Runnable| ClaimedQueue { campaign: queue.campaign_id, message_type: queue.message_type };
+        let queues = claim.queues.iter().map(|queue| (queue.queue_id, common(queue))).collect();
         let next_due_at = claim.queues.iter().filter_map(|queue| queue.next_due_at).min();
-        (claim.request.lane, ClaimedContacts { message_types, next_due_at, ..claim.claimed })
+        (claim.request.lane, ClaimedContacts { queues, next_due_at, ..claim.claimed })
     };
     let mut claimed: HashMap<_, _> = claims.into_values().map(claimed).collect();
     Ok(requests.iter().map(|request| claimed.remove(&request.lane)).collect())
@@ -213,7 +222,7 @@ pub(crate) async fn hold_queue(
     match rule {
         Rule::BusinessHours | Rule::DailyCap => {
             let until = until.unwrap_or(now + NEXT_DECISION);
-            queues::pause_for_hours(conn, tenant, queue, Some(until), rule).await
+            queues::pause_for_hours(conn, tenant, queue, Some(until), rule, now).await
         }
         _ => Ok(()),
     }

@@ -6,13 +6,14 @@ mod claim;
 mod release;
 mod send_task;
 mod sends;
+mod sent_log;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use regua_domain::{ContactId, InstanceState, MessageType, QueueId};
+use regua_domain::{ContactId, InstanceState, QueueId};
 use regua_store::contacts::Claimed;
 use regua_store::lanes::Lease;
 use regua_store::{TRANSACTION_TIMEOUT, instances, transact, within};
@@ -21,6 +22,7 @@ use tokio::task::JoinSet;
 pub(crate) use self::release::ReleaseResult;
 use self::send_task::SendReport;
 use crate::attempt::OutcomeReceipt;
+use crate::claims::ClaimedQueue;
 use crate::context::Context;
 use crate::health::Health;
 use crate::lane_configs::LaneConfig;
@@ -58,7 +60,8 @@ pub(crate) struct Lane {
     last_seen_open: Option<Instant>,
     /// Claimed contacts that are not marked yet.
     pub(crate) claimed: VecDeque<Claimed>,
-    message_types: HashMap<QueueId, MessageType>,
+    /// The queues of `claimed`.
+    queues: HashMap<QueueId, ClaimedQueue>,
     sends: JoinSet<SendReport>,
     /// The contacts whose send tasks are in `sends`.
     sending: HashSet<ContactId>,
@@ -83,7 +86,7 @@ impl Lane {
             config: None,
             last_seen_open: None,
             claimed: VecDeque::new(),
-            message_types: HashMap::new(),
+            queues: HashMap::new(),
             sends: JoinSet::new(),
             sending: HashSet::new(),
             outdated: HashSet::new(),

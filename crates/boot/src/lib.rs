@@ -16,4 +16,4 @@ pub use metrics::kinds as metric_kinds;
 pub use services::{Services, open_pool};
 pub use settings::{BrokerArguments, DatabaseArguments, LogArguments, TelemetryFormat};
 pub use shutdown::on_signal;
-pub use telemetry::{init_tls, start_logging};
+pub use telemetry::{init_tls, start_logging, subscriber};

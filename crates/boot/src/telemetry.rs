@@ -2,22 +2,31 @@
 
 use std::io::IsTerminal;
 
+use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings::{LogArguments, TelemetryFormat};
 
 /// Starts logging to standard error, as JSON lines or for a person. A second call changes nothing.
 pub fn start_logging(arguments: &LogArguments) {
-    let filter = EnvFilter::try_new(&arguments.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let is_terminal = std::io::stderr().is_terminal();
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
-    let started = match arguments.format {
-        TelemetryFormat::Json => builder.json().flatten_event(true).try_init(),
-        TelemetryFormat::Pretty => builder.with_target(false).compact().try_init(),
-    };
-    if started.is_err() {
+    if subscriber(arguments, std::io::stderr, std::io::stderr().is_terminal()).try_init().is_err() {
         tracing::debug!("logging was started before");
+    }
+}
+
+/// What filters, formats and writes the logs.
+pub fn subscriber(
+    arguments: &LogArguments,
+    writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    has_colours: bool,
+) -> Box<dyn Subscriber + Send + Sync> {
+    let filter = EnvFilter::try_new(&arguments.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(has_colours);
+    match arguments.format {
+        TelemetryFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+        TelemetryFormat::Pretty => Box::new(builder.with_target(false).compact().finish()),
     }
 }
 

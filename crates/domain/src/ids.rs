@@ -1,4 +1,4 @@
-//! One type per id, so that the compiler distinguishes them. All are UUIDv7.
+//! One type per id, so that the compiler distinguishes them. All are UUIDv7, except an event's number.
 
 use std::fmt;
 use std::str::FromStr;
@@ -72,6 +72,12 @@ ids! {
     /// An entry of the audit log.
     AuditId,
 }
+
+/// An event's number: it grows in the order in which readers see the events of a tenant. Gaps are normal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+#[cfg_attr(feature = "sqlx", derive(sqlx::Type), sqlx(transparent))]
+pub struct EventSeq(pub i64);
 
 /// A UUIDv7 of the instant.
 pub fn time_ordered_uuid(now: DateTime<Utc>) -> Uuid {

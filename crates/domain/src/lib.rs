@@ -5,6 +5,7 @@
 mod text_enum;
 
 mod campaigns;
+mod events;
 mod ids;
 mod language;
 mod sending;
@@ -20,9 +21,10 @@ pub use campaigns::{
     Resolution, StateConflict, Traces, business_days_between, days_late, days_until_due, format_date_br,
     parse_due_date,
 };
+pub use events::EventKind;
 pub use ids::{
-    ApiKeyId, AttemptId, AuditId, CampaignId, ContactId, EvidenceId, InstanceId, QueueId, SessionId, TemplateId,
-    TenantId, UserId, WebhookEventId, time_ordered_uuid,
+    ApiKeyId, AttemptId, AuditId, CampaignId, ContactId, EventSeq, EvidenceId, InstanceId, QueueId, SessionId,
+    TemplateId, TenantId, UserId, WebhookEventId, time_ordered_uuid,
 };
 pub use language::{Argument, Language, Text};
 pub use sending::{

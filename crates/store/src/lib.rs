@@ -18,6 +18,6 @@ pub use database::{
     transact, within,
 };
 pub use database::{access, advisory_locks, sealed_secrets, server};
-pub use messaging::{dead_letters, doorbells, instances, lanes, webhook_events, workers};
+pub use messaging::{dead_letters, doorbells, events, instances, lanes, webhook_events, workers};
 pub use people::{audit_log, login_failures, sessions, users};
 pub use tenants::{api_keys, business_hours, calendars, debtors, holidays, retention, tenant_configs};

@@ -4,7 +4,7 @@ use regua_domain::{ContactStatus, QueueId};
 use regua_evolution::Outcome;
 use regua_store::attempts::UnknownAttempt;
 use regua_store::contacts::{self, Claimed, Locked};
-use regua_store::queues::{self, CountChange};
+use regua_store::queues::{self, ContactMove};
 use regua_worker::harness::MarkRequest;
 use uuid::Uuid;
 
@@ -48,8 +48,14 @@ pub(super) async fn mark_without_the_fence(
         .bind(case.now)
         .execute(&mut *transaction)
         .await?;
-    let change = CountChange::moved(status.parse()?, ContactStatus::Sending);
-    queues::change_counts(&mut transaction, &[(case.fixture.tenant.id, QueueId(queue), change)], case.now).await?;
+    let moved = ContactMove {
+        tenant_id: case.fixture.tenant.id,
+        queue_id: QueueId(queue),
+        contact_id: contact.contact_id,
+        from: status.parse()?,
+        to: ContactStatus::Sending,
+    };
+    queues::record_moves(&mut transaction, &[moved], case.now).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::*;
 const BINARY: &str = env!("CARGO_BIN_EXE_regua-test-process");
 
 /// Periodic step by step, with its database role.
-fn periodic(fleet: &Fleet) -> ManualPeriodic {
+pub(super) fn periodic(fleet: &Fleet) -> ManualPeriodic {
     let settings = PoolSettings {
         database_url: fleet.database.url.clone(),
         application_name: "regua-retention",

@@ -7,6 +7,26 @@ use regua_store::queues;
 use super::Fleet;
 use crate::logs;
 
+/// Contacts whose last event names another state. A tenant without events is one whose events were deleted.
+const CONTACTS_UNLIKE_EVENTS: &str = "select count(*) from contacts c left join (
+        select distinct on (tenant_id, contact_id) tenant_id, contact_id, kind from events
+        where contact_id is not null and kind not in ('contact.delivered', 'contact.read', 'contact.undelivered')
+        order by tenant_id, contact_id, seq desc
+    ) e using (tenant_id, contact_id)
+    where c.status <> 'sending' and tenant_id in (select tenant_id from events)
+      and 'contact.' || case c.status when 'pending' then 'requeued' else c.status end
+          <> coalesce(e.kind, case when c.status = 'pending' then 'contact.requeued' else '' end)";
+
+/// Queues whose last event names another state.
+const QUEUES_UNLIKE_EVENTS: &str = "select count(*) from queues q left join (
+        select distinct on (tenant_id, queue_id) tenant_id, queue_id, kind from events
+        where queue_id is not null and contact_id is null
+        order by tenant_id, queue_id, seq desc
+    ) e using (tenant_id, queue_id)
+    where tenant_id in (select tenant_id from events)
+      and 'queue.' || case when q.status in ('scheduled', 'pending', 'running') then 'resumed' else q.status end
+          <> coalesce(e.kind, case when q.status in ('scheduled', 'pending', 'running') then 'queue.resumed' else '' end)";
+
 impl Fleet {
     /// The number of messages in the gateway's ledger for each recipient.
     pub fn sent_by_number(&self) -> HashMap<String, usize> {
@@ -86,6 +106,8 @@ impl Fleet {
     async fn assert_counts(&self) {
         let miscounted = queues::list_miscounted(&mut self.database.pool.acquire().await.unwrap(), 10).await.unwrap();
         assert!(miscounted.is_empty(), "wrong counts: {miscounted:?}");
+        assert_eq!(self.count(CONTACTS_UNLIKE_EVENTS).await, 0, "contacts whose last event is not their state");
+        assert_eq!(self.count(QUEUES_UNLIKE_EVENTS).await, 0, "queues whose last event is not their state");
     }
 
     async fn assert_counts_and_ledger_agree(&self) {

@@ -8,7 +8,7 @@ use fail::fail_point;
 use regua_domain::{ContactId, PhoneNumber, TenantId};
 use regua_secrets::DebtorKeys;
 use regua_store::contacts::{self, Erasable};
-use regua_store::{advisory_locks, retention, transact, webhook_events};
+use regua_store::{advisory_locks, events, retention, transact, webhook_events};
 use sqlx::PgConnection;
 
 use crate::context::Context;
@@ -16,8 +16,11 @@ use crate::context::Context;
 /// Advisory locks. The other reconcilers have the numbers from 1 to 6.
 const ERASURES_LOCK: i32 = 7;
 const RETENTION_LOCK: i32 = 8;
+const EVENTS_LOCK: i32 = 9;
 /// Most rows of one step.
 const ROWS: i64 = 500;
+/// Most events of one step: small rows without personal data.
+const EVENTS: i64 = 10_000;
 /// Most steps of one kind in one pass.
 const STEPS: usize = 50;
 
@@ -50,6 +53,11 @@ pub(crate) async fn pass(context: &Context) -> anyhow::Result<u64> {
 /// Completes requested erasures. This pass runs more often than retention, because a person waits for the erasure.
 pub(crate) async fn erasures_pass(context: &Context) -> anyhow::Result<u64> {
     run_steps(context, ERASURES_LOCK, "asked", |conn, _, now| Box::pin(erase_requested(conn, now))).await
+}
+
+/// Deletes events over age: apart from retention, so that neither uses up the other's steps.
+pub(crate) async fn events_pass(context: &Context) -> anyhow::Result<u64> {
+    run_steps(context, EVENTS_LOCK, "events", |conn, _, now| Box::pin(delete_events(conn, now))).await
 }
 
 async fn run_steps(context: &Context, lock: i32, what: &'static str, step: Step) -> anyhow::Result<u64> {
@@ -109,6 +117,12 @@ async fn delete_old(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Resu
 async fn delete_sessions(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<StepResult> {
     let rows = retention::delete_old(conn, now, ROWS).await?;
     Ok(StepResult { rows, has_more: i64::try_from(rows)? >= ROWS })
+}
+
+/// Each step deletes the events of one tenant, so the next step may find another tenant.
+async fn delete_events(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<StepResult> {
+    let rows = events::delete_old(conn, now, EVENTS).await?;
+    Ok(StepResult { rows, has_more: rows > 0 })
 }
 
 /// Erases the contacts of one tenant that were being sent when their erasure was requested.

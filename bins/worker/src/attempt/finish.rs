@@ -7,10 +7,11 @@ use chrono::{DateTime, Utc};
 use regua_domain::{AttemptId, ContactId, ContactStatus, InstanceId, QueueId, QueueStatus, TenantId};
 use regua_store::attempts::AttemptKey;
 use regua_store::contacts;
+use regua_store::queues::ContactMove;
 use sqlx::PgConnection;
 
+use super::Queues;
 use super::learn::learn;
-use super::{Counts, Queues};
 use crate::next_state::NextState;
 
 /// A request to write the outcome of an attempt.
@@ -28,16 +29,18 @@ pub(super) async fn write_outcomes(
     conn: &mut PgConnection,
     finishes: &[&Finish],
     queues: &Queues,
-    counts: &mut Counts,
+    moves: &mut Vec<ContactMove>,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
     let outcomes: Vec<_> = finishes.iter().map(|finish| outcome_row(finish, queues)).collect();
     let finished = contacts::finish(conn, &outcomes, now).await?;
-    for contact in &finished {
-        let change = counts.entry((contact.tenant_id, contact.queue_id)).or_default();
-        change.sending -= 1;
-        *change.of(contact.status) += 1;
-    }
+    moves.extend(finished.iter().map(|contact| ContactMove {
+        tenant_id: contact.tenant_id,
+        queue_id: contact.queue_id,
+        contact_id: contact.contact_id,
+        from: ContactStatus::Sending,
+        to: contact.status,
+    }));
     let written: HashSet<_> = finished.iter().map(|contact| contact.attempt_id).collect();
     for outcome in outcomes.iter().filter(|outcome| !written.contains(&outcome.key.attempt)) {
         learn(conn, outcome, now).await?;

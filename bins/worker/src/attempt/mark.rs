@@ -11,10 +11,10 @@ use regua_domain::{
 use regua_store::attempts::AttemptKey;
 use regua_store::contacts::{self, MarkFacts, NewAttempt};
 use regua_store::lanes::{self, LockedLane};
-use regua_store::queues::LockedQueue;
+use regua_store::queues::{ContactMove, LockedQueue};
 use sqlx::PgConnection;
 
-use super::{Counts, Queues};
+use super::Queues;
 
 /// A request to write an attempt before it is posted.
 #[derive(Clone, Debug)]
@@ -39,6 +39,11 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
+    fn moved_to(&self, to: ContactStatus) -> ContactMove {
+        let Self { tenant: tenant_id, queue: queue_id, contact: contact_id, .. } = *self;
+        ContactMove { tenant_id, queue_id, contact_id, from: ContactStatus::Pending, to }
+    }
+
     /// The random number of the pace's jitter, 0.0 to 1.0, from the random bits of the attempt's id.
     pub(crate) fn chance(&self) -> f64 {
         let (_, random) = self.attempt.0.as_u64_pair();
@@ -101,7 +106,7 @@ impl<'a> MarkGroup<'a> {
         mut self,
         conn: &mut PgConnection,
         worker: &str,
-        counts: &mut Counts,
+        moves: &mut Vec<ContactMove>,
     ) -> Result<Vec<MarkResult>, sqlx::Error> {
         let mut written = HashSet::new();
         loop {
@@ -109,8 +114,8 @@ impl<'a> MarkGroup<'a> {
             let is_new = |mark: &&Mark| !written.contains(&mark.attempt);
             let sends: Vec<_> = decisions.sends.iter().copied().filter(is_new).collect();
             decisions.skips.retain(|(mark, _)| is_new(mark));
-            let mut new = mark_sending(conn, worker, &sends, self.now, counts).await?;
-            new.extend(skip(conn, &decisions.skips, self.now, counts).await?);
+            let mut new = mark_sending(conn, worker, &sends, self.now, moves).await?;
+            new.extend(skip(conn, &decisions.skips, self.now, moves).await?);
             let tried = sends.iter().chain(decisions.skips.iter().map(|(mark, _)| mark));
             let before = self.outdated.len();
             self.outdated.extend(tried.map(|mark| mark.attempt).filter(|attempt| !new.contains(attempt)));
@@ -173,18 +178,15 @@ async fn mark_sending(
     worker: &str,
     sends: &[&Mark],
     now: DateTime<Utc>,
-    counts: &mut Counts,
+    moves: &mut Vec<ContactMove>,
 ) -> Result<HashSet<AttemptId>, sqlx::Error> {
     if sends.is_empty() {
         return Ok(HashSet::new());
     }
     let attempts: Vec<_> = sends.iter().map(|mark| attempt_of(mark)).collect();
     let marked: HashSet<_> = contacts::mark_sending(conn, worker, &attempts, now).await?.into_iter().collect();
-    for mark in sends.iter().filter(|mark| marked.contains(&mark.attempt)) {
-        let change = counts.entry((mark.tenant, mark.queue)).or_default();
-        change.pending -= 1;
-        change.sending += 1;
-    }
+    let new = sends.iter().filter(|mark| marked.contains(&mark.attempt));
+    moves.extend(new.map(|mark| mark.moved_to(ContactStatus::Sending)));
     Ok(marked)
 }
 
@@ -193,7 +195,7 @@ async fn skip(
     conn: &mut PgConnection,
     skips: &[(&Mark, Rule)],
     now: DateTime<Utc>,
-    counts: &mut Counts,
+    moves: &mut Vec<ContactMove>,
 ) -> Result<HashSet<AttemptId>, sqlx::Error> {
     if skips.is_empty() {
         return Ok(HashSet::new());
@@ -203,9 +205,7 @@ async fn skip(
     let mut attempts = HashSet::new();
     for (mark, _) in skips {
         let Some(status) = skipped.get(&(mark.tenant, mark.contact)) else { continue };
-        let change = counts.entry((mark.tenant, mark.queue)).or_default();
-        change.pending -= 1;
-        *change.of(*status) += 1;
+        moves.push(mark.moved_to(*status));
         attempts.insert(mark.attempt);
     }
     Ok(attempts)

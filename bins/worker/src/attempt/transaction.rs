@@ -12,7 +12,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::finish::write_outcomes;
 use super::mark::MarkGroup;
-use super::{Counts, Finish, Mark, MarkResult, Queues};
+use super::{Finish, Mark, MarkResult, Queues};
 
 /// Writes outcomes, then marks; returns the results of the marks in the order of the marks.
 pub(crate) async fn commit(
@@ -26,17 +26,14 @@ pub(crate) async fn commit(
     let conn = &mut *transaction;
     let lanes = lock_lanes(conn, marks).await?;
     let queues = lock_queues(conn, marks, finishes).await?;
-    let mut counts = Counts::new();
+    let mut moves = Vec::new();
     if !finishes.is_empty() {
-        write_outcomes(conn, finishes, &queues, &mut counts, now).await?;
+        write_outcomes(conn, finishes, &queues, &mut moves, now).await?;
     }
     let facts = facts_of(conn, marks).await?;
     let group = MarkGroup { marks, lanes, queues: &queues, facts, outdated: HashSet::new(), now };
-    let results = group.write(conn, worker, &mut counts).await?;
-    let changes: Vec<_> = counts.into_iter().map(|((tenant, queue), change)| (tenant, queue, change)).collect();
-    if !changes.is_empty() {
-        queues::change_counts(conn, &changes, now).await?;
-    }
+    let results = group.write(conn, worker, &mut moves).await?;
+    queues::record_moves(conn, &moves, now).await?;
     if !marks.is_empty() {
         fail_point!("mark::before_commit");
     }

@@ -35,7 +35,7 @@ impl Lane {
         // A first attempt is due at its intake, by the clock of the API, which may be ahead of this worker's clock.
         let early = claimed.contacts.iter().map(|contact| contact.due_at).filter(|due_at| *due_at > now);
         let next_due_at = early.chain(claimed.next_due_at).min();
-        self.message_types = claimed.message_types;
+        self.queues = claimed.queues;
         self.claimed = claimed.contacts.into();
         // The claim also reads contacts that a send task of this lane has not marked yet.
         self.claimed.retain(|contact| contact.due_at <= now && !self.sending.contains(&contact.contact_id));

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use regua_domain::{AttemptOutcome, ContactId, MessageType, QueueId, Rule};
+use regua_domain::{AttemptOutcome, ContactId, QueueId, Rule};
 use regua_evolution::InstanceAddress;
 use regua_store::contacts::Claimed;
 
 use super::Context;
+use super::sent_log::PostedAttempt;
 use crate::attempt::{Finish, Mark, MarkFailed, MarkResult, OutcomeReceipt, post};
+use crate::claims::ClaimedQueue;
 use crate::lane_configs::LaneConfig;
 use crate::lease::HeldLease;
 use crate::next_state::{NextState, next_state, not_posted};
@@ -23,7 +25,7 @@ pub(super) struct SendTask {
     pub(super) lease: Arc<HeldLease>,
     pub(super) config: Arc<LaneConfig>,
     pub(super) address: Arc<InstanceAddress>,
-    pub(super) message_type: MessageType,
+    pub(super) queue: ClaimedQueue,
     pub(super) contact: Claimed,
     pub(super) mark: Mark,
 }
@@ -135,13 +137,17 @@ impl SendTask {
     }
 
     fn log_and_count(&self, duration: Duration, next: &NextState) {
-        let Mark { tenant, queue, .. } = self.mark;
-        tracing::debug!(tenant_id = %tenant, queue_id = %queue, billing_contact_id = %self.contact.contact_id,
-            instance_id = %self.config.instance.instance_id, template_type = %self.message_type,
-            outcome = next.outcome.as_str(), reason = next.reason, "an attempt was posted");
+        let Mark { tenant, queue, contact, instance, .. } = self.mark;
+        let ClaimedQueue { campaign, message_type } = self.queue;
+        let posted = PostedAttempt { tenant, campaign, contact, queue, message_type, instance };
+        if next.outcome == AttemptOutcome::Sent {
+            posted.log_sent();
+        } else {
+            posted.log_unsent(next);
+        }
         let tenant = tenant.to_string();
         let metrics = &self.context.metrics;
-        let message_type = self.message_type.as_str();
+        let message_type = message_type.as_str();
         metrics.messages_sent.with_label_values(&[tenant.as_str(), message_type, next.outcome.as_str()]).inc();
         metrics.send_duration.with_label_values(&[tenant.as_str(), message_type]).observe(duration.as_secs_f64());
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use chrono::TimeDelta;
-use regua_domain::{AttemptId, ContactStatus, MessageType, QueueId};
+use regua_domain::{AttemptId, ContactStatus};
 use regua_store::contacts::{Claimed, MarkFacts};
 
 use super::send_task::{SendEnd, SendReport, SendTask};
@@ -42,6 +42,7 @@ impl Lane {
         let Ok(address) = config.address.clone() else { bail!("the instance's address or token cannot be used") };
         // A report with `OnHold` may have removed all claimed contacts.
         let Some(contact) = self.claimed.pop_front() else { return Ok(None) };
+        let Some(queue) = self.queues.get(&contact.queue_id).copied() else { return Ok(None) };
         self.sending.insert(contact.contact_id);
         let mark = self.mark_of(&contact, &config);
         // An estimate for the next wait. The mark computes the slot from the lane's row.
@@ -51,7 +52,7 @@ impl Lane {
             context: Arc::clone(&self.context),
             lease: Arc::clone(&self.lease),
             address,
-            message_type: self.message_type_of(contact.queue_id),
+            queue,
             contact,
             mark,
             config: Arc::clone(&config),
@@ -61,10 +62,6 @@ impl Lane {
             return self.await_send().await;
         }
         Ok(None)
-    }
-
-    fn message_type_of(&self, queue: QueueId) -> MessageType {
-        self.message_types.get(&queue).copied().unwrap_or(MessageType::Notification)
     }
 
     async fn wait_for_slot(&self, lead_time: TimeDelta) {

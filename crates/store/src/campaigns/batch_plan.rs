@@ -1,8 +1,6 @@
 //! Reads what a batch is planned with, and reserves its references.
 
-use regua_domain::{
-    Calendar, CampaignId, InstanceId, MessageType, QueueId, QueueStatus, TemplateId, TenantId, Variations,
-};
+use regua_domain::{Calendar, CampaignId, InstanceId, MessageType, QueueId, QueueStatus, TemplateId, TenantId, Variations};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
 

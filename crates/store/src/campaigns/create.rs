@@ -1,12 +1,14 @@
 //! Stores an accepted batch.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{ApiKeyId, CampaignId, InstanceId, MessageType, QueueId, QueueStatus, TemplateId, TenantId};
+use regua_domain::{
+    ApiKeyId, CampaignId, InstanceId, MessageType, QueueId, QueueStatus, TemplateId, TenantId, time_ordered_uuid,
+};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
 use super::contacts::{NewContacts, insert_contacts};
-use crate::doorbells::{self, NewDoorbell};
+use crate::doorbells::NewDoorbell;
 
 /// A batch to be stored with its queue.
 #[derive(Debug)]
@@ -95,7 +97,7 @@ pub async fn create(conn: &mut PgConnection, new: &NewCampaign<'_>, now: DateTim
         i16::from(new.message_type.priority()),
         status as QueueStatus,
         total,
-        doorbells::new_id(now),
+        time_ordered_uuid(now),
         doorbell.map(|doorbell| doorbell.routing_key),
         doorbell.map(|doorbell| i16::from(doorbell.priority)),
         doorbell.map(|doorbell| &doorbell.body) as Option<&Value>

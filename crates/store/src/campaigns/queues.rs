@@ -6,12 +6,12 @@ mod recount;
 mod wake;
 
 use chrono::{DateTime, Utc};
-use regua_domain::{InstanceId, MessageType, QueueId, QueueStatus, Rule, TenantId};
+use regua_domain::{CampaignId, EventKind, InstanceId, MessageType, QueueId, QueueStatus, Rule, TenantId};
 use sqlx::{Error, PgConnection};
 
 use crate::columns::column;
 
-pub use counts::{CountChange, change_counts};
+pub use counts::{ContactMove, record_moves};
 pub use read::{Page, Queue, get, list};
 pub use recount::{list_miscounted, recount};
 pub use wake::{Woken, wake_connected, wake_paused_hours, wake_scheduled};
@@ -61,15 +61,22 @@ pub async fn set_status(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "update queues set status = $3, reason = $4, resume_at = null,
-                           finished_at = case when $5 then $6::timestamptz end
-         where tenant_id = $1 and queue_id = $2",
+        "with changed as (
+             update queues q
+             set status = $3, reason = $4, resume_at = null, finished_at = case when $5 then $6::timestamptz end
+             from queues former
+             where q.tenant_id = $1 and q.queue_id = $2 and former.tenant_id = $1 and former.queue_id = $2
+             returning former.status as former_status
+         )
+         insert into events (tenant_id, kind, at, queue_id)
+         select $1, $7, $6, $2 from changed where former_status <> $3",
         tenant as TenantId,
         queue as QueueId,
         status as QueueStatus,
         reason,
         status.is_final(),
-        now
+        now,
+        EventKind::of_queue(status) as EventKind
     )
     .execute(conn)
     .await?;
@@ -85,6 +92,8 @@ pub struct Runnable {
     pub instance_id: InstanceId,
     /// The queue's id.
     pub queue_id: QueueId,
+    /// Its campaign's id.
+    pub campaign_id: CampaignId,
     /// The type of all its messages.
     pub message_type: MessageType,
     /// The queue's state.
@@ -108,8 +117,8 @@ pub async fn runnable(
 ) -> Result<Vec<Runnable>, Error> {
     let rows = sqlx::query!(
         r#"select q.tenant_id as "tenant_id: TenantId", q.instance_id as "instance_id: InstanceId",
-                  q.queue_id as "queue_id: QueueId", q.type as "message_type: MessageType",
-                  q.status as "status: QueueStatus", q.scheduled_for, q.total,
+                  q.queue_id as "queue_id: QueueId", q.campaign_id as "campaign_id: CampaignId",
+                  q.type as "message_type: MessageType", q.status as "status: QueueStatus", q.scheduled_for, q.total,
                   least(u.bound, q.pending, q.total - q.next_position + (
                       select count(*) from (select from contacts c
                           where c.tenant_id = q.tenant_id and c.queue_id = q.queue_id and c.requeued and c.due_at <= $4
@@ -133,6 +142,7 @@ pub async fn runnable(
         tenant_id: row.tenant_id,
         instance_id: row.instance_id,
         queue_id: row.queue_id,
+        campaign_id: row.campaign_id,
         message_type: row.message_type,
         status: row.status,
         scheduled_for: row.scheduled_for,
@@ -178,21 +188,28 @@ pub async fn pause_for_hours(
     queue: QueueId,
     resume_at: Option<DateTime<Utc>>,
     rule: Rule,
+    now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "update queues set status = 'paused_hours', resume_at = $3, reason = $4
-         where tenant_id = $1 and queue_id = $2 and status in ('pending', 'running')",
+        "with paused as (
+             update queues set status = 'paused_hours', resume_at = $3, reason = $4
+             where tenant_id = $1 and queue_id = $2 and status in ('pending', 'running')
+             returning tenant_id, queue_id
+         )
+         insert into events (tenant_id, kind, at, queue_id) select tenant_id, $5, $6, queue_id from paused",
         tenant as TenantId,
         queue as QueueId,
         resume_at,
-        rule as Rule
+        rule as Rule,
+        EventKind::QueuePausedHours as EventKind,
+        now
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Completes queues without unfinished contacts, as [`change_counts`] does with the last outcome; returns their number.
+/// Completes queues without unfinished contacts, as [`record_moves`] does with the last outcome; returns their number.
 /// Index `queues_unfinished`.
 pub async fn complete_finished(conn: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
     let done = sqlx::query!(
@@ -200,11 +217,15 @@ pub async fn complete_finished(conn: &mut PgConnection, now: DateTime<Utc>, limi
              select tenant_id, queue_id from queues
              where status not in ('completed', 'cancelled', 'failed') and pending = 0 and sending = 0
              limit $2 for no key update skip locked
+         ), completed as (
+             update queues q
+             set status = case when q.failed = q.total then 'failed' else 'completed' end, reason = null,
+                 resume_at = null, finished_at = $1
+             from finished f where q.tenant_id = f.tenant_id and q.queue_id = f.queue_id
+             returning q.tenant_id, q.queue_id, q.status
          )
-         update queues q
-         set status = case when q.failed = q.total then 'failed' else 'completed' end, reason = null, resume_at = null,
-             finished_at = $1
-         from finished f where q.tenant_id = f.tenant_id and q.queue_id = f.queue_id",
+         insert into events (tenant_id, kind, at, queue_id)
+         select tenant_id, 'queue.' || status, $1, queue_id from completed",
         now,
         limit
     )

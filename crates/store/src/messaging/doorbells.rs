@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use regua_domain::TenantId;
+use regua_domain::{TenantId, time_ordered_uuid};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
 use uuid::Uuid;
@@ -52,7 +52,7 @@ pub async fn put(
          on conflict (tenant_id, routing_key, body) do update
              set revision = doorbells.revision + 1, visible_at = now()",
         tenant as TenantId,
-        new_id(now),
+        time_ordered_uuid(now),
         routing_key,
         i16::from(priority),
         body
@@ -77,7 +77,7 @@ pub async fn put_without_tenant(
         "insert into doorbells (tenant_id, doorbell_id, routing_key, priority, body) values ($1, $2, $3, $4, $5)
          on conflict do nothing",
         Uuid::nil(),
-        Uuid::new_v7(timestamp(now)),
+        time_ordered_uuid(now),
         routing_key,
         i16::from(priority),
         body
@@ -166,9 +166,4 @@ pub async fn oldest_age(conn: &mut PgConnection) -> Result<Option<i64>, Error> {
 pub async fn notify(conn: &mut PgConnection) -> Result<(), Error> {
     sqlx::query!("select pg_notify('regua_doorbells', '')").fetch_one(conn).await?;
     Ok(())
-}
-
-pub(crate) fn new_id(now: DateTime<Utc>) -> Uuid {
-    let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
-    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.timestamp_subsec_nanos()))
 }

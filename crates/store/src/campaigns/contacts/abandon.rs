@@ -1,11 +1,11 @@
 //! Closes abandoned attempts: those that the former holder of a lane left under way.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{InstanceId, QueueId, TenantId};
+use regua_domain::{ContactId, ContactStatus, InstanceId, QueueId, TenantId};
 use sqlx::{Error, PgConnection};
 
 use crate::columns::column;
-use crate::queues::CountChange;
+use crate::queues::{self, ContactMove};
 
 /// Closes a lane's attempts under way with outcome unknown; returns the number of unconfirmed contacts. A contact
 /// becomes `unconfirmed`, or `sent` if an earlier attempt has outcome sent. Contacts that were only claimed stay
@@ -54,24 +54,25 @@ pub async fn close_abandoned(
                  reason = case when not w.has_left then 'worker_lost' end, updated_at = $3
              from under_way w
              where c.tenant_id = $1 and c.contact_id = w.contact_id
-             returning c.queue_id, w.has_left
+             returning c.queue_id, c.contact_id, c.status
          )
-         select queue_id as "queue_id!: QueueId", count(*) filter (where has_left)::integer as "sent!",
-                count(*) filter (where not has_left)::integer as "unconfirmed!"
-         from moved group by queue_id"#,
+         select queue_id as "queue_id: QueueId", contact_id as "contact_id: ContactId", status as "status: ContactStatus"
+         from moved"#,
         tenant as TenantId,
         instance as InstanceId,
         now
     )
     .fetch_all(&mut *conn)
     .await?;
-    let changes = column(&rows, |row| {
-        let (sent, unconfirmed) = (row.sent, row.unconfirmed);
-        let change = CountChange { sending: -sent - unconfirmed, sent, unconfirmed, ..CountChange::default() };
-        (tenant, row.queue_id, change)
+    let moves = column(&rows, |row| ContactMove {
+        tenant_id: tenant,
+        queue_id: row.queue_id,
+        contact_id: row.contact_id,
+        from: ContactStatus::Sending,
+        to: row.status,
     });
-    crate::queues::change_counts(&mut *conn, &changes, now).await?;
-    Ok(changes.iter().map(|change| u64::from(change.2.unconfirmed.unsigned_abs())).sum())
+    queues::record_moves(conn, &moves, now).await?;
+    Ok(moves.iter().filter(|moved| moved.to == ContactStatus::Unconfirmed).count() as u64)
 }
 
 /// Locks an instance's queues with attempts under way, in key order.

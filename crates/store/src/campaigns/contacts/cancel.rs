@@ -1,10 +1,11 @@
 //! Cancels the unsent contacts of a queue.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{QueueId, TenantId};
+use regua_domain::{ContactId, ContactStatus, QueueId, TenantId};
 use sqlx::{Error, PgConnection};
 
-use crate::queues::{self, CountChange};
+use crate::columns::column;
+use crate::queues::{self, ContactMove};
 
 /// Cancels the pending contacts of a locked queue. A `sending` contact does not change. A resent contact with an
 /// unknown attempt becomes `unconfirmed` again, and the looks for that attempt start again.
@@ -14,7 +15,7 @@ pub async fn cancel_unsent(
     queue: QueueId,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let counts = sqlx::query!(
+    let rows = sqlx::query!(
         r#"with moved as (
              update contacts c
              set status = case when c.resends > 0 and exists (
@@ -30,16 +31,19 @@ pub async fn cancel_unsent(
              where m.status = 'unconfirmed' and a.tenant_id = $1 and a.contact_id = m.contact_id
                and a.outcome = 'unknown'
          )
-         select count(*) filter (where status = 'cancelled')::integer as "cancelled!",
-                count(*) filter (where status = 'unconfirmed')::integer as "unconfirmed!"
-         from moved"#,
+         select contact_id as "contact_id: ContactId", status as "status: ContactStatus" from moved"#,
         tenant as TenantId,
         queue as QueueId,
         now
     )
-    .fetch_one(&mut *conn)
+    .fetch_all(&mut *conn)
     .await?;
-    let (cancelled, unconfirmed) = (counts.cancelled, counts.unconfirmed);
-    let change = CountChange { pending: -cancelled - unconfirmed, cancelled, unconfirmed, ..CountChange::default() };
-    queues::change_counts(conn, &[(tenant, queue, change)], now).await
+    let moves = column(&rows, |row| ContactMove {
+        tenant_id: tenant,
+        queue_id: queue,
+        contact_id: row.contact_id,
+        from: ContactStatus::Pending,
+        to: row.status,
+    });
+    queues::record_moves(conn, &moves, now).await
 }

@@ -8,7 +8,7 @@ use super::learn::lock_queue_of;
 use super::{Evidence, learn};
 use crate::attempts::{self, AttemptKey};
 use crate::evidence::{self, NewEvidence};
-use crate::queues::{self, CountChange};
+use crate::queues::{self, ContactMove};
 
 /// An unconfirmed contact whose queue and row are locked.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ pub async fn resend(conn: &mut PgConnection, contact: &Unconfirmed, now: DateTim
     )
     .execute(&mut *conn)
     .await?;
-    count(conn, contact, ContactStatus::Pending, now).await
+    record(conn, contact, ContactStatus::Pending, now).await
 }
 
 /// Makes a locked unconfirmed contact `failed`, by an operator's decision. The contact is never sent again, but later
@@ -123,7 +123,7 @@ pub async fn give_up(
     )
     .execute(&mut *conn)
     .await?;
-    count(conn, contact, ContactStatus::Failed, now).await
+    record(conn, contact, ContactStatus::Failed, now).await
 }
 
 async fn status(conn: &mut PgConnection, tenant: TenantId, contact: ContactId) -> Result<ContactStatus, Error> {
@@ -136,12 +136,14 @@ async fn status(conn: &mut PgConnection, tenant: TenantId, contact: ContactId) -
     .await
 }
 
-async fn count(
+async fn record(
     conn: &mut PgConnection,
     contact: &Unconfirmed,
     status: ContactStatus,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let change = CountChange::moved(ContactStatus::Unconfirmed, status);
-    queues::change_counts(conn, &[(contact.key.tenant, contact.queue_id, change)], now).await
+    let AttemptKey { tenant: tenant_id, contact: contact_id, .. } = contact.key;
+    let moved =
+        ContactMove { tenant_id, queue_id: contact.queue_id, contact_id, from: ContactStatus::Unconfirmed, to: status };
+    queues::record_moves(conn, &[moved], now).await
 }

@@ -40,9 +40,9 @@ pub async fn record_delivery(
     .await?;
     let Some(contact) = contact else { return Ok(false) };
     queues::lock(conn, &[(tenant, contact.queue_id)]).await?;
-    let recorded = sqlx::query!(
-        "with before as materialized (
-             select delivered_at, read_at from contacts
+    let is_recorded = sqlx::query_scalar!(
+        r#"with former as materialized (
+             select delivered_at, read_at, reason from contacts
              where tenant_id = $1 and contact_id = $2 and status = 'sent' for no key update
          ), moved as (
              update contacts c
@@ -50,12 +50,24 @@ pub async fn record_delivery(
                  read_at = case when $5 then coalesce(c.read_at, $6) else c.read_at end,
                  reason = case when $4 then null when c.delivered_at is null then 'whatsapp_refused' else c.reason end,
                  updated_at = $6
-             from before b where c.tenant_id = $1 and c.contact_id = $2
+             from former f where c.tenant_id = $1 and c.contact_id = $2
+         ), counted as (
+             update queues q
+             set delivered = q.delivered + case when $4 and f.delivered_at is null then 1 else 0 end,
+                 read = q.read + case when $5 and f.read_at is null then 1 else 0 end
+             from former f where q.tenant_id = $1 and q.queue_id = $3
+         ), written as (
+             insert into events (tenant_id, kind, at, queue_id, contact_id)
+             select $1, e.kind, $6, $3, $2
+             from former f cross join lateral (
+                 values ('contact.delivered', $4 and f.delivered_at is null),
+                        ('contact.read', $5 and f.read_at is null),
+                        ('contact.undelivered',
+                         not $4 and f.delivered_at is null and f.reason is distinct from 'whatsapp_refused')
+             ) e (kind, is_new)
+             where e.is_new
          )
-         update queues q
-         set delivered = q.delivered + case when $4 and b.delivered_at is null then 1 else 0 end,
-             read = q.read + case when $5 and b.read_at is null then 1 else 0 end
-         from before b where q.tenant_id = $1 and q.queue_id = $3",
+         select exists (select from former) as "is_recorded!""#,
         tenant as TenantId,
         contact.contact_id as ContactId,
         contact.queue_id as QueueId,
@@ -63,7 +75,7 @@ pub async fn record_delivery(
         delivery == Delivery::Read,
         at
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(recorded.rows_affected() > 0)
+    Ok(is_recorded)
 }

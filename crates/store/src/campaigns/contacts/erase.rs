@@ -1,14 +1,12 @@
 //! Erases the personal data of contacts. Erased contacts are never sent again; state, times and message ids stay.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use regua_domain::{ContactId, ContactStatus, QueueId, TenantId};
 use sqlx::{Error, PgConnection};
 
 use super::lock_unconfirmed;
 use crate::columns::column;
-use crate::queues::{self, CountChange};
+use crate::queues::{self, ContactMove};
 
 /// A contact to be erased, with the hashes that replace its debtor's identifiers.
 #[derive(Clone)]
@@ -104,21 +102,22 @@ async fn cancel(
                              else 'cancelled' end,
                requeued = false, reason = 'debtor_erased', updated_at = $3
            where tenant_id = $1 and contact_id = any($2) and status = 'pending'
-           returning c.queue_id as "queue_id: QueueId", c.status as "status: ContactStatus""#,
+           returning c.contact_id as "contact_id: ContactId", c.queue_id as "queue_id: QueueId",
+                     c.status as "status: ContactStatus""#,
         tenant as TenantId,
         contacts as &[ContactId],
         now
     )
     .fetch_all(&mut *conn)
     .await?;
-    let mut changes: BTreeMap<QueueId, CountChange> = BTreeMap::new();
-    for row in &rows {
-        let change = changes.entry(row.queue_id).or_default();
-        change.pending -= 1;
-        *change.of(row.status) += 1;
-    }
-    let changes: Vec<_> = changes.into_iter().map(|(queue, change)| (tenant, queue, change)).collect();
-    queues::change_counts(conn, &changes, now).await?;
+    let moves = column(&rows, |row| ContactMove {
+        tenant_id: tenant,
+        queue_id: row.queue_id,
+        contact_id: row.contact_id,
+        from: ContactStatus::Pending,
+        to: row.status,
+    });
+    queues::record_moves(conn, &moves, now).await?;
     Ok(rows.len() as u64)
 }
 

@@ -35,6 +35,8 @@ pub struct Finished {
     pub attempt_id: AttemptId,
     /// The contact's queue.
     pub queue_id: QueueId,
+    /// The contact.
+    pub contact_id: ContactId,
     /// The contact's state after `sending`.
     pub status: ContactStatus,
 }
@@ -78,7 +80,8 @@ async fn finish_sent(
                     attempt_started_at, $6, 'sent', message_id
              from moved
          )
-         select tenant_id as "tenant_id: TenantId", attempt_id as "attempt_id!: AttemptId", queue_id as "queue_id: QueueId"
+         select tenant_id as "tenant_id: TenantId", attempt_id as "attempt_id!: AttemptId",
+                queue_id as "queue_id: QueueId", contact_id as "contact_id: ContactId"
          from moved"#,
         &column(outcomes, |finish| finish.key.tenant) as &[TenantId],
         &column(outcomes, |finish| finish.key.contact) as &[ContactId],
@@ -93,6 +96,7 @@ async fn finish_sent(
         tenant_id: row.tenant_id,
         attempt_id: row.attempt_id,
         queue_id: row.queue_id,
+        contact_id: row.contact_id,
         status: ContactStatus::Sent,
     }))
 }
@@ -164,7 +168,8 @@ async fn finish_others(
          from judged d
          where c.tenant_id = d.tenant_id and c.contact_id = d.contact_id
          returning c.tenant_id as "tenant_id: TenantId", d.attempt_id as "attempt_id!: AttemptId",
-                   c.queue_id as "queue_id: QueueId", c.status as "status: ContactStatus""#,
+                   c.queue_id as "queue_id: QueueId", c.contact_id as "contact_id: ContactId",
+                   c.status as "status: ContactStatus""#,
         &column(outcomes, |finish| finish.key.tenant) as &[TenantId],
         &column(outcomes, |finish| finish.key.contact) as &[ContactId],
         &column(outcomes, |finish| finish.key.attempt) as &[AttemptId],

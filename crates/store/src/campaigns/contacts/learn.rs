@@ -8,7 +8,7 @@ use sqlx::{Error, PgConnection};
 
 use crate::attempts::AttemptKey;
 use crate::evidence::{self, NewEvidence};
-use crate::queues::{self, CountChange, LockedQueue};
+use crate::queues::{self, ContactMove, LockedQueue};
 
 /// What a piece of evidence proves about an attempt.
 #[derive(Clone, Debug)]
@@ -234,7 +234,7 @@ async fn apply_left(
     if !is_moved {
         return Ok(LearnResult::Unchanged);
     }
-    facts.count(conn, ContactStatus::Sent, now).await
+    facts.record(conn, ContactStatus::Sent, now).await
 }
 
 async fn apply_not_left(
@@ -264,18 +264,19 @@ async fn apply_not_left(
     )
     .execute(&mut *conn)
     .await?;
-    facts.count(conn, status, now).await
+    facts.record(conn, status, now).await
 }
 
 impl Facts {
-    async fn count(
+    async fn record(
         &self,
         conn: &mut PgConnection,
         status: ContactStatus,
         now: DateTime<Utc>,
     ) -> Result<LearnResult, Error> {
-        let change = CountChange::moved(self.status, status);
-        queues::change_counts(conn, &[(self.key.tenant, self.queue_id, change)], now).await?;
+        let AttemptKey { tenant: tenant_id, contact: contact_id, .. } = self.key;
+        let moved = ContactMove { tenant_id, queue_id: self.queue_id, contact_id, from: self.status, to: status };
+        queues::record_moves(conn, &[moved], now).await?;
         Ok(LearnResult::Moved { queue_id: self.queue_id, status })
     }
 }

@@ -1,41 +1,43 @@
-//! The counts of a queue, which change in the transaction that changes its contacts.
+//! What follows from contacts that move to another state, in the same transaction: their queues' counts and states, and
+//! the events.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use regua_domain::{ContactStatus, QueueId, TenantId};
+use regua_domain::{ContactId, ContactStatus, EventKind, QueueId, TenantId};
 use sqlx::{Error, PgConnection};
 
 use crate::columns::column;
 
+/// A contact that moved from one state to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContactMove {
+    /// The owner.
+    pub tenant_id: TenantId,
+    /// The contact's queue.
+    pub queue_id: QueueId,
+    /// The contact.
+    pub contact_id: ContactId,
+    /// The state before.
+    pub from: ContactStatus,
+    /// The new state.
+    pub to: ContactStatus,
+}
+
 /// Differences of one queue's counts, by contact state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CountChange {
-    /// State `pending`.
-    pub pending: i32,
-    /// State `sending`.
-    pub sending: i32,
-    /// State `sent`.
-    pub sent: i32,
-    /// State `failed`.
-    pub failed: i32,
-    /// State `unconfirmed`.
-    pub unconfirmed: i32,
-    /// State `skipped`.
-    pub skipped: i32,
-    /// State `cancelled`.
-    pub cancelled: i32,
+#[derive(Clone, Copy, Debug, Default)]
+struct CountChange {
+    pending: i32,
+    sending: i32,
+    sent: i32,
+    failed: i32,
+    unconfirmed: i32,
+    skipped: i32,
+    cancelled: i32,
 }
 
 impl CountChange {
-    /// One contact moved from one state to another.
-    pub fn moved(from: ContactStatus, to: ContactStatus) -> Self {
-        let mut change = Self::default();
-        *change.of(from) -= 1;
-        *change.of(to) += 1;
-        change
-    }
-
-    /// The difference of one state's count.
-    pub fn of(&mut self, status: ContactStatus) -> &mut i32 {
+    fn of(&mut self, status: ContactStatus) -> &mut i32 {
         match status {
             ContactStatus::Pending => &mut self.pending,
             ContactStatus::Sending => &mut self.sending,
@@ -48,33 +50,45 @@ impl CountChange {
     }
 }
 
-/// Changes the counts of locked queues. The same statement completes a queue without unfinished contacts (`failed` when
-/// all contacts failed), and makes a completed queue `pending` that has a contact to send again; the caller rings for
-/// it.
-pub async fn change_counts(
-    conn: &mut PgConnection,
-    changes: &[(TenantId, QueueId, CountChange)],
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let counts = |of: fn(&CountChange) -> i32| column(changes, |change| of(&change.2));
+/// Changes the counts of locked queues whose contacts moved, and writes the events of contacts and queues. The statement
+/// also completes a queue without unfinished contacts (`failed` when all contacts failed), and makes a completed queue
+/// `pending` that has a contact to send again; the caller rings for it.
+pub async fn record_moves(conn: &mut PgConnection, moves: &[ContactMove], now: DateTime<Utc>) -> Result<(), Error> {
+    if moves.is_empty() {
+        return Ok(());
+    }
+    let changes = count_changes(moves);
+    let counts = |of: fn(&CountChange) -> i32| column(&changes, |change| of(&change.1));
+    let events: Vec<_> =
+        moves.iter().filter_map(|moved| EventKind::of_contact(moved.to).map(|kind| (moved, kind))).collect();
     sqlx::query!(
-        "update queues q
-         set pending = q.pending + u.pending, sending = q.sending + u.sending, sent = q.sent + u.sent,
-             failed = q.failed + u.failed, unconfirmed = q.unconfirmed + u.unconfirmed,
-             skipped = q.skipped + u.skipped, cancelled = q.cancelled + u.cancelled,
-             status = case when q.status = 'cancelled' then q.status
-                           when q.pending + u.pending + q.sending + u.sending > 0
-                           then case when q.status in ('completed', 'failed') then 'pending' else q.status end
-                           when q.failed + u.failed = q.total then 'failed'
-                           else 'completed' end,
-             finished_at = case when q.status <> 'cancelled' and q.pending + u.pending + q.sending + u.sending > 0
-                                then null else coalesce(q.finished_at, $10) end
-         from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], $7::integer[],
-                     $8::integer[], $9::integer[])
-              as u (tenant_id, queue_id, pending, sending, sent, failed, unconfirmed, skipped, cancelled)
-         where q.tenant_id = u.tenant_id and q.queue_id = u.queue_id",
-        &column(changes, |change| change.0) as &[TenantId],
-        &column(changes, |change| change.1) as &[QueueId],
+        "with changed as (
+             update queues q
+             set pending = q.pending + u.pending, sending = q.sending + u.sending, sent = q.sent + u.sent,
+                 failed = q.failed + u.failed, unconfirmed = q.unconfirmed + u.unconfirmed,
+                 skipped = q.skipped + u.skipped, cancelled = q.cancelled + u.cancelled,
+                 status = case when q.status = 'cancelled' then q.status
+                               when q.pending + u.pending + q.sending + u.sending > 0
+                               then case when q.status in ('completed', 'failed') then 'pending' else q.status end
+                               when q.failed + u.failed = q.total then 'failed'
+                               else 'completed' end,
+                 finished_at = case when q.status <> 'cancelled' and q.pending + u.pending + q.sending + u.sending > 0
+                                    then null else coalesce(q.finished_at, $10) end
+             from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::integer[],
+                         $7::integer[], $8::integer[], $9::integer[])
+                  as u (tenant_id, queue_id, pending, sending, sent, failed, unconfirmed, skipped, cancelled)
+             join queues former on former.tenant_id = u.tenant_id and former.queue_id = u.queue_id
+             where q.tenant_id = u.tenant_id and q.queue_id = u.queue_id
+             returning q.tenant_id, q.queue_id, q.status, former.status as former_status
+         )
+         insert into events (tenant_id, kind, at, queue_id, contact_id)
+         select tenant_id, kind, $10, queue_id, contact_id
+         from unnest($11::uuid[], $12::text[], $13::uuid[], $14::uuid[]) as u (tenant_id, kind, queue_id, contact_id)
+         union all
+         select tenant_id, case status when 'pending' then 'queue.resumed' else 'queue.' || status end, $10, queue_id, null
+         from changed where status <> former_status",
+        &column(&changes, |change| change.0.0) as &[TenantId],
+        &column(&changes, |change| change.0.1) as &[QueueId],
         &counts(|change| change.pending),
         &counts(|change| change.sending),
         &counts(|change| change.sent),
@@ -82,9 +96,23 @@ pub async fn change_counts(
         &counts(|change| change.unconfirmed),
         &counts(|change| change.skipped),
         &counts(|change| change.cancelled),
-        now
+        now,
+        &column(&events, |event| event.0.tenant_id) as &[TenantId],
+        &column(&events, |event| event.1) as &[EventKind],
+        &column(&events, |event| event.0.queue_id) as &[QueueId],
+        &column(&events, |event| event.0.contact_id) as &[ContactId]
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+fn count_changes(moves: &[ContactMove]) -> Vec<((TenantId, QueueId), CountChange)> {
+    let mut changes: BTreeMap<_, CountChange> = BTreeMap::new();
+    for moved in moves {
+        let change = changes.entry((moved.tenant_id, moved.queue_id)).or_default();
+        *change.of(moved.from) -= 1;
+        *change.of(moved.to) += 1;
+    }
+    changes.into_iter().collect()
 }

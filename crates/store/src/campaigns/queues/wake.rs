@@ -1,7 +1,7 @@
 //! Wakes queues: makes them `pending` when their time has come or their instance is connected.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{MessageType, QueueId, TenantId};
+use regua_domain::{EventKind, MessageType, QueueId, TenantId};
 use sqlx::{Error, PgConnection};
 
 /// A queue that became `pending`; the caller rings for it.
@@ -22,13 +22,18 @@ pub async fn wake_scheduled(conn: &mut PgConnection, now: DateTime<Utc>, limit: 
         r#"with due as materialized (
              select tenant_id, queue_id from queues where status = 'scheduled' and scheduled_for <= $1
              order by scheduled_for limit $2 for no key update skip locked
+         ), woken as (
+             update queues q set status = 'pending', reason = null from due d
+             where q.tenant_id = d.tenant_id and q.queue_id = d.queue_id
+             returning q.tenant_id, q.queue_id, q.type
+         ), written as (
+             insert into events (tenant_id, kind, at, queue_id) select tenant_id, $3, $1, queue_id from woken
          )
-         update queues q set status = 'pending', reason = null from due d
-         where q.tenant_id = d.tenant_id and q.queue_id = d.queue_id
-         returning q.tenant_id as "tenant_id: TenantId", q.queue_id as "queue_id: QueueId",
-                   q.type as "message_type: MessageType""#,
+         select tenant_id as "tenant_id: TenantId", queue_id as "queue_id: QueueId", type as "message_type: MessageType"
+         from woken"#,
         now,
-        limit
+        limit,
+        EventKind::QueueResumed as EventKind
     )
     .fetch_all(conn)
     .await
@@ -41,13 +46,18 @@ pub async fn wake_paused_hours(conn: &mut PgConnection, now: DateTime<Utc>, limi
         r#"with due as materialized (
              select tenant_id, queue_id from queues where status = 'paused_hours' and resume_at <= $1
              order by resume_at limit $2 for no key update skip locked
+         ), woken as (
+             update queues q set status = 'pending', reason = null, resume_at = null from due d
+             where q.tenant_id = d.tenant_id and q.queue_id = d.queue_id
+             returning q.tenant_id, q.queue_id, q.type
+         ), written as (
+             insert into events (tenant_id, kind, at, queue_id) select tenant_id, $3, $1, queue_id from woken
          )
-         update queues q set status = 'pending', reason = null, resume_at = null from due d
-         where q.tenant_id = d.tenant_id and q.queue_id = d.queue_id
-         returning q.tenant_id as "tenant_id: TenantId", q.queue_id as "queue_id: QueueId",
-                   q.type as "message_type: MessageType""#,
+         select tenant_id as "tenant_id: TenantId", queue_id as "queue_id: QueueId", type as "message_type: MessageType"
+         from woken"#,
         now,
-        limit
+        limit,
+        EventKind::QueueResumed as EventKind
     )
     .fetch_all(conn)
     .await
@@ -55,19 +65,25 @@ pub async fn wake_paused_hours(conn: &mut PgConnection, now: DateTime<Utc>, limi
 
 /// Wakes queues in state `instance_down` whose instance is open. [`crate::instances::mark_open`] usually wakes them in
 /// its transaction. Index `queues_unfinished`.
-pub async fn wake_connected(conn: &mut PgConnection, limit: i64) -> Result<Vec<Woken>, Error> {
+pub async fn wake_connected(conn: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> Result<Vec<Woken>, Error> {
     sqlx::query_as!(
         Woken,
         r#"with stuck as materialized (
              select q.tenant_id, q.queue_id from queues q join instances i using (tenant_id, instance_id)
              where q.status = 'instance_down' and i.state = 'open'
-             limit $1 for no key update of q skip locked
+             limit $2 for no key update of q skip locked
+         ), woken as (
+             update queues q set status = 'pending', reason = null from stuck s
+             where q.tenant_id = s.tenant_id and q.queue_id = s.queue_id and q.status = 'instance_down'
+             returning q.tenant_id, q.queue_id, q.type
+         ), written as (
+             insert into events (tenant_id, kind, at, queue_id) select tenant_id, $3, $1, queue_id from woken
          )
-         update queues q set status = 'pending', reason = null from stuck s
-         where q.tenant_id = s.tenant_id and q.queue_id = s.queue_id and q.status = 'instance_down'
-         returning q.tenant_id as "tenant_id: TenantId", q.queue_id as "queue_id: QueueId",
-                   q.type as "message_type: MessageType""#,
-        limit
+         select tenant_id as "tenant_id: TenantId", queue_id as "queue_id: QueueId", type as "message_type: MessageType"
+         from woken"#,
+        now,
+        limit,
+        EventKind::QueueResumed as EventKind
     )
     .fetch_all(conn)
     .await

@@ -1,7 +1,7 @@
 //! Whether an instance can send: its state at the gateway, and the queues that wait for it.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{InstanceId, InstanceName, InstanceState, QueueId, Slug, TenantId};
+use regua_domain::{EventKind, InstanceId, InstanceName, InstanceState, QueueId, Slug, TenantId};
 use sqlx::{Error, PgConnection};
 
 use super::Instance;
@@ -14,11 +14,19 @@ pub async fn mark_open(
     now: DateTime<Utc>,
 ) -> Result<Vec<QueueId>, Error> {
     sqlx::query!(
-        "update instances set state = 'open', state_reason = null, state_checked_at = $3, next_check_at = null
-         where tenant_id = $1 and instance_id = $2",
+        "with former as materialized (
+             select state from instances where tenant_id = $1 and instance_id = $2 for no key update
+         ), changed as (
+             update instances i set state = 'open', state_reason = null, state_checked_at = $3, next_check_at = null
+             from former f where i.tenant_id = $1 and i.instance_id = $2
+             returning f.state as former_state
+         )
+         insert into events (tenant_id, kind, at, instance_id)
+         select $1, $4, $3, $2 from changed where former_state <> 'open'",
         tenant as TenantId,
         instance as InstanceId,
-        now
+        now,
+        EventKind::InstanceOpen as EventKind
     )
     .execute(&mut *conn)
     .await?;
@@ -27,12 +35,18 @@ pub async fn mark_open(
              select queue_id from queues
              where tenant_id = $1 and instance_id = $2 and status = 'instance_down'
              order by queue_id for no key update
+         ), woken as (
+             update queues q set status = 'pending', reason = null
+             from ordered o where q.tenant_id = $1 and q.queue_id = o.queue_id and q.status = 'instance_down'
+             returning q.queue_id
+         ), written as (
+             insert into events (tenant_id, kind, at, queue_id) select $1, $3, $4, queue_id from woken
          )
-         update queues q set status = 'pending', reason = null
-         from ordered o where q.tenant_id = $1 and q.queue_id = o.queue_id and q.status = 'instance_down'
-         returning q.queue_id as "queue_id: QueueId""#,
+         select queue_id as "queue_id: QueueId" from woken"#,
         tenant as TenantId,
-        instance as InstanceId
+        instance as InstanceId,
+        EventKind::QueueResumed as EventKind,
+        now
     )
     .fetch_all(conn)
     .await
@@ -51,9 +65,19 @@ pub async fn mark_down(
 ) -> Result<bool, Error> {
     let (tenant, instance) = (checked.tenant_id, checked.instance_id);
     // Each sealing yields a different ciphertext, so a replaced token differs even when its plain text is the same.
-    let updated = sqlx::query!(
-        "update instances set state = $3, state_reason = $4, state_checked_at = $5, next_check_at = $6
-         where tenant_id = $1 and instance_id = $2 and base_url = $7 and token = $8",
+    let is_written = sqlx::query_scalar!(
+        r#"with former as materialized (
+             select state from instances
+             where tenant_id = $1 and instance_id = $2 and base_url = $7 and token = $8 for no key update
+         ), changed as (
+             update instances i set state = $3, state_reason = $4, state_checked_at = $5, next_check_at = $6
+             from former f where i.tenant_id = $1 and i.instance_id = $2
+             returning f.state as former_state
+         ), written as (
+             insert into events (tenant_id, kind, at, instance_id)
+             select $1, $9, $5, $2 from changed where former_state <> $3
+         )
+         select exists (select from changed) as "is_written!""#,
         tenant as TenantId,
         instance as InstanceId,
         state as InstanceState,
@@ -61,11 +85,12 @@ pub async fn mark_down(
         now,
         next_check_at,
         checked.base_url,
-        checked.token
+        checked.token,
+        EventKind::of_instance(state) as EventKind
     )
-    .execute(&mut *conn)
+    .fetch_one(&mut *conn)
     .await?;
-    if updated.rows_affected() == 0 {
+    if !is_written {
         return Ok(false);
     }
     sqlx::query!(
@@ -73,13 +98,18 @@ pub async fn mark_down(
              select queue_id from queues
              where tenant_id = $1 and instance_id = $2 and status in ('pending', 'running')
              order by queue_id for no key update
+         ), held as (
+             update queues q set status = 'instance_down', reason = $3
+             from ordered o
+             where q.tenant_id = $1 and q.queue_id = o.queue_id and q.status in ('pending', 'running')
+             returning q.queue_id
          )
-         update queues q set status = 'instance_down', reason = $3
-         from ordered o
-         where q.tenant_id = $1 and q.queue_id = o.queue_id and q.status in ('pending', 'running')",
+         insert into events (tenant_id, kind, at, queue_id) select $1, $4, $5, queue_id from held",
         tenant as TenantId,
         instance as InstanceId,
-        reason
+        reason,
+        EventKind::QueueInstanceDown as EventKind,
+        now
     )
     .execute(conn)
     .await?;
