@@ -13,7 +13,7 @@ use regua_worker::WorkerSettings;
 use regua_worker::harness::{ManualWorker, StopReason};
 
 /// Parts of statements that are bound to no tenant, each with its reason.
-const UNBOUND: [(&str, &str); 36] = [
+const UNBOUND: [(&str, &str); 35] = [
     // Periodic reads due rows of all tenants, and changes them by tenant_id.
     ("from queues where status = 'scheduled'", "scheduled_batches: one scan by a partial index, bounded"),
     ("from queues where status = 'paused_hours'", "resume_at_hour: the same"),
@@ -43,8 +43,6 @@ const UNBOUND: [(&str, &str); 36] = [
     ("from doorbells where routing_key = any($1)", "the relay reads unpublished doorbells, most urgent first"),
     ("select count(*) as \"count!\" from doorbells", "a gauge of periodic, and regua doctor"),
     ("count(*) as \"count!\" from queues", "a gauge of periodic"),
-    // The intake writes the rows of one tenant.
-    ("with campaign as ( insert into campaigns (tenant_id", "tenant_id is the first column of every insert"),
     // The caller presents a key or a slug; the tenant follows from it.
     ("from api_keys k join tenants t using (tenant_id) join tenant_configs c using", "an API key names its tenant"),
     ("from tenants where slug = $1", "an operator names the tenant"),
