@@ -70,7 +70,7 @@ async fn event_of_a_source_without_a_reader_stays_and_delays_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn flood_of_webhook_events_rings_few_doorbells() {
-    const EVENTS: usize = 1_000;
+    const EVENTS: usize = 400;
     let (fleet, tenant, ..) = fleet_with_sent_message(Duration::from_millis(100)).await;
     let counting = "create sequence rung;
         create function count_doorbell() returns trigger language plpgsql security definer as
