@@ -8,6 +8,7 @@
 pub mod campaigns;
 mod columns;
 mod database;
+pub mod intake;
 mod messaging;
 mod people;
 pub mod tenants;

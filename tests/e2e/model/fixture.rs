@@ -7,9 +7,9 @@ use regua_boot::{Clock, ManualClock, Registry};
 use regua_domain::{ApiKeyId, CampaignId, ContactId, InstanceId, MessageType, QueueId, Reference, TemplateId};
 use regua_evolution::EvolutionClient;
 use regua_periodic::PeriodicMetrics;
-use regua_store::campaigns::{self, NewCampaign};
 use regua_store::contacts::NewContacts;
 use regua_store::instances;
+use regua_store::intake::{self, NewCampaign};
 use regua_tests::{Database, Tenant, TenantOptions};
 use regua_worker::WorkerMetrics;
 use serde_json::json;
@@ -137,7 +137,7 @@ impl Fixture {
             due_at: start(),
             doorbell: None,
         };
-        assert!(campaigns::create(conn, &new, start()).await.unwrap());
+        assert!(intake::create(conn, &new, start()).await.unwrap());
     }
 
     /// The instance of a queue.

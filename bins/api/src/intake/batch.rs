@@ -8,7 +8,7 @@ use std::fmt;
 
 use chrono::{DateTime, Days, Utc};
 use regua_domain::{Language, MessageType, TenantId, Text};
-use regua_store::campaigns::BatchRequest;
+use regua_store::intake::BatchRequest;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;

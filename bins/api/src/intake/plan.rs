@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use regua_domain::{ApiKeyId, InstanceId, MessageType, TemplateId, TenantId, Text, VariablesSchema};
-use regua_store::campaigns::BatchPlan;
+use regua_store::intake::BatchPlan;
 
 use super::batch::{Batch, ContactReader};
 use super::compose::Composer;

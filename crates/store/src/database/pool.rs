@@ -19,7 +19,7 @@ pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time in which a connection of the pool must answer a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long after its last use a connection is used without a ping.
+/// How long after its last use a pinned connection is used without a ping.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Time limits of a session. A process that freezes inside a transaction holds its locks, which may include a lane's,
@@ -83,9 +83,7 @@ pub fn pool(settings: &PoolSettings) -> Result<PgPool, sqlx::Error> {
         // sqlx's own test has no time limit when a connection is returned, and the whole acquire timeout when one is
         // acquired, so that it would not try the next connection.
         .test_before_acquire(false)
-        .before_acquire(|conn, meta| {
-            Box::pin(async move { if meta.idle_for < FRESH { Ok(true) } else { is_alive(conn).await } })
-        })
+        .before_acquire(|conn, _| Box::pin(is_alive(conn)))
         .after_release(|conn, _| Box::pin(is_alive(conn)))
         .connect_lazy_with(options))
 }

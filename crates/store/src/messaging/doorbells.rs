@@ -28,7 +28,7 @@ pub struct HeldDoorbell {
     pub revision: i64,
 }
 
-/// A doorbell of a new queue. `campaigns::create` stores it.
+/// A doorbell of a new queue. `intake::create` stores it.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct NewDoorbell {

@@ -10,8 +10,8 @@ use fail::fail_point;
 use regua_broker::Doorbell;
 use regua_domain::{CampaignId, MessageType, QueueId, Text};
 use regua_store::access;
-use regua_store::campaigns::{self, AcceptedBatch, BatchRequest, NewCampaign};
 use regua_store::contacts::{self, NewContacts};
+use regua_store::intake::{self, AcceptedBatch, BatchRequest, NewCampaign};
 use sqlx::{Postgres, Transaction};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -86,7 +86,7 @@ pub(crate) async fn send(
         turn.work(move || Batch::parse(&body, message_type, language, now)).await.map_err(Problem::internal)??;
 
     let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
-    let found = campaigns::plan_batch(&mut transaction, batch.request(caller.tenant_id, message_type)).await?;
+    let found = intake::plan_batch(&mut transaction, batch.request(caller.tenant_id, message_type)).await?;
     if !batch.dry_run
         && let Some(accepted) = found.accepted
     {
@@ -132,10 +132,10 @@ async fn store(
     };
 
     let new = new_campaign(batch, plan, campaign_id, queue_id, &accepted, &rows);
-    if !campaigns::create(&mut transaction, &new, now).await? {
+    if !intake::create(&mut transaction, &new, now).await? {
         // Another request has just committed the same batch.
         let request = BatchRequest { references: 0, ..batch.request(tenant_id, message_type) };
-        let first = campaigns::plan_batch(&mut transaction, request).await?.accepted;
+        let first = intake::plan_batch(&mut transaction, request).await?.accepted;
         let first = first.ok_or_else(|| Problem::internal(anyhow!("the batch that was accepted first is missing")))?;
         return replay(context, batch, first);
     }

@@ -1,4 +1,4 @@
-//! Inserts the contacts of a batch in one transaction, 64 with each statement. `campaigns::create` inserts the
+//! Inserts the contacts of a batch in one transaction, 64 with each statement. `intake::create` inserts the
 //! first ones.
 
 use std::fmt;
@@ -79,7 +79,7 @@ pub struct NewContacts {
 const CONTACTS_PER_STATEMENT: usize = 64;
 
 impl NewContacts {
-    /// The contacts that `campaigns::create` inserts.
+    /// The contacts that `intake::create` inserts.
     pub(crate) fn first(&self) -> Range<usize> {
         0..self.ids.len().min(CONTACTS_PER_STATEMENT)
     }
@@ -94,7 +94,7 @@ impl fmt::Debug for Insertion {
     }
 }
 
-/// Encodes the statements that insert the contacts of a batch after the first ones, which `campaigns::create` inserts.
+/// Encodes the statements that insert the contacts of a batch after the first ones, which `intake::create` inserts.
 /// A large batch keeps a core busy.
 pub fn insertions(
     tenant: TenantId,

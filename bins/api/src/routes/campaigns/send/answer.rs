@@ -4,7 +4,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use regua_domain::{CampaignId, MessageType, QueueId, QueueStatus};
-use regua_store::campaigns::AcceptedBatch;
+use regua_store::intake::AcceptedBatch;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;

@@ -1,12 +1,14 @@
 //! Reads what a batch is planned with, and reserves its references.
 
-use regua_domain::{Calendar, CampaignId, InstanceId, MessageType, QueueId, QueueStatus, TemplateId, TenantId, Variations};
+use regua_domain::{
+    Calendar, CampaignId, InstanceId, MessageType, QueueId, QueueStatus, TemplateId, TenantId, Variations,
+};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
-use super::templates::Template;
 use crate::business_hours::OpenHours;
 use crate::calendars;
+use crate::templates::Template;
 
 /// What a posted batch asks for.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use regua_domain::{
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
-use super::contacts::{NewContacts, insert_contacts};
+use crate::contacts::{NewContacts, insert_contacts};
 use crate::doorbells::NewDoorbell;
 
 /// A batch to be stored with its queue.
