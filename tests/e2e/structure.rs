@@ -7,6 +7,7 @@ use std::process::Command;
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 mod modules;
+mod resource;
 mod texts;
 mod words;
 

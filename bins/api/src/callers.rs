@@ -10,8 +10,8 @@ mod csrf;
 mod posted;
 mod session;
 
-pub(crate) use self::access::Access;
-pub(crate) use self::audit::{Actor, Change, record, snapshot};
+pub(crate) use self::access::{Access, Administer, Operate, Platform, Principal, Read};
+pub(crate) use self::audit::{Actor, Change, record};
 pub(crate) use self::caller::Caller;
 pub(crate) use self::client::{Client, UnauthenticatedRequest};
 pub(crate) use self::posted::Posted;

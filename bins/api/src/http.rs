@@ -2,6 +2,7 @@
 //! problem documents. Authentication is in `callers`.
 
 pub(crate) mod body;
+pub(crate) mod draft;
 pub(crate) mod error;
 mod form;
 mod in_process;
@@ -13,11 +14,13 @@ pub(crate) mod request;
 pub(crate) mod schema;
 mod serve;
 
-pub(crate) use self::body::JsonBody;
-pub(crate) use self::error::{ACCEPTED, CREATED, Code, DONE, FieldError, Problem};
+pub(crate) use self::draft::{Body, Draft, Valid, body};
+pub(crate) use self::error::{ACCEPTED, Answer, Code, Created, DONE, Done, FieldError, Problem, created, found};
+pub(crate) use self::form::member::{Field, Line, Member, Number, accepted, text, word_members};
 pub(crate) use self::form::{Form, object_fault, printable_name, text_fault};
 pub use self::in_process::{Cause, CommandLine};
 pub(crate) use self::path::{InPath, PathId};
 pub(crate) use self::query::{Parameters, page};
 pub(crate) use self::request::record_field;
+pub(crate) use self::schema::words;
 pub(crate) use self::serve::Connections;

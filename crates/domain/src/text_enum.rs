@@ -12,8 +12,8 @@ pub struct UnknownText {
     pub allowed: String,
 }
 
-/// Declares an enum with the text of each variant: `as_str`, `Display`, `FromStr`, serde, and with the feature `sqlx` a
-/// column of type `text`.
+/// Declares an enum with the text of each variant: `as_str`, `Display`, `FromStr`, serde, with the feature `sqlx` a
+/// column of type `text`, and with the feature `openapi` a schema that lists the texts.
 macro_rules! text_enum {
     (
         $(#[$attribute:meta])*
@@ -74,6 +74,17 @@ macro_rules! text_enum {
         }
 
         text_column! { $name }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let builder = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String);
+                builder.enum_values(Some([$($text),+])).into()
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
     };
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use regua_domain::{InstanceId, InstanceName, TenantId};
 use regua_evolution::{InstanceAddress, InvalidAddress, Token};
-use regua_store::instances::{Instance, InstanceSettings};
+use regua_store::instances::Instance;
 
 use crate::{CannotOpen, Place, SecretKeys};
 
@@ -28,12 +28,6 @@ impl fmt::Debug for StoredAddress<'_> {
 
 impl<'a> From<&'a Instance> for StoredAddress<'a> {
     fn from(row: &'a Instance) -> Self {
-        Self { instance_id: row.instance_id, name: &row.name, base_url: &row.base_url, token: &row.token }
-    }
-}
-
-impl<'a> From<&'a InstanceSettings> for StoredAddress<'a> {
-    fn from(row: &'a InstanceSettings) -> Self {
         Self { instance_id: row.instance_id, name: &row.name, base_url: &row.base_url, token: &row.token }
     }
 }

@@ -10,6 +10,7 @@ pub mod tenant_configs;
 
 use chrono::{DateTime, Utc};
 use regua_domain::{Slug, TenantId, TenantStatus};
+use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
 
 /// Creates a tenant with the default configuration, in America/Sao_Paulo and at 20 messages a minute; false when
@@ -44,14 +45,19 @@ pub async fn find_by_slug(conn: &mut PgConnection, slug: &str) -> Result<Option<
         .await
 }
 
-/// A tenant, for the platform.
-#[derive(Clone, Debug)]
+// A tenant, for the platform.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Tenant {
+    #[cfg_attr(feature = "openapi", schema(value_type = uuid::Uuid))]
     pub tenant_id: TenantId,
+    /// Short name in commands and logins.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub slug: Slug,
     /// The name in messages to debtors.
     pub name: String,
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub status: TenantStatus,
     pub created_at: DateTime<Utc>,
 }

@@ -19,15 +19,26 @@ pub(crate) struct Actor<'a> {
     pub(crate) name: &'a str,
 }
 
-/// The change of an entry. `before` and `after` hold no secrets.
-#[derive(Default)]
-pub(crate) struct Change<'a> {
-    /// Such as `instance.updated`.
-    pub(crate) action: &'static str,
-    /// Id of the changed object; empty: the change has none.
-    pub(crate) object: String,
-    pub(crate) before: Option<&'a Value>,
-    pub(crate) after: Option<&'a Value>,
+/// The change of an entry.
+pub(crate) struct Change {
+    action: &'static str,
+    object: String,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+impl Change {
+    /// An action such as `instance.updated`, the id of the object (empty: the change has none), and the object before
+    /// and after the change, without secrets; `()` where there is none.
+    pub(crate) fn new(
+        action: &'static str,
+        object: impl ToString,
+        before: &impl Serialize,
+        after: &impl Serialize,
+    ) -> Result<Self, Problem> {
+        let (before, after) = (snapshot(before)?, snapshot(after)?);
+        Ok(Self { action, object: object.to_string(), before, after })
+    }
 }
 
 /// Writes an entry. `conn` is in the transaction of the change.
@@ -36,7 +47,7 @@ pub(crate) async fn record(
     tenant: TenantId,
     actor: &Actor<'_>,
     client: &Client,
-    change: Change<'_>,
+    change: Change,
     now: DateTime<Utc>,
 ) -> Result<(), Problem> {
     let entry = audit_log::NewEntry {
@@ -47,13 +58,13 @@ pub(crate) async fn record(
         request_id: &client.request_id,
         action: change.action,
         object_id: Some(change.object.as_str()).filter(|object| !object.is_empty()),
-        before: change.before,
-        after: change.after,
+        before: change.before.as_ref(),
+        after: change.after.as_ref(),
     };
     Ok(audit_log::insert(conn, tenant, &entry, now).await?)
 }
 
-/// The JSON of a value, for `before` and `after`.
-pub(crate) fn snapshot(value: &impl Serialize) -> Result<Value, Problem> {
-    serde_json::to_value(value).map_err(Problem::internal)
+fn snapshot(value: &impl Serialize) -> Result<Option<Value>, Problem> {
+    let value = serde_json::to_value(value).map_err(Problem::internal)?;
+    Ok(Some(value).filter(|value| !value.is_null()))
 }

@@ -11,7 +11,7 @@ use regua_domain::{ActorKind, ApiKeyId, Capability, Language, MessageType, Scope
 use regua_store::api_keys::ApiKey;
 use sqlx::PgConnection;
 
-use super::access::Access;
+use super::access::Principal;
 use super::api_key;
 use super::audit::{Actor, Change, record};
 use super::client::Client;
@@ -24,28 +24,28 @@ use crate::limits::Permit;
 
 /// A valid API key with the scope, or a user with the capability, that the route requires. The extractor reads headers only, so a
 /// request is refused before its body is read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) tenant_id: TenantId,
     pub(crate) language: Language,
-    principal: Principal,
+    credential: Credential,
     client: Client,
     /// The permit among the tenant's requests, held until the request ends.
     _permit: Arc<Permit>,
 }
 
-#[derive(Clone, Debug)]
-enum Principal {
+#[derive(Clone)]
+enum Credential {
     Key(Arc<ApiKey>),
-    User(Box<Access>),
+    User(Box<Principal>),
 }
 
 impl Caller {
     /// The name in records: the key's id, or the user's e-mail address.
     pub(crate) fn name(&self) -> String {
-        match &self.principal {
-            Principal::Key(key) => format!("key {}", key.api_key_id),
-            Principal::User(access) => access.name.clone(),
+        match &self.credential {
+            Credential::Key(key) => format!("key {}", key.api_key_id),
+            Credential::User(access) => access.name.clone(),
         }
     }
 
@@ -53,12 +53,12 @@ impl Caller {
     pub(crate) async fn record(
         &self,
         conn: &mut PgConnection,
-        change: Change<'_>,
+        change: Change,
         now: DateTime<Utc>,
     ) -> Result<(), Problem> {
-        match &self.principal {
-            Principal::User(access) => access.record(conn, change, now).await,
-            Principal::Key(key) => {
+        match &self.credential {
+            Credential::User(access) => access.record(conn, change, now).await,
+            Credential::Key(key) => {
                 let actor = Actor { kind: ActorKind::ApiKey, id: Some(key.api_key_id.0), name: &self.name() };
                 record(conn, self.tenant_id, &actor, &self.client, change, now).await
             }
@@ -67,7 +67,7 @@ impl Caller {
 
     /// The id of the key, if it may send the type. A user posts no batches.
     pub(crate) fn may_send(&self, message_type: MessageType) -> Result<ApiKeyId, Problem> {
-        let Principal::Key(key) = &self.principal else { return Err(Problem::of(Code::ApiKeyMissing)) };
+        let Credential::Key(key) = &self.credential else { return Err(Problem::of(Code::ApiKeyMissing)) };
         if key.allowed_types.contains(&message_type) {
             return Ok(key.api_key_id);
         }
@@ -83,20 +83,20 @@ impl FromRequestParts<Context> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Problem> {
-        let (tenant_id, principal) = if has_user_credential(parts) {
+        let (tenant_id, credential) = if has_user_credential(parts) {
             context.limits.rates.admit_user(parts)?;
-            let access = Access::from_request_parts(parts, context).await?;
+            let access = Principal::authenticate(parts, context).await?;
             access.require(if parts.method == Method::GET { Capability::Read } else { Capability::Operate })?;
-            (access.tenant_id, Principal::User(Box::new(access)))
+            (access.tenant_id, Credential::User(Box::new(access)))
         } else {
             let key = api_key::authenticate(parts, context).await?;
             context.limits.rates.admit_key(parts, &key).await?;
             require_scope(&key, scope_of(parts))?;
-            (key.tenant_id, Principal::Key(key))
+            (key.tenant_id, Credential::Key(key))
         };
         let permit = Arc::new(context.limits.requests.take_for_tenant(tenant_id).await?);
         let (language, client) = (language(&parts.headers), Client::of(parts));
-        Ok(Self { tenant_id, language, principal, client, _permit: permit })
+        Ok(Self { tenant_id, language, credential, client, _permit: permit })
     }
 }
 

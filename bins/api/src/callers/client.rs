@@ -6,10 +6,9 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use ipnetwork::IpNetwork;
-use regua_domain::Language;
 
 use crate::context::Context;
-use crate::http::request::{RequestId, language};
+use crate::http::request::RequestId;
 use crate::http::{Code, Problem};
 use crate::limits::ClientAddress;
 
@@ -37,7 +36,6 @@ impl Client {
 /// A request without a principal, such as a login. It is charged as a failed login before the handler runs; the handler
 /// calls `refund_login` on success.
 pub(crate) struct UnauthenticatedRequest {
-    pub(crate) language: Language,
     pub(crate) client: Client,
     pub(crate) user_agent: Option<String>,
 }
@@ -49,7 +47,7 @@ impl FromRequestParts<Context> for UnauthenticatedRequest {
         context.limits.rates.charge_login(parts)?;
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let user_agent = user_agent.map(|text| text.chars().take(200).collect());
-        Ok(Self { language: language(&parts.headers), client: Client::of(parts), user_agent })
+        Ok(Self { client: Client::of(parts), user_agent })
     }
 }
 

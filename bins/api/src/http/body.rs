@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::BodyDataStream;
-use axum::extract::{FromRequest, Request};
+use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
 use regua_domain::TenantId;
@@ -24,18 +24,12 @@ const ANONYMOUS: TenantId = TenantId(Uuid::nil());
 #[derive(Clone, Copy)]
 pub(crate) struct BodyOwner(pub(crate) TenantId);
 
-/// The body of an admin or auth request. As a handler's last argument it is read after the principal is authenticated.
-pub(crate) struct JsonBody(pub(crate) Vec<u8>);
-
-impl FromRequest<Context> for JsonBody {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, context: &Context) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        let owner = parts.extensions.get::<BodyOwner>().map_or(ANONYMOUS, |owner| owner.0);
-        let read = read_json(&parts.headers, &mut body.into_data_stream(), context, owner, MAX_BYTES).await?;
-        read.map(|(body, _memory)| Self(body)).ok_or_else(|| Problem::of(Code::BodyTooLarge))
-    }
+/// The body of an admin or auth request.
+pub(super) async fn read_small(request: Request, context: &Context) -> Result<Vec<u8>, Problem> {
+    let (parts, body) = request.into_parts();
+    let owner = parts.extensions.get::<BodyOwner>().map_or(ANONYMOUS, |owner| owner.0);
+    let read = read_json(&parts.headers, &mut body.into_data_stream(), context, owner, MAX_BYTES).await?;
+    read.map(|(body, _memory)| body).ok_or_else(|| Problem::of(Code::BodyTooLarge))
 }
 
 /// A body with the content type JSON, and the permit for its memory; none when it is longer than `limit`. A body

@@ -6,6 +6,7 @@ mod document;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use regua_domain::{Language, Text};
@@ -27,9 +28,25 @@ const AWAY_SECONDS: u64 = 5;
 const BUSY_SECONDS: u64 = 1;
 
 pub(crate) const ACCEPTED: StatusCode = StatusCode::ACCEPTED;
-pub(crate) const CREATED: StatusCode = StatusCode::CREATED;
 /// The status of a successful answer without a body.
 pub(crate) const DONE: StatusCode = StatusCode::NO_CONTENT;
+
+/// The answer of a handler: a JSON document.
+pub(crate) type Answer<T> = Result<Json<T>, Problem>;
+/// The answer of a handler that created the document.
+pub(crate) type Created<T> = Result<(StatusCode, Json<T>), Problem>;
+/// The answer of a handler without a document: [`DONE`].
+pub(crate) type Done = Result<StatusCode, Problem>;
+
+/// The answer that the document was created.
+pub(crate) fn created<T>(document: T) -> Created<T> {
+    Ok((StatusCode::CREATED, Json(document)))
+}
+
+/// The object, or the problem that the tenant has no such object.
+pub(crate) fn found<T>(object: Option<T>) -> Result<T, Problem> {
+    object.ok_or_else(|| Problem::of(Code::NotFound))
+}
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:ident;)+) => {
@@ -151,6 +168,11 @@ impl Problem {
 
     pub(crate) fn with_detail(code: Code, detail: Text) -> Self {
         Self { detail: Some(Box::new(detail)), ..Self::of(code) }
+    }
+
+    /// The object's state does not allow the action.
+    pub(crate) fn conflict(detail: Text) -> Self {
+        Self::with_detail(Code::StateConflict, detail)
     }
 
     pub(crate) fn with_errors(code: Code, errors: Vec<FieldError>) -> Self {

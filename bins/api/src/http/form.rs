@@ -1,18 +1,16 @@
 //! Reads a JSON object member by member, and collects all errors instead of stopping at the first.
 
 mod faults;
+pub(crate) mod member;
 mod members;
-
-use std::fmt;
-use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 use regua_domain::{Language, Text, printable};
-use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use self::member::{Field, Member};
 use self::members::Members;
 use super::error::{Code, FieldError, Problem};
 
@@ -53,21 +51,22 @@ impl<'a> Form<'a> {
         Some(value).filter(|value| value.get() != "null")
     }
 
-    /// A member of type `T`; `expected` names the type for people.
-    fn parsed<T: DeserializeOwned>(&mut self, name: &'static str, expected: Text) -> Option<T> {
-        let value = serde_json::from_str(self.take(name)?.get()).ok();
-        if value.is_none() {
-            self.wrong_type(name, expected);
+    /// A member by its type; none when it has an error, or is absent and required.
+    pub(crate) fn member<M: Member>(&mut self, name: &'static str) -> Option<M::Value> {
+        if let Some(json) = self.take(name) {
+            return M::read(&mut Field { form: self, name, json: json.get() });
         }
-        value
+        let absent = M::absent();
+        if absent.is_none() {
+            self.required(name);
+        }
+        absent
     }
 
     /// A text of 1 to `most` characters, not blank and without control characters.
     pub(crate) fn text(&mut self, name: &'static str, most: usize) -> Option<String> {
-        let text: String = self.parsed(name, Text::of("type-string"))?;
-        let Some((code, fault)) = text_fault(&text, most) else { return Some(text) };
-        self.refuse(name, code, &fault);
-        None
+        let json = self.take(name)?;
+        Field { form: self, name, json: json.get() }.text(most)
     }
 
     /// As [`Self::text`]; an absent text is an error.
@@ -81,43 +80,12 @@ impl<'a> Form<'a> {
     }
 
     pub(crate) fn boolean(&mut self, name: &'static str) -> Option<bool> {
-        self.parsed(name, Text::of("type-boolean"))
-    }
-
-    /// A whole number within bounds.
-    pub(crate) fn number<N>(&mut self, name: &'static str, bounds: RangeInclusive<N>) -> Option<N>
-    where
-        N: TryFrom<i64> + PartialOrd + fmt::Display,
-    {
-        let raw = self.take(name)?;
-        let number = serde_json::from_str::<i64>(raw.get()).ok().and_then(|number| N::try_from(number).ok());
-        let number = number.filter(|number| bounds.contains(number));
-        if number.is_none() {
-            let (least, most) = bounds.into_inner();
-            self.refuse(name, "invalid_number", &Text::of("field-number").with("least", least).with("most", most));
-        }
-        number
-    }
-
-    /// A list of at most `most` texts.
-    pub(crate) fn list(&mut self, name: &'static str, most: usize) -> Option<Vec<String>> {
-        let raw = self.take(name)?;
-        let list = serde_json::from_str::<Vec<String>>(raw.get()).ok().filter(|list| list.len() <= most);
-        if list.is_none() {
-            self.wrong_type(name, Text::of("type-string-list").with("most", most));
-        }
-        list
+        self.member::<Option<bool>>(name).flatten()
     }
 
     /// An instant of RFC 3339.
     pub(crate) fn instant(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
-        let raw = self.take(name)?;
-        let text = serde_json::from_str::<String>(raw.get()).ok();
-        let instant = text.and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
-        if instant.is_none() {
-            self.refuse(name, "invalid_instant", &Text::of("field-instant"));
-        }
-        instant.map(|instant| instant.with_timezone(&Utc))
+        self.member::<Option<DateTime<Utc>>>(name).flatten()
     }
 
     /// A free-form object of at most `most` bytes of JSON; empty when absent.
@@ -138,11 +106,6 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// Whether a member has an error.
-    pub(crate) fn has_error(&self, name: &str) -> bool {
-        self.errors.iter().any(|error| error.field == name)
-    }
-
     /// Adds the error of an absent member.
     pub(crate) fn required(&mut self, name: &str) {
         self.refuse(name, "required", &Text::of("field-required"));
@@ -159,11 +122,35 @@ impl<'a> Form<'a> {
     }
 
     /// Adds the errors of unread members, and answers all errors.
-    pub(crate) fn finish(mut self) -> Result<(), Problem> {
-        let known = self.known.join(", ");
-        for (name, _) in std::mem::take(&mut self.members) {
-            self.refuse(&printable_name(&name), "unknown_field", &Text::of("field-unknown").with("known", &known));
-        }
+    pub(crate) fn finish(self) -> Result<(), Problem> {
+        self.into_faults().answer()
+    }
+
+    /// The errors so far, and those of unread members.
+    pub(super) fn into_faults(self) -> Faults {
+        let Self { language, members, known, errors } = self;
+        let text = Text::of("field-unknown").with("known", known.join(", "));
+        let unknown =
+            |(name, _): (String, _)| FieldError::new(&printable_name(&name), "unknown_field", &text, language);
+        Faults { language, errors, unknown: members.into_iter().map(unknown).collect() }
+    }
+}
+
+/// The errors of a body that was read.
+pub(super) struct Faults {
+    language: Language,
+    errors: Vec<FieldError>,
+    unknown: Vec<FieldError>,
+}
+
+impl Faults {
+    pub(super) fn refuse(&mut self, field: &str, code: &str, text: &Text) {
+        self.errors.push(FieldError::new(field, code, text, self.language));
+    }
+
+    /// The problem with all errors; those of unknown members are the last.
+    pub(super) fn answer(mut self) -> Result<(), Problem> {
+        self.errors.append(&mut self.unknown);
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(Code::ValidationFailed, self.errors)) }
     }
 }

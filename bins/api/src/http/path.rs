@@ -2,8 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use regua_domain::QueueId;
-use uuid::Uuid;
+use regua_domain::{ApiKeyId, InstanceId, MessageType, QueueId, TemplateId, TenantId, UserId};
 
 use super::error::{Code, Problem};
 use super::request::record_field;
@@ -16,11 +15,17 @@ pub(crate) trait PathId: Sized {
     fn parse(text: &str) -> Option<Self>;
 }
 
-impl PathId for Uuid {
-    fn parse(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
+macro_rules! path_ids {
+    ($($id:ty),+) => {$(
+        impl PathId for $id {
+            fn parse(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+        }
+    )+};
 }
+
+path_ids! { ApiKeyId, InstanceId, MessageType, TemplateId, TenantId, UserId }
 
 impl PathId for QueueId {
     /// Records the queue in the request's span.

@@ -14,11 +14,11 @@ use crate::context::Context;
 pub(super) fn router() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .routes(routes!(login::login))
-        .routes(routes!(session::open, session::close))
+        .routes(routes!(session::open_session, session::close_session))
         .routes(routes!(session::refresh))
         .routes(routes!(session::logout))
-        .routes(routes!(invitation::accept))
+        .routes(routes!(invitation::accept_invitation))
         .routes(routes!(me::me))
         .routes(routes!(me::change_password))
-        .routes(routes!(totp::begin, totp::confirm, totp::remove))
+        .routes(routes!(totp::begin_totp, totp::confirm_totp, totp::remove_totp))
 }

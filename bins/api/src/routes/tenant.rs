@@ -1,5 +1,5 @@
-//! Routes of a tenant's users. The transaction of a change also writes its audit entry. A handler first requires a
-//! capability; `tests/e2e/rights.rs` calls each handler with each role.
+//! Routes of a tenant's users. `docs/new-resource.md` shows how a resource is built. `tests/e2e/rights.rs` calls each
+//! handler with each role.
 
 mod audit;
 pub(super) mod config;
@@ -29,11 +29,20 @@ pub(super) fn router() -> OpenApiRouter<Context> {
 }
 
 /// Maps the foreign-key violation of a delete to `in_use`.
-fn unless_in_use(deleted: Result<(), sqlx::Error>, detail: Text) -> Result<(), Problem> {
+fn unless_in_use(deleted: Result<(), sqlx::Error>, text: &'static str) -> Result<(), Problem> {
     match deleted {
         Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
-            Err(Problem::with_detail(Code::InUse, detail))
+            Err(Problem::with_detail(Code::InUse, Text::of(text)))
         }
         deleted => Ok(deleted?),
     }
+}
+
+/// Refuses one more object where the tenant has `most`.
+fn refuse_more_than(most: usize, count: usize, text: &'static str) -> Result<(), Problem> {
+    if count < most { Ok(()) } else { Err(Problem::conflict(Text::of(text).with("most", most))) }
+}
+
+fn name_taken(text: &'static str, name: impl std::fmt::Display) -> Problem {
+    Problem::with_detail(Code::NameTaken, Text::of(text).with("name", name))
 }

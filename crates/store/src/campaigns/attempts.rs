@@ -5,6 +5,7 @@ mod unknown;
 
 use chrono::{DateTime, Utc};
 use regua_domain::{AttemptId, AttemptOutcome, ContactId, Resolution, TenantId};
+use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
 
 pub use unknown::{
@@ -22,26 +23,29 @@ pub struct AttemptKey {
     pub attempt: AttemptId,
 }
 
-/// One attempt, for people.
-#[derive(Clone, Debug)]
+// One attempt, for people. Its outcome is null while it is under way. Its reason is text, because this crate does not
+// know the gateway.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ContactAttempt))]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Attempt {
     /// From 1.
     pub number: i16,
-    /// Time of the mark.
     pub started_at: DateTime<Utc>,
-    /// Time of the finish.
     pub finished_at: Option<DateTime<Utc>>,
-    /// None: it is under way.
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub outcome: Option<AttemptOutcome>,
-    /// The gateway client's reason, as text: this crate does not know the gateway.
+    /// The gateway's reason, or `worker_lost`.
     pub reason: Option<String>,
     /// The message's id at WhatsApp.
     pub message_id: Option<String>,
-    /// Looks that searched the gateway's history and found nothing.
+    /// Number of complete searches of the gateway's history that did not find the message.
     pub looks: i16,
-    /// Time of the next look.
+    /// Time of the next search; null when no search is due.
     pub next_look_at: Option<DateTime<Utc>>,
-    /// What resolved an unknown outcome.
+    /// What resolved an unknown outcome or ended the search: `late_answer`, `gateway_history`, `webhook`, `operator`,
+    /// `resent` or `gave_up`.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub settled_by: Option<Resolution>,
 }
 

@@ -1,6 +1,7 @@
 //! Table `type_defaults`: template and instance of the batches that name none.
 
 use regua_domain::{InstanceId, MessageType, TemplateId, TenantId};
+use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
 
 /// Makes a template the default of its type; where `only_if_none`, an existing default stays.
@@ -49,14 +50,21 @@ pub async fn set_instance(
     Ok(())
 }
 
-/// The defaults of one type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// The defaults of one type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TypeDefault))]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Default {
-    /// The message type.
+    #[serde(rename = "type")]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub message_type: MessageType,
-    /// The default template.
+    /// Null: a batch must name one.
+    #[serde(rename = "template_id")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>))]
     pub template: Option<TemplateId>,
-    /// The default instance.
+    /// Null: a batch must name one.
+    #[serde(rename = "instance_id")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>))]
     pub instance: Option<InstanceId>,
 }
 

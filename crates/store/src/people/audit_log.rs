@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use ipnetwork::IpNetwork;
 use regua_domain::{ActorKind, AuditId, TenantId};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
 use uuid::Uuid;
@@ -29,21 +30,32 @@ pub struct NewEntry<'a> {
     pub after: Option<&'a Value>,
 }
 
-/// An entry. The fields are those of [`NewEntry`].
-#[derive(Clone, Debug)]
+// An entry. Ids are in the order of time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditEntry))]
 #[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Entry {
-    /// Ids are in the order of time.
+    #[cfg_attr(feature = "openapi", schema(value_type = Uuid))]
     pub audit_id: AuditId,
     pub at: DateTime<Utc>,
+    /// `user`, `api_key` or `command_line`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub actor_kind: ActorKind,
     pub actor_id: Option<Uuid>,
+    /// The e-mail address of a user, `key` and the id of an API key, or the name of the operator who ran the command.
     pub actor_name: String,
-    pub client: Option<IpNetwork>,
+    /// The IP address of the client.
+    pub client: Option<String>,
     pub request_id: String,
+    /// Such as `key.created`.
     pub action: String,
+    /// The id of the changed object.
     pub object_id: Option<String>,
+    /// The object before the change, without secrets.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub before: Option<Value>,
+    /// The object after the change, without secrets.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub after: Option<Value>,
 }
 
@@ -86,7 +98,7 @@ pub async fn list(
 ) -> Result<Vec<Entry>, Error> {
     sqlx::query_as!(
         Entry,
-        r#"select audit_id, at, actor_kind as "actor_kind: ActorKind", actor_id, actor_name, client as "client: IpNetwork",
+        r#"select audit_id, at, actor_kind as "actor_kind: ActorKind", actor_id, actor_name, host(client) as client,
                   request_id, action, object_id, before, after
            from audit_log
            where tenant_id = $1 and audit_id < $2 and ($3::text is null or action = $3)

@@ -4,23 +4,28 @@ mod credentials;
 
 use chrono::{DateTime, Utc};
 use regua_domain::{Email, TenantId, UserId, UserRole};
+use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
 
 pub use credentials::{Credentials, accept_invitation, credentials, record_login, set_password, set_totp};
 
-/// A user, for the owners of the tenant.
-#[derive(Clone, Debug)]
+// A user, for the owners of the tenant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct User {
+    #[cfg_attr(feature = "openapi", schema(value_type = uuid::Uuid))]
     pub user_id: UserId,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub email: Email,
     pub name: String,
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub role: UserRole,
-    /// False: the user is disabled.
     pub active: bool,
-    /// The user has not set a password yet.
+    /// Whether the user has not set a password yet.
     pub invited: bool,
-    /// A login needs a second factor.
+    /// Whether a login needs a second factor.
+    #[serde(rename = "totp")]
     pub has_totp: bool,
     pub last_login_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,

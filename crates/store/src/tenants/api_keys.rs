@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use ipnetwork::IpNetwork;
 use regua_domain::{ApiKeyId, MessageType, Scope, TenantId};
+use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
 
 /// A key as the API checks it.
@@ -106,23 +107,31 @@ pub async fn record_use(
     Ok(())
 }
 
-/// A key for the users of its tenant.
-#[derive(Clone, Debug)]
+// A key for the users of its tenant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Key))]
 #[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct ListedKey {
+    #[serde(rename = "key_id")]
+    #[cfg_attr(feature = "openapi", schema(value_type = uuid::Uuid))]
     pub api_key_id: ApiKeyId,
     pub name: String,
-    /// The part of the key's text that finds the row; not secret.
+    /// The beginning of the key's text after `regua_`; not secret.
+    #[serde(rename = "prefix")]
     pub lookup_prefix: String,
+    /// What the key may do: `send`, `control`, `read`.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub scopes: Vec<Scope>,
+    /// Message types that the key may send.
+    #[serde(rename = "types")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub allowed_types: Vec<MessageType>,
     /// Networks from which the key is accepted; empty: all.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub allowed_networks: Vec<IpNetwork>,
-    /// None: the tenant's rate limit.
+    /// Null: the tenant's rate limit.
     pub requests_per_minute: Option<i32>,
-    /// False: the key is revoked.
     pub active: bool,
-    /// The key is refused from then on.
     pub expires_at: Option<DateTime<Utc>>,
     /// Accurate to a minute.
     pub last_used_at: Option<DateTime<Utc>>,

@@ -3,14 +3,18 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use regua_domain::{CampaignId, ContactId, QueueId, TenantId};
+use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
 
-/// How long a tenant's data is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How long data is stored, in days of 24 hours after the end of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Retention {
-    /// Days after the end of its batch after which a contact's personal data is erased.
+    /// Data that identifies a debtor.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 36_500, example = 365))]
     pub personal_data_days: i32,
-    /// Days after the end of a batch after which the batch is deleted; not fewer.
+    /// The remaining data: times, states and ids of messages. At least `personal_data_days`.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 36_500, example = 1826))]
     pub proof_days: i32,
 }
 

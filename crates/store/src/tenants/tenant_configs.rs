@@ -3,18 +3,23 @@
 use std::collections::HashMap;
 
 use regua_domain::{MessageType, TenantId};
+use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
 
-/// A tenant's configuration.
-#[derive(Clone, Debug)]
+// A tenant's configuration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Config))]
 #[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct TenantConfig {
+    #[serde(skip, default = "no_tenant")]
     pub tenant_id: TenantId,
     /// False: the tenant is suspended.
+    #[serde(skip)]
     pub active: bool,
     /// IANA name.
+    #[cfg_attr(feature = "openapi", schema(example = "America/Sao_Paulo"))]
     pub time_zone: String,
-    /// False: every hour of every day is a business hour.
+    /// False: messages of every type go at any hour.
     pub keeps_hours: bool,
     /// Whether Brazil's national holidays are closed days.
     pub national_holidays: bool,
@@ -22,14 +27,20 @@ pub struct TenantConfig {
     pub messages_per_minute: i32,
     /// By how much the interval between two messages varies, in both directions.
     pub jitter_percent: i16,
-    /// Of each instance that has no cap of its own; none: no cap.
+    /// Messages a day of each instance that has no cap of its own; null: no cap.
     pub daily_cap: Option<i32>,
-    /// Most attempts for one contact whose message certainly did not leave.
+    /// Attempts for one contact whose message certainly did not leave.
     pub max_attempts: i16,
     /// Types whose unconfirmed contacts are sent once more.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub resend_unconfirmed: Vec<MessageType>,
     /// Of each API key that has no rate limit of its own.
     pub requests_per_minute: i32,
+}
+
+/// A configuration that was read from an answer does not name its tenant.
+fn no_tenant() -> TenantId {
+    TenantId(uuid::Uuid::nil())
 }
 
 /// A tenant's configuration.

@@ -1,52 +1,42 @@
 //! Acceptance of an invitation: its secret sets the user's password, once.
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use regua_domain::ActorKind;
 use regua_store::users::{self, Credentials};
 use regua_store::{access, tenants};
-use utoipa::ToSchema;
 
-use crate::callers::{Actor, Change, UnauthenticatedRequest, record};
-use crate::context::Context;
+use crate::callers::{Actor, UnauthenticatedRequest, record};
 use crate::credentials::{keys, password};
 use crate::http::error::TokenProblems;
-use crate::http::{Code, DONE, Form, JsonBody, Problem};
+use crate::routes::kit::*;
 
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "OpenAPI schema only: `Form` reads the body and reports every fault at once")]
-pub(super) struct InvitationRequest {
-    #[schema(example = "acme", min_length = 1, max_length = 63)]
-    tenant: String,
-    #[schema(example = "maria@acme.example", min_length = 3, max_length = 254)]
-    email: String,
-    /// The secret of the invitation.
-    #[schema(min_length = 1, max_length = 100)]
-    invitation: String,
-    /// 12 to 128 characters, not easy to guess.
-    #[schema(min_length = 12, max_length = 128)]
-    password: String,
+body! {
+    pub(super) struct InvitationRequest {
+        #[example = "acme"]
+        tenant: Line<1, 63>,
+        #[example = "maria@acme.example"]
+        email: Line<3, 254>,
+        /// The secret of the invitation.
+        invitation: Line<1, 100>,
+        /// 12 to 128 characters, not easy to guess.
+        password: Line<12, 128>,
+    }
 }
 
 /// Sets the password of an invited user. An invitation works once; the user logs in afterwards.
 #[utoipa::path(
-    post, path = "/invitation", operation_id = "accept_invitation", tag = "auth", security(()), request_body = InvitationRequest,
+    post, path = "/invitation", security(()), request_body = InvitationRequest,
     responses((status = 204, description = "The password is set"), TokenProblems)
 )]
-pub(super) async fn accept(
+pub(super) async fn accept_invitation(
     State(context): State<Context>,
     request: UnauthenticatedRequest,
-    JsonBody(body): JsonBody,
-) -> Result<Response, Problem> {
-    let mut form = Form::read(&body, request.language)?;
-    let slug = form.required_text("tenant", 63);
-    let email = form.required_text("email", 254).trim().to_lowercase();
-    let invitation = form.required_text("invitation", 100);
-    let password = form.required_text("password", 128);
-    if let Some((code, text)) = password::fault(&password, &email).filter(|_| !password.is_empty()) {
-        form.refuse("password", code, &text);
+    mut body: Draft<InvitationRequest>,
+) -> Done {
+    let email = body.email.as_deref().unwrap_or_default().trim().to_lowercase();
+    if let Some((code, text)) = body.password.as_ref().and_then(|password| password::fault(password, &email)) {
+        body.refuse("password", code, &text);
     }
-    form.finish()?;
+    let InvitationRequest { tenant: slug, email: _, invitation, password } = body.finish()?;
 
     let refused = || Problem::of(Code::TokenInvalid);
     let now = context.clock.now();
@@ -67,9 +57,9 @@ pub(super) async fn accept(
         return Err(refused());
     }
     let actor = Actor { kind: ActorKind::User, id: Some(user.user_id.0), name: user.email.as_str() };
-    let change = Change { action: "invitation.accepted", object: user.user_id.to_string(), ..Change::default() };
+    let change = Change::new("invitation.accepted", user.user_id, &(), &())?;
     record(conn, tenant, &actor, &request.client, change, now).await?;
     transaction.commit().await?;
     context.limits.rates.refund_login(request.client.address);
-    Ok(DONE.into_response())
+    Ok(DONE)
 }

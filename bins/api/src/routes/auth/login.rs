@@ -4,25 +4,19 @@
 //! of another. The answer and its time do not reveal whether the tenant or the address exists.
 
 use anyhow::Context as _;
-use axum::Json;
-use axum::extract::State;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use regua_domain::{ActorKind, SessionId, SessionKind, TenantId};
 use regua_secrets::Place;
 use regua_store::sessions::{self, NewSession};
 use regua_store::users::{self, Credentials};
 use regua_store::{access, login_failures, tenants};
-use serde::Serialize;
-use sqlx::PgConnection;
-use utoipa::ToSchema;
 
-use crate::callers::{Actor, Change, Client, UnauthenticatedRequest, record};
-use crate::context::Context;
+use crate::callers::{Actor, Client, UnauthenticatedRequest, record};
 use crate::credentials::token::{ACCESS_TOKEN_LIFE, SessionSecret};
 use crate::credentials::totp::{RecoveryCodes, SecondFactor};
 use crate::http::error::LoginProblems;
-use crate::http::{Code, Form, JsonBody, Problem};
 use crate::limits::ClientAddress;
+use crate::routes::kit::*;
 
 /// Failures of this time are counted.
 const FAILURE_WINDOW: TimeDelta = TimeDelta::minutes(15);
@@ -32,19 +26,17 @@ const MAX_FAILURES_OF_NETWORK: i64 = 5;
 const MAX_FAILURES: i64 = 100;
 const NETWORK_KNOWN_FOR: TimeDelta = TimeDelta::days(90);
 
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "OpenAPI schema only: `Form` reads the body and reports every fault at once")]
-pub(super) struct LoginRequest {
-    /// The tenant's slug.
-    #[schema(example = "acme", min_length = 1, max_length = 63)]
-    tenant: String,
-    #[schema(example = "maria@acme.example", min_length = 3, max_length = 254)]
-    email: String,
-    #[schema(min_length = 1, max_length = 128)]
-    password: String,
-    /// Six digits of the authenticator app, or a recovery code. Required when a second factor is set.
-    #[schema(min_length = 1, max_length = 40)]
-    totp: Option<String>,
+body! {
+    pub(super) struct LoginRequest {
+        /// The tenant's slug.
+        #[example = "acme"]
+        tenant: Line<1, 63>,
+        #[example = "maria@acme.example"]
+        email: Line<3, 254>,
+        password: Line<1, 128>,
+        /// Six digits of the authenticator app, or a recovery code. Required when a second factor is set.
+        totp: Option<Line<1, 40>>,
+    }
 }
 
 /// The tokens of a program's session.
@@ -84,15 +76,15 @@ impl Tokens {
 ///
 /// After five failed logins of a user from one network, that network is refused for the rest of fifteen minutes.
 #[utoipa::path(
-    post, path = "/login", operation_id = "login", tag = "auth", security(()), request_body = LoginRequest,
+    post, path = "/login", security(()), request_body = LoginRequest,
     responses((status = 200, description = "Logged in", body = Tokens), LoginProblems)
 )]
 pub(super) async fn login(
     State(context): State<Context>,
     request: UnauthenticatedRequest,
-    JsonBody(body): JsonBody,
-) -> Result<Json<Tokens>, Problem> {
-    let (secret, session_ends_at) = log_in(&context, &request, &body, SessionKind::Api).await?;
+    Valid(body): Valid<LoginRequest>,
+) -> Answer<Tokens> {
+    let (secret, session_ends_at) = log_in(&context, &request, body, SessionKind::Api).await?;
     Tokens::new(&context, &secret, session_ends_at, context.clock.now()).map(Json)
 }
 
@@ -104,29 +96,16 @@ pub(super) const fn session_lifetime(kind: SessionKind) -> TimeDelta {
     }
 }
 
-struct Login {
-    email: String,
-    password: String,
-    totp: Option<String>,
-}
-
 /// Checks the login and opens a session; returns its secret and its end.
 pub(super) async fn log_in(
     context: &Context,
     request: &UnauthenticatedRequest,
-    body: &[u8],
+    body: LoginRequest,
     kind: SessionKind,
 ) -> Result<(SessionSecret, DateTime<Utc>), Problem> {
-    let mut form = Form::read(body, request.language)?;
-    let slug = form.required_text("tenant", 63);
-    let email = form.required_text("email", 254).trim().to_lowercase();
-    let password = form.required_text("password", 128);
-    let totp = form.text("totp", 40);
-    form.finish()?;
-    let login = Login { email, password, totp };
-
-    let mut transaction = access::begin_slug(&context.pool, &slug).await?;
-    let tenant = tenants::find_by_slug(&mut transaction, &slug).await?;
+    let login = LoginRequest { email: body.email.trim().to_lowercase(), ..body };
+    let mut transaction = access::begin_slug(&context.pool, &login.tenant).await?;
+    let tenant = tenants::find_by_slug(&mut transaction, &login.tenant).await?;
     transaction.commit().await?;
     let credentials = match tenant {
         Some(tenant) => admit_login(context, &request.client, tenant, &login.email).await?,
@@ -177,7 +156,7 @@ async fn complete_login(
     request: &UnauthenticatedRequest,
     tenant: TenantId,
     user: &Credentials,
-    login: &Login,
+    login: &LoginRequest,
     kind: SessionKind,
 ) -> Result<(SessionSecret, DateTime<Utc>), Problem> {
     let now = context.clock.now();
@@ -216,7 +195,7 @@ async fn open_session(
     };
     sessions::create(conn, &session, now).await?;
     let actor = Actor { kind: ActorKind::User, id: Some(user.user_id.0), name: user.email.as_str() };
-    let change = Change { action: "session.opened", object: secret.session.to_string(), ..Change::default() };
+    let change = Change::new("session.opened", secret.session, &(), &())?;
     record(conn, tenant, &actor, &request.client, change, now).await?;
     Ok(secret)
 }

@@ -1,21 +1,12 @@
 //! The logged-in user, and a change of the user's own password.
 
-use axum::Json;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use regua_domain::{ActorKind, Email, SessionEnd, Slug, Text, UserRole};
+use regua_domain::{ActorKind, Email, SessionEnd, Slug, UserRole};
 use regua_store::users::{self, Credentials};
 use regua_store::{access, login_failures, sessions, tenants};
-use serde::Serialize;
-use sqlx::PgConnection;
-use utoipa::ToSchema;
-use uuid::Uuid;
 
-use crate::callers::{Access, Actor, Change, SessionUser, record};
-use crate::context::Context;
+use crate::callers::{Actor, SessionUser, record};
 use crate::credentials::password;
-use crate::http::error::{UserChangeProblems, UserReadProblems};
-use crate::http::{Code, DONE, Form, JsonBody, Problem};
+use crate::routes::kit::*;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Me {
@@ -34,13 +25,10 @@ pub(super) struct Me {
 }
 
 /// The logged-in user.
-#[utoipa::path(
-    get, path = "/me", operation_id = "me", tag = "auth", security(("bearer" = []), ("session" = [])),
-    responses((status = 200, description = "The user", body = Me), UserReadProblems)
-)]
-pub(super) async fn me(State(context): State<Context>, access: Access) -> Result<Json<Me>, Problem> {
+#[utoipa::path(get, path = "/me", responses((status = 200, description = "The user", body = Me)))]
+pub(super) async fn me(access: Access<Read>) -> Answer<Me> {
     let SessionUser { home, id } = access.logged_in_user()?;
-    let mut transaction = access::begin(&context.pool, home).await?;
+    let mut transaction = access::begin(&access.context.pool, home).await?;
     let user = users::lock(&mut transaction, home, id).await?.ok_or_else(|| Problem::of(Code::NotAuthenticated))?;
     let tenant = tenants::find(&mut transaction, home).await?.ok_or_else(|| Problem::of(Code::NotAuthenticated))?;
     transaction.commit().await?;
@@ -56,36 +44,25 @@ pub(super) async fn me(State(context): State<Context>, access: Access) -> Result
     }))
 }
 
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "OpenAPI schema only: `Form` reads the body and reports every fault at once")]
-pub(super) struct PasswordRequest {
-    #[schema(min_length = 1, max_length = 128)]
-    current: String,
-    /// The new password: 12 to 128 characters, not easy to guess.
-    #[schema(min_length = 12, max_length = 128)]
-    password: String,
+body! {
+    pub(super) struct PasswordRequest {
+        current: Line<1, 128>,
+        /// The new password: 12 to 128 characters, not easy to guess.
+        password: Line<12, 128>,
+    }
 }
 
 /// Changes the user's own password and ends all of the user's logins, this one included.
 #[utoipa::path(
-    post, path = "/password", operation_id = "change_password", tag = "auth",
-    security(("bearer" = []), ("session" = [])), request_body = PasswordRequest,
-    responses((status = 204, description = "Changed"), UserChangeProblems)
+    post, path = "/password", request_body = PasswordRequest, responses((status = 204, description = "Changed"))
 )]
-pub(super) async fn change_password(
-    State(context): State<Context>,
-    access: Access,
-    JsonBody(body): JsonBody,
-) -> Result<Response, Problem> {
-    let user = access.logged_in_user()?;
-    let mut form = Form::read(&body, access.language)?;
-    let current = form.required_text("current", 128);
-    let password = form.required_text("password", 128);
-    if let Some((code, text)) = password::fault(&password, &access.name).filter(|_| !password.is_empty()) {
-        form.refuse("password", code, &text);
+pub(super) async fn change_password(access: Access<Read>, mut body: Draft<PasswordRequest>) -> Done {
+    let (user, context) = (access.logged_in_user()?, &access.context);
+    if let Some((code, text)) = body.password.as_ref().and_then(|password| password::fault(password, &access.name)) {
+        body.refuse("password", code, &text);
     }
-    form.finish()?;
-    let credentials = verify_current_password(&context, &access, user, current).await?;
+    let PasswordRequest { current, password } = body.finish()?;
+    let credentials = verify_current_password(&access, user, current).await?;
     let hash = context.passwords.hash(password).await.map_err(Problem::internal)?;
     let now = context.clock.now();
     let mut transaction = access::begin(&context.pool, user.home).await?;
@@ -96,17 +73,17 @@ pub(super) async fn change_password(
     sessions::end(conn, user.home, user.id, None, SessionEnd::Password, now).await?;
     audit(conn, &access, user, "password.changed", now).await?;
     transaction.commit().await?;
-    Ok(DONE.into_response())
+    Ok(DONE)
 }
 
 /// A session alone does not change credentials: the user gives the current password again. A wrong one counts as a
 /// failed login.
 pub(super) async fn verify_current_password(
-    context: &Context,
-    access: &Access,
+    access: &Principal,
     user: SessionUser,
     password: String,
 ) -> Result<Credentials, Problem> {
+    let context = &access.context;
     let credentials = super::login::admit_login(context, &access.client, user.home, &access.name).await?;
     let credentials = credentials.ok_or_else(|| Problem::of(Code::NotAuthenticated))?;
     if !context.passwords.verify(password, credentials.password_hash.clone()).await.map_err(Problem::internal)? {
@@ -121,12 +98,11 @@ pub(super) async fn verify_current_password(
 /// Audits a change of a user's own credentials, in the log of the user's tenant.
 pub(super) async fn audit(
     conn: &mut PgConnection,
-    access: &Access,
+    access: &Principal,
     user: SessionUser,
     action: &'static str,
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
 ) -> Result<(), Problem> {
     let actor = Actor { kind: ActorKind::User, id: Some(user.id.0), name: &access.name };
-    let change = Change { action, object: user.id.to_string(), ..Change::default() };
-    record(conn, user.home, &actor, &access.client, change, now).await
+    record(conn, user.home, &actor, &access.client, Change::new(action, user.id, &(), &())?, now).await
 }

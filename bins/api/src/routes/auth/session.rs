@@ -1,30 +1,22 @@
 //! Sessions after the login: the console's cookie, and refresh tokens that work once.
 
-use axum::Json;
-use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
 use regua_domain::{ActorKind, SessionEnd, SessionKind};
 use regua_store::access;
 use regua_store::sessions::{self, Session};
-use serde::Serialize;
-use sqlx::PgConnection;
 use subtle::ConstantTimeEq;
-use utoipa::ToSchema;
 
 use super::login::{LoginRequest, Tokens, log_in, session_lifetime};
-use crate::callers::{Actor, Change, UnauthenticatedRequest, record, session_cookie};
-use crate::context::Context;
+use crate::callers::{Actor, UnauthenticatedRequest, record, session_cookie};
 use crate::credentials::token::{SESSION_COOKIE, SessionSecret};
 use crate::http::error::{LoginProblems, TokenProblems};
-use crate::http::{Code, DONE, Form, JsonBody, Problem};
+use crate::routes::kit::*;
 
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "OpenAPI schema only: `Form` reads the body and reports every fault at once")]
-pub(super) struct RefreshRequest {
-    #[schema(min_length = 1, max_length = 200)]
-    refresh_token: String,
+body! {
+    pub(super) struct RefreshRequest {
+        refresh_token: Line<1, 200>,
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -35,25 +27,25 @@ pub(super) struct ConsoleSession {
 
 /// Logs in to the console. The answer sets a cookie that scripts cannot read.
 #[utoipa::path(
-    post, path = "/session", operation_id = "open_session", tag = "auth", security(()), request_body = LoginRequest,
+    post, path = "/session", security(()), request_body = LoginRequest,
     responses((status = 200, description = "Logged in", body = ConsoleSession), LoginProblems)
 )]
-pub(super) async fn open(
+pub(super) async fn open_session(
     State(context): State<Context>,
     request: UnauthenticatedRequest,
-    JsonBody(body): JsonBody,
+    Valid(body): Valid<LoginRequest>,
 ) -> Result<Response, Problem> {
-    let (secret, expires_at) = log_in(&context, &request, &body, SessionKind::Console).await?;
+    let (secret, expires_at) = log_in(&context, &request, body, SessionKind::Console).await?;
     let cookie = cookie(&secret.text(), session_lifetime(SessionKind::Console).num_seconds())?;
     Ok(([(header::SET_COOKIE, cookie)], Json(ConsoleSession { expires_at })).into_response())
 }
 
 /// Logs out of the console. Without a session it does nothing.
 #[utoipa::path(
-    delete, path = "/session", operation_id = "close_session", tag = "auth", security(("session" = []), ()),
+    delete, path = "/session", security(("session" = []), ()),
     responses((status = 204, description = "Logged out"), TokenProblems)
 )]
-pub(super) async fn close(
+pub(super) async fn close_session(
     State(context): State<Context>,
     request: UnauthenticatedRequest,
     headers: HeaderMap,
@@ -68,15 +60,15 @@ pub(super) async fn close(
 /// Exchanges a refresh token for new tokens. A refresh token works once; a second use means that it was copied, and
 /// ends the login.
 #[utoipa::path(
-    post, path = "/refresh", operation_id = "refresh", tag = "auth", security(()), request_body = RefreshRequest,
+    post, path = "/refresh", security(()), request_body = RefreshRequest,
     responses((status = 200, description = "Tokens", body = Tokens), TokenProblems)
 )]
 pub(super) async fn refresh(
     State(context): State<Context>,
     request: UnauthenticatedRequest,
-    JsonBody(body): JsonBody,
-) -> Result<Json<Tokens>, Problem> {
-    let refresh_token = read_refresh_token(&body, &request)?;
+    Valid(body): Valid<RefreshRequest>,
+) -> Answer<Tokens> {
+    let refresh_token = body.secret()?;
     let SessionSecret { tenant, session: session_id, .. } = refresh_token;
     let now = context.clock.now();
     let mut transaction = access::begin(&context.pool, tenant).await?;
@@ -102,23 +94,22 @@ pub(super) async fn refresh(
 
 /// Ends the session of a refresh token, with its access tokens.
 #[utoipa::path(
-    post, path = "/logout", operation_id = "logout", tag = "auth", security(()), request_body = RefreshRequest,
+    post, path = "/logout", security(()), request_body = RefreshRequest,
     responses((status = 204, description = "Logged out"), TokenProblems)
 )]
 pub(super) async fn logout(
     State(context): State<Context>,
     request: UnauthenticatedRequest,
-    JsonBody(body): JsonBody,
-) -> Result<Response, Problem> {
-    end_session(&context, &request, &read_refresh_token(&body, &request)?).await?;
-    Ok(DONE.into_response())
+    Valid(body): Valid<RefreshRequest>,
+) -> Done {
+    end_session(&context, &request, &body.secret()?).await?;
+    Ok(DONE)
 }
 
-fn read_refresh_token(body: &[u8], request: &UnauthenticatedRequest) -> Result<SessionSecret, Problem> {
-    let mut form = Form::read(body, request.language)?;
-    let token = form.required_text("refresh_token", 200);
-    form.finish()?;
-    SessionSecret::parse(&token).ok_or_else(|| Problem::of(Code::TokenInvalid))
+impl RefreshRequest {
+    fn secret(&self) -> Result<SessionSecret, Problem> {
+        SessionSecret::parse(&self.refresh_token).ok_or_else(|| Problem::of(Code::TokenInvalid))
+    }
 }
 
 /// Ends the session of a secret, present or used before. Another secret changes nothing.
@@ -151,8 +142,7 @@ async fn end(
     }
     let actor = Actor { kind: ActorKind::User, id: Some(session.user_id.0), name: session.email.as_str() };
     let after = serde_json::json!({ "ended_by": ended_by });
-    let object = secret.session.to_string();
-    let change = Change { action: "session.ended", object, before: None, after: Some(&after) };
+    let change = Change::new("session.ended", secret.session, &(), &after)?;
     record(conn, secret.tenant, &actor, &request.client, change, now).await
 }
 

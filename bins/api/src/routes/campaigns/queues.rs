@@ -1,34 +1,21 @@
 //! A tenant's queues, newest first.
 
-use axum::Json;
-use axum::extract::State;
-use axum::http::Uri;
 use regua_domain::{MessageType, QueueStatus as Status, TenantId};
 use regua_store::access;
 use regua_store::queues::{self, Page, Queue};
-use serde::Serialize;
 use sqlx::PgPool;
-use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::queue::QueueStatus;
+use super::queue::with_progress;
 use crate::callers::Caller;
-use crate::context::Context;
 use crate::http::error::ListProblems;
 use crate::http::schema::{message_type_schema, queue_status_schema};
-use crate::http::{Parameters, Problem, page};
+use crate::routes::kit::*;
 
 pub(super) fn router() -> OpenApiRouter<Context> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new().routes(routes!(list_queues))
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-struct QueuePage {
-    items: Vec<QueueStatus>,
-    /// Cursor of the next page; null on the last page.
-    next_cursor: Option<String>,
-}
+items! { page QueuePage of Queue }
 
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -41,7 +28,7 @@ struct QueueFilter {
     #[param(schema_with = queue_status_schema, required = false)]
     status: Option<String>,
     /// `next_cursor` of the previous page.
-    cursor: Option<uuid::Uuid>,
+    cursor: Option<Uuid>,
     /// Items of a page, 1 to 1000. Default: 100.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
@@ -49,11 +36,10 @@ struct QueueFilter {
 
 /// The tenant's queues, newest first.
 #[utoipa::path(
-    get, path = "/queues", operation_id = "list_queues", tag = "queues", security(("api_key" = []), ("bearer" = []), ("session" = [])),
-    params(QueueFilter),
+    get, path = "/queues", tag = "queues", params(QueueFilter),
     responses((status = 200, description = "A page of queues", body = QueuePage), ListProblems)
 )]
-async fn list(State(context): State<Context>, caller: Caller, uri: Uri) -> Result<Json<QueuePage>, Problem> {
+async fn list_queues(State(context): State<Context>, caller: Caller, uri: Uri) -> Answer<QueuePage> {
     let mut parameters = Parameters::of(&uri, caller.language);
     let filter = Page {
         only: None,
@@ -67,9 +53,8 @@ async fn list(State(context): State<Context>, caller: Caller, uri: Uri) -> Resul
     let one_more = Page { limit: filter.limit + 1, ..filter };
     let found = context.listings.read(|database| read(database, caller.tenant_id, &one_more)).await?;
     let now = context.clock.now();
-    let items = found.into_iter().map(|queue| QueueStatus::new(queue, now)).collect();
-    let (items, next_cursor) = page(items, filter.limit, |queue: &QueueStatus| queue.queue_id.to_string());
-    Ok(Json(QueuePage { items, next_cursor }))
+    let items = found.into_iter().map(|queue| with_progress(queue, now)).collect();
+    Ok(Json(QueuePage::cut(items, filter.limit, |queue| queue.queue_id.to_string())))
 }
 
 async fn read(database: &PgPool, tenant: TenantId, page: &Page) -> Result<Vec<Queue>, sqlx::Error> {

@@ -1,64 +1,47 @@
 //! Export and erasure of one debtor's data (LGPD, articles 18 and 16; docs/privacy.md). The audit entry identifies the
 //! debtor by a keyed hash only.
 
-use axum::Json;
-use axum::extract::State;
-use chrono::{DateTime, Utc};
-use regua_domain::{Capability, ContactId, PhoneNumber, TenantId, Text};
+use regua_domain::{ContactId, PhoneNumber};
 use regua_secrets::DebtorKeys;
+use regua_store::contacts::ErasedContacts;
 use regua_store::debtors::{self, Debtor};
-use serde::Serialize;
-use serde_json::{Value, json};
-use sqlx::PgConnection;
-use utoipa::ToSchema;
-use utoipa::openapi::{RefOr, Schema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use crate::callers::{Access, Change};
-use crate::context::Context;
-use crate::http::error::UserChangeProblems;
-use crate::http::schema::words;
-use crate::http::{Code, Form, JsonBody, Problem};
 use crate::intake::batch::MAX_ID_LENGTH;
-use crate::routes::choice::choose;
+use crate::routes::kit::*;
 
 /// Why data is erased. A free text could put the debtor's name into the audit log.
 pub const ERASURE_REASONS: [&str; 4] = ["requested", "consent_withdrawn", "purpose_ended", "authority"];
 
 pub(super) fn router() -> OpenApiRouter<Context> {
-    OpenApiRouter::new().routes(routes!(export)).routes(routes!(erase))
+    OpenApiRouter::new().routes(routes!(export_debtor)).routes(routes!(erase_debtor))
 }
 
-/// The debtor, by phone number or by the ERP's id.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "OpenAPI schema only: `Form` reads the body and reports every fault at once")]
-struct ExportRequest {
-    /// In any usual form, with or without country code and ninth digit.
-    #[schema(example = "(11) 98888-7777", min_length = 1, max_length = 40)]
-    phone: Option<String>,
-    /// The `external_id` of the debtor's contacts. Give either this or `phone`.
-    #[schema(min_length = 1, max_length = 200)]
-    external_id: Option<String>,
-    /// `next_cursor` of the previous answer.
-    cursor: Option<uuid::Uuid>,
+body! {
+    /// The debtor, by phone number or by the ERP's id.
+    struct ExportRequest {
+        /// `next_cursor` of the previous answer.
+        cursor: Option<Cursor>,
+        /// In any usual form, with or without country code and ninth digit.
+        #[example = "(11) 98888-7777"]
+        phone: Option<Line<1, 40>>,
+        /// The `external_id` of the debtor's contacts. Give either this or `phone`.
+        external_id: Option<Line<1, MAX_ID_LENGTH>>,
+    }
 }
 
-/// The debtor, and the reason of the erasure.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "OpenAPI schema only: `Form` reads the body and reports every fault at once")]
-struct EraseRequest {
-    /// In any usual form, with or without country code and ninth digit.
-    #[schema(example = "(11) 98888-7777", min_length = 1, max_length = 40)]
-    phone: Option<String>,
-    /// The `external_id` of the debtor's contacts. Give either this or `phone`.
-    #[schema(min_length = 1, max_length = 200)]
-    external_id: Option<String>,
-    /// `next_cursor` of the previous answer.
-    cursor: Option<uuid::Uuid>,
-    /// For the audit log. Default: `requested`.
-    #[schema(schema_with = reason_schema)]
-    reason: Option<String>,
+body! {
+    /// The debtor, and the reason of the erasure.
+    struct EraseRequest {
+        /// `next_cursor` of the previous answer.
+        cursor: Option<Cursor>,
+        // For the audit log.
+        reason: Reason = ERASURE_REASONS[0],
+        /// In any usual form, with or without country code and ninth digit.
+        #[example = "(11) 98888-7777"]
+        phone: Option<Line<1, 40>>,
+        /// The `external_id` of the debtor's contacts. Give either this or `phone`.
+        external_id: Option<Line<1, MAX_ID_LENGTH>>,
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -74,7 +57,7 @@ struct DebtorExport {
     #[schema(value_type = Vec<Object>)]
     webhooks: Vec<Value>,
     /// Cursor for the remaining contacts; null when the search is complete.
-    next_cursor: Option<uuid::Uuid>,
+    next_cursor: Option<Uuid>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -87,42 +70,31 @@ struct DebtorErasure {
     /// Contacts that an earlier request erased.
     erased_before: u64,
     /// Cursor for the remaining contacts, which may still be sent; null when the search is complete.
-    next_cursor: Option<uuid::Uuid>,
-}
-
-struct DebtorRequest {
-    debtor: Debtor,
-    /// `phone` or `external_id`.
-    found_by: &'static str,
-    after: Option<ContactId>,
-    reason: Option<&'static str>,
+    next_cursor: Option<Uuid>,
 }
 
 /// Exports the data that is stored about a debtor.
 ///
 /// A search by phone number reads 100,000 contacts per request; follow `next_cursor` to the end.
 #[utoipa::path(
-    post, path = "/debtors/export", operation_id = "export_debtor", tag = "admin", security(("bearer" = []), ("session" = [])),
-    request_body = ExportRequest,
-    responses((status = 200, description = "The data", body = DebtorExport), UserChangeProblems)
+    post, path = "/debtors/export", request_body = ExportRequest,
+    responses((status = 200, description = "The data", body = DebtorExport))
 )]
-async fn export(
-    State(context): State<Context>,
-    access: Access,
-    JsonBody(body): JsonBody,
-) -> Result<Json<DebtorExport>, Problem> {
-    access.require(Capability::Administer)?;
-    let keys = DebtorKeys::of(&context.secrets);
-    let request = read(&body, &access, &keys, false)?;
-    let mut transaction = access.begin(&context).await?;
-    let conn = &mut *transaction;
-    let page = debtors::find(conn, access.tenant_id, &request.debtor, request.after).await?;
-    let contacts = debtors::export(conn, access.tenant_id, &page.contacts).await?;
-    let (remarks, webhooks) = debtors::list_mentions(conn, access.tenant_id, &request.debtor, &page.contacts).await?;
-    let after = json!({ "contacts": contacts.len() });
-    record(conn, &access, "debtor.exported", &request, after, context.clock.now()).await?;
-    transaction.commit().await?;
-    Ok(Json(DebtorExport { contacts, remarks, webhooks, next_cursor: page.next.map(|next| next.0) }))
+async fn export_debtor(access: Access<Administer>, mut body: Draft<ExportRequest>) -> Answer<DebtorExport> {
+    let (phone, external_id) = (body.phone.clone().flatten(), body.external_id.clone().flatten());
+    let named = Named::read(&mut body, &access, phone, external_id);
+    let (ExportRequest { cursor, .. }, Named { debtor, by }) = (body.finish()?, found(named)?);
+    let mut answer = None;
+    let work = async |conn: &mut PgConnection, _| {
+        let page = debtors::find(conn, access.tenant_id, &debtor, cursor).await?;
+        let contacts = debtors::export(conn, access.tenant_id, &page.contacts).await?;
+        let (remarks, webhooks) = debtors::list_mentions(conn, access.tenant_id, &debtor, &page.contacts).await?;
+        let after = json!({ "contacts": contacts.len(), "by": by, "hash": hash(&debtor) });
+        answer = Some(DebtorExport { contacts, remarks, webhooks, next_cursor: page.next.map(|next| next.0) });
+        Ok(((), after))
+    };
+    access.change("debtor.exported", "", work).await?;
+    found(answer).map(Json)
 }
 
 /// Erases a debtor's data and keeps the proof of sending.
@@ -131,93 +103,98 @@ async fn export(
 /// times, attempts and message ids stay, with keyed hashes of phone number and external id, so that the same request
 /// finds them again. A search by phone number reads 100,000 contacts per request; follow `next_cursor` to the end.
 #[utoipa::path(
-    post, path = "/debtors/erase", operation_id = "erase_debtor", tag = "admin", security(("bearer" = []), ("session" = [])),
-    request_body = EraseRequest,
-    responses((status = 200, description = "The result", body = DebtorErasure), UserChangeProblems)
+    post, path = "/debtors/erase", request_body = EraseRequest,
+    responses((status = 200, description = "The result", body = DebtorErasure))
 )]
-async fn erase(
-    State(context): State<Context>,
-    access: Access,
-    JsonBody(body): JsonBody,
-) -> Result<Json<DebtorErasure>, Problem> {
-    access.require(Capability::Administer)?;
-    let keys = DebtorKeys::of(&context.secrets);
-    let request = read(&body, &access, &keys, true)?;
-    let (now, tenant) = (context.clock.now(), access.tenant_id);
-    let mut transaction = access.begin(&context).await?;
-    let conn = &mut *transaction;
-    let page = debtors::find(conn, tenant, &request.debtor, request.after).await?;
-    let hashes = |phone: &str, external_id: Option<&str>| keys.hashes(tenant, phone, external_id);
-    let result = debtors::erase(conn, tenant, &request.debtor, &page.contacts, &hashes, now).await?;
-    let answer = DebtorErasure {
-        erased: result.erased,
-        cancelled: result.cancelled,
-        being_sent: result.being_sent,
-        erased_before: (page.contacts.len() as u64).saturating_sub(result.erased + result.being_sent),
-        next_cursor: page.next.map(|next| next.0),
+async fn erase_debtor(access: Access<Administer>, mut body: Draft<EraseRequest>) -> Answer<DebtorErasure> {
+    let (phone, external_id) = (body.phone.clone().flatten(), body.external_id.clone().flatten());
+    let named = Named::read(&mut body, &access, phone, external_id);
+    let (EraseRequest { cursor, reason, .. }, Named { debtor, by }) = (body.finish()?, found(named)?);
+    let (keys, tenant) = (DebtorKeys::of(&access.context.secrets), access.tenant_id);
+    let mut answer = None;
+    let work = async |conn: &mut PgConnection, now| {
+        let page = debtors::find(conn, tenant, &debtor, cursor).await?;
+        let hashes = |phone: &str, external_id: Option<&str>| keys.hashes(tenant, phone, external_id);
+        let result = debtors::erase(conn, tenant, &debtor, &page.contacts, &hashes, now).await?;
+        let erased_before = (page.contacts.len() as u64).saturating_sub(result.erased + result.being_sent);
+        let ErasedContacts { erased, cancelled, being_sent } = result;
+        let after = json!({ "erased": erased, "cancelled": cancelled, "being_sent": being_sent,
+                            "erased_before": erased_before, "reason": reason, "by": by, "hash": hash(&debtor) });
+        let next_cursor = page.next.map(|next| next.0);
+        answer = Some(DebtorErasure { erased, cancelled, being_sent, erased_before, next_cursor });
+        Ok(((), after))
     };
-    let after = json!({ "erased": answer.erased, "cancelled": answer.cancelled, "being_sent": answer.being_sent,
-                        "erased_before": answer.erased_before, "reason": request.reason });
-    record(conn, &access, "debtor.erased", &request, after, now).await?;
-    transaction.commit().await?;
+    access.change("debtor.erased", "", work).await?;
+    let answer = found(answer)?;
     tracing::info!(erased = answer.erased, being_sent = answer.being_sent, "data of a debtor erased");
     Ok(Json(answer))
 }
 
-fn read(body: &[u8], access: &Access, keys: &DebtorKeys, has_reason: bool) -> Result<DebtorRequest, Problem> {
-    let mut form = Form::read(body, access.language)?;
-    let after = form.text("cursor", 36);
-    let cursor = after.as_deref().map(str::parse::<ContactId>);
-    if matches!(cursor, Some(Err(_))) {
-        form.refuse("cursor", "invalid_value", &Text::of("debtor-cursor"));
-    }
-    let reason = has_reason.then(|| match form.text("reason", 20) {
-        Some(text) => choose(&mut form, "reason", &text, &ERASURE_REASONS, |reason| reason),
-        None => Some(ERASURE_REASONS[0]),
-    });
-    let debtor = read_debtor(&mut form, keys, access.tenant_id);
-    form.finish()?;
-    let (debtor, found_by) = debtor.ok_or_else(|| Problem::of(Code::ValidationFailed))?;
-    let reason = reason.flatten();
-    Ok(DebtorRequest { debtor, found_by, after: cursor.and_then(Result::ok), reason })
+/// The debtor of a request.
+struct Named {
+    debtor: Debtor,
+    /// The field that names the debtor.
+    by: &'static str,
 }
 
-/// The debtor, and the field that names the debtor.
-fn read_debtor(form: &mut Form<'_>, keys: &DebtorKeys, tenant: TenantId) -> Option<(Debtor, &'static str)> {
-    let phone = form.text("phone", 40);
-    let external_id = form.text("external_id", MAX_ID_LENGTH);
-    match (phone, external_id) {
-        (Some(phone), None) => match PhoneNumber::parse(&phone) {
-            Ok(phone) => Some((keys.by_phone(tenant, &phone), "phone")),
-            Err(error) => {
-                form.refuse("phone", error.code(), &error.text());
+impl Named {
+    fn read<T: Body>(
+        body: &mut Draft<T>,
+        access: &Principal,
+        phone: Option<String>,
+        external_id: Option<String>,
+    ) -> Option<Self> {
+        let (keys, tenant) = (DebtorKeys::of(&access.context.secrets), access.tenant_id);
+        match (phone, external_id) {
+            (Some(phone), None) => match PhoneNumber::parse(&phone) {
+                Ok(phone) => Some(Self { debtor: keys.by_phone(tenant, &phone), by: "phone" }),
+                Err(error) => {
+                    body.refuse("phone", error.code(), &error.text());
+                    None
+                }
+            },
+            (None, Some(id)) => Some(Self { debtor: keys.by_external_id(tenant, &id), by: "external_id" }),
+            _ => {
+                body.refuse("phone", "required", &Text::of("debtor-phone-or-external-id"));
                 None
             }
-        },
-        (None, Some(id)) => Some((keys.by_external_id(tenant, &id), "external_id")),
-        _ => {
-            form.refuse("phone", "required", &Text::of("debtor-phone-or-external-id"));
-            None
         }
     }
 }
 
-/// Audits the request. Only the deployment's keys can make the hash of the debtor.
-async fn record(
-    conn: &mut PgConnection,
-    access: &Access,
-    action: &'static str,
-    request: &DebtorRequest,
-    mut after: Value,
-    now: DateTime<Utc>,
-) -> Result<(), Problem> {
-    let hash =
-        request.debtor.hashes.first().map(|hash| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-    after["by"] = request.found_by.into();
-    after["hash"] = hash.into();
-    access.record(conn, Change { action, object: String::new(), before: None, after: Some(&after) }, now).await
+/// The hash of a debtor in the audit log. Only the deployment's keys can make it.
+fn hash(debtor: &Debtor) -> Option<String> {
+    Some(debtor.hashes.first()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn reason_schema() -> RefOr<Schema> {
-    words(ERASURE_REASONS)
+struct Cursor;
+
+impl Member for Cursor {
+    type Value = ContactId;
+
+    fn schema() -> Schema {
+        Uuid::schema()
+    }
+
+    fn read(field: &mut Field<'_, '_>) -> Option<ContactId> {
+        field.parsed(36, |text| text.parse().ok(), "invalid_value", "debtor-cursor")
+    }
+}
+
+struct Reason;
+
+impl Member for Reason {
+    type Value = &'static str;
+
+    fn schema() -> Schema {
+        words(ERASURE_REASONS)
+    }
+
+    fn optional_schema() -> Schema {
+        Self::schema()
+    }
+
+    fn read(field: &mut Field<'_, '_>) -> Option<&'static str> {
+        field.word(&ERASURE_REASONS, |reason| reason)
+    }
 }

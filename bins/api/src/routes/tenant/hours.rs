@@ -1,26 +1,16 @@
 //! A tenant's business hours: when overdue and upcoming messages may be sent.
 
-use axum::Json;
-use axum::extract::State;
-use regua_domain::{Capability, OpenInterval, Text};
+use regua_domain::OpenInterval;
 use regua_store::business_hours::{self, OpenHours};
-use serde::Serialize;
-use serde_json::Value;
-use sqlx::PgConnection;
-use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use utoipa::openapi::Ref;
 
-use crate::callers::{Access, Change, snapshot};
-use crate::context::Context;
-use crate::http::error::{UserChangeProblems, UserReadProblems};
-use crate::http::{Form, JsonBody, Problem};
+use crate::routes::kit::*;
 
 /// Seven a day.
 const MAX_INTERVALS: usize = 50;
 
 pub(super) fn router() -> OpenApiRouter<Context> {
-    OpenApiRouter::new().routes(routes!(get, replace))
+    OpenApiRouter::new().routes(routes!(get_hours, replace_hours))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -55,72 +45,76 @@ impl Hours {
     }
 }
 
+body! {
+    struct HoursRequest {
+        items: OpenIntervals,
+    }
+}
+
 /// The business hours, in the tenant's time zone.
-#[utoipa::path(
-    get, path = "/hours", operation_id = "get_hours", tag = "admin", security(("bearer" = []), ("session" = [])),
-    responses((status = 200, description = "The business hours", body = Hours), UserReadProblems)
-)]
-async fn get(State(context): State<Context>, access: Access) -> Result<Json<Hours>, Problem> {
-    access.require(Capability::Read)?;
-    let mut transaction = access.begin(&context).await?;
-    let hours = read(&mut transaction, &access).await?;
-    transaction.commit().await?;
-    Ok(Json(Hours::new(&hours)))
+#[utoipa::path(get, path = "/hours", responses((status = 200, description = "The business hours", body = Hours)))]
+async fn get_hours(access: Access<Read>) -> Answer<Hours> {
+    access.read(async |conn| read(conn, &access).await).await.map(Json)
 }
 
 /// Replaces the business hours. Workers use them within ten seconds.
 #[utoipa::path(
-    put, path = "/hours", operation_id = "replace_hours", tag = "admin", security(("bearer" = []), ("session" = [])),
-    request_body = Hours,
-    responses((status = 200, description = "The changed business hours", body = Hours), UserChangeProblems)
+    put, path = "/hours", request_body = Hours,
+    responses((status = 200, description = "The changed business hours", body = Hours))
 )]
-async fn replace(
-    State(context): State<Context>,
-    access: Access,
-    JsonBody(body): JsonBody,
-) -> Result<Json<Hours>, Problem> {
-    access.require(Capability::Administer)?;
-    let mut form = Form::read(&body, access.language)?;
-    let after = intervals(&mut form);
-    form.finish()?;
-    let mut transaction = access.begin(&context).await?;
-    let before = read(&mut transaction, &access).await?;
-    business_hours::replace(&mut transaction, access.tenant_id, &after).await?;
-    let (old, new) = (snapshot(&Hours::new(&before))?, snapshot(&Hours::new(&after))?);
-    let change = Change { action: "hours.updated", before: Some(&old), after: Some(&new), ..Change::default() };
-    access.record(&mut transaction, change, context.clock.now()).await?;
-    transaction.commit().await?;
-    Ok(Json(Hours::new(&after)))
+async fn replace_hours(access: Access<Administer>, Valid(body): Valid<HoursRequest>) -> Answer<Hours> {
+    let work = async |conn: &mut PgConnection, _| {
+        let before = read(conn, &access).await?;
+        business_hours::replace(conn, access.tenant_id, &body.items).await?;
+        Ok((before, Hours::new(&body.items)))
+    };
+    access.change("hours.updated", "", work).await.map(Json)
 }
 
-async fn read(conn: &mut PgConnection, access: &Access) -> Result<Vec<OpenHours>, Problem> {
+async fn read(conn: &mut PgConnection, access: &Principal) -> Result<Hours, Problem> {
     let all = business_hours::all(conn, &[access.tenant_id]).await?;
-    Ok(all.into_iter().map(|(_, open)| open).collect())
+    Ok(Hours::new(&all.into_iter().map(|(_, open)| open).collect::<Vec<_>>()))
 }
 
-/// The valid intervals of a body, in the order of the week.
-fn intervals(form: &mut Form<'_>) -> Vec<OpenHours> {
-    let Some(raw) = form.take("items") else {
-        form.required("items");
-        return Vec::new();
-    };
-    let items = serde_json::from_str::<Vec<Value>>(raw.get()).ok().filter(|items| items.len() <= MAX_INTERVALS);
-    let Some(items) = items else {
-        form.wrong_type("items", Text::of("type-interval-list").with("most", MAX_INTERVALS));
-        return Vec::new();
-    };
-    let mut intervals: Vec<(usize, OpenInterval)> = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        intervals.extend(interval(form, index, item).map(|interval| (index, interval)));
+/// Intervals that do not overlap, in the order of the week.
+struct OpenIntervals;
+
+impl Member for OpenIntervals {
+    type Value = Vec<OpenHours>;
+
+    fn schema() -> Schema {
+        ArrayBuilder::new().items(Ref::from_schema_name("Open")).max_items(Some(MAX_INTERVALS)).into()
     }
-    intervals.sort_unstable_by_key(|(_, open)| *open);
-    for pair in intervals.windows(2) {
-        let [(_, first), (index, second)] = pair else { continue };
-        if first.weekday() == second.weekday() && second.opens_minute() < first.closes_minute() {
-            form.refuse(&format!("items[{index}]"), "hours_overlap", &Text::of("hours-overlap"));
+
+    fn read(field: &mut Field<'_, '_>) -> Option<Vec<OpenHours>> {
+        let items: Vec<Value> = field.list(MAX_INTERVALS, "type-interval-list")?;
+        let mut intervals: Vec<(usize, OpenInterval)> = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            intervals.extend(interval(field, index, item).map(|interval| (index, interval)));
         }
+        intervals.sort_unstable_by_key(|(_, open)| *open);
+        for pair in intervals.windows(2) {
+            let [(_, first), (index, second)] = pair else { continue };
+            if first.weekday() == second.weekday() && second.opens_minute() < first.closes_minute() {
+                field.refuse_item(*index, "hours_overlap", &Text::of("hours-overlap"));
+            }
+        }
+        Some(intervals.iter().map(|(_, open)| open_hours(open)).collect())
     }
-    intervals.iter().map(|(_, open)| open_hours(open)).collect()
+}
+
+fn interval(field: &mut Field<'_, '_>, index: usize, item: &Value) -> Option<OpenInterval> {
+    let members = item.as_object().filter(|members| members.len() == 3);
+    let member = |name: &str| members.and_then(|members| members.get(name));
+    let weekday = member("weekday").and_then(Value::as_u64);
+    let opens = member("opens").and_then(Value::as_str).and_then(minute);
+    let closes = member("closes").and_then(Value::as_str).and_then(minute);
+    let (Some(weekday), Some(opens), Some(closes)) = (weekday, opens, closes) else {
+        field.refuse_item(index, "invalid_hours", &Text::of("hours-malformed"));
+        return None;
+    };
+    let interval = OpenInterval::new(u8::try_from(weekday).unwrap_or(u8::MAX), opens, closes);
+    interval.map_err(|error| field.refuse_item(index, error.code(), &error.text())).ok()
 }
 
 /// An interval as a row.
@@ -131,25 +125,6 @@ pub(crate) fn open_hours(open: &OpenInterval) -> OpenHours {
         weekday: open.weekday().into(),
         opens_minute: minute(open.opens_minute()),
         closes_minute: minute(open.closes_minute()),
-    }
-}
-
-fn interval(form: &mut Form<'_>, index: usize, item: &Value) -> Option<OpenInterval> {
-    let members = item.as_object().filter(|members| members.len() == 3);
-    let member = |name: &str| members.and_then(|members| members.get(name));
-    let weekday = member("weekday").and_then(Value::as_u64);
-    let opens = member("opens").and_then(Value::as_str).and_then(minute);
-    let closes = member("closes").and_then(Value::as_str).and_then(minute);
-    let (Some(weekday), Some(opens), Some(closes)) = (weekday, opens, closes) else {
-        form.refuse(&format!("items[{index}]"), "invalid_hours", &Text::of("hours-malformed"));
-        return None;
-    };
-    match OpenInterval::new(u8::try_from(weekday).unwrap_or(u8::MAX), opens, closes) {
-        Ok(interval) => Some(interval),
-        Err(error) => {
-            form.refuse(&format!("items[{index}]"), error.code(), &error.text());
-            None
-        }
     }
 }
 
@@ -166,18 +141,18 @@ mod tests {
     use regua_domain::Language;
 
     use super::*;
+    use crate::http::Draft;
 
     /// Field and code of each fault.
     type Faults = Vec<(String, String)>;
 
     fn read(items: &str) -> Result<Vec<(i16, i16, i16)>, Faults> {
         let body = format!("{{\"items\": {items}}}");
-        let mut form = Form::read(body.as_bytes(), Language::English).unwrap();
-        let hours = intervals(&mut form);
+        let read = Draft::<HoursRequest>::parse(body.as_bytes(), Language::English).unwrap();
         let errors = |problem: Problem| {
             problem.errors().iter().map(|error| (error.field.clone(), error.code.clone())).collect::<Vec<_>>()
         };
-        form.finish().map_err(errors)?;
+        let hours = read.finish().map_err(errors)?.items;
         Ok(hours.iter().map(|open| (open.weekday, open.opens_minute, open.closes_minute)).collect())
     }
 

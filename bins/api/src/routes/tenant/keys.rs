@@ -1,190 +1,150 @@
 //! API keys: create, change, rotate with an overlap, revoke. Only the answer that creates a key contains its text.
 
-mod shape;
+mod request;
 
-use axum::Json;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, TimeDelta, Utc};
-use regua_domain::{ApiKeyId, Capability, Text};
+use chrono::TimeDelta;
+use regua_domain::{ApiKeyId, Scope};
 use regua_store::api_keys::{self, ListedKey, NewApiKey};
-use sqlx::PgConnection;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
-use uuid::Uuid;
 
-use self::shape::{Key, KeyRequest, Keys, NewKey, RotateRequest, blank_key, read};
-use crate::callers::{Access, Change, snapshot};
-use crate::context::Context;
+use self::request::{KeyRequest, RotateRequest, refuse_past_expiry};
+use super::refuse_more_than;
 use crate::credentials::{keys, random_bytes};
-use crate::http::error::{UserActionProblems, UserChangeProblems, UserReadProblems};
-use crate::http::{CREATED, Code, DONE, Form, InPath, JsonBody, Problem};
+use crate::routes::kit::*;
 
 const MAX_KEYS: usize = 200;
-/// How long a rotated key still works.
-const DEFAULT_OVERLAP_SECONDS: i64 = 24 * 3600;
-const MAX_OVERLAP_SECONDS: i64 = 30 * 24 * 3600;
 
 pub(super) fn router() -> OpenApiRouter<Context> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(replace, revoke)).routes(routes!(rotate))
+    OpenApiRouter::new()
+        .routes(routes!(list_keys, create_key))
+        .routes(routes!(replace_key, revoke_key))
+        .routes(routes!(rotate_key))
+}
+
+items! { Keys of ListedKey }
+
+/// An API key with its text. No other answer contains the text.
+#[derive(Serialize, ToSchema)]
+struct NewKey {
+    /// For the header `X-Billing-API-Key`. The fleet stores only its hash.
+    api_key: String,
+    #[serde(flatten)]
+    key: ListedKey,
 }
 
 /// The tenant's API keys, newest first.
-#[utoipa::path(
-    get, path = "/keys", operation_id = "list_keys", tag = "admin", security(("bearer" = []), ("session" = [])),
-    responses((status = 200, description = "All keys", body = Keys), UserReadProblems)
-)]
-async fn list(State(context): State<Context>, access: Access) -> Result<Json<Keys>, Problem> {
-    access.require(Capability::Administer)?;
-    let mut transaction = access.begin(&context).await?;
-    let found = api_keys::list(&mut transaction, access.tenant_id, None).await?;
-    transaction.commit().await?;
-    Ok(Json(Keys { items: found.iter().map(Key::from).collect() }))
+#[utoipa::path(get, path = "/keys", responses((status = 200, description = "All keys", body = Keys)))]
+async fn list_keys(access: Access<Administer>) -> Answer<Keys> {
+    let items = access.read(async |conn| Ok(api_keys::list(conn, access.tenant_id, None).await?)).await?;
+    Ok(Json(Keys { items }))
 }
 
 /// Creates an API key. No other answer contains its text.
 #[utoipa::path(
-    post, path = "/keys", operation_id = "create_key", tag = "admin", security(("bearer" = []), ("session" = [])),
-    request_body = KeyRequest, responses((status = 201, description = "Created", body = NewKey), UserChangeProblems)
+    post, path = "/keys", request_body = KeyRequest, responses((status = 201, description = "Created", body = NewKey))
 )]
-async fn create(State(context): State<Context>, access: Access, JsonBody(body): JsonBody) -> Result<Response, Problem> {
-    access.require(Capability::Administer)?;
-    let now = context.clock.now();
-    let generated = keys::generate(&random_bytes()?);
-    let blank = blank_key(ApiKeyId::new(now), generated.lookup_prefix.clone(), now);
-    let key = read(&body, &access, blank, now)?;
-    let mut transaction = access.begin(&context).await?;
-    let conn = &mut *transaction;
-    if api_keys::list(conn, access.tenant_id, None).await?.len() >= MAX_KEYS {
-        return Err(too_many());
-    }
-    let created = store(conn, &access, &key, generated, now).await?;
-    let after = snapshot(&created.key)?;
-    let object = key.api_key_id.to_string();
-    access.record(conn, Change { action: "key.created", object, before: None, after: Some(&after) }, now).await?;
-    transaction.commit().await?;
-    Ok((CREATED, Json(created)).into_response())
+async fn create_key(access: Access<Administer>, mut body: Draft<KeyRequest>) -> Created<NewKey> {
+    let now = access.context.clock.now();
+    refuse_past_expiry(&mut body, None, now);
+    let (id, generated) = (ApiKeyId::new(now), keys::generate(&random_bytes()?));
+    let key = body.finish()?.into_key(id, generated.lookup_prefix, &Scope::DEFAULT, now);
+    let key = access.change("key.created", id, async |conn, now| {
+        store(conn, &access, &key, &generated.secret_hash, now).await?;
+        Ok(((), key))
+    });
+    created(NewKey { key: key.await?, api_key: generated.text })
 }
 
 /// Replaces the name and the permissions of an API key. An absent field gets its default.
 #[utoipa::path(
-    put, path = "/keys/{key_id}", operation_id = "replace_key", tag = "admin", security(("bearer" = []), ("session" = [])),
-    params(("key_id" = Uuid, Path)), request_body = KeyRequest,
-    responses((status = 200, description = "The changed key", body = Key), UserChangeProblems)
+    put, path = "/keys/{key_id}", request_body = KeyRequest,
+    responses((status = 200, description = "The changed key", body = ListedKey))
 )]
-async fn replace(
-    State(context): State<Context>,
-    access: Access,
-    InPath(id): InPath<Uuid>,
-    JsonBody(body): JsonBody,
-) -> Result<Json<Key>, Problem> {
-    access.require(Capability::Administer)?;
-    let now = context.clock.now();
-    let mut transaction = access.begin(&context).await?;
-    let conn = &mut *transaction;
-    let before = get(conn, &access, id).await?;
-    let after = read(&body, &access, before.clone(), now)?;
-    change(conn, &access, "key.updated", &before, &after, now).await?;
-    transaction.commit().await?;
-    Ok(Json((&after).into()))
+async fn replace_key(
+    access: Access<Administer>,
+    InPath(id): InPath<ApiKeyId>,
+    mut body: Draft<KeyRequest>,
+) -> Answer<ListedKey> {
+    let work = async |conn: &mut PgConnection, now| {
+        let before = lock(conn, &access, id).await?;
+        refuse_past_expiry(&mut body, before.expires_at, now);
+        let prefix = before.lookup_prefix.clone();
+        let changed = body.finish()?.into_key(id, prefix, &before.scopes, before.created_at);
+        let after = ListedKey { last_used_at: before.last_used_at, ..changed };
+        api_keys::update(conn, access.tenant_id, &after).await?;
+        Ok((before, after))
+    };
+    access.change("key.updated", id, work).await.map(Json)
 }
 
 /// Revokes an API key. Every process refuses it within two seconds. `PUT` with `active` reactivates it.
-#[utoipa::path(
-    delete, path = "/keys/{key_id}", operation_id = "revoke_key", tag = "admin", security(("bearer" = []), ("session" = [])),
-    params(("key_id" = Uuid, Path)), responses((status = 204, description = "Revoked"), UserActionProblems)
-)]
-async fn revoke(State(context): State<Context>, access: Access, InPath(id): InPath<Uuid>) -> Result<Response, Problem> {
-    access.require(Capability::Administer)?;
-    let mut transaction = access.begin(&context).await?;
-    let before = get(&mut transaction, &access, id).await?;
-    let after = ListedKey { active: false, ..before.clone() };
-    change(&mut transaction, &access, "key.revoked", &before, &after, context.clock.now()).await?;
-    transaction.commit().await?;
-    Ok(DONE.into_response())
+#[utoipa::path(delete, path = "/keys/{key_id}", responses((status = 204, description = "Revoked")))]
+async fn revoke_key(access: Access<Administer>, InPath(id): InPath<ApiKeyId>) -> Done {
+    let work = async |conn: &mut PgConnection, _| {
+        let before = lock(conn, &access, id).await?;
+        let after = ListedKey { active: false, ..before.clone() };
+        api_keys::update(conn, access.tenant_id, &after).await?;
+        Ok((before, after))
+    };
+    access.change("key.revoked", id, work).await?;
+    Ok(DONE)
 }
 
 /// Creates an API key with the same permissions, and ends the old key after the overlap.
 #[utoipa::path(
-    post, path = "/keys/{key_id}/rotate", operation_id = "rotate_key", tag = "admin",
-    security(("bearer" = []), ("session" = [])), params(("key_id" = Uuid, Path)), request_body = RotateRequest,
-    responses((status = 201, description = "The new key", body = NewKey), UserChangeProblems)
+    post, path = "/keys/{key_id}/rotate", request_body = RotateRequest,
+    responses((status = 201, description = "The new key", body = NewKey))
 )]
-async fn rotate(
-    State(context): State<Context>,
-    access: Access,
-    InPath(id): InPath<Uuid>,
-    JsonBody(body): JsonBody,
-) -> Result<Response, Problem> {
-    access.require(Capability::Administer)?;
-    let mut form = Form::read(&body, access.language)?;
-    let overlap = form.number("overlap_seconds", 0..=MAX_OVERLAP_SECONDS).unwrap_or(DEFAULT_OVERLAP_SECONDS);
-    form.finish()?;
-    let now = context.clock.now();
-    let mut transaction = access.begin(&context).await?;
-    let conn = &mut *transaction;
-    let old = get(conn, &access, id).await?;
-    if !old.active || old.expires_at.is_some_and(|end| end <= now) {
-        return Err(Problem::with_detail(Code::StateConflict, Text::of("key-not-valid")));
-    }
-    if api_keys::list(conn, access.tenant_id, None).await?.len() >= MAX_KEYS {
-        return Err(too_many());
-    }
+async fn rotate_key(
+    access: Access<Administer>,
+    InPath(id): InPath<ApiKeyId>,
+    Valid(body): Valid<RotateRequest>,
+) -> Created<NewKey> {
     let generated = keys::generate(&random_bytes()?);
-    let (api_key_id, lookup_prefix) = (ApiKeyId::new(now), generated.lookup_prefix.clone());
-    let key = ListedKey { api_key_id, lookup_prefix, last_used_at: None, created_at: now, ..old.clone() };
-    let created = store(conn, &access, &key, generated, now).await?;
-    let end = now + TimeDelta::seconds(overlap);
-    let ending = ListedKey { expires_at: Some(old.expires_at.map_or(end, |before| before.min(end))), ..old.clone() };
-    change(conn, &access, "key.rotated", &old, &ending, now).await?;
-    let after = snapshot(&created.key)?;
-    let object = api_key_id.to_string();
-    access.record(conn, Change { action: "key.created", object, before: None, after: Some(&after) }, now).await?;
-    transaction.commit().await?;
-    Ok((CREATED, Json(created)).into_response())
+    let mut created_key = None;
+    let work = async |conn: &mut PgConnection, now| {
+        let old = lock(conn, &access, id).await?;
+        if !old.active || old.expires_at.is_some_and(|end| end <= now) {
+            return Err(Problem::conflict(Text::of("key-not-valid")));
+        }
+        let (api_key_id, lookup_prefix) = (ApiKeyId::new(now), generated.lookup_prefix);
+        let key = ListedKey { api_key_id, lookup_prefix, last_used_at: None, created_at: now, ..old.clone() };
+        store(conn, &access, &key, &generated.secret_hash, now).await?;
+        let end = now + TimeDelta::seconds(body.overlap_seconds);
+        let ending =
+            ListedKey { expires_at: Some(old.expires_at.map_or(end, |before| before.min(end))), ..old.clone() };
+        api_keys::update(conn, access.tenant_id, &ending).await?;
+        access.record(conn, Change::new("key.created", api_key_id, &(), &key)?, now).await?;
+        created_key = Some(key);
+        Ok((old, ending))
+    };
+    access.change("key.rotated", id, work).await?;
+    created(NewKey { api_key: generated.text, key: found(created_key)? })
 }
 
-async fn get(conn: &mut PgConnection, access: &Access, id: Uuid) -> Result<ListedKey, Problem> {
-    api_keys::lock(conn, access.tenant_id, ApiKeyId(id)).await?.ok_or_else(|| Problem::of(Code::NotFound))
-}
-
-async fn change(
-    conn: &mut PgConnection,
-    access: &Access,
-    action: &'static str,
-    before: &ListedKey,
-    after: &ListedKey,
-    now: DateTime<Utc>,
-) -> Result<(), Problem> {
-    api_keys::update(conn, access.tenant_id, after).await?;
-    let (before, after) = (snapshot(&Key::from(before))?, snapshot(&Key::from(after))?);
-    let object = after["key_id"].as_str().unwrap_or_default().to_owned();
-    access.record(conn, Change { action, object, before: Some(&before), after: Some(&after) }, now).await
+async fn lock(conn: &mut PgConnection, access: &Principal, id: ApiKeyId) -> Result<ListedKey, Problem> {
+    found(api_keys::lock(conn, access.tenant_id, id).await?)
 }
 
 async fn store(
     conn: &mut PgConnection,
-    access: &Access,
+    access: &Principal,
     key: &ListedKey,
-    generated: keys::GeneratedKey,
+    secret_hash: &[u8],
     now: DateTime<Utc>,
-) -> Result<NewKey, Problem> {
+) -> Result<(), Problem> {
+    let count = api_keys::list(conn, access.tenant_id, None).await?.len();
+    refuse_more_than(MAX_KEYS, count, "key-too-many")?;
     let new = NewApiKey {
         tenant_id: access.tenant_id,
         api_key_id: key.api_key_id,
         name: &key.name,
-        lookup_prefix: &generated.lookup_prefix,
-        secret_hash: &generated.secret_hash,
+        lookup_prefix: &key.lookup_prefix,
+        secret_hash,
         scopes: &key.scopes,
         allowed_types: &key.allowed_types,
         allowed_networks: &key.allowed_networks,
         expires_at: key.expires_at,
         requests_per_minute: key.requests_per_minute,
     };
-    api_keys::create(conn, &new, now).await?;
-    Ok(NewKey { api_key: generated.text, key: key.into() })
-}
-
-fn too_many() -> Problem {
-    Problem::with_detail(Code::StateConflict, Text::of("key-too-many").with("most", MAX_KEYS))
+    Ok(api_keys::create(conn, &new, now).await?)
 }

@@ -1,221 +1,166 @@
 //! The users of a tenant: invite, change, deactivate. An owner cannot set the password of another user; the user sets
 //! it with an invitation.
 
-mod shape;
+mod request;
 
-use axum::Json;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, TimeDelta, Utc};
-use regua_domain::{Capability, SessionEnd, Text, UserId, UserRole};
+use chrono::TimeDelta;
+use regua_domain::{Capability, SessionEnd, UserId, UserRole};
 use regua_store::sessions;
 use regua_store::users::{self, NewUser, User};
-use sqlx::PgConnection;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
-use uuid::Uuid;
 
-use self::shape::{InviteRequest, Invited, UserRequest, UserView, Users, read_email, read_role};
-use crate::callers::{Access, Change, snapshot};
-use crate::context::Context;
+use self::request::{InviteRequest, UserRequest};
+use super::refuse_more_than;
 use crate::credentials::{keys, random_bytes};
-use crate::http::error::{UserActionProblems, UserChangeProblems, UserReadProblems};
-use crate::http::{CREATED, Code, DONE, Form, InPath, JsonBody, Problem};
+use crate::routes::kit::*;
 
 const MAX_USERS: usize = 500;
 const INVITATION_LIFETIME: TimeDelta = TimeDelta::days(7);
 
 pub(super) fn router() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(replace))
-        .routes(routes!(invite))
-        .routes(routes!(end_sessions))
+        .routes(routes!(list_users, invite_user))
+        .routes(routes!(replace_user))
+        .routes(routes!(invite_user_again))
+        .routes(routes!(end_user_sessions))
+}
+
+items! { Users of User }
+
+/// A user with an invitation. No other answer contains the invitation.
+#[derive(Serialize, ToSchema)]
+struct Invited {
+    /// For the user, who sends it to `POST /api/v1/auth/invitation`.
+    invitation: String,
+    invitation_expires_at: DateTime<Utc>,
+    user: User,
 }
 
 /// The tenant's users.
-#[utoipa::path(
-    get, path = "/users", operation_id = "list_users", tag = "admin", security(("bearer" = []), ("session" = [])),
-    responses((status = 200, description = "All users", body = Users), UserReadProblems)
-)]
-async fn list(State(context): State<Context>, access: Access) -> Result<Json<Users>, Problem> {
-    access.require(Capability::Administer)?;
-    let mut transaction = access.begin(&context).await?;
-    let found = users::list(&mut transaction, access.tenant_id).await?;
-    transaction.commit().await?;
-    Ok(Json(Users { items: found.iter().map(UserView::from).collect() }))
+#[utoipa::path(get, path = "/users", responses((status = 200, description = "All users", body = Users)))]
+async fn list_users(access: Access<Administer>) -> Answer<Users> {
+    let items = access.read(async |conn| Ok(users::list(conn, access.tenant_id).await?)).await?;
+    Ok(Json(Users { items }))
 }
 
 /// Invites a user. Only the answer contains the invitation; pass it on to the user.
 #[utoipa::path(
-    post, path = "/users", operation_id = "invite_user", tag = "admin", security(("bearer" = []), ("session" = [])),
-    request_body = InviteRequest, responses((status = 201, description = "Invited", body = Invited), UserChangeProblems)
+    post, path = "/users", request_body = InviteRequest,
+    responses((status = 201, description = "Invited", body = Invited))
 )]
-async fn create(State(context): State<Context>, access: Access, JsonBody(body): JsonBody) -> Result<Response, Problem> {
-    access.require(Capability::Administer)?;
-    let mut form = Form::read(&body, access.language)?;
-    let email = read_email(&mut form);
-    let name = form.required_text("name", 200);
-    let role = read_role(&mut form, &access);
-    form.finish()?;
-    let (email, role) = (email.ok_or(Problem::of(Code::ValidationFailed))?, role?);
-    let now = context.clock.now();
+async fn invite_user(access: Access<Administer>, Valid(body): Valid<InviteRequest>) -> Created<Invited> {
+    require_authority_over(&access, body.role)?;
+    let now = access.context.clock.now();
     let (invitation, hash) = keys::secret_with_hash(&random_bytes()?);
-    let user_id = UserId::new(now);
-    let new = NewUser {
-        tenant_id: access.tenant_id,
-        user_id,
-        email: &email,
-        name: &name,
-        role,
-        invitation_hash: &hash,
-        invitation_expires_at: now + INVITATION_LIFETIME,
+    let (tenant_id, user_id, invitation_expires_at) = (access.tenant_id, UserId::new(now), now + INVITATION_LIFETIME);
+    let InviteRequest { email, name, role } = &body;
+    let new = NewUser { tenant_id, user_id, email, name, role: *role, invitation_hash: &hash, invitation_expires_at };
+    let work = async |conn: &mut PgConnection, now| {
+        users::lock_user_changes(conn, tenant_id).await?;
+        refuse_more_than(MAX_USERS, users::list(conn, tenant_id).await?.len(), "user-too-many")?;
+        if !users::create(conn, &new, now).await? {
+            let text = Text::of("user-email-taken").with("email", email);
+            return Err(Problem::with_detail(Code::NameTaken, text));
+        }
+        Ok(((), lock(conn, &access, user_id).await?))
     };
-    let mut transaction = access.begin(&context).await?;
-    users::lock_user_changes(&mut transaction, access.tenant_id).await?;
-    if users::list(&mut transaction, access.tenant_id).await?.len() >= MAX_USERS {
-        return Err(too_many());
-    }
-    if !users::create(&mut transaction, &new, now).await? {
-        return Err(Problem::with_detail(Code::NameTaken, Text::of("user-email-taken").with("email", email)));
-    }
-    let user = get(&mut transaction, &access, user_id.0).await?;
-    audit(&mut transaction, &access, "user.invited", None, &user, now).await?;
-    transaction.commit().await?;
-    let user = UserView::from(&user);
-    Ok((CREATED, Json(Invited { invitation, invitation_expires_at: now + INVITATION_LIFETIME, user })).into_response())
+    let user = access.change("user.invited", user_id, work).await?;
+    created(Invited { invitation, invitation_expires_at, user })
 }
 
 /// Changes a user's name and role, or deactivates the user. A tenant keeps at least one owner.
 #[utoipa::path(
-    put, path = "/users/{user_id}", operation_id = "replace_user", tag = "admin", security(("bearer" = []), ("session" = [])),
-    params(("user_id" = Uuid, Path)), request_body = UserRequest,
-    responses((status = 200, description = "The changed user", body = UserView), UserChangeProblems)
+    put, path = "/users/{user_id}", request_body = UserRequest,
+    responses((status = 200, description = "The changed user", body = User))
 )]
-async fn replace(
-    State(context): State<Context>,
-    access: Access,
-    InPath(id): InPath<Uuid>,
-    JsonBody(body): JsonBody,
-) -> Result<Json<UserView>, Problem> {
-    access.require(Capability::Administer)?;
-    let mut form = Form::read(&body, access.language)?;
-    let name = form.required_text("name", 200);
-    let role = read_role(&mut form, &access);
-    let active = form.boolean("active").unwrap_or(true);
-    form.finish()?;
-    let role = role?;
-    let now = context.clock.now();
-    let mut transaction = access.begin(&context).await?;
-    let conn = &mut *transaction;
-    users::lock_user_changes(conn, access.tenant_id).await?;
-    let before = get(conn, &access, id).await?;
-    require_authority_over(&access, &before)?;
-    let after = User { name, role, active, ..before.clone() };
-    let remains_owner = active && role.may(Capability::Administer);
-    if !remains_owner
-        && before.role.may(Capability::Administer)
-        && users::count_other_owners(conn, access.tenant_id, before.user_id).await? == 0
-    {
-        return Err(last_owner());
-    }
-    users::update(conn, access.tenant_id, &after, now).await?;
-    if !active {
-        sessions::end(conn, access.tenant_id, after.user_id, None, SessionEnd::Administrator, now).await?;
-    }
-    audit(conn, &access, "user.updated", Some(&before), &after, now).await?;
-    transaction.commit().await?;
-    Ok(Json((&after).into()))
+async fn replace_user(
+    access: Access<Administer>,
+    InPath(id): InPath<UserId>,
+    Valid(body): Valid<UserRequest>,
+) -> Answer<User> {
+    require_authority_over(&access, body.role)?;
+    let UserRequest { name, role, active } = body;
+    let work = async |conn: &mut PgConnection, now| {
+        users::lock_user_changes(conn, access.tenant_id).await?;
+        let before = lock(conn, &access, id).await?;
+        require_authority_over(&access, before.role)?;
+        let after = User { name, role, active, ..before.clone() };
+        let remains_owner = active && role.may(Capability::Administer);
+        if !remains_owner && is_last_owner(conn, &access, &before).await? {
+            return Err(last_owner());
+        }
+        users::update(conn, access.tenant_id, &after, now).await?;
+        if !active {
+            end_sessions(conn, &access, id, now).await?;
+        }
+        Ok((before, after))
+    };
+    access.change("user.updated", id, work).await.map(Json)
 }
 
 /// Invites a user again who has lost the password or the second factor. Both are deleted, and all logins of the user
 /// end.
 #[utoipa::path(
-    post, path = "/users/{user_id}/invitation", operation_id = "invite_user_again", tag = "admin",
-    security(("bearer" = []), ("session" = [])), params(("user_id" = Uuid, Path)),
-    responses((status = 201, description = "Invited", body = Invited), UserActionProblems)
+    post, path = "/users/{user_id}/invitation", responses((status = 201, description = "Invited", body = Invited))
 )]
-async fn invite(State(context): State<Context>, access: Access, InPath(id): InPath<Uuid>) -> Result<Response, Problem> {
-    access.require(Capability::Administer)?;
-    let now = context.clock.now();
-    let mut transaction = access.begin(&context).await?;
-    let conn = &mut *transaction;
-    users::lock_user_changes(conn, access.tenant_id).await?;
-    let user = get(conn, &access, id).await?;
-    require_authority_over(&access, &user)?;
-    if access.user.is_some_and(|caller| caller.id == user.user_id) {
-        return Err(own_invitation());
-    }
-    if user.role.may(Capability::Administer)
-        && users::count_other_owners(conn, access.tenant_id, user.user_id).await? == 0
-        && access.role != UserRole::Platform
-    {
-        return Err(last_owner());
-    }
-    let ((invitation, hash), expires_at) = (keys::secret_with_hash(&random_bytes()?), now + INVITATION_LIFETIME);
-    users::invite(conn, access.tenant_id, user.user_id, &hash, expires_at, now).await?;
-    sessions::end(conn, access.tenant_id, user.user_id, None, SessionEnd::Administrator, now).await?;
-    let after = User { invited: true, has_totp: false, ..user.clone() };
-    audit(conn, &access, "user.invited", Some(&user), &after, now).await?;
-    transaction.commit().await?;
-    let user = UserView::from(&after);
-    Ok((CREATED, Json(Invited { invitation, invitation_expires_at: expires_at, user })).into_response())
+async fn invite_user_again(access: Access<Administer>, InPath(id): InPath<UserId>) -> Created<Invited> {
+    let (invitation, hash) = keys::secret_with_hash(&random_bytes()?);
+    let invitation_expires_at = access.context.clock.now() + INVITATION_LIFETIME;
+    let work = async |conn: &mut PgConnection, now| {
+        users::lock_user_changes(conn, access.tenant_id).await?;
+        let before = lock(conn, &access, id).await?;
+        require_authority_over(&access, before.role)?;
+        if access.user.is_some_and(|caller| caller.id == id) {
+            return Err(Problem::conflict(Text::of("user-own-invitation")));
+        }
+        if is_last_owner(conn, &access, &before).await? && access.role != UserRole::Platform {
+            return Err(last_owner());
+        }
+        users::invite(conn, access.tenant_id, id, &hash, invitation_expires_at, now).await?;
+        end_sessions(conn, &access, id, now).await?;
+        let after = User { invited: true, has_totp: false, ..before.clone() };
+        Ok((before, after))
+    };
+    let user = access.change("user.invited", id, work).await?;
+    created(Invited { invitation, invitation_expires_at, user })
 }
 
 /// Ends all logins of a user.
-#[utoipa::path(
-    delete, path = "/users/{user_id}/sessions", operation_id = "end_user_sessions", tag = "admin",
-    security(("bearer" = []), ("session" = [])), params(("user_id" = Uuid, Path)),
-    responses((status = 204, description = "Ended"), UserActionProblems)
-)]
+#[utoipa::path(delete, path = "/users/{user_id}/sessions", responses((status = 204, description = "Ended")))]
+async fn end_user_sessions(access: Access<Administer>, InPath(id): InPath<UserId>) -> Done {
+    let work = async |conn: &mut PgConnection, now| {
+        let user = lock(conn, &access, id).await?;
+        require_authority_over(&access, user.role)?;
+        end_sessions(conn, &access, id, now).await?;
+        Ok(((), ()))
+    };
+    access.change("user.logged_out", id, work).await?;
+    Ok(DONE)
+}
+
+async fn lock(conn: &mut PgConnection, access: &Principal, id: UserId) -> Result<User, Problem> {
+    found(users::lock(conn, access.tenant_id, id).await?)
+}
+
 async fn end_sessions(
-    State(context): State<Context>,
-    access: Access,
-    InPath(id): InPath<Uuid>,
-) -> Result<Response, Problem> {
-    access.require(Capability::Administer)?;
-    let now = context.clock.now();
-    let mut transaction = access.begin(&context).await?;
-    let user = get(&mut transaction, &access, id).await?;
-    require_authority_over(&access, &user)?;
-    sessions::end(&mut transaction, access.tenant_id, user.user_id, None, SessionEnd::Administrator, now).await?;
-    let change = Change { action: "user.logged_out", object: id.to_string(), ..Change::default() };
-    access.record(&mut transaction, change, now).await?;
-    transaction.commit().await?;
-    Ok(DONE.into_response())
-}
-
-async fn get(conn: &mut PgConnection, access: &Access, id: Uuid) -> Result<User, Problem> {
-    users::lock(conn, access.tenant_id, UserId(id)).await?.ok_or_else(|| Problem::of(Code::NotFound))
-}
-
-async fn audit(
     conn: &mut PgConnection,
-    access: &Access,
-    action: &'static str,
-    before: Option<&User>,
-    after: &User,
+    access: &Principal,
+    id: UserId,
     now: DateTime<Utc>,
 ) -> Result<(), Problem> {
-    let object = after.user_id.to_string();
-    let before = before.map(|before| snapshot(&UserView::from(before))).transpose()?;
-    let after = snapshot(&UserView::from(after))?;
-    access.record(conn, Change { action, object, before: before.as_ref(), after: Some(&after) }, now).await
+    sessions::end(conn, access.tenant_id, id, None, SessionEnd::Administrator, now).await?;
+    Ok(())
 }
 
-/// Refuses to change a user whose role allows more than the caller's.
-fn require_authority_over(access: &Access, user: &User) -> Result<(), Problem> {
-    if access.role.may_give(user.role) { Ok(()) } else { Err(Problem::of(Code::Forbidden)) }
+/// Refuses to give a role, or to change a user with a role, that allows more than the caller's.
+fn require_authority_over(access: &Principal, role: UserRole) -> Result<(), Problem> {
+    if access.role.may_give(role) { Ok(()) } else { Err(Problem::of(Code::Forbidden)) }
+}
+
+async fn is_last_owner(conn: &mut PgConnection, access: &Principal, user: &User) -> Result<bool, Problem> {
+    let is_owner = user.role.may(Capability::Administer);
+    Ok(is_owner && users::count_other_owners(conn, access.tenant_id, user.user_id).await? == 0)
 }
 
 fn last_owner() -> Problem {
-    Problem::with_detail(Code::StateConflict, Text::of("user-last-owner"))
-}
-
-fn own_invitation() -> Problem {
-    Problem::with_detail(Code::StateConflict, Text::of("user-own-invitation"))
-}
-
-fn too_many() -> Problem {
-    Problem::with_detail(Code::StateConflict, Text::of("user-too-many").with("most", MAX_USERS))
+    Problem::conflict(Text::of("user-last-owner"))
 }

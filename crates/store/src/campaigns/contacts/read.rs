@@ -2,44 +2,45 @@
 
 use chrono::{DateTime, Utc};
 use regua_domain::{ContactId, ContactStatus, QueueId, Reference, TenantId};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
-/// A contact.
-#[derive(Clone, Debug)]
+// A contact. Its reason is text, because this crate does not know the gateway.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ContactStatus))]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Contact {
-    /// The contact's id.
+    /// For `GET /contact/{contact}`.
+    #[cfg_attr(feature = "openapi", schema(value_type = uuid::Uuid))]
     pub contact_id: ContactId,
     /// Place in the accepted batch.
+    #[serde(skip)]
     pub position: i32,
-    /// The caller's id.
+    /// The ERP's id.
     pub external_id: Option<String>,
-    /// E.164.
+    /// In E.164; empty after erasure.
     pub phone: String,
-    /// The reference in its message.
-    pub reference: String,
-    /// The contact's state.
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub status: ContactStatus,
-    /// Number of the variation, from 1.
+    /// The short code in the message. The API accepts it in place of `contact_id`.
+    pub reference: String,
+    /// Number of the template's variation, from 1.
     pub variation: i16,
-    /// Number of attempts.
+    /// Number of attempts so far.
     pub attempts: i16,
-    /// Of them, resends of an unconfirmed contact.
+    /// Number of attempts that followed an attempt with unknown outcome.
     pub resends: i16,
-    /// The reason of the last change: a rule or the gateway client's reason, as text, because this crate does not know
-    /// the gateway.
+    /// The rule or the gateway's reason for the last change.
     pub reason: Option<String>,
     /// The message's id at WhatsApp.
     pub message_id: Option<String>,
-    /// When the message left.
     pub sent_at: Option<DateTime<Utc>>,
-    /// When the message was delivered.
     pub delivered_at: Option<DateTime<Utc>>,
-    /// When the message was read.
     pub read_at: Option<DateTime<Utc>>,
-    /// The caller's data.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub metadata: Value,
-    /// When its personal data was erased.
+    /// When the debtor's data was erased; null while it is not.
     pub erased_at: Option<DateTime<Utc>>,
 }
 

@@ -2,62 +2,69 @@
 
 use chrono::{DateTime, Utc};
 use regua_domain::{CampaignId, MessageType, QueueId, QueueStatus, TenantId};
+use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
 use uuid::Uuid;
 
-/// A queue with columns of its campaign, its lane and its instance.
-#[derive(Clone, Debug)]
+// A queue with columns of its campaign, its lane and its instance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = QueueStatus))]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Queue {
-    /// The queue's id.
+    #[cfg_attr(feature = "openapi", schema(value_type = Uuid))]
     pub queue_id: QueueId,
-    /// Its campaign's id.
+    #[cfg_attr(feature = "openapi", schema(value_type = Uuid))]
     pub campaign_id: CampaignId,
     /// The caller's id of the batch.
     pub external_id: String,
-    /// The campaign's name.
     pub name: String,
-    /// The type of all its messages.
+    #[serde(rename = "type")]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub message_type: MessageType,
-    /// The queue's state.
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub status: QueueStatus,
-    /// The reason of the state: a rule, `operator`, or the instance's.
+    /// Accepted contacts: the sum of pending, sending, sent, failed, unconfirmed, skipped and cancelled.
+    pub total: i32,
+    pub pending: i32,
+    pub sending: i32,
+    /// Left, delivered and read ones included.
+    pub sent: i32,
+    /// Of the sent contacts, those that were delivered.
+    pub delivered: i32,
+    /// Of the sent contacts, those that were read.
+    pub read: i32,
+    /// Refused by the gateway, or no attempts left.
+    pub failed: i32,
+    /// The last attempt has an unknown outcome: the message may have left.
+    pub unconfirmed: i32,
+    /// Not sent because of a rule.
+    pub skipped: i32,
+    /// Not sent because the queue was cancelled.
+    pub cancelled: i32,
+    /// The share of contacts that are neither pending nor sending, 0 to 1, rounded down to four decimals.
+    // The API computes it from the row; the row has 0.
+    pub progress: f64,
+    /// The instance's rate, shared by all queues of the instance.
+    pub rate_per_minute: i32,
+    /// When the last message leaves at that rate if the instance serves this queue alone, counted from now or from the
+    /// time at which the queue resumes. Null when the queue is final, paused, waits for its instance, or has nothing
+    /// pending.
+    // The API computes it from the row and the time; the row has null.
+    pub eta: Option<DateTime<Utc>>,
+    /// The reason of the state; null when there is none.
     pub reason: Option<String>,
-    /// When the queue resumes by itself.
+    /// When the queue resumes without an operator.
     pub resume_at: Option<DateTime<Utc>>,
     /// The earliest time of the first send.
+    #[serde(skip)]
     pub scheduled_for: Option<DateTime<Utc>>,
-    /// Time of intake.
-    pub created_at: DateTime<Utc>,
-    /// Time of the first claim.
-    pub started_at: Option<DateTime<Utc>>,
-    /// When the queue became final.
-    pub finished_at: Option<DateTime<Utc>>,
-    /// Accepted contacts.
-    pub total: i32,
-    /// Contacts in state `pending`.
-    pub pending: i32,
-    /// Contacts in state `sending`.
-    pub sending: i32,
-    /// Contacts in state `sent`.
-    pub sent: i32,
-    /// Of `sent`: delivered.
-    pub delivered: i32,
-    /// Of `sent`: read.
-    pub read: i32,
-    /// Contacts in state `failed`.
-    pub failed: i32,
-    /// Contacts in state `unconfirmed`.
-    pub unconfirmed: i32,
-    /// Contacts in state `skipped`.
-    pub skipped: i32,
-    /// Contacts in state `cancelled`.
-    pub cancelled: i32,
-    /// The worker that holds the lane, while the queue is running.
+    /// The worker that holds the lease on the instance's lane.
     pub processing_by: Option<String>,
-    /// The lane's last heartbeat, once the queue has started.
+    /// The last heartbeat of that worker.
     pub last_heartbeat: Option<DateTime<Utc>>,
-    /// Messages a minute of the instance.
-    pub rate_per_minute: i32,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
 }
 
 /// The filter and the page of a listing. Newest first.
@@ -96,7 +103,7 @@ pub async fn list(conn: &mut PgConnection, tenant: TenantId, page: &Page) -> Res
                   q.type as "message_type: MessageType", q.status as "status: QueueStatus", q.reason, q.scheduled_for,
                   q.resume_at, q.created_at, q.started_at, q.finished_at, q.total, q.pending, q.sending, q.sent,
                   q.delivered, q.read, q.failed, q.unconfirmed, q.skipped, q.cancelled, c.external_id, c.name,
-                  l.leased_by as processing_by, l.last_heartbeat,
+                  0::float8 as "progress!", null::timestamptz as eta, l.leased_by as processing_by, l.last_heartbeat,
                   coalesce(i.messages_per_minute, t.messages_per_minute) as "rate_per_minute!"
            from queues q
            join campaigns c using (tenant_id, campaign_id)

@@ -2,27 +2,31 @@
 
 use chrono::{DateTime, Utc};
 use regua_domain::{MessageType, TemplateId, TenantId};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
-/// A template with its times and whether it is a default.
-#[derive(Clone, Debug)]
+// A template with its times and whether it is a default.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Template))]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Listed {
-    /// The template's id.
+    #[cfg_attr(feature = "openapi", schema(value_type = uuid::Uuid))]
     pub template_id: TemplateId,
-    /// Unique per tenant.
     pub name: String,
-    /// The type of message it is for.
+    #[serde(rename = "type")]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub message_type: MessageType,
-    /// JSON Schema of a contact's own variables.
-    pub variables_schema: Option<Value>,
-    /// The sources of its variations.
+    /// Sources of the variations.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 5))]
     pub variations: Vec<String>,
-    /// Whether it is the default of its type.
+    /// JSON Schema of the contacts' variables.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub variables_schema: Option<Value>,
+    /// Whether the template is the default of its type.
+    #[serde(rename = "default")]
     pub is_default: bool,
-    /// Time of creation.
     pub created_at: DateTime<Utc>,
-    /// Time of the last change.
     pub updated_at: DateTime<Utc>,
 }
 

@@ -1,49 +1,46 @@
 //! The settings of an instance, for the users of its tenant.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use regua_domain::{InstanceId, InstanceName, InstanceState, MessageType, TenantId};
+use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
 
-/// An instance with its own settings and the effective ones.
-#[derive(Clone)]
+/// An instance: a WhatsApp number at a gateway.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Instance))]
 #[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct InstanceSettings {
+    #[cfg_attr(feature = "openapi", schema(value_type = uuid::Uuid))]
     pub instance_id: InstanceId,
-    /// Also the name at the gateway.
+    /// The name at the gateway.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub name: InstanceName,
     pub base_url: String,
-    /// Sealed, or plain text where it is older than sealing.
-    pub token: String,
-    /// The instance's own; none: the tenant's.
+    /// Whether a token is stored. No answer contains it.
+    pub token_set: bool,
+    /// The id of the key that seals the token; null when the token is older than sealing.
+    pub token_key_id: Option<String>,
+    /// The instance's own; null: the tenant's.
     pub messages_per_minute: Option<i32>,
-    /// The instance's own; none: the tenant's.
+    /// The instance's own; null: the tenant's.
     pub daily_cap: Option<i32>,
-    /// Most sends at the same time.
+    /// Messages that may be sent at the same time.
     pub lane_concurrency: i16,
-    /// The instance's own rate, or the tenant's.
-    pub rate_in_use: i32,
-    /// The instance's own cap, or the tenant's.
-    pub cap_in_use: Option<i32>,
-    /// Whether webhooks are accepted.
-    pub has_webhook: bool,
+    /// The instance's own, or the tenant's.
+    pub effective_messages_per_minute: i32,
+    /// The instance's own, or the tenant's; null: no cap.
+    pub effective_daily_cap: Option<i32>,
+    /// Whether webhooks about the instance are accepted.
+    pub webhook_set: bool,
+    /// The state at the last check by a worker.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub state: InstanceState,
     pub state_reason: Option<String>,
     pub state_checked_at: Option<DateTime<Utc>>,
-    /// Types whose batches use the instance when they name none.
+    /// Message types whose default is the instance.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub default_for: Vec<MessageType>,
     pub created_at: DateTime<Utc>,
-}
-
-impl fmt::Debug for InstanceSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InstanceSettings")
-            .field("instance_id", &self.instance_id)
-            .field("name", &self.name)
-            .field("state", &self.state)
-            .finish_non_exhaustive()
-    }
 }
 
 /// The tenant's instances by name, or one of them.
@@ -54,11 +51,12 @@ pub async fn settings(
 ) -> Result<Vec<InstanceSettings>, Error> {
     sqlx::query_as!(
         InstanceSettings,
-        r#"select i.instance_id, i.name as "name: InstanceName", i.base_url, i.token, i.messages_per_minute, i.daily_cap,
-                  i.lane_concurrency,
-                  coalesce(i.messages_per_minute, c.messages_per_minute) as "rate_in_use!",
-                  coalesce(i.daily_cap, c.daily_cap) as cap_in_use,
-                  i.webhook_secret_hash is not null as "has_webhook!",
+        r#"select i.instance_id, i.name as "name: InstanceName", i.base_url, i.messages_per_minute, i.daily_cap,
+                  i.lane_concurrency, i.token <> '' as "token_set!",
+                  substring(i.token from '^v1:([0-9a-f]{8}):') as token_key_id,
+                  coalesce(i.messages_per_minute, c.messages_per_minute) as "effective_messages_per_minute!",
+                  coalesce(i.daily_cap, c.daily_cap) as effective_daily_cap,
+                  i.webhook_secret_hash is not null as "webhook_set!",
                   i.state as "state: InstanceState", i.state_reason, i.state_checked_at, i.created_at,
                   array(select d.type from type_defaults d
                         where d.tenant_id = i.tenant_id and d.instance_id = i.instance_id

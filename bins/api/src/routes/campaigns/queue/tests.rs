@@ -1,6 +1,6 @@
 //! Progress and ETA of a queue, and reading of an action.
 
-use regua_domain::CampaignId;
+use regua_domain::{CampaignId, Language, MessageType};
 
 use super::*;
 
@@ -34,7 +34,9 @@ fn queue(status: &str, total: i32, pending: i32) -> Queue {
         cancelled: 0,
         processing_by: None,
         last_heartbeat: None,
+        progress: 0.0,
         rate_per_minute: 20,
+        eta: None,
     }
 }
 
@@ -64,7 +66,10 @@ fn eta_counts_from_resume_time() {
 
 #[test]
 fn action_is_pause_resume_or_cancel() {
-    let read = |body: &str| read_action(body.as_bytes(), Language::English);
+    let read = |body: &str| {
+        let draft = Draft::<ControlRequest>::parse(body.as_bytes(), Language::English)?;
+        draft.finish().map(|body| body.action)
+    };
     assert_eq!(read(r#"{"action":"pause"}"#).unwrap(), ControlAction::Pause);
     for body in [r#"{"action":"stop"}"#, "{}", r#"{"action":1}"#, "[]", r#"{"action":"pause","when":"now"}"#] {
         assert_eq!(read(body).unwrap_err().code(), Code::ValidationFailed, "{body}");

@@ -1,0 +1,259 @@
+//! The members of a body by their types: a type has its schema, its limits and its errors.
+
+use std::marker::PhantomData;
+
+use chrono::{DateTime, Utc};
+use regua_domain::{MessageType, TenantStatus, Text};
+use serde::de::DeserializeOwned;
+use utoipa::openapi::schema::{SchemaFormat, SchemaType};
+use utoipa::openapi::{KnownFormat, Object, ObjectBuilder, Schema, Type};
+use uuid::Uuid;
+
+use super::{Form, text_fault};
+
+/// A type of members. It may be a marker for another type, such as [`Line`] for texts with a limit.
+pub(crate) trait Member {
+    /// The value of a valid member.
+    type Value;
+
+    fn schema() -> Schema;
+
+    /// The schema of a member that may be absent.
+    fn optional_schema() -> Schema {
+        nullable(Self::schema())
+    }
+
+    /// Reads a member that is present and not null. None: the error is added to the form.
+    fn read(field: &mut Field<'_, '_>) -> Option<Self::Value>;
+
+    /// The value of an absent member; none: the member is required.
+    fn absent() -> Option<Self::Value> {
+        None
+    }
+}
+
+impl<M: Member> Member for Option<M> {
+    type Value = Option<M::Value>;
+
+    fn schema() -> Schema {
+        M::optional_schema()
+    }
+
+    fn read(field: &mut Field<'_, '_>) -> Option<Self::Value> {
+        M::read(field).map(Some)
+    }
+
+    fn absent() -> Option<Self::Value> {
+        Some(None)
+    }
+}
+
+/// A present member that is being read.
+pub(crate) struct Field<'f, 'a> {
+    pub(super) form: &'f mut Form<'a>,
+    pub(crate) name: &'static str,
+    /// The member as JSON.
+    pub(crate) json: &'a str,
+}
+
+impl Field<'_, '_> {
+    /// The member as a JSON value of a type; `expected` names the type for people.
+    pub(crate) fn parse<T: DeserializeOwned>(&mut self, expected: Text) -> Option<T> {
+        let value = serde_json::from_str(self.json).ok();
+        if value.is_none() {
+            self.form.wrong_type(self.name, expected);
+        }
+        value
+    }
+
+    /// A text of 1 to `most` characters, not blank and without control characters.
+    pub(crate) fn text(&mut self, most: usize) -> Option<String> {
+        let text: String = self.parse(Text::of("type-string"))?;
+        let Some((code, fault)) = text_fault(&text, most) else { return Some(text) };
+        self.refuse(code, &fault)
+    }
+
+    /// A list of at most `most` texts.
+    pub(crate) fn texts(&mut self, most: usize) -> Option<Vec<String>> {
+        self.list(most, "type-string-list")
+    }
+
+    /// A list of at most `most` values; `expected` names the type for people.
+    pub(crate) fn list<T: DeserializeOwned>(&mut self, most: usize, expected: &'static str) -> Option<Vec<T>> {
+        let list = serde_json::from_str::<Vec<T>>(self.json).ok().filter(|list| list.len() <= most);
+        if list.is_none() {
+            self.form.wrong_type(self.name, Text::of(expected).with("most", most));
+        }
+        list
+    }
+
+    /// A text of at most `most` characters that `parse` accepts.
+    pub(crate) fn parsed<T>(
+        &mut self,
+        most: usize,
+        parse: impl Fn(&str) -> Option<T>,
+        code: &str,
+        text: &'static str,
+    ) -> Option<T> {
+        let value = parse(&self.text(most)?);
+        if value.is_none() {
+            self.refuse::<T>(code, &Text::of(text));
+        }
+        value
+    }
+
+    /// A text that is one of these words.
+    pub(crate) fn word<T: Copy>(&mut self, options: &[T], name: impl Fn(T) -> &'static str) -> Option<T> {
+        let text = self.text(20)?;
+        let chosen = options.iter().copied().find(|&option| name(option) == text);
+        if chosen.is_none() {
+            self.refuse::<T>("invalid_value", &accepted(options, name));
+        }
+        chosen
+    }
+
+    /// Adds an error of the member.
+    pub(crate) fn refuse<T>(&mut self, code: &str, text: &Text) -> Option<T> {
+        self.form.refuse(self.name, code, text);
+        None
+    }
+
+    /// Adds an error of one item of the list.
+    pub(crate) fn refuse_item(&mut self, index: usize, code: &str, text: &Text) {
+        self.form.refuse(&format!("{}[{index}]", self.name), code, text);
+    }
+}
+
+/// The sentence that lists the accepted values.
+pub(crate) fn accepted<T: Copy>(options: &[T], name: impl Fn(T) -> &'static str) -> Text {
+    let values = options.iter().map(|&option| name(option)).collect::<Vec<_>>().join(", ");
+    Text::of("accepted-values").with("values", values)
+}
+
+/// A text of one line. The document shows both limits; a reader refuses empty texts and texts of more than `MOST`
+/// characters.
+pub(crate) struct Line<const LEAST: usize, const MOST: usize>;
+
+impl<const LEAST: usize, const MOST: usize> Member for Line<LEAST, MOST> {
+    type Value = String;
+
+    fn schema() -> Schema {
+        text().min_length(Some(LEAST).filter(|least| *least > 0)).max_length(Some(MOST)).into()
+    }
+
+    fn read(field: &mut Field<'_, '_>) -> Option<String> {
+        field.text(MOST)
+    }
+}
+
+/// A whole number within bounds.
+pub(crate) struct Number<const LEAST: i64, const MOST: i64, N = i32>(PhantomData<N>);
+
+impl<const LEAST: i64, const MOST: i64, N: TryFrom<i64>> Member for Number<LEAST, MOST, N> {
+    type Value = N;
+
+    fn schema() -> Schema {
+        let format = if size_of::<N>() > 4 { KnownFormat::Int64 } else { KnownFormat::Int32 };
+        let builder = ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(format)));
+        builder.minimum(Some(LEAST)).maximum(Some(MOST)).into()
+    }
+
+    fn read(field: &mut Field<'_, '_>) -> Option<N> {
+        let number = serde_json::from_str::<i64>(field.json).ok().filter(|number| (LEAST..=MOST).contains(number));
+        let number = number.and_then(|number| N::try_from(number).ok());
+        if number.is_none() {
+            field.refuse::<N>("invalid_number", &Text::of("field-number").with("least", LEAST).with("most", MOST));
+        }
+        number
+    }
+}
+
+impl Member for bool {
+    type Value = Self;
+
+    fn schema() -> Schema {
+        ObjectBuilder::new().schema_type(Type::Boolean).into()
+    }
+
+    fn read(field: &mut Field<'_, '_>) -> Option<Self> {
+        field.parse(Text::of("type-boolean"))
+    }
+}
+
+/// An instant of RFC 3339.
+impl Member for DateTime<Utc> {
+    type Value = Self;
+
+    fn schema() -> Schema {
+        text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).into()
+    }
+
+    fn read(field: &mut Field<'_, '_>) -> Option<Self> {
+        let text = serde_json::from_str::<String>(field.json).ok();
+        match text.and_then(|text| DateTime::parse_from_rfc3339(&text).ok()) {
+            Some(instant) => Some(instant.with_timezone(&Utc)),
+            None => field.refuse("invalid_instant", &Text::of("field-instant")),
+        }
+    }
+}
+
+impl Member for Uuid {
+    type Value = Self;
+
+    fn schema() -> Schema {
+        text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))).into()
+    }
+
+    fn read(field: &mut Field<'_, '_>) -> Option<Self> {
+        let id = field.text(40)?.parse().ok();
+        if id.is_none() {
+            field.form.wrong_type(field.name, Text::of("type-id"));
+        }
+        id
+    }
+}
+
+/// Enums of words: the schema lists them. The document shows an absent word like a present one.
+macro_rules! words {
+    ($($name:ty = $options:expr;)+) => {$(
+        impl $crate::http::Member for $name {
+            type Value = Self;
+
+            fn schema() -> utoipa::openapi::Schema {
+                $crate::http::words($options.map(<$name>::as_str))
+            }
+
+            fn optional_schema() -> utoipa::openapi::Schema {
+                Self::schema()
+            }
+
+            fn read(field: &mut $crate::http::Field<'_, '_>) -> Option<Self> {
+                field.word(&$options, <$name>::as_str)
+            }
+        }
+    )+};
+}
+pub(crate) use words as word_members;
+
+words! {
+    MessageType = MessageType::ALL;
+    TenantStatus = TenantStatus::ALL;
+}
+
+/// The schema of a text.
+pub(crate) fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+/// The schema that also allows null.
+fn nullable(mut schema: Schema) -> Schema {
+    let types = match &mut schema {
+        Schema::Object(Object { schema_type, .. }) => schema_type,
+        Schema::Array(array) => &mut array.schema_type,
+        _ => return schema,
+    };
+    if let SchemaType::Type(only) = types {
+        *types = SchemaType::from_iter([only.clone(), Type::Null]);
+    }
+    schema
+}
