@@ -18,9 +18,9 @@ mod template;
 mod tenant;
 mod user;
 
-use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
-use crate::exit_status::ExitStatus;
+use clap::{Parser, Subcommand};
 
 /// Régua sends dunning messages over WhatsApp: set it up, post batches and operate it.
 #[derive(Debug, Parser)]
@@ -86,24 +86,24 @@ enum Command {
     Doctor(doctor::Arguments),
 }
 
-pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitStatus> {
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Demo(arguments) => Box::pin(demo::run(arguments)).await,
         Command::Dev(arguments) => Box::pin(dev::run(arguments)).await,
         Command::Migrate(arguments) => migrate::run(&arguments).await,
-        Command::Tenant(command) => tenant::run(&command).await,
-        Command::Key(command) => key::run(&command).await,
-        Command::Instance(command) => instance::run(&command).await,
-        Command::Template(command) => template::run(&command).await,
-        Command::Hours(command) => hours::run(&command).await,
-        Command::Holiday(command) => holiday::run(&command).await,
-        Command::User(command) => user::run(&command).await,
-        Command::Audit(command) => audit::run(&command).await,
+        Command::Tenant(command) => tenant::run(command).await,
+        Command::Key(command) => key::run(command).await,
+        Command::Instance(command) => instance::run(command).await,
+        Command::Template(command) => template::run(command).await,
+        Command::Hours(command) => hours::run(command).await,
+        Command::Holiday(command) => holiday::run(command).await,
+        Command::User(command) => user::run(command).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::Secrets(command) => secrets::run(&command).await,
         Command::Send(arguments) => send::run(&arguments).await,
-        Command::Queue(command) => queue::run(&command).await,
-        Command::Contact(command) => contact::run(&command).await,
-        Command::Debtor(command) => debtor::run(&command).await,
+        Command::Queue(command) => queue::run(command).await,
+        Command::Contact(command) => contact::run(command).await,
+        Command::Debtor(command) => debtor::run(command).await,
         Command::Doctor(arguments) => doctor::run(&arguments).await,
     }
 }

@@ -4,12 +4,12 @@ mod client;
 mod commands;
 mod database;
 mod display_name;
-mod exit_status;
 mod files;
 mod fleet;
 #[cfg(feature = "harness")]
 pub mod harness;
 mod output;
+mod secret;
 
 use std::process::ExitCode;
 
@@ -21,7 +21,7 @@ use crate::commands::Arguments;
 pub async fn run() -> ExitCode {
     regua_boot::init_tls();
     match Box::pin(commands::run(Arguments::parse())).await {
-        Ok(status) => status.into(),
+        Ok(status) => status,
         Err(error) => {
             output::remark(format_args!("regua: {}", database::describe(&error)));
             ExitCode::from(1)

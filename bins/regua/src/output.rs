@@ -3,17 +3,45 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use comfy_table::{Table, presets};
 use serde::Serialize;
-use serde_json::Value;
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct OutputFormat {
     /// Write JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl OutputFormat {
+    /// Writes a listing: as JSON, or as a table with a row for each item.
+    pub(crate) fn listing<T: Serialize, const COLUMNS: usize>(
+        self,
+        items: &[T],
+        header: [&str; COLUMNS],
+        row: impl Fn(&T) -> [String; COLUMNS],
+    ) -> anyhow::Result<ExitCode> {
+        if self.json {
+            json(&items)?
+        } else {
+            table(header, items.iter().map(row))?
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Writes one result: as JSON, or as text.
+    pub(crate) fn result(self, value: &impl Serialize, text: impl Display) -> anyhow::Result<ExitCode> {
+        if self.json {
+            json(value)?
+        } else {
+            line(text)?
+        }
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 /// Writes a line of the result. A closed standard output (`| head`) is no failure.
@@ -56,13 +84,34 @@ fn aligned<const COLUMNS: usize>(header: [&str; COLUMNS], rows: impl IntoIterato
     table.trim_fmt()
 }
 
-/// A JSON value as a cell of a listing; `-` for null.
-pub(crate) fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+/// The exit status of a command that has printed its result.
+pub(crate) fn success_if(is_success: bool) -> ExitCode {
+    if is_success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A cell of a listing; `-` for an absent value.
+pub(crate) fn or_dash(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// A state, with its reason if it has one.
+pub(crate) fn with_reason(state: impl Display, reason: Option<&str>) -> String {
+    reason.map_or_else(|| state.to_string(), |reason| format!("{state} ({reason})"))
+}
+
+/// An instant as the API writes it.
+pub(crate) fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// An instant without a fraction of its second.
+pub(crate) fn whole_second(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Texts as one cell.
+pub(crate) fn joined(texts: impl IntoIterator<Item = impl Display>) -> String {
+    texts.into_iter().map(|text| text.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Writes a line to standard error. A failure to write is ignored: no other output is left to report it.

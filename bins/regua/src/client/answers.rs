@@ -1,24 +1,207 @@
 //! Answers of the API: the fields that the commands read.
 
-use std::fmt;
+use std::ops::Deref;
 
-use chrono::{DateTime, Utc};
-use regua_domain::{ContactStatus, QueueStatus as Status};
-use reqwest::StatusCode;
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, NaiveDate, Utc};
+use regua_domain::{
+    ActorKind, ApiKeyId, AttemptOutcome, ContactId, ContactStatus, InstanceId, InstanceState, MessageType, QueueId,
+    QueueStatus as Status, Resolution, Scope, TemplateId, TenantId, UserId, UserRole,
+};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
-use uuid::Uuid;
 
-/// Limits of a printed problem: characters of one text, and errors.
-const MAX_TEXT_LENGTH: usize = 500;
-const MAX_ERRORS: usize = 20;
+/// An answer with all its JSON, which `--json` shows.
+pub(crate) struct Whole<T> {
+    pub(crate) json: Value,
+    pub(crate) answer: T,
+}
 
-/// The answer to an accepted batch.
+impl<T> Deref for Whole<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.answer
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Whole<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Value::deserialize(deserializer)?;
+        Ok(Self { answer: T::deserialize(&json).map_err(D::Error::custom)?, json })
+    }
+}
+
+impl<T> Serialize for Whole<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(serializer)
+    }
+}
+
+/// A page of a listing, or a listing without pages.
+#[derive(Deserialize)]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// The logged-in user.
+#[derive(Deserialize)]
+pub(crate) struct Me {
+    pub(crate) tenant: String,
+    pub(crate) role: UserRole,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Tenant {
+    pub(crate) tenant_id: TenantId,
+}
+
+/// The configuration of a tenant.
+#[derive(Deserialize)]
+pub(crate) struct Config {
+    pub(crate) time_zone: String,
+}
+
+/// An API key.
+#[derive(Deserialize)]
+pub(crate) struct Key {
+    pub(crate) key_id: ApiKeyId,
+    pub(crate) name: String,
+    pub(crate) prefix: String,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) types: Vec<MessageType>,
+    pub(crate) allowed_networks: Vec<String>,
+    pub(crate) requests_per_minute: Option<i32>,
+    pub(crate) active: bool,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+    pub(crate) last_used_at: Option<DateTime<Utc>>,
+}
+
+/// An API key with its text.
+#[derive(Deserialize)]
+pub(crate) struct NewKey {
+    pub(crate) api_key: String,
+    #[serde(flatten)]
+    pub(crate) key: Key,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Instance {
+    pub(crate) instance_id: InstanceId,
+    pub(crate) name: String,
+    pub(crate) base_url: String,
+    pub(crate) lane_concurrency: i16,
+    pub(crate) effective_messages_per_minute: i32,
+    pub(crate) effective_daily_cap: Option<i32>,
+    pub(crate) state: InstanceState,
+    pub(crate) state_reason: Option<String>,
+    pub(crate) default_for: Vec<MessageType>,
+}
+
+/// The connection of an instance at its gateway.
+#[derive(Deserialize)]
+pub(crate) struct Checked {
+    pub(crate) state: InstanceState,
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct WebhookSet {
+    pub(crate) webhook_url: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Template {
+    pub(crate) template_id: TemplateId,
+    pub(crate) name: String,
+    pub(crate) r#type: MessageType,
+}
+
+/// The defaults of a message type. It is the request as well.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct TypeDefault {
+    #[serde(skip_serializing)]
+    pub(crate) r#type: MessageType,
+    pub(crate) template_id: Option<TemplateId>,
+    pub(crate) instance_id: Option<InstanceId>,
+}
+
+/// The hours of one weekday, from 1 for Monday. It is the request as well.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Open {
+    pub(crate) closes: String,
+    pub(crate) opens: String,
+    pub(crate) weekday: usize,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Holiday {
+    pub(crate) day: NaiveDate,
+    pub(crate) name: Option<String>,
+    pub(crate) national: bool,
+    pub(crate) own: bool,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct User {
+    pub(crate) user_id: UserId,
+    pub(crate) email: String,
+    pub(crate) name: String,
+    pub(crate) role: UserRole,
+    pub(crate) active: bool,
+    pub(crate) invited: bool,
+    pub(crate) totp: bool,
+    pub(crate) last_login_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Invited {
+    pub(crate) invitation: String,
+    pub(crate) invitation_expires_at: DateTime<Utc>,
+    pub(crate) user: User,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct AuditEntry {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) actor_kind: ActorKind,
+    pub(crate) actor_name: String,
+    pub(crate) client: Option<String>,
+    pub(crate) action: String,
+    pub(crate) object_id: Option<String>,
+}
+
+/// The answer to a batch.
+#[derive(Deserialize)]
+pub(crate) struct Posted {
+    pub(crate) rejected: Vec<ContactIssue>,
+    pub(crate) warnings: Vec<ContactIssue>,
+    #[serde(flatten)]
+    pub(crate) result: PostResult,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum PostResult {
+    Accepted(SendAccepted),
+    DryRun { contacts: Vec<Preview> },
+}
+
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct SendAccepted {
-    pub(crate) queue_id: Uuid,
+    pub(crate) queue_id: QueueId,
     pub(crate) accepted: usize,
     pub(crate) replayed: bool,
+}
+
+/// A message that would be sent. It has no `Debug`, because it holds a phone number.
+#[derive(Deserialize)]
+pub(crate) struct Preview {
+    pub(crate) index: usize,
+    pub(crate) phone: String,
+    pub(crate) text: String,
+    pub(crate) would_send_at: Option<DateTime<Utc>>,
 }
 
 /// Why a contact was rejected, or a warning about an accepted one.
@@ -32,12 +215,12 @@ pub(crate) struct ContactIssue {
 }
 
 /// The progress of a campaign.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Deserialize)]
 pub(crate) struct QueueStatus {
-    pub(crate) queue_id: Uuid,
+    pub(crate) queue_id: QueueId,
     pub(crate) external_id: String,
     pub(crate) name: String,
-    pub(crate) r#type: String,
+    pub(crate) r#type: MessageType,
     pub(crate) status: Status,
     pub(crate) total: u64,
     pub(crate) pending: u64,
@@ -61,9 +244,9 @@ impl QueueStatus {
 }
 
 /// One contact. It has no `Debug`, because it holds a phone number.
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 pub(crate) struct Contact {
-    pub(crate) contact_id: Uuid,
+    pub(crate) contact_id: ContactId,
     pub(crate) external_id: Option<String>,
     pub(crate) phone: String,
     pub(crate) status: ContactStatus,
@@ -79,118 +262,21 @@ pub(crate) struct Contact {
     pub(crate) metadata: Value,
 }
 
-#[derive(Clone, Deserialize)]
-pub(crate) struct ContactPage {
-    pub(crate) items: Vec<Contact>,
-    pub(crate) next_cursor: Option<String>,
+/// One contact with all its attempts.
+#[derive(Deserialize)]
+pub(crate) struct ContactHistory {
+    #[serde(flatten)]
+    pub(crate) contact: Contact,
+    pub(crate) history: Vec<Attempt>,
 }
 
-/// A problem document, or an error answer that holds none.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) struct Problem {
-    status: StatusCode,
-    document: Document,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Document {
-    code: String,
-    detail: String,
-    errors: Vec<FieldError>,
-    request_id: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct FieldError {
-    field: String,
-    code: String,
-    message: String,
-}
-
-impl Problem {
-    /// Parses an error answer. The server may be any program, so control characters are removed and texts are cut: the
-    /// problem is printed on a terminal.
-    pub(crate) fn parse(status: StatusCode, body: &[u8]) -> Self {
-        let mut document: Document = serde_json::from_slice(body).unwrap_or_default();
-        for text in [&mut document.code, &mut document.detail, &mut document.request_id] {
-            *text = printable(text);
-        }
-        for FieldError { field, code, message } in &mut document.errors {
-            (*field, *code, *message) = (printable(field), printable(code), printable(message));
-        }
-        Self { status, document }
-    }
-
-    /// The rejected contacts, if the problem is a batch without a valid contact.
-    pub(crate) fn rejected_contacts(&self) -> Option<Vec<ContactIssue>> {
-        (self.document.code == "no_valid_contact")
-            .then(|| self.document.errors.iter().filter_map(FieldError::as_contact_issue).collect())
-    }
-}
-
-fn printable(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(MAX_TEXT_LENGTH).collect()
-}
-
-impl FieldError {
-    /// The field `contacts[3].phone` is the field `phone` of contact 3.
-    fn as_contact_issue(&self) -> Option<ContactIssue> {
-        let (index, field) = self.field.strip_prefix("contacts[")?.split_once(']')?;
-        let (code, message) = (self.code.clone(), self.message.clone());
-        let field = field.trim_start_matches('.').to_owned();
-        Some(ContactIssue { index: index.parse().ok()?, external_id: None, field, code, message })
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Document { code, detail, errors, request_id } = &self.document;
-        if code.is_empty() {
-            return write!(f, "the answer was {}, and not the API's: check --url (REGUA_URL)", self.status);
-        }
-        write!(f, "{detail} ({code})")?;
-        for error in errors.iter().take(MAX_ERRORS) {
-            write!(f, "\n  {}: {}", error.field, error.message)?;
-        }
-        if let Some(more @ 1..) = errors.len().checked_sub(MAX_ERRORS) {
-            write!(f, "\n  and {more} more")?;
-        }
-        if self.status.is_server_error() {
-            write!(f, " [request {request_id}]")?;
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn problem_of_a_batch_without_valid_contact_lists_the_rejected_contacts() {
-        let body = br#"{"code":"no_valid_contact","detail":"None.","request_id":"r","errors":[
-            {"field":"contacts[7].phone","code":"phone_too_short","message":"Too short."}]}"#;
-        let problem = Problem::parse(StatusCode::UNPROCESSABLE_ENTITY, body);
-        let rejected = problem.rejected_contacts().unwrap();
-        assert_eq!((rejected[0].index, rejected[0].field.as_str()), (7, "phone"));
-        assert!(problem.to_string().contains("contacts[7].phone: Too short."));
-    }
-
-    #[test]
-    fn printed_problem_has_no_control_characters_and_a_maximum_length() {
-        let error = r#"{"field":"a\u001b[2J","code":"x","message":"b\u0007\r"}"#;
-        let errors = vec![error; 25].join(",");
-        let body = format!(r#"{{"code":"x","detail":"\u001b]0;c\u0007{}","errors":[{errors}]}}"#, "d".repeat(9_999));
-        let text = Problem::parse(StatusCode::UNPROCESSABLE_ENTITY, body.as_bytes()).to_string();
-        assert!(!text.chars().any(|character| character.is_control() && character != '\n'), "{text:?}");
-        assert!(text.ends_with("and 5 more") && text.len() < 2_000, "{text}");
-    }
-
-    #[test]
-    fn error_answer_of_another_server_is_reported_as_such() {
-        let problem = Problem::parse(StatusCode::NOT_FOUND, b"<html>");
-        assert!(problem.to_string().contains("404") && problem.to_string().contains("--url"));
-        assert!(problem.rejected_contacts().is_none());
-    }
+#[derive(Deserialize)]
+pub(crate) struct Attempt {
+    pub(crate) number: i16,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) outcome: Option<AttemptOutcome>,
+    pub(crate) reason: Option<String>,
+    pub(crate) looks: i16,
+    pub(crate) next_look_at: Option<DateTime<Utc>>,
+    pub(crate) settled_by: Option<Resolution>,
 }

@@ -1,56 +1,44 @@
 //! `regua audit`: lists the changes of a tenant.
 
-use clap::{Args, Subcommand};
-use serde_json::Value;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use regua_domain::ActorKind;
 
 use crate::client::TenantArguments;
-use crate::exit_status::ExitStatus;
+use crate::client::answers::{AuditEntry, Whole};
 use crate::output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List a tenant's changes, newest first; --json has the values before and after
     #[command(after_help = "Example:\n  regua audit list --tenant acme --action key.created")]
-    List(List),
+    List {
+        #[command(flatten)]
+        target: TenantArguments,
+        /// Only this action, such as instance.updated
+        #[arg(long, value_parser = action)]
+        action: Option<String>,
+        /// Most entries
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct List {
-    #[command(flatten)]
-    target: TenantArguments,
-    /// Only this action, such as instance.updated
-    #[arg(long, value_parser = action)]
-    action: Option<String>,
-    /// Most entries
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    limit: u16,
-}
-
-pub(crate) async fn run(Command::List(list): &Command) -> anyhow::Result<ExitStatus> {
-    let admin = list.target.open().await?;
-    let action = list.action.as_ref().map(|action| format!("&action={action}")).unwrap_or_default();
-    let entries = admin.items(&format!("/audit?limit={}{action}", list.limit)).await?;
-    if list.target.format.json {
-        output::json(&entries)?;
-        return Ok(ExitStatus::Success);
-    }
-    output::table(["AT", "WHO", "FROM", "WHAT", "OF"], entries.iter().map(row))?;
-    Ok(ExitStatus::Success)
-}
-
-fn row(entry: &Value) -> [String; 5] {
-    let kind = if entry["actor_kind"] == "user" {
-        String::new()
-    } else {
-        format!(" ({})", output::cell(&entry["actor_kind"]))
-    };
-    [
-        output::cell(&entry["at"]),
-        format!("{}{kind}", output::cell(&entry["actor_name"])),
-        output::cell(&entry["client"]),
-        output::cell(&entry["action"]),
-        output::cell(&entry["object_id"]),
-    ]
+pub(crate) async fn run(Command::List { target, action, limit }: Command) -> anyhow::Result<ExitCode> {
+    let action = action.map(|action| format!("action={action}")).unwrap_or_default();
+    let path = format!("/admin/audit?{action}");
+    let entries: Vec<Whole<AuditEntry>> = target.client().await?.first(&path, limit.into()).await?;
+    target.format.listing(&entries, ["AT", "WHO", "FROM", "WHAT", "OF"], |entry| {
+        let kind = Some(entry.actor_kind).filter(|kind| *kind != ActorKind::User).map(|kind| kind.as_str());
+        [
+            output::instant(entry.at),
+            output::with_reason(&entry.actor_name, kind),
+            output::or_dash(entry.client.as_ref()),
+            entry.action.clone(),
+            output::or_dash(entry.object_id.as_ref()),
+        ]
+    })
 }
 
 /// The characters that the table's check constraint allows; all of them are safe in a URL.

@@ -1,12 +1,13 @@
 //! `regua contact`: shows one contact with its attempts, and decides an unconfirmed one. Over HTTP, with an API key.
 
+use std::process::ExitCode;
+
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde::Serialize;
 
 use crate::client::ApiArguments;
-use crate::exit_status::ExitStatus;
-use crate::output;
-use crate::output::OutputFormat;
+use crate::client::answers::{ContactHistory, Whole};
+use crate::output::{self, OutputFormat, instant, or_dash};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -44,11 +45,15 @@ pub(crate) struct Decide {
     by: Option<String>,
 }
 
-pub(crate) async fn run(command: &Command) -> anyhow::Result<ExitStatus> {
+#[derive(Serialize)]
+struct Decision {
+    verdict: &'static str,
+    said_by: Option<String>,
+}
+
+pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Show(ContactArguments { api, id, format }) => {
-            show(&api.client()?.with_few_retries().contact(id).await?, *format)
-        }
+        Command::Show(contact) => contact.run(None).await,
         Command::Confirm(decide) => decide.run("confirm").await,
         Command::Resend(decide) => decide.run("resend").await,
         Command::GiveUp(decide) => decide.run("give_up").await,
@@ -56,39 +61,55 @@ pub(crate) async fn run(command: &Command) -> anyhow::Result<ExitStatus> {
 }
 
 impl Decide {
-    async fn run(&self, decision: &str) -> anyhow::Result<ExitStatus> {
-        let ContactArguments { api, id, format } = &self.contact;
-        let client = api.client()?.with_few_retries();
-        show(&client.decide(id, decision, self.by.as_deref()).await?, *format)
+    async fn run(self, verdict: &'static str) -> anyhow::Result<ExitCode> {
+        self.contact.run(Some(Decision { verdict, said_by: self.by })).await
     }
 }
 
-fn show(contact: &Value, format: OutputFormat) -> anyhow::Result<ExitStatus> {
-    if format.json {
-        output::json(contact)?;
-        return Ok(ExitStatus::Success);
+impl ContactArguments {
+    async fn run(&self, decision: Option<Decision>) -> anyhow::Result<ExitCode> {
+        let client = self.api.client()?.with_few_retries();
+        let contact: Whole<ContactHistory> = match decision {
+            None => client.get(&format!("/billing/contact/{}", self.id)).await?,
+            Some(decision) => client.post(&format!("/billing/contact/{}/verdict", self.id), &decision).await?,
+        };
+        if self.format.json {
+            output::json(&contact)?
+        } else {
+            print(&contact.answer)?
+        }
+        Ok(ExitCode::SUCCESS)
     }
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let shown = |value: &Value| if value.is_null() { "-".to_owned() } else { text(value) };
-    for (name, field) in [
-        ("contact", "contact_id"),
-        ("reference", "reference"),
-        ("external id", "external_id"),
-        ("phone", "phone"),
-        ("state", "status"),
-        ("reason", "reason"),
-        ("message", "message_id"),
-        ("sent", "sent_at"),
-        ("delivered", "delivered_at"),
-        ("read", "read_at"),
+}
+
+fn print(ContactHistory { contact, history }: &ContactHistory) -> anyhow::Result<()> {
+    for (name, value) in [
+        ("contact", contact.contact_id.to_string()),
+        ("reference", contact.reference.clone()),
+        ("external id", or_dash(contact.external_id.as_ref())),
+        ("phone", contact.phone.clone()),
+        ("state", contact.status.to_string()),
+        ("reason", or_dash(contact.reason.as_ref())),
+        ("message", or_dash(contact.message_id.as_ref())),
+        ("sent", or_dash(contact.sent_at.map(instant))),
+        ("delivered", or_dash(contact.delivered_at.map(instant))),
+        ("read", or_dash(contact.read_at.map(instant))),
     ] {
-        output::line(format_args!("{name:<12} {}", shown(&contact[field])))?;
+        output::line(format_args!("{name:<12} {value}"))?;
     }
     let header = ["TRY", "STARTED", "OUTCOME", "REASON", "LOOKS", "NEXT LOOK", "SETTLED BY"];
-    let fields = ["number", "started_at", "outcome", "reason", "looks", "next_look_at", "settled_by"];
-    let attempts = contact["history"].as_array().into_iter().flatten();
-    output::table(header, attempts.map(|attempt| fields.map(|field| shown(&attempt[field]))))?;
-    Ok(ExitStatus::Success)
+    let rows = history.iter().map(|attempt| {
+        [
+            attempt.number.to_string(),
+            instant(attempt.started_at),
+            or_dash(attempt.outcome),
+            or_dash(attempt.reason.as_ref()),
+            attempt.looks.to_string(),
+            or_dash(attempt.next_look_at.map(instant)),
+            or_dash(attempt.settled_by),
+        ]
+    });
+    output::table(header, rows)
 }
 
 /// Accepts what is safe in a path. The API decides whether a contact has the id.

@@ -1,14 +1,17 @@
 //! `regua debtor`: shows and erases the data about one debtor.
 
+use std::process::ExitCode;
+
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use regua_domain::PhoneNumber;
 use regua_evolution::AllowedNetworks;
 use regua_secrets::SecretArguments;
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::client::{AdminClient, GatewayAccess, TenantArguments};
-use crate::exit_status::ExitStatus;
+use crate::client::TenantArguments;
 use crate::output;
 
 #[derive(Debug, Subcommand)]
@@ -20,7 +23,13 @@ pub(crate) enum Command {
     #[command(
         after_help = "Example:\n  regua debtor erase --tenant acme --external-id cliente-4711 --reason consent_withdrawn"
     )]
-    Erase(Erase),
+    Erase {
+        #[command(flatten)]
+        debtor: DebtorArguments,
+        /// For the audit log
+        #[arg(long, default_value = "requested", value_parser = PossibleValuesParser::new(regua_api::ERASURE_REASONS))]
+        reason: String,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -37,84 +46,105 @@ pub(crate) struct DebtorArguments {
     external_id: Option<String>,
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct Erase {
-    #[command(flatten)]
-    debtor: DebtorArguments,
-    /// For the audit log
-    #[arg(long, default_value = "requested", value_parser = PossibleValuesParser::new(regua_api::ERASURE_REASONS))]
-    reason: String,
+#[derive(Serialize)]
+struct Request<'a> {
+    phone: Option<String>,
+    external_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    cursor: Option<String>,
 }
 
-pub(crate) async fn run(command: &Command) -> anyhow::Result<ExitStatus> {
+/// What one request found. The search goes on at the cursor.
+#[derive(Deserialize)]
+struct Part<T> {
+    #[serde(flatten)]
+    found: T,
+    next_cursor: Option<String>,
+}
+
+#[derive(Default, Deserialize, Serialize)]
+struct Exported {
+    contacts: Vec<Value>,
+    remarks: Vec<Value>,
+    webhooks: Vec<Value>,
+}
+
+#[derive(Default, Deserialize, Serialize)]
+struct Erased {
+    being_sent: u64,
+    cancelled: u64,
+    erased: u64,
+    erased_before: u64,
+}
+
+pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Export(debtor) => debtor.export().await,
-        Command::Erase(erase) => erase.run().await,
+        Command::Export(debtor) => {
+            let mut all = Exported::default();
+            debtor.search("export", None, |part: Exported| all.add(part)).await?;
+            output::json(&all)?;
+        }
+        Command::Erase { debtor, reason } => {
+            let mut all = Erased::default();
+            debtor.search("erase", Some(&reason), |part: Erased| all.add(&part)).await?;
+            output::json(&all)?;
+            if all.being_sent != 0 {
+                output::remark(
+                    "regua-periodic erases the messages that are being sent now when their outcome is known.",
+                );
+            }
+        }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 impl DebtorArguments {
     /// A debtor is found by a keyed hash, so an API inside this process needs the secret keys.
-    async fn open(&self) -> anyhow::Result<AdminClient> {
-        let gateways = || Ok(GatewayAccess { secrets: self.secrets.keys()?, networks: AllowedNetworks::default() });
-        self.target.open_with(gateways).await
-    }
-
-    fn body(&self) -> Value {
-        match &self.phone {
-            Some(phone) => json!({"phone": phone.as_e164()}),
-            None => json!({"external_id": self.external_id}),
-        }
-    }
-
-    async fn export(&self) -> anyhow::Result<ExitStatus> {
-        let (admin, mut body) = (self.open().await?, self.body());
-        let mut all = json!({"contacts": [], "remarks": [], "webhooks": []});
+    async fn search<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        reason: Option<&str>,
+        mut add: impl FnMut(T),
+    ) -> anyhow::Result<()> {
+        let client = self.target.client_with(Some(&self.secrets), AllowedNetworks::default()).await?;
+        let phone = self.phone.as_ref().map(|phone| phone.as_e164().to_owned());
+        let mut request = Request { phone, external_id: self.external_id.as_deref(), reason, cursor: None };
         loop {
-            let page = admin.post("/debtors/export", &body).await?;
-            for (name, all) in all.as_object_mut().into_iter().flatten() {
-                add_new(all, &page[name]);
+            let part: Part<T> = client.post(&format!("/admin/debtors/{action}"), &request).await?;
+            add(part.found);
+            if part.next_cursor.is_none() {
+                return Ok(());
             }
-            if page["next_cursor"].is_null() {
-                break;
-            }
-            body["cursor"] = page["next_cursor"].clone();
-        }
-        output::json(&all)?;
-        Ok(ExitStatus::Success)
-    }
-}
-
-/// Every page repeats the same remarks.
-fn add_new(all: &mut Value, found: &Value) {
-    let Some(all) = all.as_array_mut() else { return };
-    for one in found.as_array().into_iter().flatten() {
-        if !all.contains(one) {
-            all.push(one.clone());
+            request.cursor = part.next_cursor;
         }
     }
 }
 
-impl Erase {
-    async fn run(&self) -> anyhow::Result<ExitStatus> {
-        let (admin, mut body) = (self.debtor.open().await?, self.debtor.body());
-        body["reason"] = self.reason.as_str().into();
-        let mut all = json!({"erased": 0, "cancelled": 0, "being_sent": 0, "erased_before": 0});
-        loop {
-            let page = admin.post("/debtors/erase", &body).await?;
-            for (name, count) in all.as_object_mut().into_iter().flatten() {
-                *count = (count.as_u64().unwrap_or_default() + page[name].as_u64().unwrap_or_default()).into();
+impl Exported {
+    /// Every part repeats the same remarks.
+    fn add(&mut self, part: Self) {
+        let lists = [
+            (&mut self.contacts, part.contacts),
+            (&mut self.remarks, part.remarks),
+            (&mut self.webhooks, part.webhooks),
+        ];
+        for (all, found) in lists {
+            for one in found {
+                if !all.contains(&one) {
+                    all.push(one);
+                }
             }
-            if page["next_cursor"].is_null() {
-                break;
-            }
-            body["cursor"] = page["next_cursor"].clone();
         }
-        output::json(&all)?;
-        if all["being_sent"] != 0 {
-            output::remark("regua-periodic erases the messages that are being sent now when their outcome is known.");
-        }
-        Ok(ExitStatus::Success)
+    }
+}
+
+impl Erased {
+    const fn add(&mut self, part: &Self) {
+        self.being_sent += part.being_sent;
+        self.cancelled += part.cancelled;
+        self.erased += part.erased;
+        self.erased_before += part.erased_before;
     }
 }
 

@@ -3,24 +3,23 @@
 mod account;
 mod rows;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use clap::Args;
 use regua_boot::Clock;
-use regua_domain::{MessageType, QueueStatus as Status, TenantId};
+use regua_domain::{ControlAction, MessageType, QueueId, QueueStatus as Status};
 use regua_sandbox::{Effect, Fault, Numbers};
-use sqlx::PgPool;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use self::account::Account;
-use super::queue::watch_until_final;
+use super::queue::{control, watch_until_final};
 use super::send::{self, Options};
-use crate::client::{BillingClient, Contact};
-use crate::exit_status::ExitStatus;
+use crate::client::Client;
+use crate::client::answers::{Contact, QueueStatus};
 use crate::files::contact_file::ContactFile;
-use crate::fleet::api_keys::{self, Grant};
+use crate::fleet::api_keys;
 use crate::fleet::example_tenant::{self, Pace};
 use crate::fleet::{Fleet, FleetArguments};
 use crate::output;
@@ -50,13 +49,15 @@ pub(crate) struct Arguments {
 }
 
 /// Runs until Ctrl-C, or with `--exit` until the summary.
-pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitStatus> {
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = regua_boot::on_signal()?;
     let (fleet, mut programs) = Fleet::open("demo", &arguments.fleet, arguments.port, 0).await?;
     let pace = Pace::for_contacts(arguments.contacts);
     let tenant = example_tenant::ensure(&fleet.pool, &fleet.secrets, &fleet.gateway, pace).await?;
-    let key = create_key(&fleet.pool, tenant).await?;
-    let client = BillingClient::new(&fleet.api, &key)?;
+    let mut transaction = fleet.pool.begin().await?;
+    let key = api_keys::create(&mut transaction, tenant, "demo", KEY_LIFETIME).await?;
+    transaction.commit().await?;
+    let client = Client::with_api_key(&fleet.api, &key)?;
     inject_faults(&fleet)?;
     cancel_unfinished_queues(&client).await?;
     fleet.start_senders(&mut programs)?;
@@ -81,25 +82,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitStatus> {
         output::remark("\nstopping …");
     }
     let ended = programs.end().await;
-    let ending = shown.unwrap_or(Ok(ExitStatus::Failure))?;
+    let ending = shown.unwrap_or(Ok(ExitCode::FAILURE))?;
     ended?;
     Ok(ending)
-}
-
-async fn create_key(pool: &PgPool, tenant: TenantId) -> anyhow::Result<String> {
-    let expires_at = Some(Clock::system().now() + KEY_LIFETIME);
-    let grant = Grant {
-        tenant,
-        name: "demo",
-        types: &[MessageType::Overdue],
-        networks: &[],
-        expires_at,
-        requests_per_minute: None,
-    };
-    let mut transaction = pool.begin().await?;
-    let key = api_keys::create(&mut transaction, &grant).await?;
-    transaction.commit().await?;
-    Ok(key)
 }
 
 /// As in production, some numbers are not on WhatsApp, and the gateway sometimes fails before it sends.
@@ -112,12 +97,11 @@ fn inject_faults(fleet: &Fleet) -> anyhow::Result<()> {
 }
 
 /// Queues of an earlier demo would send through this sandbox, and the account counts only the rows of this file.
-async fn cancel_unfinished_queues(client: &BillingClient) -> anyhow::Result<()> {
+async fn cancel_unfinished_queues(client: &Client) -> anyhow::Result<()> {
     for status in Status::ALL.into_iter().filter(|status| !status.is_final()) {
-        let page = client.queues(&format!("limit=1000&status={status}")).await?;
-        for queue in page["items"].as_array().into_iter().flatten() {
-            let id: Uuid = serde_json::from_value(queue["queue_id"].clone())?;
-            client.control(id, "cancel").await?;
+        let path = format!("/billing/queues?status={status}");
+        for QueueStatus { queue_id: id, .. } in client.first(&path, 1000).await? {
+            control(client, id, ControlAction::Cancel).await?;
             output::remark(format_args!("cancelled queue {id}, which an earlier run left unfinished"));
         }
     }
@@ -137,7 +121,7 @@ fn print_introduction(fleet: &Fleet, key: &str, contacts: usize, pace: Pace) -> 
     output::line("A few numbers are not on WhatsApp, and the gateway fails now and then.\n")
 }
 
-async fn show(fleet: &Fleet, client: &BillingClient, contacts: usize, pace: Pace) -> anyhow::Result<ExitStatus> {
+async fn show(fleet: &Fleet, client: &Client, contacts: usize, pace: Pace) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let file = ContactFile::parse(rows::csv_text(contacts)?.as_bytes(), MessageType::Overdue)?;
     let rows = file.contacts.len();
@@ -154,7 +138,7 @@ async fn show(fleet: &Fleet, client: &BillingClient, contacts: usize, pace: Pace
     let contacts = all_contacts(client, &queues).await?;
     let account = Account::new(rows, &report, &contacts, &fleet.sandbox.ledger(), fleet.sandbox.ledger_summary());
     account.print(started.elapsed())?;
-    Ok(ExitStatus::success_if(account.is_complete()))
+    Ok(output::success_if(account.is_complete()))
 }
 
 /// Twice the expected time, and time for the lease of an earlier run that was killed to expire.
@@ -163,18 +147,10 @@ fn timeout(contacts: usize, pace: Pace) -> Duration {
     Duration::from_mins(2 + minutes as u64)
 }
 
-async fn all_contacts(client: &BillingClient, queues: &[Uuid]) -> anyhow::Result<Vec<Contact>> {
+async fn all_contacts(client: &Client, queues: &[QueueId]) -> anyhow::Result<Vec<Contact>> {
     let mut all = Vec::new();
     for queue in queues {
-        let mut cursor = None;
-        loop {
-            let page = client.contacts(*queue, cursor.as_deref()).await?;
-            all.extend(page.items);
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                break;
-            }
-        }
+        all.extend(client.first(&format!("/billing/queue/{queue}/contacts?"), usize::MAX).await?);
     }
     Ok(all)
 }

@@ -1,8 +1,9 @@
 //! `regua dev`: every program in one process, with the example tenant, the development key, and a sandbox as gateway.
 
+use std::process::ExitCode;
+
 use clap::Args;
 
-use crate::exit_status::ExitStatus;
 use crate::fleet::api_keys::{self, DEVELOPMENT_KEY};
 use crate::fleet::example_tenant::{self, Pace, RATE};
 use crate::fleet::{Fleet, FleetArguments};
@@ -24,7 +25,7 @@ pub(crate) struct Arguments {
 }
 
 /// Runs until Ctrl-C.
-pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitStatus> {
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = regua_boot::on_signal()?;
     let (fleet, mut programs) = Fleet::open("dev", &arguments.fleet, Some(arguments.port), SANDBOX_PORT).await?;
     let pool = &fleet.pool;
@@ -44,7 +45,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitStatus> {
     let ended = programs.end().await;
     failed.map_or(Ok(()), Err)?;
     ended?;
-    Ok(ExitStatus::Success)
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_first_send(fleet: &Fleet) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 mod checks;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,7 +13,6 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 use tokio::time::{Instant, sleep};
 
-use crate::exit_status::ExitStatus;
 use crate::output::OutputFormat;
 use crate::{database, output};
 
@@ -44,63 +44,65 @@ enum Health {
     Fail,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// What a check found, with the remedy for a problem.
+type Finding = (Health, String);
+type Findings = anyhow::Result<Vec<Finding>>;
+
+#[derive(Serialize)]
 struct CheckResult {
     check: &'static str,
     health: Health,
-    /// What the check found, with the remedy for a problem.
     detail: String,
 }
 
-impl CheckResult {
-    fn ok(check: &'static str, detail: impl Into<String>) -> Self {
-        Self { check, health: Health::Ok, detail: detail.into() }
-    }
-
-    fn warn(check: &'static str, detail: impl Into<String>) -> Self {
-        Self { check, health: Health::Warn, detail: detail.into() }
-    }
-
-    fn fail(check: &'static str, detail: impl Into<String>) -> Self {
-        Self { check, health: Health::Fail, detail: detail.into() }
-    }
+fn result(check: &'static str, (health, detail): Finding) -> CheckResult {
+    CheckResult { check, health, detail }
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
+fn ok(detail: impl Into<String>) -> Finding {
+    (Health::Ok, detail.into())
+}
+
+fn warn(detail: impl Into<String>) -> Finding {
+    (Health::Warn, detail.into())
+}
+
+fn fail(detail: impl Into<String>) -> Finding {
+    (Health::Fail, detail.into())
+}
+
+pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let services = Services::open("regua-doctor", Role::Platform, &arguments.database, &arguments.broker)?;
     let mut results = match services.pool.acquire().await {
         Ok(_) => check_database(&services.pool, arguments).await,
-        Err(error) => vec![CheckResult::fail("database", database::describe(&error.into()))],
+        Err(error) => vec![result("database", fail(database::describe(&error.into())))],
     };
-    results.push(check_broker(&services).await);
-    if arguments.format.json {
-        output::json(&results)?;
-    } else {
-        let word = |health| match health {
+    results.push(result("broker", check_broker(&services).await));
+    arguments.format.listing(&results, ["", "CHECK", "FOUND"], |one| {
+        let word = match one.health {
             Health::Ok => "ok",
             Health::Warn => "WARN",
             Health::Fail => "FAIL",
         };
-        output::table(
-            ["", "CHECK", "FOUND"],
-            results.iter().map(|one| [word(one.health).to_owned(), one.check.to_owned(), one.detail.clone()]),
-        )?;
-    }
-    Ok(ExitStatus::success_if(results.iter().all(|result| result.health != Health::Fail)))
+        [word.to_owned(), one.check.to_owned(), one.detail.clone()]
+    })?;
+    Ok(output::success_if(results.iter().all(|result| result.health != Health::Fail)))
 }
 
 /// The checks after `schema` need all tables.
 async fn check_database(pool: &PgPool, arguments: &Arguments) -> Vec<CheckResult> {
     let mut results = Vec::new();
-    let mut add = |check, outcome: anyhow::Result<Vec<CheckResult>>| {
-        results.extend(outcome.unwrap_or_else(|error| vec![CheckResult::fail(check, database::describe(&error))]));
+    let mut add = |check, findings: Findings| {
+        let findings = findings.unwrap_or_else(|error| vec![fail(database::describe(&error))]);
+        results.extend(findings.into_iter().map(|finding| result(check, finding)));
     };
-    add("server", in_transaction(pool, checks::server).await);
+    add("database", in_transaction(pool, checks::server).await);
+    add("durability", in_transaction(pool, checks::durability).await);
     if arguments.database.pool_mode() == PoolMode::Transaction {
         add("pooler", in_transaction(pool, checks::pooler).await);
     }
     let schema = in_transaction(pool, checks::schema).await;
-    let has_tables = schema.as_ref().is_ok_and(|results| results.iter().all(|one| one.health != Health::Fail));
+    let has_tables = schema.as_ref().is_ok_and(|findings| findings.iter().all(|(health, _)| *health != Health::Fail));
     add("schema", schema);
     if has_tables {
         let is_rabbitmq = arguments.broker.amqp_url.is_some();
@@ -115,10 +117,7 @@ async fn check_database(pool: &PgPool, arguments: &Arguments) -> Vec<CheckResult
 }
 
 /// One transaction for each check: an error aborts the transaction.
-async fn in_transaction(
-    pool: &PgPool,
-    check: impl AsyncFnOnce(&mut PgConnection) -> anyhow::Result<Vec<CheckResult>>,
-) -> anyhow::Result<Vec<CheckResult>> {
+async fn in_transaction(pool: &PgPool, check: impl AsyncFnOnce(&mut PgConnection) -> Findings) -> Findings {
     let mut transaction = pool.begin().await?;
     let results = check(&mut transaction).await?;
     transaction.commit().await?;
@@ -126,25 +125,16 @@ async fn in_transaction(
 }
 
 /// The broker client connects to RabbitMQ in the background, so the ping is repeated until the timeout.
-async fn check_broker(services: &Services) -> CheckResult {
-    let name = services.broker.name();
+async fn check_broker(services: &Services) -> Finding {
+    let is_embedded = services.broker.name() == "embedded";
     let started = Instant::now();
     loop {
         match services.broker.ping().await {
-            Ok(()) if name == "embedded" => {
-                return CheckResult::ok("broker", "embedded in PostgreSQL (AMQP_URL is not set)");
-            }
-            Ok(()) => return CheckResult::ok("broker", "RabbitMQ answers"),
-            Err(_) if started.elapsed() < BROKER_TIMEOUT && name != "embedded" => {
-                sleep(Duration::from_millis(100)).await;
-            }
-            Err(error) if name == "embedded" => return CheckResult::fail("broker", database::describe(&error)),
-            Err(error) => {
-                return CheckResult::fail(
-                    "broker",
-                    format!("{}; check AMQP_URL, and that it runs", database::describe(&error)),
-                );
-            }
+            Ok(()) if is_embedded => return ok("embedded in PostgreSQL (AMQP_URL is not set)"),
+            Ok(()) => return ok("RabbitMQ answers"),
+            Err(error) if is_embedded => return fail(database::describe(&error)),
+            Err(_) if started.elapsed() < BROKER_TIMEOUT => sleep(Duration::from_millis(100)).await,
+            Err(error) => return fail(format!("{}; check AMQP_URL, and that it runs", database::describe(&error))),
         }
     }
 }

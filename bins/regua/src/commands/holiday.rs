@@ -1,102 +1,71 @@
 //! `regua holiday`: lists, adds and removes the days on which a tenant is closed.
 
+use std::process::ExitCode;
+
 use chrono::NaiveDate;
-use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use clap::Subcommand;
+use serde_json::json;
 
 use crate::client::TenantArguments;
-use crate::exit_status::ExitStatus;
+use crate::client::answers::{Holiday, Whole};
 use crate::output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List the closed days of a year: the tenant's own and the national holidays
     #[command(after_help = "Example:\n  regua holiday list --tenant acme --year 2027")]
-    List(List),
+    List {
+        #[command(flatten)]
+        target: TenantArguments,
+        /// Absent: this year
+        #[arg(long)]
+        year: Option<u16>,
+    },
     /// Close a day, or rename a closed one
     #[command(after_help = "Example:\n  regua holiday add --tenant acme 2026-12-24 --name 'Véspera de Natal'")]
-    Add(Add),
+    Add {
+        #[command(flatten)]
+        target: TenantArguments,
+        /// Such as 2026-12-24
+        day: NaiveDate,
+        /// Name of the holiday
+        #[arg(long)]
+        name: String,
+    },
     /// Remove one of the tenant's own closed days
     #[command(after_help = "Example:\n  regua holiday remove --tenant acme 2026-12-24")]
-    Remove(Remove),
+    Remove {
+        #[command(flatten)]
+        target: TenantArguments,
+        /// Such as 2026-12-24
+        day: NaiveDate,
+    },
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct List {
-    #[command(flatten)]
-    target: TenantArguments,
-    /// Absent: this year
-    #[arg(long)]
-    year: Option<u16>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Add {
-    #[command(flatten)]
-    target: TenantArguments,
-    /// Such as 2026-12-24
-    day: NaiveDate,
-    /// Name of the holiday
-    #[arg(long)]
-    name: String,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Remove {
-    #[command(flatten)]
-    target: TenantArguments,
-    /// Such as 2026-12-24
-    day: NaiveDate,
-}
-
-pub(crate) async fn run(command: &Command) -> anyhow::Result<ExitStatus> {
+pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::List(list) => list.run().await,
-        Command::Add(add) => add.run().await,
-        Command::Remove(remove) => remove.run().await,
-    }
-}
-
-impl List {
-    async fn run(&self) -> anyhow::Result<ExitStatus> {
-        let year = self.year.map(|year| format!("?year={year}")).unwrap_or_default();
-        let days = self.target.open().await?.items(&format!("/holidays{year}")).await?;
-        if self.target.format.json {
-            output::json(&days)?;
-            return Ok(ExitStatus::Success);
+        Command::List { target, year } => {
+            let year = year.map(|year| format!("?year={year}")).unwrap_or_default();
+            let days: Vec<Whole<Holiday>> = target.client().await?.items(&format!("/admin/holidays{year}")).await?;
+            target.format.listing(&days, ["DAY", "WHOSE", "NAME"], |day| {
+                let origin = match (day.own, day.national) {
+                    (true, true) => "own, national",
+                    (true, false) => "own",
+                    (false, _) => "national",
+                };
+                [day.day.to_string(), origin.to_owned(), output::or_dash(day.name.as_ref())]
+            })
         }
-        let origin = |day: &Value| match (day["own"] == true, day["national"] == true) {
-            (true, true) => "own, national",
-            (true, false) => "own",
-            (false, _) => "national",
-        };
-        let row = |day: &Value| [output::cell(&day["day"]), origin(day).to_owned(), output::cell(&day["name"])];
-        output::table(["DAY", "WHOSE", "NAME"], days.iter().map(row))?;
-        Ok(ExitStatus::Success)
-    }
-}
-
-impl Add {
-    async fn run(&self) -> anyhow::Result<ExitStatus> {
-        let admin = self.target.open().await?;
-        let closed = admin.put(&format!("/holidays/{}", self.day), &json!({"name": self.name})).await?;
-        if self.target.format.json {
-            output::json(&closed)?;
-        } else {
-            output::line(format_args!("{} is closed: {}", self.day, output::cell(&closed["name"])))?;
+        Command::Add { target, day, name } => {
+            let path = format!("/admin/holidays/{day}");
+            let closed: Whole<Holiday> = target.client().await?.put(&path, &json!({"name": name})).await?;
+            let name = output::or_dash(closed.name.as_ref());
+            target.format.result(&closed, format_args!("{day} is closed: {name}"))
         }
-        Ok(ExitStatus::Success)
-    }
-}
-
-impl Remove {
-    async fn run(&self) -> anyhow::Result<ExitStatus> {
-        self.target.open().await?.delete(&format!("/holidays/{}", self.day)).await?;
-        if self.target.format.json {
-            output::json(&json!({"day": self.day, "own": false}))?;
-        } else {
-            output::line(format_args!("{} is none of the tenant's own closed days any more", self.day))?;
+        Command::Remove { target, day } => {
+            target.client().await?.delete(&format!("/admin/holidays/{day}")).await?;
+            let text = format_args!("{day} is none of the tenant's own closed days any more");
+            target.format.result(&json!({"day": day, "own": false}), text)
         }
-        Ok(ExitStatus::Success)
     }
 }

@@ -1,14 +1,13 @@
 //! `regua hours`: shows and replaces a tenant's business hours, in which overdue and upcoming messages are sent.
 
+use std::process::ExitCode;
 use std::str::FromStr;
 
-use anyhow::Context;
-use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use clap::Subcommand;
+use serde_json::json;
 
 use crate::client::TenantArguments;
-use crate::exit_status::ExitStatus;
-use crate::output;
+use crate::client::answers::{Open, Page};
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
@@ -21,21 +20,18 @@ pub(crate) enum Command {
     #[command(
         after_help = "Example:\n  regua hours set --tenant acme mon-fri=08:00-12:00 mon-fri=13:00-18:00 sat=09:00-12:00"
     )]
-    Set(Set),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Set {
-    #[command(flatten)]
-    target: TenantArguments,
-    /// Days, the opening time and the closing time: mon-fri=08:00-18:00
-    #[arg(required = true, value_name = "DAYS=OPENS-CLOSES")]
-    hours: Vec<Hours>,
+    Set {
+        #[command(flatten)]
+        target: TenantArguments,
+        /// Days, the opening time and the closing time: mon-fri=08:00-18:00
+        #[arg(required = true, value_name = "DAYS=OPENS-CLOSES")]
+        hours: Vec<Hours>,
+    },
 }
 
 /// The same hours on some days of a week. The API checks the times.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Hours {
+pub(crate) struct Hours {
     /// 1 is Monday.
     weekdays: std::ops::RangeInclusive<usize>,
     opens: String,
@@ -58,37 +54,29 @@ impl FromStr for Hours {
     }
 }
 
-pub(crate) async fn run(command: &Command) -> anyhow::Result<ExitStatus> {
-    match command {
+pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let (target, items) = match command {
         Command::Show(target) => {
-            let items = target.open().await?.items("/hours").await?;
-            show(target, &items)
+            let items: Vec<Open> = target.client().await?.items("/admin/hours").await?;
+            (target, items)
         }
-        Command::Set(set) => {
-            let items: Vec<_> = set.hours.iter().flat_map(items).collect();
-            let admin = set.target.open().await?;
-            let mut answer = admin.put("/hours", &json!({ "items": items })).await?;
-            show(&set.target, answer["items"].take().as_array().context("the answer has no items")?)
+        Command::Set { target, hours } => {
+            let items: Vec<_> = hours.iter().flat_map(Hours::intervals).collect();
+            let set: Page<Open> = target.client().await?.put("/admin/hours", &json!({ "items": items })).await?;
+            (target, set.items)
         }
-    }
-}
-
-fn items(hours: &Hours) -> impl Iterator<Item = Value> {
-    let Hours { weekdays, opens, closes } = hours;
-    weekdays.clone().map(move |weekday| json!({"weekday": weekday, "opens": opens, "closes": closes}))
-}
-
-fn show(target: &TenantArguments, items: &[Value]) -> anyhow::Result<ExitStatus> {
-    if target.format.json {
-        output::json(&items)?;
-        return Ok(ExitStatus::Success);
-    }
-    let row = |open: &Value| {
-        let day = open["weekday"].as_u64().and_then(|day| DAYS.get(usize::try_from(day).ok()?.checked_sub(1)?));
-        [day.map_or_else(String::new, ToString::to_string), output::cell(&open["opens"]), output::cell(&open["closes"])]
     };
-    output::table(["DAY", "OPENS", "CLOSES"], items.iter().map(row))?;
-    Ok(ExitStatus::Success)
+    target.format.listing(&items, ["DAY", "OPENS", "CLOSES"], |open| {
+        let day = open.weekday.checked_sub(1).and_then(|day| DAYS.get(day)).unwrap_or(&"");
+        [(*day).to_owned(), open.opens.clone(), open.closes.clone()]
+    })
+}
+
+impl Hours {
+    fn intervals(&self) -> impl Iterator<Item = Open> {
+        let Self { weekdays, opens, closes } = self;
+        weekdays.clone().map(|weekday| Open { weekday, opens: opens.clone(), closes: closes.clone() })
+    }
 }
 
 #[cfg(test)]

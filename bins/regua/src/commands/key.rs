@@ -1,6 +1,8 @@
 //! `regua key`: creates, lists, replaces and revokes API keys.
 
-use anyhow::{Context, bail};
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
@@ -9,8 +11,9 @@ use regua_boot::Clock;
 use regua_domain::{MessageType, Scope};
 use serde_json::{Value, json};
 
-use crate::client::{AdminClient, TenantArguments};
-use crate::exit_status::ExitStatus;
+use crate::client::answers::{Config, Key, NewKey, Whole};
+use crate::client::{Client, TenantArguments};
+use crate::output::{instant, joined, or_dash};
 use crate::{display_name, output};
 
 #[derive(Debug, Subcommand)]
@@ -25,7 +28,13 @@ pub(crate) enum Command {
     List(TenantArguments),
     /// Create a key with the rights of an old one, which expires after an overlap
     #[command(after_help = "Example:\n  regua key rotate --tenant acme k3xw9qpa --overlap-hours 48")]
-    Rotate(Rotate),
+    Rotate {
+        #[command(flatten)]
+        key: KeyArguments,
+        /// Hours until the old key expires
+        #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(i64).range(0..=720))]
+        overlap_hours: i64,
+    },
     /// Revoke a key; every process refuses it within seconds
     #[command(after_help = "Example:\n  regua key revoke --tenant acme k3xw9qpa")]
     Revoke(KeyArguments),
@@ -37,15 +46,6 @@ pub(crate) struct KeyArguments {
     target: TenantArguments,
     /// The eight characters of the key after regua_, as `regua key list` shows them
     prefix: String,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Rotate {
-    #[command(flatten)]
-    key: KeyArguments,
-    /// Hours until the old key expires
-    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(i64).range(0..=720))]
-    overlap_hours: i64,
 }
 
 #[derive(Args, Debug)]
@@ -103,122 +103,97 @@ impl Expiry {
     }
 }
 
-pub(crate) async fn run(command: &Command) -> anyhow::Result<ExitStatus> {
+pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create(create) => create.run().await,
-        Command::List(target) => list(target).await,
-        Command::Rotate(rotate) => rotate.run().await,
+        Command::List(target) => {
+            let keys: Vec<Whole<Key>> = target.client().await?.items("/admin/keys").await?;
+            let header = ["KEY", "NAME", "STATE", "SCOPES", "TYPES", "FROM", "EXPIRES", "LAST USED"];
+            target.format.listing(&keys, header, |key| row(key))
+        }
+        Command::Rotate { key, overlap_hours } => key.rotate(overlap_hours).await,
         Command::Revoke(key) => key.revoke().await,
     }
 }
 
 impl Create {
-    async fn run(&self) -> anyhow::Result<ExitStatus> {
-        let admin = self.target.open().await?;
-        let mut types = self.types.clone();
-        types.sort_unstable();
-        types.dedup();
-        let mut scopes = self.scope.clone();
-        scopes.sort_unstable();
-        scopes.dedup();
-        let expires_at = expiry(&admin, self.expires).await?;
+    async fn run(mut self) -> anyhow::Result<ExitCode> {
+        let client = self.target.client().await?;
+        self.types.sort_unstable();
+        self.types.dedup();
+        self.scope.sort_unstable();
+        self.scope.dedup();
         let networks: Vec<_> = self.allow_ip.iter().map(ToString::to_string).collect();
         let body = json!({
-            "name": self.name, "scopes": scopes, "types": types, "allowed_networks": networks, "expires_at": expires_at,
-            "requests_per_minute": self.requests_per_minute,
+            "name": self.name, "scopes": self.scope, "types": self.types, "allowed_networks": networks,
+            "expires_at": expires_at(&client, self.expires).await?, "requests_per_minute": self.requests_per_minute,
         });
-        let made = admin.post("/keys", &body).await?;
-        if self.target.format.json {
-            output::json(&json!({
-                "key": made["api_key"], "tenant": self.target.tenant, "name": self.name, "scopes": made["scopes"],
-                "types": types, "allowed_networks": made["allowed_networks"], "expires_at": made["expires_at"],
-                "requests_per_minute": made["requests_per_minute"],
-            }))?;
-            return Ok(ExitStatus::Success);
-        }
-        print(&made)
+        let NewKey { api_key, key } = client.post("/admin/keys", &body).await?;
+        let shown = json!({
+            "key": api_key, "tenant": self.target.tenant, "name": self.name, "scopes": key.scopes,
+            "types": self.types, "allowed_networks": key.allowed_networks, "expires_at": key.expires_at,
+            "requests_per_minute": key.requests_per_minute,
+        });
+        print(&self.target, &shown, &api_key)
     }
 }
 
-fn print(made: &Value) -> anyhow::Result<ExitStatus> {
-    output::line(made["api_key"].as_str().context("the answer has no key")?)?;
-    output::remark("This key is shown once: only a hash of it is stored. Put it where your ERP keeps its secrets.");
-    Ok(ExitStatus::Success)
-}
-
-async fn list(target: &TenantArguments) -> anyhow::Result<ExitStatus> {
-    let keys = target.open().await?.items("/keys").await?;
-    if target.format.json {
-        output::json(&keys)?;
-        return Ok(ExitStatus::Success);
+fn print(target: &TenantArguments, shown: &Value, api_key: &str) -> anyhow::Result<ExitCode> {
+    let status = target.format.result(shown, api_key)?;
+    if !target.format.json {
+        output::remark("This key is shown once: only a hash of it is stored. Put it where your ERP keeps its secrets.");
     }
-    let header = ["KEY", "NAME", "STATE", "SCOPES", "TYPES", "FROM", "EXPIRES", "LAST USED"];
-    output::table(header, keys.iter().map(row))?;
-    Ok(ExitStatus::Success)
+    Ok(status)
 }
 
-fn row(key: &Value) -> [String; 8] {
-    let list = |name: &str| {
-        let items = key[name].as_array().into_iter().flatten().filter_map(Value::as_str);
-        items.collect::<Vec<_>>().join(", ")
-    };
-    let networks = Some(list("allowed_networks")).filter(|networks| !networks.is_empty());
+fn row(key: &Key) -> [String; 8] {
+    let networks = Some(joined(&key.allowed_networks)).filter(|networks| !networks.is_empty());
     [
-        output::cell(&key["prefix"]),
-        output::cell(&key["name"]),
-        if key["active"] == true { "active" } else { "off" }.to_owned(),
-        list("scopes"),
-        list("types"),
+        key.prefix.clone(),
+        key.name.clone(),
+        if key.active { "active" } else { "off" }.to_owned(),
+        joined(&key.scopes),
+        joined(&key.types),
         networks.unwrap_or_else(|| "any".to_owned()),
-        output::cell(&key["expires_at"]),
-        output::cell(&key["last_used_at"]),
+        or_dash(key.expires_at.map(instant)),
+        or_dash(key.last_used_at.map(instant)),
     ]
 }
 
 impl KeyArguments {
-    async fn find(&self) -> anyhow::Result<(AdminClient, Value)> {
-        let admin = self.target.open().await?;
-        let keys = admin.items("/keys").await?;
-        let found = keys.into_iter().find(|key| key["prefix"] == *self.prefix);
+    /// The client, and the path of the key.
+    async fn find(&self) -> anyhow::Result<(Client, String)> {
+        let client = self.target.client().await?;
+        let keys: Vec<Key> = client.items("/admin/keys").await?;
+        let found = keys.iter().find(|key| key.prefix == self.prefix);
         let found = found.with_context(|| format!("the tenant has no key {:?}: see `regua key list`", self.prefix))?;
-        Ok((admin, found))
+        Ok((client, format!("/admin/keys/{}", found.key_id)))
     }
 
-    async fn revoke(&self) -> anyhow::Result<ExitStatus> {
-        let (admin, key) = self.find().await?;
-        admin.delete(&format!("/keys/{}", output::cell(&key["key_id"]))).await?;
-        if self.target.format.json {
-            output::json(&json!({"prefix": self.prefix, "active": false}))?;
-        } else {
-            output::line(format_args!("key {} is off", self.prefix))?;
-        }
-        Ok(ExitStatus::Success)
+    async fn revoke(&self) -> anyhow::Result<ExitCode> {
+        let (client, path) = self.find().await?;
+        client.delete(&path).await?;
+        let shown = json!({"prefix": self.prefix, "active": false});
+        self.target.format.result(&shown, format_args!("key {} is off", self.prefix))
     }
-}
 
-impl Rotate {
-    async fn run(&self) -> anyhow::Result<ExitStatus> {
-        let (admin, key) = self.key.find().await?;
-        let path = format!("/keys/{}/rotate", output::cell(&key["key_id"]));
-        let made = admin.post(&path, &json!({"overlap_seconds": self.overlap_hours * 3600})).await?;
-        if self.key.target.format.json {
-            output::json(&json!({
-                "key": made["api_key"], "prefix": made["prefix"], "replaces": self.key.prefix,
-                "overlap_hours": self.overlap_hours,
-            }))?;
-            return Ok(ExitStatus::Success);
-        }
-        print(&made)
+    async fn rotate(&self, overlap_hours: i64) -> anyhow::Result<ExitCode> {
+        let (client, path) = self.find().await?;
+        let body = json!({"overlap_seconds": overlap_hours * 3600});
+        let NewKey { api_key, key } = client.post(&format!("{path}/rotate"), &body).await?;
+        let shown = json!({
+            "key": api_key, "prefix": key.prefix, "replaces": self.prefix, "overlap_hours": overlap_hours,
+        });
+        print(&self.target, &shown, &api_key)
     }
 }
 
-async fn expiry(admin: &AdminClient, expiry: Option<Expiry>) -> anyhow::Result<Option<DateTime<Utc>>> {
+async fn expires_at(client: &Client, expiry: Option<Expiry>) -> anyhow::Result<Option<DateTime<Utc>>> {
     let Some(expiry) = expiry else { return Ok(None) };
-    let config = admin.get("/config").await?;
-    let instant = expiry.instant(output::cell(&config["time_zone"]).parse()?);
-    if instant.is_none_or(|instant| instant <= Clock::system().now()) {
-        bail!("--expires is in the past: choose a later day");
-    }
+    let config: Config = client.get("/admin/config").await?;
+    let instant = expiry.instant(config.time_zone.parse()?);
+    let is_future = instant.is_some_and(|instant| instant > Clock::system().now());
+    ensure!(is_future, "--expires is in the past: choose a later day");
     Ok(instant)
 }
 

@@ -3,22 +3,19 @@
 mod export;
 mod watch;
 
-use chrono::SecondsFormat;
+use std::process::ExitCode;
+
 use clap::{Args, Subcommand};
-use regua_domain::{MessageType, QueueStatus as Status};
-use serde_json::Value;
-use uuid::Uuid;
+use regua_domain::{ControlAction, MessageType, QueueId, QueueStatus as Status};
+use serde_json::json;
 
 pub(crate) use self::watch::watch_until_final;
 
 use self::export::Export;
 use self::watch::describe_status;
-use crate::client::{ApiArguments, BillingClient, QueueStatus};
-use crate::exit_status::ExitStatus;
-use crate::output::{self, OutputFormat};
-
-/// Largest page of the API.
-const PAGE: usize = 1000;
+use crate::client::answers::{QueueStatus, Whole};
+use crate::client::{ApiArguments, Client};
+use crate::output::{self, OutputFormat, whole_second};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -69,108 +66,78 @@ pub(crate) struct QueueArguments {
     #[command(flatten)]
     api: ApiArguments,
     /// The queue's id, as `regua send` or `regua queue list` shows it
-    id: Uuid,
+    id: QueueId,
     #[command(flatten)]
     format: OutputFormat,
 }
 
-pub(crate) async fn run(command: &Command) -> anyhow::Result<ExitStatus> {
+pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List(list) => list.run().await,
-        Command::Status(QueueArguments { api, id, format }) => {
-            show(&api.client()?.with_few_retries().status(*id).await?, *format)
-        }
+        Command::Status(queue) => show(&status(&queue.api.client()?.with_few_retries(), queue.id).await?, queue.format),
         Command::Watch(queue) => queue.watch().await,
         Command::Export(export) => export.run().await,
-        Command::Pause(queue) => queue.control("pause").await,
-        Command::Resume(queue) => queue.control("resume").await,
-        Command::Cancel(queue) => queue.control("cancel").await,
+        Command::Pause(queue) => queue.control(ControlAction::Pause).await,
+        Command::Resume(queue) => queue.control(ControlAction::Resume).await,
+        Command::Cancel(queue) => queue.control(ControlAction::Cancel).await,
     }
 }
 
+async fn status(client: &Client, queue: QueueId) -> anyhow::Result<Whole<QueueStatus>> {
+    client.get(&format!("/billing/queue/{queue}/status")).await
+}
+
+/// Pauses, resumes or cancels a queue; returns its new status.
+pub(crate) async fn control(
+    client: &Client,
+    queue: QueueId,
+    action: ControlAction,
+) -> anyhow::Result<Whole<QueueStatus>> {
+    client.post(&format!("/billing/queue/{queue}/control"), &json!({"action": action})).await
+}
+
 impl List {
-    async fn run(&self) -> anyhow::Result<ExitStatus> {
-        let items = self.items(&self.api.client()?.with_few_retries()).await?;
-        if self.format.json {
-            output::json(&items)?;
-            return Ok(ExitStatus::Success);
-        }
-        let queues: Vec<QueueStatus> = serde_json::from_value(Value::Array(items))?;
+    async fn run(&self) -> anyhow::Result<ExitCode> {
+        let filters =
+            [("type", self.message_type.map(MessageType::as_str)), ("status", self.status.map(Status::as_str))];
+        let filters = filters.iter().filter_map(|(name, value)| Some(format!("{name}={}", (*value)?)));
+        let path = format!("/billing/queues?{}", filters.collect::<Vec<_>>().join("&"));
+        let client = self.api.client()?.with_few_retries();
+        let queues: Vec<Whole<QueueStatus>> = client.first(&path, self.limit).await?;
         let header = ["QUEUE", "TYPE", "NAME", "STATE", "SENT", "FAILED", "UNCONFIRMED", "PENDING", "TOTAL", "CREATED"];
-        output::table(header, queues.iter().map(row))?;
-        Ok(ExitStatus::Success)
-    }
-
-    async fn items(&self, client: &BillingClient) -> anyhow::Result<Vec<Value>> {
-        let mut items = Vec::new();
-        let mut cursor = None::<String>;
-        loop {
-            let left = self.limit - items.len();
-            if left == 0 {
-                return Ok(items);
-            }
-            let mut page = client.queues(&self.filter(left.min(PAGE), cursor.as_deref())).await?;
-            if let Value::Array(found) = page["items"].take() {
-                items.extend(found);
-            }
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = Some(next.to_owned()),
-                None => return Ok(items),
-            }
-        }
-    }
-
-    fn filter(&self, limit: usize, cursor: Option<&str>) -> String {
-        let mut filter = format!("limit={limit}");
-        let parts = [
-            ("type", self.message_type.map(MessageType::as_str)),
-            ("status", self.status.map(Status::as_str)),
-            ("cursor", cursor),
-        ];
-        for (name, value) in parts {
-            if let Some(value) = value {
-                filter += &format!("&{name}={value}");
-            }
-        }
-        filter
+        self.format.listing(&queues, header, |queue| row(queue))
     }
 }
 
 impl QueueArguments {
-    async fn control(&self, action: &str) -> anyhow::Result<ExitStatus> {
-        show(&self.api.client()?.with_few_retries().control(self.id, action).await?, self.format)
+    async fn control(&self, action: ControlAction) -> anyhow::Result<ExitCode> {
+        show(&control(&self.api.client()?.with_few_retries(), self.id, action).await?, self.format)
     }
 
-    async fn watch(&self) -> anyhow::Result<ExitStatus> {
+    async fn watch(&self) -> anyhow::Result<ExitCode> {
         let client = self.api.client()?;
         let last = watch_until_final(&client, &[self.id], None).await?;
-        show(&client.status(self.id).await?, self.format)?;
-        Ok(ExitStatus::success_if(last.iter().all(|queue| queue.status == Status::Completed)))
+        show(&status(&client, self.id).await?, self.format)?;
+        Ok(output::success_if(last.iter().all(|queue| queue.status == Status::Completed)))
     }
 }
 
-fn show(answer: &Value, format: OutputFormat) -> anyhow::Result<ExitStatus> {
-    if format.json {
-        output::json(answer)?;
-        return Ok(ExitStatus::Success);
-    }
-    let queue: QueueStatus = serde_json::from_value(answer.clone())?;
-    output::line(format_args!("{} {} · {} · {}", queue.r#type, queue.queue_id, queue.name, describe_status(&queue)))?;
-    let QueueStatus { sent, failed, unconfirmed, skipped, cancelled, pending, sending, total, .. } = queue;
-    output::line(format_args!(
-        "sent {sent}, failed {failed}, unconfirmed {unconfirmed}, skipped {skipped}, cancelled {cancelled}, \
-         pending {pending}, sending {sending} of {total}"
-    ))?;
-    if let Some(eta) = queue.eta {
-        output::line(format_args!("done at about {}", eta.to_rfc3339_opts(SecondsFormat::Secs, true)))?;
-    }
-    Ok(ExitStatus::Success)
+fn show(queue: &Whole<QueueStatus>, format: OutputFormat) -> anyhow::Result<ExitCode> {
+    let QueueStatus { queue_id, name, r#type, total, pending, sending, .. } = &**queue;
+    let QueueStatus { sent, failed, unconfirmed, skipped, cancelled, .. } = &**queue;
+    let eta = queue.eta.map(|eta| format!("\ndone at about {}", whole_second(eta))).unwrap_or_default();
+    let text = format_args!(
+        "{type} {queue_id} · {name} · {}\nsent {sent}, failed {failed}, unconfirmed {unconfirmed}, skipped {skipped}, \
+         cancelled {cancelled}, pending {pending}, sending {sending} of {total}{eta}",
+        describe_status(queue)
+    );
+    format.result(queue, text)
 }
 
 fn row(queue: &QueueStatus) -> [String; 10] {
     [
         queue.queue_id.to_string(),
-        queue.r#type.clone(),
+        queue.r#type.to_string(),
         queue.name.chars().take(60).collect(),
         describe_status(queue),
         queue.sent.to_string(),
@@ -178,6 +145,6 @@ fn row(queue: &QueueStatus) -> [String; 10] {
         queue.unconfirmed.to_string(),
         (queue.pending + queue.sending).to_string(),
         queue.total.to_string(),
-        queue.created_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        whole_second(queue.created_at),
     ]
 }

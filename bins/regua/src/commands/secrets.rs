@@ -1,6 +1,7 @@
 //! `regua secrets`: seals the secrets in the database with the current key.
 
 use std::collections::BTreeMap;
+use std::process::ExitCode;
 
 use anyhow::ensure;
 use clap::{Args, Subcommand};
@@ -11,7 +12,6 @@ use regua_store::sealed_secrets::{self, Column, StoredSecret};
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::exit_status::ExitStatus;
 use crate::output::OutputFormat;
 use crate::{database, output};
 
@@ -50,7 +50,7 @@ struct Rotation {
     unreadable: BTreeMap<String, u64>,
 }
 
-pub(crate) async fn run(Command::Rotate(rotate): &Command) -> anyhow::Result<ExitStatus> {
+pub(crate) async fn run(Command::Rotate(rotate): &Command) -> anyhow::Result<ExitCode> {
     let keys = rotate.secrets.keys()?;
     let pool = database::open(&rotate.database)?;
     let mut rotation = Rotation::default();
@@ -109,7 +109,7 @@ impl Rotation {
         Ok((sealed, was_sealed))
     }
 
-    fn print(&self, format: OutputFormat) -> anyhow::Result<ExitStatus> {
+    fn print(&self, format: OutputFormat) -> anyhow::Result<ExitCode> {
         if format.json {
             output::json(&json!({
                 "sealed": self.sealed, "resealed": self.resealed, "left_alone": self.left_alone,
@@ -127,6 +127,6 @@ impl Rotation {
                 output::line("Nothing is under an old key: REGUA_OLD_SECRET_KEYS may be removed.")?;
             }
         }
-        Ok(ExitStatus::success_if(self.unreadable.is_empty()))
+        Ok(output::success_if(self.unreadable.is_empty()))
     }
 }

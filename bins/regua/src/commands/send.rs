@@ -4,20 +4,20 @@ mod batches;
 mod report;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Context;
 use chrono::{DateTime, FixedOffset};
 use clap::Args;
-use regua_domain::{MessageType, QueueStatus as Status};
-use uuid::Uuid;
+use regua_domain::{MessageType, QueueId, QueueStatus as Status};
 
 pub(crate) use self::batches::{Options, split};
 pub(crate) use self::report::Report;
 
 use self::batches::Batch;
 use super::queue::watch_until_final;
-use crate::client::{ApiArguments, BillingClient, Problem};
-use crate::exit_status::ExitStatus;
+use crate::client::answers::{Posted, Whole};
+use crate::client::{ApiArguments, Client, Problem};
 use crate::files::contact_file::ContactFile;
 use crate::output;
 
@@ -70,7 +70,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
+pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.api.client()?;
     let path = arguments.file.display();
     let bytes = std::fs::read(&arguments.file).with_context(|| format!("{path} cannot be read"))?;
@@ -95,19 +95,15 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     if arguments.wait {
         return wait(&client, &report.queues()).await;
     }
-    Ok(ExitStatus::success_if(report.accepted > 0))
+    Ok(output::success_if(report.accepted > 0))
 }
 
 /// Posts the batches one after the other. A batch without a valid contact is reported, and does not stop the others.
-pub(crate) async fn post(
-    client: &BillingClient,
-    message_type: MessageType,
-    batches: &[Batch],
-) -> anyhow::Result<Report> {
+pub(crate) async fn post(client: &Client, message_type: MessageType, batches: &[Batch]) -> anyhow::Result<Report> {
     let mut report = Report::default();
     for batch in batches {
-        match client.send(message_type, batch).await {
-            Ok(answer) => report.add_answer(batch, answer)?,
+        match client.post::<Whole<Posted>>(&format!("/billing/send/{message_type}"), batch).await {
+            Ok(answer) => report.add_answer(batch, answer),
             Err(error) => match error.downcast_ref::<Problem>().and_then(Problem::rejected_contacts) {
                 Some(rejected) => report.add_refusal(batch, rejected),
                 None => return Err(stopped_at(error, batch, &report)),
@@ -128,7 +124,7 @@ fn stopped_at(error: anyhow::Error, batch: &Batch, report: &Report) -> anyhow::E
     }
 }
 
-async fn wait(client: &BillingClient, queues: &[Uuid]) -> anyhow::Result<ExitStatus> {
+async fn wait(client: &Client, queues: &[QueueId]) -> anyhow::Result<ExitCode> {
     let last = watch_until_final(client, queues, None).await?;
     for queue in &last {
         output::line(format_args!(
@@ -143,5 +139,5 @@ async fn wait(client: &BillingClient, queues: &[Uuid]) -> anyhow::Result<ExitSta
             queue.total
         ))?;
     }
-    Ok(ExitStatus::success_if(!last.is_empty() && last.iter().all(|queue| queue.status == Status::Completed)))
+    Ok(output::success_if(!last.is_empty() && last.iter().all(|queue| queue.status == Status::Completed)))
 }

@@ -1,12 +1,17 @@
 //! `regua user`: invites, lists and disables users.
 
+use std::process::ExitCode;
+
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use regua_domain::UserRole;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde_json::json;
 
 use crate::client::TenantArguments;
-use crate::exit_status::ExitStatus;
+use crate::client::answers::{Invited, User, Whole};
+use crate::output::{instant, or_dash};
 use crate::{display_name, output};
 
 #[derive(Debug, Subcommand)]
@@ -15,19 +20,27 @@ pub(crate) enum Command {
     #[command(
         after_help = "Example:\n  regua user create --tenant acme --email maria@acme.example --name 'Maria Souza' --role owner"
     )]
-    Create(Create),
+    Create {
+        #[command(flatten)]
+        target: TenantArguments,
+        #[command(flatten)]
+        user: NewUser,
+    },
     /// List a tenant's users
     #[command(after_help = "Example:\n  regua user list --tenant acme")]
     List(TenantArguments),
     /// Disable a user, and end all the user's sessions
     #[command(after_help = "Example:\n  regua user disable --tenant acme maria@acme.example")]
-    Disable(Disable),
+    Disable {
+        #[command(flatten)]
+        target: TenantArguments,
+        /// The user's e-mail address
+        email: String,
+    },
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct Create {
-    #[command(flatten)]
-    target: TenantArguments,
+#[derive(Args, Debug, Serialize)]
+pub(crate) struct NewUser {
     /// The e-mail address for the login
     #[arg(long)]
     email: String,
@@ -39,84 +52,57 @@ pub(crate) struct Create {
     role: UserRole,
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct Disable {
-    #[command(flatten)]
-    target: TenantArguments,
-    /// The user's e-mail address
-    email: String,
-}
-
-pub(crate) async fn run(command: &Command) -> anyhow::Result<ExitStatus> {
+pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Create(create) => create.run().await,
-        Command::List(target) => list(target).await,
-        Command::Disable(disable) => disable.run().await,
+        Command::Create { target, user } => create(&target, &user).await,
+        Command::List(target) => {
+            let users: Vec<Whole<User>> = target.client().await?.items("/admin/users").await?;
+            let header = ["EMAIL", "NAME", "ROLE", "STATE", "SECOND FACTOR", "LAST LOGIN"];
+            target.format.listing(&users, header, |user| row(user))
+        }
+        Command::Disable { target, email } => disable(&target, &email.trim().to_lowercase()).await,
     }
 }
 
-impl Create {
-    async fn run(&self) -> anyhow::Result<ExitStatus> {
-        let admin = self.target.open().await?;
-        let body = json!({"email": self.email, "name": self.name, "role": self.role.as_str()});
-        let invited = admin.post("/users", &body).await?;
-        if self.target.format.json {
-            output::json(&invited)?;
-            return Ok(ExitStatus::Success);
-        }
-        let (tenant, email) = (&self.target.tenant, output::cell(&invited["user"]["email"]));
-        output::line(output::cell(&invited["invitation"]))?;
+async fn create(target: &TenantArguments, user: &NewUser) -> anyhow::Result<ExitCode> {
+    let invited: Whole<Invited> = target.client().await?.post("/admin/users", user).await?;
+    target.format.result(&invited, &invited.invitation)?;
+    if !target.format.json {
         output::remark(format_args!(
             "This invitation is shown once, and is valid until {}. Pass it on; the user chooses a password with it:\n  \
-             POST /api/v1/auth/invitation {{\"tenant\": \"{tenant}\", \"email\": \"{email}\", \"invitation\": \"…\", \
+             POST /api/v1/auth/invitation {{\"tenant\": \"{}\", \"email\": \"{}\", \"invitation\": \"…\", \
              \"password\": \"…\"}}",
-            output::cell(&invited["invitation_expires_at"])
+            instant(invited.invitation_expires_at),
+            target.tenant,
+            invited.user.email
         ));
-        Ok(ExitStatus::Success)
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn list(target: &TenantArguments) -> anyhow::Result<ExitStatus> {
-    let users = target.open().await?.items("/users").await?;
-    if target.format.json {
-        output::json(&users)?;
-        return Ok(ExitStatus::Success);
-    }
-    output::table(["EMAIL", "NAME", "ROLE", "STATE", "SECOND FACTOR", "LAST LOGIN"], users.iter().map(row))?;
-    Ok(ExitStatus::Success)
-}
-
-fn row(user: &Value) -> [String; 6] {
-    let state = match (user["active"] == true, user["invited"] == true) {
+fn row(user: &User) -> [String; 6] {
+    let state = match (user.active, user.invited) {
         (false, _) => "off",
         (true, true) => "invited",
         (true, false) => "active",
     };
-    let second = if user["totp"] == true { "yes" } else { "no" };
     [
-        output::cell(&user["email"]),
-        output::cell(&user["name"]),
-        output::cell(&user["role"]),
+        user.email.clone(),
+        user.name.clone(),
+        user.role.to_string(),
         state.to_owned(),
-        second.to_owned(),
-        output::cell(&user["last_login_at"]),
+        if user.totp { "yes" } else { "no" }.to_owned(),
+        or_dash(user.last_login_at.map(instant)),
     ]
 }
 
-impl Disable {
-    async fn run(&self) -> anyhow::Result<ExitStatus> {
-        let admin = self.target.open().await?;
-        let email = self.email.trim().to_lowercase();
-        let users = admin.items("/users").await?;
-        let user = users.iter().find(|user| user["email"] == *email);
-        let user = user.with_context(|| format!("the tenant has no user {email:?}: see `regua user list`"))?;
-        let body = json!({"name": user["name"], "role": user["role"], "active": false});
-        admin.put(&format!("/users/{}", output::cell(&user["user_id"])), &body).await?;
-        if self.target.format.json {
-            output::json(&json!({"email": email, "active": false}))?;
-        } else {
-            output::line(format_args!("{email} is off, and all sessions of the user have ended"))?;
-        }
-        Ok(ExitStatus::Success)
-    }
+async fn disable(target: &TenantArguments, email: &str) -> anyhow::Result<ExitCode> {
+    let client = target.client().await?;
+    let users: Vec<User> = client.items("/admin/users").await?;
+    let user = users.iter().find(|user| user.email == email);
+    let user = user.with_context(|| format!("the tenant has no user {email:?}: see `regua user list`"))?;
+    let body = json!({"name": user.name, "role": user.role, "active": false});
+    let _changed: IgnoredAny = client.put(&format!("/admin/users/{}", user.user_id), &body).await?;
+    let text = format_args!("{email} is off, and all sessions of the user have ended");
+    target.format.result(&json!({"email": email, "active": false}), text)
 }

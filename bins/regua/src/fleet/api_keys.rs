@@ -1,7 +1,6 @@
 //! API keys of the example tenant, stored in the database directly.
 
-use chrono::{DateTime, Utc};
-use ipnetwork::IpNetwork;
+use chrono::{DateTime, TimeDelta, Utc};
 use regua_api::keys::{self, RANDOM_BYTES};
 use regua_boot::Clock;
 use regua_domain::{ApiKeyId, MessageType, Scope, TenantId};
@@ -14,24 +13,21 @@ use sqlx::PgConnection;
 pub(crate) const DEVELOPMENT_KEY: &str = "regua_devlocal_UmVndWEtZGV2ZWxvcG1lbnQta2V5LW5vdC1hLXNlY3I";
 const DEVELOPMENT_PREFIX: &str = "devlocal";
 
-pub(crate) struct Grant<'a> {
-    pub(crate) tenant: TenantId,
-    pub(crate) name: &'a str,
-    pub(crate) types: &'a [MessageType],
-    /// Networks from which the key may be used; empty: any.
-    pub(crate) networks: &'a [IpNetwork],
-    pub(crate) expires_at: Option<DateTime<Utc>>,
-    /// Rate limit; none: the tenant's.
-    pub(crate) requests_per_minute: Option<i32>,
-}
-
-/// Generates a key, stores its hash and returns the key.
-pub(crate) async fn create(conn: &mut PgConnection, grant: &Grant<'_>) -> anyhow::Result<String> {
+/// Generates a key for overdue messages, stores its hash and returns the key.
+pub(crate) async fn create(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    name: &str,
+    lifetime: TimeDelta,
+) -> anyhow::Result<String> {
     let mut random = [0; RANDOM_BYTES];
     let source = rustls::crypto::ring::default_provider().secure_random;
     source.fill(&mut random).map_err(|_| anyhow::anyhow!("the system has no random numbers"))?;
     let key = keys::generate(&random);
-    store(conn, grant, &key.lookup_prefix, &key.secret_hash).await?;
+    let now = Clock::system().now();
+    let new = new_key(tenant, name, &key.lookup_prefix, &key.secret_hash, now);
+    let new = NewApiKey { allowed_types: &[MessageType::Overdue], expires_at: Some(now + lifetime), ..new };
+    api_keys::create(conn, &new, now).await?;
     Ok(key.text)
 }
 
@@ -41,34 +37,26 @@ pub(crate) async fn ensure_development_key(conn: &mut PgConnection, tenant: Tena
         Some(key) if key.tenant_id == tenant => Ok(()),
         Some(_) => anyhow::bail!("the development key belongs to another tenant in this database: use a fresh one"),
         None => {
-            let grant = Grant {
-                tenant,
-                name: "dev",
-                types: &MessageType::ALL,
-                networks: &[],
-                expires_at: None,
-                requests_per_minute: None,
-            };
-            store(conn, &grant, DEVELOPMENT_PREFIX, &development_hash()).await
+            let (now, hash) = (Clock::system().now(), development_hash());
+            Ok(api_keys::create(conn, &new_key(tenant, "dev", DEVELOPMENT_PREFIX, &hash, now), now).await?)
         }
     }
 }
 
-async fn store(conn: &mut PgConnection, grant: &Grant<'_>, prefix: &str, hash: &[u8]) -> anyhow::Result<()> {
-    let now = Clock::system().now();
-    let key = NewApiKey {
-        tenant_id: grant.tenant,
+/// A key without limits.
+fn new_key<'a>(tenant: TenantId, name: &'a str, prefix: &'a str, hash: &'a [u8], now: DateTime<Utc>) -> NewApiKey<'a> {
+    NewApiKey {
+        tenant_id: tenant,
         api_key_id: ApiKeyId::new(now),
-        name: grant.name,
+        name,
         lookup_prefix: prefix,
         secret_hash: hash,
         scopes: &Scope::DEFAULT,
-        allowed_types: grant.types,
-        allowed_networks: grant.networks,
-        expires_at: grant.expires_at,
-        requests_per_minute: grant.requests_per_minute,
-    };
-    Ok(api_keys::create(conn, &key, now).await?)
+        allowed_types: &MessageType::ALL,
+        allowed_networks: &[],
+        expires_at: None,
+        requests_per_minute: None,
+    }
 }
 
 fn development_hash() -> [u8; 32] {

@@ -8,7 +8,7 @@ use regua_domain::ContactStatus as Status;
 use regua_sandbox::{LedgerEntry, LedgerSummary};
 
 use super::super::send::Report;
-use crate::client::Contact;
+use crate::client::answers::Contact;
 use crate::output;
 
 #[derive(Clone, Debug, Default)]

@@ -3,16 +3,17 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Context;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use clap::Args;
 use csv::{QuoteStyle, WriterBuilder};
-use uuid::Uuid;
+use regua_domain::QueueId;
 
-use crate::client::{ApiArguments, BillingClient, Contact};
-use crate::exit_status::ExitStatus;
+use crate::client::answers::{Contact, Page};
+use crate::client::{ApiArguments, Client, PAGE};
 use crate::files::formula_guard::guarded;
 use crate::output;
 
@@ -40,7 +41,7 @@ pub(crate) struct Export {
     #[command(flatten)]
     api: ApiArguments,
     /// The queue's id, as `regua send` or `regua queue list` shows it
-    id: Uuid,
+    id: QueueId,
     /// File to write; absent: standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -53,37 +54,38 @@ pub(crate) struct Export {
 }
 
 impl Export {
-    pub(crate) async fn run(&self) -> anyhow::Result<ExitStatus> {
+    pub(crate) async fn run(&self) -> anyhow::Result<ExitCode> {
         let client = self.api.client()?;
         let Some(path) = &self.output else {
             self.write(&client, &mut |bytes| output::bytes(bytes)).await?;
-            return Ok(ExitStatus::Success);
+            return Ok(ExitCode::SUCCESS);
         };
         // A truncated file cannot be told from a complete one, so the file gets its name at the end.
         let part = path.with_added_extension("part");
-        let mut file = create(&part)?;
+        let mut file =
+            File::create(&part).with_context(|| format!("{} cannot be written: name another file", part.display()))?;
         let count = self.write(&client, &mut |bytes| Ok(file.write_all(bytes)?)).await?;
         file.sync_all()?;
         std::fs::rename(&part, path).with_context(|| format!("{} cannot be written", path.display()))?;
         output::remark(format_args!("{} written to {}", output::counted(count, "contact"), path.display()));
-        Ok(ExitStatus::Success)
+        Ok(ExitCode::SUCCESS)
     }
 
     async fn write(
         &self,
-        client: &BillingClient,
+        client: &Client,
         write: &mut (dyn FnMut(&[u8]) -> anyhow::Result<()> + Send),
     ) -> anyhow::Result<usize> {
-        let mut cursor = None;
-        let mut count = 0;
+        let path = format!("/billing/queue/{}/contacts?", self.id);
+        let (mut cursor, mut count) = (None, 0);
         // Written with the first page, so that an unknown queue leaves no output.
         let mut header = Some(header(self.delimiter, self.bom)?);
         loop {
-            let page = client.contacts(self.id, cursor.as_deref()).await?;
+            let page: Page<Contact> = client.page(&path, PAGE, cursor.as_deref()).await?;
             if let Some(header) = header.take() {
                 write(&header)?;
             }
-            write(&rows(&page.items, self.delimiter)?)?;
+            write(&rows(self.delimiter, page.items.iter().map(cells))?)?;
             count += page.items.len();
             match page.next_cursor {
                 Some(next) => cursor = Some(next),
@@ -91,10 +93,6 @@ impl Export {
             }
         }
     }
-}
-
-fn create(path: &Path) -> anyhow::Result<File> {
-    File::create(path).with_context(|| format!("{} cannot be written: name another file", path.display()))
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {
@@ -106,17 +104,12 @@ fn delimiter(text: &str) -> Result<u8, String> {
 }
 
 fn header(delimiter: u8, bom: bool) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = if bom { BYTE_ORDER_MARK.to_vec() } else { Vec::new() };
-    bytes.extend(write_rows(delimiter, [COLUMNS.map(str::to_owned)])?);
-    Ok(bytes)
-}
-
-fn rows(contacts: &[Contact], delimiter: u8) -> anyhow::Result<Vec<u8>> {
-    write_rows(delimiter, contacts.iter().map(cells))
+    let rows = rows(delimiter, [COLUMNS.map(str::to_owned)])?;
+    Ok(if bom { [BYTE_ORDER_MARK, &rows].concat() } else { rows })
 }
 
 /// Every cell is quoted, so that no spreadsheet splits a cell at another separator.
-fn write_rows(delimiter: u8, rows: impl IntoIterator<Item = [String; COLUMNS.len()]>) -> anyhow::Result<Vec<u8>> {
+fn rows(delimiter: u8, rows: impl IntoIterator<Item = [String; COLUMNS.len()]>) -> anyhow::Result<Vec<u8>> {
     let mut writer = WriterBuilder::new().delimiter(delimiter).quote_style(QuoteStyle::Always).from_writer(Vec::new());
     for row in rows {
         writer.write_record(row.iter().map(|cell| guarded(cell).into_owned()))?;
@@ -126,8 +119,7 @@ fn write_rows(delimiter: u8, rows: impl IntoIterator<Item = [String; COLUMNS.len
 
 fn cells(contact: &Contact) -> [String; COLUMNS.len()] {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let instant =
-        |at: Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default();
+    let instant = |at: Option<DateTime<Utc>>| at.map(output::whole_second).unwrap_or_default();
     [
         text(&contact.external_id),
         contact.phone.clone(),
@@ -173,7 +165,7 @@ mod tests {
         let contacts = [contact("=HYPERLINK(\"http://x\";\"y\")"), contact("-1+1"), contact("NF,1;2\t\"3\"\n4")];
         for delimiter in [b',', b';', b'\t', b'|'] {
             let mut bytes = header(delimiter, false).unwrap();
-            bytes.extend(rows(&contacts, delimiter).unwrap());
+            bytes.extend(rows(delimiter, contacts.iter().map(cells)).unwrap());
             let records = read(&bytes, delimiter);
             assert_eq!(records[0].iter().collect::<Vec<_>>(), COLUMNS);
             for (record, contact) in records[1..].iter().zip(&contacts) {
@@ -190,7 +182,7 @@ mod tests {
     fn byte_order_mark_is_written_once_at_the_beginning() {
         let bytes = header(b';', true).unwrap();
         assert!(bytes.starts_with(b"\xEF\xBB\xBF\"external_id\";\"phone\""));
-        assert!(!rows(&[contact("a")], b';').unwrap().starts_with(BYTE_ORDER_MARK));
+        assert!(!rows(b';', [cells(&contact("a"))]).unwrap().starts_with(BYTE_ORDER_MARK));
     }
 
     #[test]

@@ -4,11 +4,11 @@ use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use regua_domain::QueueStatus as Status;
+use regua_domain::{QueueId, QueueStatus as Status};
 use tokio::time::{Instant, sleep};
-use uuid::Uuid;
 
-use crate::client::{BillingClient, QueueStatus};
+use crate::client::Client;
+use crate::client::answers::QueueStatus;
 use crate::output;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -17,8 +17,8 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Shows the progress until all queues are final or the timeout is over; returns their last statuses.
 pub(crate) async fn watch_until_final(
-    client: &BillingClient,
-    queues: &[Uuid],
+    client: &Client,
+    queues: &[QueueId],
     timeout: Option<Duration>,
 ) -> anyhow::Result<Vec<QueueStatus>> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
@@ -26,8 +26,7 @@ pub(crate) async fn watch_until_final(
     loop {
         let mut statuses = Vec::with_capacity(queues.len());
         for queue in queues {
-            let status: QueueStatus = serde_json::from_value(client.status(*queue).await?)?;
-            statuses.push(status);
+            statuses.push(super::status(client, *queue).await?.answer);
         }
         let is_over = statuses.iter().all(|queue| queue.status.is_final());
         display.show(&statuses, is_over);
@@ -97,12 +96,9 @@ fn summary(queues: &[QueueStatus]) -> String {
 
 /// The status, with the reason and the time of resumption if the queue has them.
 pub(super) fn describe_status(queue: &QueueStatus) -> String {
-    let mut text = queue.status.to_string();
-    if let Some(reason) = &queue.reason {
-        text += &format!(" ({reason})");
-    }
+    let mut text = output::with_reason(queue.status, queue.reason.as_deref());
     if let Some(at) = queue.resume_at {
-        text += &format!(", goes on at {}", at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+        text += &format!(", goes on at {}", output::whole_second(at));
     }
     text
 }

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
+use regua_domain::QueueId;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::batches::Batch;
-use crate::client::{ContactIssue, SendAccepted};
+use crate::client::answers::{ContactIssue, PostResult, Posted, Preview, SendAccepted, Whole};
 use crate::files::contact_file::Place;
 use crate::output;
 
 /// Previews of a dry run that are printed.
 const MAX_PREVIEWS: usize = 3;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Report {
     /// The API's answers in the order of the batches, each with the batch's external id.
     pub(crate) answers: Vec<Value>,
@@ -25,32 +24,26 @@ pub(crate) struct Report {
     warnings: Vec<(Option<Place>, ContactIssue)>,
     /// The accepted batches by external id.
     batches: Vec<(String, SendAccepted)>,
-    previews: Vec<(Option<Place>, Value)>,
+    previews: Vec<(Option<Place>, Preview)>,
 }
 
 impl Report {
-    pub(super) fn add_answer(&mut self, batch: &Batch, mut answer: Value) -> anyhow::Result<()> {
-        let issues = |name: &str| -> anyhow::Result<Vec<_>> {
-            let issues: Vec<ContactIssue> = serde_json::from_value(answer[name].clone())
-                .context("the answer cannot be read: is --url the API's?")?;
-            Ok(issues.into_iter().map(|issue| (batch.place(issue.index), issue)).collect())
-        };
-        let (rejected, warnings) = (issues("rejected")?, issues("warnings")?);
-        self.rejected.extend(rejected);
-        self.warnings.extend(warnings);
-        if answer["dry_run"] == true {
-            let previews = answer["contacts"].as_array().cloned().unwrap_or_default();
-            self.accepted += previews.len();
-            let place = |preview: &Value| batch.place(usize::try_from(preview["index"].as_u64()?).ok()?);
-            self.previews.extend(previews.into_iter().map(|preview| (place(&preview), preview)));
-        } else {
-            let accepted: SendAccepted = serde_json::from_value(answer.clone())?;
-            self.accepted += accepted.accepted;
-            self.batches.push((batch.external_id.clone(), accepted));
+    pub(super) fn add_answer(&mut self, batch: &Batch, Whole { mut json, answer }: Whole<Posted>) {
+        let placed = |issue: ContactIssue| (batch.place(issue.index), issue);
+        self.rejected.extend(answer.rejected.into_iter().map(placed));
+        self.warnings.extend(answer.warnings.into_iter().map(placed));
+        match answer.result {
+            PostResult::Accepted(accepted) => {
+                self.accepted += accepted.accepted;
+                self.batches.push((batch.external_id.clone(), accepted));
+            }
+            PostResult::DryRun { contacts } => {
+                self.accepted += contacts.len();
+                self.previews.extend(contacts.into_iter().map(|preview| (batch.place(preview.index), preview)));
+            }
         }
-        answer["external_id"] = batch.external_id.clone().into();
-        self.answers.push(answer);
-        Ok(())
+        json["external_id"] = batch.external_id.clone().into();
+        self.answers.push(json);
     }
 
     /// Adds a batch without a valid contact.
@@ -59,7 +52,7 @@ impl Report {
         self.rejected.extend(rejected.into_iter().map(|issue| (batch.place(issue.index), issue)));
     }
 
-    pub(crate) fn queues(&self) -> Vec<Uuid> {
+    pub(crate) fn queues(&self) -> Vec<QueueId> {
         self.batches.iter().map(|(_, accepted)| accepted.queue_id).collect()
     }
 
@@ -79,14 +72,10 @@ impl Report {
             output::line(format_args!("{id}: {accepted} accepted, queue {}{replayed}", batch.queue_id))?;
         }
         for (place, preview) in self.previews.iter().take(MAX_PREVIEWS) {
-            let text = |name: &str| preview[name].as_str().unwrap_or("-").to_owned();
-            output::line(format_args!(
-                "{} · {} · at about {}",
-                describe(*place),
-                text("phone"),
-                text("would_send_at")
-            ))?;
-            output::line(format_args!("  {}\n", text("text").replace('\n', "\n  ")))?;
+            let Preview { phone, text, would_send_at, .. } = preview;
+            let at = output::or_dash(would_send_at.map(output::instant));
+            output::line(format_args!("{} · {phone} · at about {at}", describe(*place)))?;
+            output::line(format_args!("  {}\n", text.replace('\n', "\n  ")))?;
         }
         if !self.previews.is_empty() {
             let (accepted, hidden) = (self.accepted, self.previews.len().saturating_sub(MAX_PREVIEWS));
