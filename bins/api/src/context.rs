@@ -88,7 +88,7 @@ impl Context {
             clock: clock.clone(),
             metrics: metrics.clone(),
             settings: settings.clone(),
-            limits: Limits::new(&settings.limits, patience, clock.clone(), metrics.clone())?,
+            limits: Limits::new(&settings.limits, patience, clock.clone(), metrics.clone()),
             keys: Cache::new(cached_for),
             webhook_secrets: Cache::new(cached_for),
             relay_wakeup,

@@ -3,27 +3,26 @@
 
 mod budgets;
 mod client_address;
+mod large_batches;
 mod local;
 mod lookups;
-mod low_priority_threads;
 mod rates;
 mod redis;
 mod refused;
 mod resources;
 mod settings;
 mod subject;
-mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use regua_boot::Clock;
 
+use self::large_batches::LargeBatches;
 use self::lookups::LookUps;
 use self::rates::RateLimits;
 use self::refused::Refusals;
 use self::resources::RequestBudget;
-use self::turns::BatchTurns;
 use crate::metrics::ApiMetrics;
 
 pub(crate) use self::budgets::Permit;
@@ -34,7 +33,6 @@ pub(crate) use self::refused::Refused;
 pub(crate) use self::resources::{BodyBudget, ConnectionBudget};
 pub use self::settings::LimitSettings;
 pub(crate) use self::subject::Subject;
-pub(crate) use self::turns::Turn;
 
 /// The limits of a process.
 pub(crate) struct Limits {
@@ -43,26 +41,21 @@ pub(crate) struct Limits {
     pub(crate) connections: Arc<ConnectionBudget>,
     pub(crate) requests: RequestBudget,
     pub(crate) bodies: BodyBudget,
-    pub(crate) batches: BatchTurns,
+    pub(crate) large_batches: LargeBatches,
 }
 
 impl Limits {
-    /// `patience` is how long a request may wait for the memory of its body, and a large batch for its turn.
-    pub(crate) fn new(
-        settings: &LimitSettings,
-        patience: Duration,
-        clock: Clock,
-        metrics: ApiMetrics,
-    ) -> std::io::Result<Self> {
+    /// `patience` is how long a request may wait for the memory of its body, and a large batch for its permit.
+    pub(crate) fn new(settings: &LimitSettings, patience: Duration, clock: Clock, metrics: ApiMetrics) -> Self {
         let refusals = Refusals::new(metrics.clone());
         let rates = Arc::new(RateLimits::new(settings, clock, metrics, refusals.clone()));
-        Ok(Self {
+        Self {
             look_ups: LookUps::new(Arc::clone(&rates), refusals.clone()),
             rates,
             connections: Arc::new(ConnectionBudget::new(settings, refusals.clone())),
             requests: RequestBudget::new(settings, refusals.clone()),
             bodies: BodyBudget::new(settings, patience, refusals.clone()),
-            batches: BatchTurns::new(settings, patience, refusals)?,
-        })
+            large_batches: LargeBatches::new(settings, patience, refusals),
+        }
     }
 }

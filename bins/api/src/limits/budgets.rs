@@ -1,5 +1,5 @@
 //! Budgets of a resource of the process: a total, and a smaller budget for each holder. The holder is a tenant
-//! (requests, memory of bodies, cores for large batches) or an address (connections). A holder that waits for its own
+//! (requests, memory of bodies, large batches) or an address (connections). A holder that waits for its own
 //! budget uses nothing of the total.
 
 use std::collections::HashMap;

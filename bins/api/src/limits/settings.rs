@@ -27,7 +27,7 @@ pub struct LimitSettings {
     pub concurrent_requests: usize,
     /// Bytes of request bodies in memory. One tenant may have a quarter of them.
     pub body_bytes: usize,
-    /// Large batches that are computed at once. One tenant may have half of them.
+    /// Large batches that are processed at once. One tenant may have half of them.
     pub cores: usize,
     /// How long a new connection may take to send the head of its first request.
     pub first_head_within: Duration,

@@ -25,7 +25,6 @@ use crate::http::{Code, Problem, record_field};
 use crate::intake::batch::Batch;
 use crate::intake::compose::Composed;
 use crate::intake::plan::Plan;
-use crate::limits::Turn;
 
 pub(super) fn router() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(overdue)).routes(routes!(upcoming)).routes(routes!(notification))
@@ -81,9 +80,8 @@ pub(crate) async fn send(
     let api_key_id = caller.may_send(message_type)?;
     let now = context.clock.now();
     let language = caller.language;
-    let mut turn = context.limits.batches.wait(caller.tenant_id, body.len()).await?;
-    let mut batch =
-        turn.work(move || Batch::parse(&body, message_type, language, now)).await.map_err(Problem::internal)??;
+    let large = context.limits.large_batches.wait(caller.tenant_id, body.len()).await?;
+    let mut batch = compute(move || Batch::parse(&body, message_type, language, now)).await??;
 
     let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
     let found = intake::plan_batch(&mut transaction, batch.request(caller.tenant_id, message_type)).await?;
@@ -94,12 +92,14 @@ pub(crate) async fn send(
     }
     let (plan, composer) = Plan::new(found, &caller, api_key_id, &batch, message_type, now)?;
     // A small batch is composed in the next transaction, which holds no lock yet; a large one between the two.
-    let open = match &turn {
-        Turn::Large { .. } => transaction.commit().await.map(|()| None),
-        Turn::Small(_) => access::begin_next(transaction, caller.tenant_id).await.map(Some),
-    }?;
+    let open = if large.is_some() {
+        transaction.commit().await?;
+        None
+    } else {
+        Some(access::begin_next(transaction, caller.tenant_id).await?)
+    };
     let contacts = std::mem::take(&mut batch.contacts);
-    let composed = turn.work(move || composer.compose(contacts)).await.map_err(Problem::internal)?;
+    let composed = compute(move || composer.compose(contacts)).await?;
     if composed.contacts.ids.is_empty() {
         let rejected = composed.rejected.into_iter().map(Into::into).collect();
         return Err(Problem::with_errors(Code::NoValidContact, rejected));
@@ -107,15 +107,21 @@ pub(crate) async fn send(
     if batch.dry_run {
         return Ok(DryRun::new(message_type, composed, &plan).into());
     }
-    store(context, &batch, &plan, composed, &mut turn, open).await
+    store(context, &batch, &plan, composed, open).await
 }
+
+/// Runs a computation off the async threads. A small batch has a transaction open meanwhile, so this waits for no
+/// permit and never sleeps.
+async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
+}
+
 /// Stores campaign, queue, contacts and doorbell in one transaction: `open`, or a new one.
 async fn store(
     context: &Context,
     batch: &Batch,
     plan: &Plan,
     composed: Composed,
-    turn: &mut Turn<'_>,
     open: Option<Transaction<'static, Postgres>>,
 ) -> Result<Response, Problem> {
     let &Plan { tenant_id, now, message_type, due_at, .. } = plan;
@@ -125,10 +131,7 @@ async fn store(
     let encode = move || (contacts::insertions(tenant_id, queue_id, &rows, due_at, now), rows);
     let ((insertions, rows), mut transaction) = match open {
         Some(open) => (encode(), open),
-        None => {
-            let encoded = turn.work(encode).await.map_err(Problem::internal)?;
-            (encoded, access::begin(&context.pool, tenant_id).await?)
-        }
+        None => (compute(encode).await?, access::begin(&context.pool, tenant_id).await?),
     };
 
     let new = new_campaign(batch, plan, campaign_id, queue_id, &accepted, &rows);
@@ -140,7 +143,6 @@ async fn store(
         return replay(context, batch, first);
     }
     for insertion in insertions {
-        turn.give_way().await;
         insertion.execute(&mut transaction).await?;
     }
     fail_point!("intake::before_commit");
