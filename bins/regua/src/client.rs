@@ -258,3 +258,24 @@ fn temporary_failure(error: &anyhow::Error) -> Option<(String, Option<Duration>)
     }
     Some((format!("the API did not answer ({cause})"), None))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::answers::{Tenant, Whole};
+    use super::*;
+
+    #[test]
+    fn only_calls_with_an_api_key_are_repeated() {
+        assert_eq!(Client::with_api_key("http://127.0.0.1:1", "key").unwrap().waits, RETRY_WAITS);
+        assert!(Client::with_access_token("http://127.0.0.1:1", "token").unwrap().waits.is_empty());
+    }
+
+    #[test]
+    fn json_of_an_answer_has_the_fields_that_no_command_reads() {
+        let json = json!({"tenant_id": "01928c8e-0000-7000-8000-000000000000", "since": 3});
+        let tenant: Whole<Tenant> = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(tenant).unwrap(), json);
+    }
+}

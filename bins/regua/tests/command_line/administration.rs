@@ -90,6 +90,22 @@ async fn changes_of_users_and_keys_are_audited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn audit_log_is_listed_across_pages() {
+    let database = Database::fresh().await;
+    succeeded(&database, &["tenant", "create", "acme", "--name", "Acme Ltda"]);
+    #[expect(clippy::disallowed_methods, reason = "a test writes to the tables directly")]
+    let insert = sqlx::query(
+        "insert into audit_log (tenant_id, audit_id, at, actor_kind, actor_name, request_id, action)
+         select tenant_id, gen_random_uuid(), now(), 'user', 'ana', 'r', 'key.created'
+         from tenants, generate_series(1, 130)",
+    );
+    insert.execute(&database.pool).await.unwrap();
+    let log = succeeded(&database, &["audit", "list", "--tenant", "acme", "--limit", "120", "--json"]);
+    let entries: Value = serde_json::from_str(&log).unwrap();
+    assert_eq!(entries.as_array().unwrap().len(), 120, "a page of the API has at most 100 entries");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn business_hours_and_holidays_are_set_and_shown() {
     let database = Database::fresh().await;
     succeeded(&database, &["tenant", "create", "acme", "--name", "Acme Ltda"]);
