@@ -70,7 +70,7 @@ bench-compare: ## Measure two builds alternately, and print each ratio (BEFORE=f
 	REGUA_TEST_FAST= scripts/with-services --gateway \
 		scripts/bench-compare $(BEFORE) $(or $(AFTER),$(BUILT)) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
-bench-growth: bench-build ## Measure growth with contacts and with lanes, and draw the curves into docs/ (QUICK=1: two points each, into target/)
+bench-growth: bench-build ## Measure growth with contacts and with lanes, into docs/growth.json (QUICK=1: two points each, into target/)
 	REGUA_TEST_FAST= scripts/with-services --gateway $(BENCH) $(if $(QUICK),--quick growth target,growth docs)
 
 bench-peers: bench-build ## Measure other systems at Régua's job (MESSAGES, RUNS, PEERS_ARGS, GATEWAY_URL)

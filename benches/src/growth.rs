@@ -1,4 +1,4 @@
-//! Figures by stored contacts and by sending lanes: growth.json, and two drawings of it.
+//! Figures by stored contacts and by sending lanes: growth.json.
 
 use std::path::Path;
 
@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use crate::gateway::Gateway;
 use crate::measures::{sends, stored};
 use crate::report::{print, progress};
-use crate::svg::{Curve, Panel, draw};
 use crate::tenants::Pace;
 use crate::testbed::Testbed;
 
@@ -21,8 +20,7 @@ const INTAKE_BATCHES: usize = 5;
 /// Messages of each point, but at least two for each lane.
 const MESSAGES: usize = 30_000;
 
-/// Measures, writes `growth.json`, `growth-contacts.svg` and `growth-lanes.svg` into the folder, and prints the
-/// figures. `only` (`contacts` or `lanes`) leaves the other curve of the file unchanged.
+/// Measures, writes `growth.json` into the folder, and prints the figures. `only` (`contacts` or `lanes`) leaves the other curve of the file unchanged.
 pub(crate) async fn measure(folder: &Path, only: &str, quick: bool) -> anyhow::Result<()> {
     let file = folder.join("growth.json");
     let mut document = match std::fs::read_to_string(&file) {
@@ -38,8 +36,6 @@ pub(crate) async fn measure(folder: &Path, only: &str, quick: bool) -> anyhow::R
         let point = with_contacts(count).await?;
         append(&mut document, "contacts", place, point, &file)?;
     }
-    std::fs::write(folder.join("growth-contacts.svg"), draw(&contact_panels(&document["contacts"])))?;
-    std::fs::write(folder.join("growth-lanes.svg"), draw(&lane_panels(&document["lanes"])))?;
     print(&format!("{document:#}"));
     Ok(())
 }
@@ -79,48 +75,4 @@ async fn with_contacts(count: usize) -> anyhow::Result<Value> {
         "status_p50_ms": stored.status.median(), "status_p99_ms": stored.status.p99(),
         "intake_per_second": stored.intake, "fill_seconds": stored.fill_seconds,
     }))
-}
-
-fn curve(points: &Value, name: &'static str, across: &str, up: &str) -> Curve {
-    let point = |point: &Value| Some((point[across].as_f64()?, point[up].as_f64()?));
-    Curve { name, points: points.as_array().into_iter().flatten().filter_map(point).collect() }
-}
-
-fn contact_panels(points: &Value) -> Vec<Panel> {
-    let curve = |name, up| curve(points, name, "contacts_stored", up);
-    let below = "contacts stored";
-    vec![
-        Panel {
-            title: "Claim of a batch of 100, ms",
-            below,
-            curves: vec![curve("p50", "claim_p50_ms"), curve("p99", "claim_p99_ms")],
-        },
-        Panel {
-            title: "Status of a queue over HTTP, ms",
-            below,
-            curves: vec![curve("p50", "status_p50_ms"), curve("p99", "status_p99_ms")],
-        },
-        Panel { title: "Intake over HTTP, contacts/s", below, curves: vec![curve("contacts/s", "intake_per_second")] },
-    ]
-}
-
-fn lane_panels(points: &Value) -> Vec<Panel> {
-    let panel = |title, name, up| Panel { title, below: "lanes", curves: vec![curve(points, name, "lanes", up)] };
-    vec![
-        panel("Sends of one worker, /s", "sends/s", "sends_per_second"),
-        panel("Worker's most resident memory, MB", "MB", "worker_rss_mb"),
-    ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn curves_are_drawn_from_the_document() {
-        let points = json!([{"lanes": 10, "sends_per_second": 900.0, "worker_rss_mb": 20.0}, {"lanes": 100}]);
-        let panels = lane_panels(&points);
-        assert_eq!(panels[0].curves[0].points, [(10.0, 900.0)]);
-        assert!(draw(&lane_panels(&Value::Null)).contains("lanes"), "no points yet");
-    }
 }

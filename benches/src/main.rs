@@ -13,7 +13,6 @@ mod report;
 mod samples;
 mod sizes;
 mod statements;
-mod svg;
 mod tenants;
 mod testbed;
 
@@ -47,9 +46,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measures by stored contacts and by lanes (--only contacts, --only lanes), and draws curves into docs/
+    /// Measures by stored contacts and by lanes (--only contacts, --only lanes), and writes growth.json
     Growth {
-        /// The folder of the drawings and of growth.json
+        /// The folder of growth.json
         #[arg(default_value = "docs")]
         folder: PathBuf,
     },
