@@ -175,6 +175,11 @@ impl Problem {
         Self::with_detail(Code::StateConflict, detail)
     }
 
+    /// Another object has the name.
+    pub(crate) fn name_taken(detail: Text) -> Self {
+        Self::with_detail(Code::NameTaken, detail)
+    }
+
     pub(crate) fn with_errors(code: Code, errors: Vec<FieldError>) -> Self {
         Self { errors, ..Self::of(code) }
     }

@@ -29,20 +29,16 @@ pub(super) fn router() -> OpenApiRouter<Context> {
 }
 
 /// Maps the foreign-key violation of a delete to `in_use`.
-fn unless_in_use(deleted: Result<(), sqlx::Error>, text: &'static str) -> Result<(), Problem> {
+fn unless_in_use(deleted: Result<(), sqlx::Error>, text: Text) -> Result<(), Problem> {
     match deleted {
         Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
-            Err(Problem::with_detail(Code::InUse, Text::of(text)))
+            Err(Problem::with_detail(Code::InUse, text))
         }
         deleted => Ok(deleted?),
     }
 }
 
-/// Refuses one more object where the tenant has `most`.
-fn refuse_more_than(most: usize, count: usize, text: &'static str) -> Result<(), Problem> {
-    if count < most { Ok(()) } else { Err(Problem::conflict(Text::of(text).with("most", most))) }
-}
-
-fn name_taken(text: &'static str, name: impl std::fmt::Display) -> Problem {
-    Problem::with_detail(Code::NameTaken, Text::of(text).with("name", name))
+/// Refuses a change that the tenant's other objects do not allow, such as one object too many.
+fn refuse_unless(is_allowed: bool, text: Text) -> Result<(), Problem> {
+    if is_allowed { Ok(()) } else { Err(Problem::conflict(text)) }
 }

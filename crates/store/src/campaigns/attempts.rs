@@ -33,7 +33,7 @@ pub struct Attempt {
     pub number: i16,
     pub started_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
-    #[cfg_attr(feature = "openapi", schema(inline))]
+    #[cfg_attr(feature = "openapi", schema(schema_with = outcome_schema))]
     pub outcome: Option<AttemptOutcome>,
     /// The gateway's reason, or `worker_lost`.
     pub reason: Option<String>,
@@ -47,6 +47,14 @@ pub struct Attempt {
     /// `resent` or `gave_up`.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub settled_by: Option<Resolution>,
+}
+
+/// Null while the attempt is under way.
+#[cfg(feature = "openapi")]
+fn outcome_schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    let null = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::Null);
+    let outcome = <AttemptOutcome as utoipa::PartialSchema>::schema();
+    utoipa::openapi::schema::OneOfBuilder::new().item(null).item(outcome).into()
 }
 
 /// All attempts of a contact, oldest first; the last may be under way. Index `attempts_pkey`.

@@ -75,14 +75,14 @@ impl Field<'_, '_> {
 
     /// A list of at most `most` texts.
     pub(crate) fn texts(&mut self, most: usize) -> Option<Vec<String>> {
-        self.list(most, "type-string-list")
+        self.list(most, Text::of("type-string-list").with("most", most))
     }
 
     /// A list of at most `most` values; `expected` names the type for people.
-    pub(crate) fn list<T: DeserializeOwned>(&mut self, most: usize, expected: &'static str) -> Option<Vec<T>> {
+    pub(crate) fn list<T: DeserializeOwned>(&mut self, most: usize, expected: Text) -> Option<Vec<T>> {
         let list = serde_json::from_str::<Vec<T>>(self.json).ok().filter(|list| list.len() <= most);
         if list.is_none() {
-            self.form.wrong_type(self.name, Text::of(expected).with("most", most));
+            self.form.wrong_type(self.name, expected);
         }
         list
     }
@@ -93,11 +93,11 @@ impl Field<'_, '_> {
         most: usize,
         parse: impl Fn(&str) -> Option<T>,
         code: &str,
-        text: &'static str,
+        text: &Text,
     ) -> Option<T> {
         let value = parse(&self.text(most)?);
         if value.is_none() {
-            self.refuse::<T>(code, &Text::of(text));
+            self.refuse::<T>(code, text);
         }
         value
     }

@@ -45,7 +45,7 @@ pub(super) async fn begin_totp(access: Access<Read>, Valid(body): Valid<ProofReq
     let (user, context) = (access.logged_in_user()?, &access.context);
     let credentials = verify_current_password(&access, user, body.current).await?;
     if credentials.totp_confirmed {
-        return Err(conflict("totp-already-set"));
+        return Err(Problem::conflict(Text::of("totp-already-set")));
     }
     let factor = SecondFactor::generate()?;
     let sealed =
@@ -53,7 +53,7 @@ pub(super) async fn begin_totp(access: Access<Read>, Valid(body): Valid<ProofReq
     let mut transaction = access::begin(&context.pool, user.home).await?;
     let now = context.clock.now();
     if !users::set_totp(&mut transaction, user.home, &credentials, Some(sealed.as_str()), None, &[], now).await? {
-        return Err(conflict("totp-concurrent-change"));
+        return Err(Problem::conflict(Text::of("totp-concurrent-change")));
     }
     transaction.commit().await?;
     let url = factor.url(&access.name).context("no URL for the seed")?;
@@ -73,15 +73,15 @@ pub(super) async fn confirm_totp(access: Access<Read>, Valid(body): Valid<CodeRe
     let credentials = users::credentials(conn, user.home, &access.name).await?;
     let credentials = credentials.ok_or_else(|| Problem::of(Code::NotAuthenticated))?;
     if credentials.totp_confirmed {
-        return Err(conflict("totp-already-set"));
+        return Err(Problem::conflict(Text::of("totp-already-set")));
     }
-    let sealed = credentials.totp_seed.clone().ok_or_else(|| conflict("totp-not-begun"))?;
+    let sealed = credentials.totp_seed.clone().ok_or_else(|| Problem::conflict(Text::of("totp-not-begun")))?;
     let seed = context.secrets.open(&Place::totp_seed(user.home, user.id), &sealed).map_err(Problem::internal)?;
     let step = SecondFactor::parse(&seed).and_then(|factor| factor.step_of(&body.code, now.timestamp()));
     let step = step.ok_or_else(|| wrong_code(&access))?;
     let codes = RecoveryCodes::generate()?;
     if !users::set_totp(conn, user.home, &credentials, Some(&sealed), Some(step), &codes.hashes, now).await? {
-        return Err(conflict("totp-concurrent-change"));
+        return Err(Problem::conflict(Text::of("totp-concurrent-change")));
     }
     audit(conn, &access, user, "totp.set", now).await?;
     transaction.commit().await?;
@@ -98,15 +98,11 @@ pub(super) async fn remove_totp(access: Access<Read>, Valid(body): Valid<ProofRe
     let now = context.clock.now();
     let mut transaction = access::begin(&context.pool, user.home).await?;
     if !users::set_totp(&mut transaction, user.home, &credentials, None, None, &[], now).await? {
-        return Err(conflict("totp-concurrent-change"));
+        return Err(Problem::conflict(Text::of("totp-concurrent-change")));
     }
     audit(&mut transaction, &access, user, "totp.removed", now).await?;
     transaction.commit().await?;
     Ok(DONE)
-}
-
-fn conflict(text: &'static str) -> Problem {
-    Problem::conflict(Text::of(text))
 }
 
 fn wrong_code(access: &Principal) -> Problem {

@@ -50,7 +50,7 @@ impl Member for Slug {
     }
 
     fn read(field: &mut Field<'_, '_>) -> Option<Self> {
-        field.parsed(63, |text| text.parse().ok(), "invalid_slug", "tenant-slug-invalid")
+        field.parsed(63, |text| text.parse().ok(), "invalid_slug", &Text::of("tenant-slug-invalid"))
     }
 }
 
@@ -88,7 +88,7 @@ async fn create_tenant(access: Access<Platform>, Valid(body): Valid<NewTenantReq
     let id = TenantId::new(access.context.clock.now());
     let work = async |conn: &mut PgConnection, now| {
         if !new.create(conn, id, now).await? {
-            return Err(Problem::with_detail(Code::NameTaken, Text::of("tenant-slug-taken").with("slug", slug)));
+            return Err(Problem::name_taken(Text::of("tenant-slug-taken").with("slug", slug)));
         }
         let mut config = found(tenant_configs::get(conn, id).await?)?;
         config.resend_unconfirmed = body.resend_unconfirmed.clone().unwrap_or(config.resend_unconfirmed);

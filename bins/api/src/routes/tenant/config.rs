@@ -75,7 +75,7 @@ impl Member for Tz {
     }
 
     fn read(field: &mut Field<'_, '_>) -> Option<Self> {
-        field.parsed(64, |text| text.parse().ok(), "invalid_time_zone", "config-time-zone-unknown")
+        field.parsed(64, |text| text.parse().ok(), "invalid_time_zone", &Text::of("config-time-zone-unknown"))
     }
 }
 

@@ -177,7 +177,7 @@ impl Member for Cursor {
     }
 
     fn read(field: &mut Field<'_, '_>) -> Option<ContactId> {
-        field.parsed(36, |text| text.parse().ok(), "invalid_value", "debtor-cursor")
+        field.parsed(36, |text| text.parse().ok(), "invalid_value", &Text::of("debtor-cursor"))
     }
 }
 

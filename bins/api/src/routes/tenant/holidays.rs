@@ -4,11 +4,11 @@ use chrono::{Datelike, NaiveDate};
 use regua_domain::national_holidays;
 use regua_store::holidays;
 
-use super::refuse_more_than;
+use super::refuse_unless;
 use crate::routes::kit::*;
 
 /// Twenty a year for a hundred years.
-const MAX_CLOSED_DAYS: usize = 2000;
+const MAX_CLOSED_DAYS: i64 = 2000;
 const YEARS: std::ops::RangeInclusive<i32> = 2000..=2199;
 
 pub(super) fn router() -> OpenApiRouter<Context> {
@@ -86,7 +86,7 @@ async fn put_holiday(
         let before = holidays::between(conn, access.tenant_id, day, day).await?.pop();
         if before.is_none() {
             let count = holidays::count(conn, access.tenant_id).await?;
-            refuse_more_than(MAX_CLOSED_DAYS, count.try_into().unwrap_or(usize::MAX), "holiday-too-many")?;
+            refuse_unless(count < MAX_CLOSED_DAYS, Text::of("holiday-too-many").with("most", MAX_CLOSED_DAYS))?;
         }
         holidays::put(conn, access.tenant_id, day, &name).await?;
         Ok((before.map(|holiday| json!({"name": holiday.name})), json!({"name": name})))

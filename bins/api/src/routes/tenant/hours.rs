@@ -87,7 +87,8 @@ impl Member for OpenIntervals {
     }
 
     fn read(field: &mut Field<'_, '_>) -> Option<Vec<OpenHours>> {
-        let items: Vec<Value> = field.list(MAX_INTERVALS, "type-interval-list")?;
+        let items: Vec<Value> =
+            field.list(MAX_INTERVALS, Text::of("type-interval-list").with("most", MAX_INTERVALS))?;
         let mut intervals: Vec<(usize, OpenInterval)> = Vec::new();
         for (index, item) in items.iter().enumerate() {
             intervals.extend(interval(field, index, item).map(|interval| (index, interval)));

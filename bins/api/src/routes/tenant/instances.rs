@@ -9,7 +9,7 @@ use regua_store::instances::{self, InstanceSettings};
 use regua_store::type_defaults;
 
 use self::request::{InstanceRequest, NewInstanceRequest, check_address, seal};
-use super::{name_taken, refuse_more_than, unless_in_use};
+use super::{refuse_unless, unless_in_use};
 use crate::routes::kit::*;
 
 const MAX_INSTANCES: usize = 500;
@@ -54,10 +54,10 @@ async fn create_instance(access: Access<Operate>, mut body: Draft<NewInstanceReq
     let sealed = seal(&access, id, &token)?;
     let work = async |conn: &mut PgConnection, now| {
         let count = instances::settings(conn, tenant, None).await?.len();
-        refuse_more_than(MAX_INSTANCES, count, "instance-too-many")?;
+        refuse_unless(count < MAX_INSTANCES, Text::of("instance-too-many").with("most", MAX_INSTANCES))?;
         refuse_instance_of_another(conn, &access, &server, &name).await?;
         if !instances::create(conn, tenant, id, &name, &server, &sealed, now).await? {
-            return Err(name_taken("instance-name-taken", name));
+            return Err(Problem::name_taken(Text::of("instance-name-taken").with("name", name)));
         }
         instances::set_pace(conn, tenant, id, messages_per_minute, daily_cap, lane_concurrency).await?;
         for message_type in MessageType::ALL {
@@ -121,7 +121,7 @@ async fn replace_instance(
 async fn delete_instance(access: Access<Operate>, InPath(id): InPath<InstanceId>) -> Done {
     let work = async |conn: &mut PgConnection, _| {
         let before = find(conn, &access, id).await?;
-        unless_in_use(instances::delete(conn, access.tenant_id, id).await, "instance-in-use")?;
+        unless_in_use(instances::delete(conn, access.tenant_id, id).await, Text::of("instance-in-use"))?;
         Ok((before, ()))
     };
     access.change("instance.deleted", id, work).await?;
@@ -149,5 +149,5 @@ async fn refuse_instance_of_another(
         return Ok(());
     }
     let text = Text::of("instance-of-another-tenant").with("name", name).with("server", server);
-    Err(Problem::with_detail(Code::NameTaken, text))
+    Err(Problem::name_taken(text))
 }

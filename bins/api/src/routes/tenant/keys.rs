@@ -7,7 +7,7 @@ use regua_domain::{ApiKeyId, Scope};
 use regua_store::api_keys::{self, ListedKey, NewApiKey};
 
 use self::request::{KeyRequest, RotateRequest, refuse_past_expiry};
-use super::refuse_more_than;
+use super::refuse_unless;
 use crate::credentials::{keys, random_bytes};
 use crate::routes::kit::*;
 
@@ -133,7 +133,7 @@ async fn store(
     now: DateTime<Utc>,
 ) -> Result<(), Problem> {
     let count = api_keys::list(conn, access.tenant_id, None).await?.len();
-    refuse_more_than(MAX_KEYS, count, "key-too-many")?;
+    refuse_unless(count < MAX_KEYS, Text::of("key-too-many").with("most", MAX_KEYS))?;
     let new = NewApiKey {
         tenant_id: access.tenant_id,
         api_key_id: key.api_key_id,

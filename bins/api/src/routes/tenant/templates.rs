@@ -6,7 +6,7 @@ use regua_store::templates::{self, Listed, Template};
 use regua_store::type_defaults;
 use utoipa::openapi::{ObjectBuilder, Type};
 
-use super::{name_taken, refuse_more_than, unless_in_use};
+use super::{refuse_unless, unless_in_use};
 use crate::http::object_fault;
 use crate::routes::kit::*;
 
@@ -68,10 +68,10 @@ async fn create_template(access: Access<Operate>, Valid(body): Valid<NewTemplate
     let template = Template { template_id, name, message_type, variables_schema, variations };
     let work = async |conn: &mut PgConnection, now| {
         let count = templates::list(conn, access.tenant_id, None).await?.len();
-        refuse_more_than(MAX_TEMPLATES, count, "template-too-many")?;
+        refuse_unless(count < MAX_TEMPLATES, Text::of("template-too-many").with("most", MAX_TEMPLATES))?;
         // A template of this name keeps its id; the rollback undoes the change to it.
         if templates::put(conn, access.tenant_id, &template, now).await? != template_id {
-            return Err(name_taken("template-name-taken", &template.name));
+            return Err(Problem::name_taken(Text::of("template-name-taken").with("name", &template.name)));
         }
         type_defaults::set_template(conn, access.tenant_id, message_type, template_id, true).await?;
         Ok(((), find(conn, &access, template_id).await?))
@@ -105,7 +105,7 @@ async fn replace_template(
 async fn delete_template(access: Access<Operate>, InPath(id): InPath<TemplateId>) -> Done {
     let work = async |conn: &mut PgConnection, _| {
         let before = find(conn, &access, id).await?;
-        unless_in_use(templates::delete(conn, access.tenant_id, id).await, "template-in-use")?;
+        unless_in_use(templates::delete(conn, access.tenant_id, id).await, Text::of("template-in-use"))?;
         Ok((before, ()))
     };
     access.change("template.deleted", id, work).await?;

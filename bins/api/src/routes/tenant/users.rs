@@ -9,7 +9,7 @@ use regua_store::sessions;
 use regua_store::users::{self, NewUser, User};
 
 use self::request::{InviteRequest, UserRequest};
-use super::refuse_more_than;
+use super::refuse_unless;
 use crate::credentials::{keys, random_bytes};
 use crate::routes::kit::*;
 
@@ -56,10 +56,10 @@ async fn invite_user(access: Access<Administer>, Valid(body): Valid<InviteReques
     let new = NewUser { tenant_id, user_id, email, name, role: *role, invitation_hash: &hash, invitation_expires_at };
     let work = async |conn: &mut PgConnection, now| {
         users::lock_user_changes(conn, tenant_id).await?;
-        refuse_more_than(MAX_USERS, users::list(conn, tenant_id).await?.len(), "user-too-many")?;
+        let count = users::list(conn, tenant_id).await?.len();
+        refuse_unless(count < MAX_USERS, Text::of("user-too-many").with("most", MAX_USERS))?;
         if !users::create(conn, &new, now).await? {
-            let text = Text::of("user-email-taken").with("email", email);
-            return Err(Problem::with_detail(Code::NameTaken, text));
+            return Err(Problem::name_taken(Text::of("user-email-taken").with("email", email)));
         }
         Ok(((), lock(conn, &access, user_id).await?))
     };

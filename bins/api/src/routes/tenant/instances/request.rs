@@ -48,7 +48,7 @@ impl Member for InstanceName {
     }
 
     fn read(field: &mut Field<'_, '_>) -> Option<Self> {
-        field.parsed(64, |text| text.parse().ok(), "invalid_name", "instance-name-invalid")
+        field.parsed(64, |text| text.parse().ok(), "invalid_name", &Text::of("instance-name-invalid"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The bodies of the routes of users.
 
-use regua_domain::{Email, UserRole};
+use regua_domain::{Email, Text, UserRole};
 use utoipa::openapi::Schema;
 
 use crate::http::{Field, Line, Member, accepted, body, text, words};
@@ -32,7 +32,12 @@ impl Member for Email {
     }
 
     fn read(field: &mut Field<'_, '_>) -> Option<Self> {
-        field.parsed(254, |text| text.trim().to_lowercase().parse().ok(), "invalid_email", "user-email-invalid")
+        field.parsed(
+            254,
+            |text| text.trim().to_lowercase().parse().ok(),
+            "invalid_email",
+            &Text::of("user-email-invalid"),
+        )
     }
 }
 
