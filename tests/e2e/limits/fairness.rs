@@ -42,14 +42,14 @@ async fn large_batch_waits_for_its_permit_before_a_transaction_begins() {
         tokio::spawn(async move { client.send("overdue", &large).await })
     };
     let first = post("first");
-    let of_posts = "select count(*) from pg_stat_activity
-                    where datname = current_database() and application_name = 'regua-fleet' and xact_start is not null
-                      and query not like '%pg_notify%'";
-    eventually("the first batch to wait for the tenant's row", async || fleet.count(of_posts).await == 1).await;
+    // A batch that has begun waits here for the tenant's row, because it reserves references.
+    let waiting = "select count(*) from pg_stat_activity
+                   where datname = current_database() and wait_event_type = 'Lock'";
+    eventually("the first batch to wait for the tenant's row", async || fleet.count(waiting).await == 1).await;
 
     let second = post("second");
     while !second.is_finished() {
-        assert_eq!(fleet.count(of_posts).await, 1, "a batch without a permit began a transaction");
+        assert_eq!(fleet.count(waiting).await, 1, "a batch without a permit began a transaction");
     }
     assert_eq!(second.await.unwrap().status, StatusCode::TOO_MANY_REQUESTS);
     lock.rollback().await.unwrap();
