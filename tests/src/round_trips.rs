@@ -89,7 +89,8 @@ mod tests {
     use super::*;
 
     fn message(kind: u8, body: &[u8]) -> Vec<u8> {
-        [&[kind], &(body.len() as u32 + 4).to_be_bytes()[..], body].concat()
+        let length = u32::try_from(body.len()).unwrap() + 4;
+        [&[kind], &length.to_be_bytes()[..], body].concat()
     }
 
     #[test]

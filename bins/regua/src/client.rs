@@ -268,6 +268,7 @@ mod tests {
 
     #[test]
     fn only_calls_with_an_api_key_are_repeated() {
+        regua_boot::init_tls();
         assert_eq!(Client::with_api_key("http://127.0.0.1:1", "key").unwrap().waits, RETRY_WAITS);
         assert!(Client::with_access_token("http://127.0.0.1:1", "token").unwrap().waits.is_empty());
     }

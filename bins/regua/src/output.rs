@@ -26,9 +26,9 @@ impl OutputFormat {
         row: impl Fn(&T) -> [String; COLUMNS],
     ) -> anyhow::Result<ExitCode> {
         if self.json {
-            json(&items)?
+            json(&items)?;
         } else {
-            table(header, items.iter().map(row))?
+            table(header, items.iter().map(row))?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -36,9 +36,9 @@ impl OutputFormat {
     /// Writes one result: as JSON, or as text.
     pub(crate) fn result(self, value: &impl Serialize, text: impl Display) -> anyhow::Result<ExitCode> {
         if self.json {
-            json(value)?
+            json(value)?;
         } else {
-            line(text)?
+            line(text)?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -30,6 +30,7 @@ pub(crate) struct Change {
 impl Change {
     /// An action such as `instance.updated`, the id of the object (empty: the change has none), and the object before
     /// and after the change, without secrets; `()` where there is none.
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass ids, which are small")]
     pub(crate) fn new(
         action: &'static str,
         object: impl ToString,

@@ -74,9 +74,9 @@ impl ContactArguments {
             Some(decision) => client.post(&format!("/billing/contact/{}/verdict", self.id), &decision).await?,
         };
         if self.format.json {
-            output::json(&contact)?
+            output::json(&contact)?;
         } else {
-            print(&contact.answer)?
+            print(&contact.answer)?;
         }
         Ok(ExitCode::SUCCESS)
     }

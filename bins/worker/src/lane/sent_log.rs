@@ -106,7 +106,6 @@ mod tests {
 
     #[test]
     #[ignore = "a measurement, to be run alone and optimised"]
-    #[expect(clippy::print_stdout, reason = "the figures are its result")]
     fn cost_of_sent_messages_in_the_log() {
         for filter in ["info,lapin=off", "info,lapin=off,regua::sent=off"] {
             let subscriber = subscriber(&settings(filter), std::io::sink, false);

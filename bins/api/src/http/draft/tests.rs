@@ -67,7 +67,7 @@ fn error_of_a_check_precedes_those_of_unknown_members() {
 #[test]
 fn absent_and_null_members_get_their_defaults() {
     for body in [r#"{"name": "a", "type": "overdue"}"#, r#"{"name": "a", "type": "overdue", "count": null}"#] {
-        let Request { name, r#type, count, active } = parse(body).ok().expect("no errors");
+        let Ok(Request { name, r#type, count, active }) = parse(body) else { panic!("errors in {body}") };
         assert_eq!((name.as_str(), r#type, count, active), ("a", MessageType::Overdue, 3, None));
     }
 }

@@ -5,7 +5,7 @@ use regua_store::access;
 use regua_store::contacts::{self, Contact};
 use regua_store::queues;
 use sqlx::PgPool;
-use utoipa::PartialSchema;
+use utoipa::openapi::RefOr;
 
 use crate::callers::Caller;
 use crate::http::error::ContactProblems;
@@ -17,12 +17,16 @@ pub(super) fn router() -> OpenApiRouter<Context> {
 
 items! { page ContactPage of Contact }
 
+fn status_schema() -> RefOr<Schema> {
+    <Status as utoipa::PartialSchema>::schema()
+}
+
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "OpenAPI schema only: `Parameters` reads the query and reports every fault at once")]
 struct ContactFilter {
     /// Only contacts in this state.
-    #[param(schema_with = Status::schema, required = false)]
+    #[param(schema_with = status_schema, required = false)]
     status: Option<String>,
     /// `next_cursor` of the previous page.
     #[param(pattern = r"^[0-9]{1,9}$")]

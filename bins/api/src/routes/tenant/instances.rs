@@ -47,7 +47,7 @@ async fn get_instance(access: Access<Read>, InPath(id): InPath<InstanceId>) -> A
 )]
 async fn create_instance(access: Access<Operate>, mut body: Draft<NewInstanceRequest>) -> Created<InstanceSettings> {
     let (base_url, token, name) = (body.base_url.clone(), body.token.clone(), body.name.clone());
-    let address = check_address(&mut body, &access.context, base_url, name, token);
+    let address = check_address(&mut body, &access.context, base_url, name.as_ref(), token);
     let NewInstanceRequest { name, token, messages_per_minute, daily_cap, lane_concurrency, .. } = body.finish()?;
     let (server, tenant) = (found(address)?.server().to_owned(), access.tenant_id);
     let id = InstanceId::new(access.context.clock.now());
@@ -98,8 +98,7 @@ async fn replace_instance(
             None => stored_token(conn, &access, id).await?,
         };
         let base_url = body.base_url.clone();
-        let address =
-            check_address(&mut body, &access.context, base_url, Some(before.name.clone()), Some(token.clone()));
+        let address = check_address(&mut body, &access.context, base_url, Some(&before.name), Some(token.clone()));
         let is_moved = |server: &str| server != before.base_url.trim_end_matches('/');
         if !token_replaced && address.as_ref().is_some_and(|address| is_moved(address.server())) {
             // Otherwise an operator could read the token by sending it to a server of their own.

@@ -104,13 +104,11 @@ pub fn insertions(
     now: DateTime<Utc>,
 ) -> Vec<Insertion> {
     let count = contacts.ids.len();
-    let pieces = (CONTACTS_PER_STATEMENT..count)
-        .step_by(CONTACTS_PER_STATEMENT)
-        .map(|first| first..count.min(first + CONTACTS_PER_STATEMENT));
-    let insertion = |rows: Range<usize>| {
-        Insertion(insert_contacts!("", "", contacts, rows.clone(), tenant as TenantId, queue as QueueId, due_at, now))
+    let insertion = |first: usize| {
+        let end = count.min(first + CONTACTS_PER_STATEMENT);
+        Insertion(insert_contacts!("", "", contacts, first..end, tenant as TenantId, queue as QueueId, due_at, now))
     };
-    pieces.map(insertion).collect()
+    (CONTACTS_PER_STATEMENT..count).step_by(CONTACTS_PER_STATEMENT).map(insertion).collect()
 }
 
 impl Insertion {

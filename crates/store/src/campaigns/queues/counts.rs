@@ -87,8 +87,8 @@ pub async fn record_moves(conn: &mut PgConnection, moves: &[ContactMove], now: D
          union all
          select tenant_id, case status when 'pending' then 'queue.resumed' else 'queue.' || status end, $10, queue_id, null
          from changed where status <> former_status",
-        &column(&changes, |change| change.0.0) as &[TenantId],
-        &column(&changes, |change| change.0.1) as &[QueueId],
+        &column(&changes, |((tenant, _), _)| *tenant) as &[TenantId],
+        &column(&changes, |((_, queue), _)| *queue) as &[QueueId],
         &counts(|change| change.pending),
         &counts(|change| change.sending),
         &counts(|change| change.sent),

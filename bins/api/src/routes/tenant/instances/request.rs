@@ -58,11 +58,11 @@ pub(super) fn check_address<T: Body>(
     body: &mut Draft<T>,
     context: &Context,
     base_url: Option<String>,
-    name: Option<InstanceName>,
+    name: Option<&InstanceName>,
     token: Option<String>,
 ) -> Option<InstanceAddress> {
     let (base_url, token) = (base_url?, token?);
-    let name = name.as_ref().map_or("instance", InstanceName::as_str);
+    let name = name.map_or("instance", InstanceName::as_str);
     let parsed = Token::parse(&token).and_then(|token| InstanceAddress::parse(&base_url, name, token));
     let (field, code, text) = match parsed {
         Ok(address) if address.is_allowed(&context.settings.gateway_networks) => return Some(address),
