@@ -20,7 +20,7 @@ DEMO_ARGS := $(if $(EXIT),--exit) $(if $(CONTACTS),--contacts $(CONTACTS))
 SERVERS := $(if $(DATABASE_URL),,postgresql) $(if $(AMQP_URL)$(filter embedded,$(BROKER)),,rabbitmq)
 # The first phase of most targets is silent without a terminal, so a line announces it.
 say = @echo 'regua: $(1)' >&2
-building = $(call say,building $(1)$(if $(wildcard $(TARGET)/$(2)),, (the first build takes about $(3) minutes on two cores)))
+building = $(call say,building $(1)$(if $(wildcard $(TARGET)/$(2)),, (the first build takes several minutes)))
 
 # Queries are checked against .sqlx, not against the database of the running command.
 export SQLX_OFFLINE ?= true
@@ -32,13 +32,13 @@ help: ## List the targets
 
 demo: ## Send 500 example messages to the sandbox and stay up (EXIT=1: end with a summary; CONTACTS=N)
 	scripts/prerequisites cc $(SERVERS)
-	$(call building,regua,debug/regua,6)
+	$(call building,regua,debug/regua)
 	cargo build $(QUIET) -p regua
 	scripts/with-services $(TARGET)/debug/regua demo $(DEMO_ARGS)
 
 dev: ## Run every process in one, for development
 	scripts/prerequisites cc $(SERVERS)
-	$(call building,regua,debug/regua,6)
+	$(call building,regua,debug/regua)
 	cargo build $(QUIET) -p regua
 	scripts/with-services $(TARGET)/debug/regua dev
 
@@ -48,12 +48,12 @@ test: test-build ## Run all tests (BROKER=embedded: without RabbitMQ)
 
 test-build:
 	scripts/prerequisites cc $(SERVERS) pgbouncer redis
-	$(call building,all tests,debug/regua-test-process,10)
+	$(call building,all tests,debug/regua-test-process)
 	cargo test --workspace --no-run
 
 chaos: ## Kill, freeze and disconnect everything while messages are sent, and check every invariant (CHAOS_MESSAGES, CHAOS_FAULTS, CHAOS_SEED)
 	scripts/prerequisites cc postgresql rabbitmq
-	$(call building,regua-chaos,$(PROFILE)/regua-chaos,6)
+	$(call building,regua-chaos,$(PROFILE)/regua-chaos)
 	$(BUILD) -p regua-tests --bin regua-chaos --bin regua-test-process
 	$(BUILT)/regua-chaos
 
@@ -62,7 +62,7 @@ bench: bench-build ## Measure everything and print it beside its limit, in six m
 
 bench-build:
 	scripts/prerequisites cc $(SERVERS)
-	$(call building,the measured programs,$(PROFILE)/regua-bench,6)
+	$(call building,the measured programs,$(PROFILE)/regua-bench)
 	$(BUILD) $(BENCH_PROGRAMS)
 
 bench-compare: ## Measure two builds alternately, and print each ratio (BEFORE=folder AFTER=folder of programs; PAIRS=5; QUICK=1; ONLY=names)
@@ -95,19 +95,19 @@ security: $(SECURITY) ## Run the long security tests: floods and greedy tenants,
 
 security-load:
 	scripts/prerequisites cc postgresql
-	$(call building,regua-security,$(PROFILE)/regua-security,6)
+	$(call building,regua-security,$(PROFILE)/regua-security)
 	$(BUILD) -p regua-tests --bin regua-security --bin regua-test-process
 	REGUA_TEST_FAST= scripts/with-services --no-broker $(BUILT)/regua-security
 
 security-fuzz:
 	scripts/prerequisites cc
-	$(call building,regua-fuzz,$(PROFILE)/regua-fuzz,6)
+	$(call building,regua-fuzz,$(PROFILE)/regua-fuzz)
 	$(BUILD) -p regua-tests --bin regua-fuzz
 	$(BUILT)/regua-fuzz
 
 security-openapi:
 	scripts/prerequisites cc python
-	$(call building,regua-serve,debug/regua-serve,8)
+	$(call building,regua-serve,debug/regua-serve)
 	cargo build $(QUIET) --locked -p regua-tests --bin regua-serve
 	REGUA_TEST_FAST=1 scripts/with-services --no-broker scripts/schemathesis $(SCHEMATHESIS_EXAMPLES)
 
