@@ -1,9 +1,11 @@
-//! The plans of the claim and of the mark. PostgreSQL's statistics show what a statement read, with and without planner
-//! statistics of the table: the claim reads one batch from its two indexes, the mark its contacts by the primary key.
+//! The plans of the send path. PostgreSQL's statistics show what a statement read, with and without planner statistics
+//! of the table: the claim reads one batch from its two indexes, the mark its contacts by the primary key, and the change
+//! of counts each queue once.
 
-use regua_domain::{AttemptId, ContactId, QueueId, TenantId};
+use regua_domain::{AttemptId, ContactId, ContactStatus, QueueId, TenantId};
 use regua_store::attempts::AttemptKey;
 use regua_store::contacts::{self, NewAttempt, Quota};
+use regua_store::queues::{ContactMove, record_moves};
 use regua_tests::Database;
 use sqlx::PgConnection;
 
@@ -67,6 +69,45 @@ async fn mark_reads_its_contacts_by_primary_key_and_writes_no_index() {
         assert!((marked..=2 * marked).contains(&by_key), "{by_key} entries of contacts_pkey for {marked} contacts");
         assert_eq!((after.all - before.all, after.hot - before.hot), (marked, marked), "updates, and HOT updates");
     }
+}
+
+/// The planner counted ten queues, and now the tenant has 310: an index of the tenant's queues looks as cheap as the key.
+#[tokio::test(flavor = "multi_thread")]
+async fn change_of_counts_reads_each_queue_once() {
+    let database = Database::fresh().await;
+    let mut conn = database.pool.acquire().await.unwrap();
+    run(&mut conn, include_str!("plan_rows.sql")).await;
+    run(&mut conn, "analyze").await;
+    run(&mut conn, include_str!("plan_queues.sql")).await;
+    for statistics in ["select 'stale'", "analyze"] {
+        run(&mut conn, statistics).await;
+        let before = queues_read(&mut conn).await;
+        let moves: Vec<_> = (11..=310).map(first_contact_sent).collect();
+        record_moves(&mut conn, &moves, regua_boot::Clock::system().now()).await.unwrap();
+        let read = queues_read(&mut conn).await - before;
+        assert!((300..=310).contains(&read), "{read} index entries for 300 queues");
+    }
+}
+
+fn first_contact_sent(queue: usize) -> ContactMove {
+    ContactMove {
+        tenant_id: TenantId("00000000-0000-0000-0000-000000000001".parse().unwrap()),
+        queue_id: QueueId(format!("00000000-0000-0000-0001-{queue:012}").parse().unwrap()),
+        contact_id: ContactId(format!("00000000-0000-0000-{queue:04}-000000000001").parse().unwrap()),
+        from: ContactStatus::Pending,
+        to: ContactStatus::Sent,
+    }
+}
+
+/// Entries read from the indexes of `queues`.
+async fn queues_read(conn: &mut PgConnection) -> i64 {
+    run(conn, "select pg_stat_force_next_flush()").await;
+    #[expect(clippy::disallowed_methods, reason = "a test looks at the statistics directly")]
+    let (read,) = sqlx::query_as("select sum(idx_tup_read)::bigint from pg_stat_user_indexes where relname = 'queues'")
+        .fetch_one(conn)
+        .await
+        .unwrap();
+    read
 }
 
 /// The key of a contact of the third queue, with a new attempt.

@@ -53,6 +53,9 @@ impl CountChange {
 /// Changes the counts of locked queues whose contacts moved, and writes the events of contacts and queues. The statement
 /// also completes a queue without unfinished contacts (`failed` when all contacts failed), and makes a completed queue
 /// `pending` that has a contact to send again; the caller rings for it.
+///
+/// The former counts tell the former status. A second look at `queues` would let the planner join by an index of the
+/// tenant's queues: a third of PostgreSQL's time for a message.
 pub async fn record_moves(conn: &mut PgConnection, moves: &[ContactMove], now: DateTime<Utc>) -> Result<(), Error> {
     if moves.is_empty() {
         return Ok(());
@@ -77,16 +80,20 @@ pub async fn record_moves(conn: &mut PgConnection, moves: &[ContactMove], now: D
              from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::integer[],
                          $7::integer[], $8::integer[], $9::integer[])
                   as u (tenant_id, queue_id, pending, sending, sent, failed, unconfirmed, skipped, cancelled)
-             join queues former on former.tenant_id = u.tenant_id and former.queue_id = u.queue_id
              where q.tenant_id = u.tenant_id and q.queue_id = u.queue_id
-             returning q.tenant_id, q.queue_id, q.status, former.status as former_status
+             returning q.tenant_id, q.queue_id, q.status,
+                       case when q.pending - u.pending + q.sending - u.sending > 0 then 'unfinished'
+                            when q.failed - u.failed = q.total then 'failed'
+                            else 'completed' end as former_status
          )
          insert into events (tenant_id, kind, at, queue_id, contact_id)
          select tenant_id, kind, $10, queue_id, contact_id
          from unnest($11::uuid[], $12::text[], $13::uuid[], $14::uuid[]) as u (tenant_id, kind, queue_id, contact_id)
          union all
          select tenant_id, case status when 'pending' then 'queue.resumed' else 'queue.' || status end, $10, queue_id, null
-         from changed where status <> former_status",
+         from changed
+         where status in ('completed', 'failed') and status <> former_status
+            or status = 'pending' and former_status <> 'unfinished'",
         &column(&changes, |((tenant, _), _)| *tenant) as &[TenantId],
         &column(&changes, |((_, queue), _)| *queue) as &[QueueId],
         &counts(|change| change.pending),
