@@ -10,7 +10,7 @@ use std::sync::Arc;
 use regua_boot::{Clock, ManualClock};
 use regua_broker::Broker;
 use regua_evolution::{EvolutionClient, InstanceAddress, Token};
-use regua_sandbox::{InstanceSettings, Key, Sandbox, Settings};
+use regua_sandbox::{InstanceSettings, Sandbox, Settings};
 use regua_store::instances;
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::task::JoinHandle;
@@ -74,7 +74,7 @@ impl Fleet {
             None => Database::fresh().await,
         };
         let shutdown = CancellationToken::new();
-        let sandbox = Sandbox::new(Settings { api_key: Key::new("global"), ..Settings::default() }).unwrap();
+        let sandbox = Sandbox::new(Settings { api_key: "global".to_owned(), ..Settings::default() }).unwrap();
         let (gateway, gateway_task) = serve_sandbox(&sandbox, &shutdown).await;
         let (manual_clock, clock) = ManualClock::starting_at(options.now);
         let sandbox_clock = clock.clone();

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::settings::{Key, Settings};
+use crate::settings::Settings;
 
 /// A stand-in for Evolution API 2.3.7, with faults on demand under /sandbox.
+// No `Debug`: the key is a secret.
 #[derive(Parser)]
 #[command(name = "regua-sandbox", version)]
 pub struct Config {
@@ -36,17 +37,11 @@ pub struct Config {
     pub journal: Option<PathBuf>,
 }
 
-impl std::fmt::Debug for Config {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config").field("port", &self.port).field("journal", &self.journal).finish_non_exhaustive()
-    }
-}
-
 impl Config {
     /// The sandbox's settings.
     pub fn settings(&self) -> Settings {
         Settings {
-            api_key: Key::new(self.api_key.as_str()),
+            api_key: self.api_key.clone(),
             auto_create_instances: self.auto_create_instances,
             journal: self.journal.clone(),
             ..Settings::default()

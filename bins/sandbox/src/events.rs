@@ -1,7 +1,6 @@
 //! The events of instances: changes of state, and the posting of events to webhooks with Evolution's retry rules. Retries
 //! live in memory and end with the process, as in Evolution.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
@@ -12,9 +11,13 @@ use crate::ids::mix;
 use crate::instance::{Instance, InstanceState};
 use crate::sandbox::Sandbox;
 use crate::settings::WebhookSettings;
+use crate::webhook::Webhook;
 
 /// Answers after which Evolution never posts the event again.
 const NOT_RETRIED: [u16; 5] = [400, 401, 403, 404, 422];
+/// The most posts of one event.
+const MAX_ATTEMPTS: u32 = 10;
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 impl Sandbox {
     /// Moves an instance to a state and posts its connection.update; false when there is no such instance.
@@ -45,57 +48,48 @@ impl Sandbox {
     /// Posts an event in the background, if the instance's webhook subscribes to it.
     pub(crate) fn emit(&self, instance: &Instance, event: &'static str, data: impl FnOnce() -> Value) {
         let Some(webhook) = instance.webhook().filter(|webhook| webhook.subscribes_to(event)) else { return };
-        let url = webhook.url_of(event);
         let mut envelope = json!({
             "event": event, "instance": instance.name, "data": data(), "destination": webhook.url,
             "date_time": now().to_rfc3339_opts(SecondsFormat::Millis, true),
-            "server_url": self.server_url(), "apikey": instance.token.reveal(),
+            "server_url": self.server_url.get(), "apikey": instance.token,
         });
         if let Some(sender) = instance.own_jid() {
             envelope["sender"] = json!(sender);
         }
         let sandbox = self.clone();
         self.spawn_until_shutdown(async move {
-            deliver(&sandbox, &url, &webhook.headers, &envelope).await;
+            deliver(&sandbox, &webhook, event, &envelope).await;
         });
     }
 }
 
-async fn deliver(sandbox: &Sandbox, url: &str, headers: &BTreeMap<String, String>, envelope: &Value) {
-    let settings = sandbox.settings().webhooks;
-    for attempt in 1..=settings.max_attempts {
-        match post(sandbox, url, headers, envelope, settings.timeout).await {
-            Some(status) if (200..300).contains(&status) => return,
-            Some(status) if NOT_RETRIED.contains(&status) => {
-                tracing::debug!(status, "the receiver refused a webhook; its event is dropped");
+async fn deliver(sandbox: &Sandbox, webhook: &Webhook, event: &str, envelope: &Value) {
+    let settings = sandbox.settings.webhooks;
+    // Evolution makes a bearer token of `jwt_key`; the sandbox only omits it.
+    let headers = webhook.headers.iter().filter(|(name, _)| *name != "jwt_key");
+    let request = sandbox.http.post(webhook.url_of(event)).json(envelope).timeout(settings.timeout);
+    let request = headers.fold(request, |request, (name, value)| request.header(name, value));
+    for attempt in 1..=MAX_ATTEMPTS {
+        let Some(request) = request.try_clone() else { return };
+        let answered = {
+            let _slot = sandbox.posts.acquire().await;
+            request.send().await.map(|response| response.status())
+        };
+        match answered {
+            Ok(status) if status.is_success() => return,
+            Ok(status) if NOT_RETRIED.contains(&status.as_u16()) => {
+                tracing::debug!(%status, "the receiver refused a webhook; its event is dropped");
                 return;
             }
-            status => tracing::debug!(status, attempt, "the receiver did not accept a webhook"),
+            answered => tracing::debug!(status = ?answered.ok(), attempt, "the receiver did not accept a webhook"),
         }
-        if attempt < settings.max_attempts {
-            tokio::time::sleep(wait_after(attempt, &settings)).await;
-        }
+        tokio::time::sleep(wait_after(attempt, &settings)).await;
     }
-}
-
-async fn post(
-    sandbox: &Sandbox,
-    url: &str,
-    headers: &BTreeMap<String, String>,
-    envelope: &Value,
-    timeout: Duration,
-) -> Option<u16> {
-    // Evolution makes a bearer token of `jwt_key`; the sandbox only omits it.
-    let headers = headers.iter().filter(|(name, _)| *name != "jwt_key");
-    let request = sandbox.http().post(url).json(envelope).timeout(timeout);
-    let request = headers.fold(request, |request, (name, value)| request.header(name, value));
-    let _slot = sandbox.post_slot().await;
-    request.send().await.ok().map(|response| response.status().as_u16())
 }
 
 /// The first wait, doubled with every attempt up to the longest, plus or minus a fifth.
 fn wait_after(attempt: u32, settings: &WebhookSettings) -> Duration {
-    let doubled = settings.first_wait.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(settings.longest_wait);
+    let doubled = settings.first_wait.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(LONGEST_WAIT);
     let hundredths = 80 + u32::try_from(mix(u64::from(attempt)) % 41).unwrap_or(20);
     doubled * hundredths / 100
 }

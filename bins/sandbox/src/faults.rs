@@ -1,8 +1,7 @@
 //! Faults on demand: which requests they strike, how often, and with which effect. The seed alone decides whether a fault
 //! strikes the n-th matching request.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -130,61 +129,57 @@ impl Fault {
     }
 }
 
+/// A fault, and how many requests it has matched and struck.
 struct ActiveFault {
     fault: Fault,
-    matched: AtomicU64,
-    struck: AtomicU64,
+    matched: u64,
+    struck: u64,
 }
 
 /// At most one fault strikes a request: the first that matches.
 #[derive(Default)]
-pub(crate) struct ActiveFaults {
-    faults: RwLock<Arc<[ActiveFault]>>,
-}
+pub(crate) struct ActiveFaults(Mutex<Vec<ActiveFault>>);
 
 impl ActiveFaults {
     /// Replaces all faults and resets their counts.
     pub(crate) fn replace(&self, faults: Vec<Fault>) -> Result<(), String> {
         faults.iter().try_for_each(Fault::check)?;
-        let activate = |fault| ActiveFault { fault, matched: AtomicU64::new(0), struck: AtomicU64::new(0) };
-        *self.faults.write().unwrap_or_else(PoisonError::into_inner) = faults.into_iter().map(activate).collect();
+        *self.lock() = faults.into_iter().map(|fault| ActiveFault { fault, matched: 0, struck: 0 }).collect();
         Ok(())
     }
 
     pub(crate) fn strike(&self, on: FaultOn, instance: &str, number: Option<&str>) -> Option<Fault> {
-        let faults = Arc::clone(&*self.faults.read().unwrap_or_else(PoisonError::into_inner));
-        faults.iter().find(|active| active.strikes(on, instance, number)).map(|active| active.fault.clone())
+        let mut faults = self.lock();
+        faults.iter_mut().find_map(|active| active.strikes(on, instance, number).then(|| active.fault.clone()))
     }
 
     pub(crate) fn all(&self) -> Vec<Fault> {
-        let faults = self.faults.read().unwrap_or_else(PoisonError::into_inner);
-        faults.iter().map(|active| active.fault.clone()).collect()
+        self.lock().iter().map(|active| active.fault.clone()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<ActiveFault>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ActiveFault {
-    fn strikes(&self, on: FaultOn, instance: &str, number: Option<&str>) -> bool {
+    fn strikes(&mut self, on: FaultOn, instance: &str, number: Option<&str>) -> bool {
         let fault = &self.fault;
         let is_match = fault.on == on
             && fault.instance.as_deref().is_none_or(|wanted| wanted == instance)
             && fault.number.as_deref().is_none_or(|wanted| number == Some(wanted));
-        is_match && self.is_selected() && self.count_strike()
+        let strikes = is_match && self.is_selected() && self.fault.times.is_none_or(|times| self.struck < times);
+        self.struck += u64::from(strikes);
+        strikes
     }
 
-    fn is_selected(&self) -> bool {
+    fn is_selected(&mut self) -> bool {
         let Some(probability) = self.fault.probability else { return true };
-        let position = self.matched.fetch_add(1, Ordering::Relaxed);
-        let bits = mix(mix(self.fault.seed) ^ position) >> 11;
+        let bits = mix(mix(self.fault.seed) ^ self.matched) >> 11;
+        self.matched += 1;
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
         let fraction = bits as f64 / (1_u64 << 53) as f64;
         fraction < probability
-    }
-
-    /// Counts a strike; false when the fault has struck its `times`.
-    fn count_strike(&self) -> bool {
-        let times = self.fault.times.unwrap_or(u64::MAX);
-        let count = |struck: u64| (struck < times).then_some(struck + 1);
-        self.struck.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).is_ok()
     }
 }
 

@@ -90,10 +90,11 @@ impl History {
     }
 
     pub(crate) fn find_messages(&self, instance_id: &str, query: &Value) -> Value {
-        let filter = Filter::parse(&query["where"]);
+        let filter = &query["where"];
+        let window = window_of(filter);
         let (size, page) = page_of(query);
         let rows = self.rows();
-        let mut found: Vec<&StoredMessage> = rows.iter().rev().filter(|row| filter.matches(row)).collect();
+        let mut found: Vec<&StoredMessage> = rows.iter().rev().filter(|row| matches(filter, window, row)).collect();
         found.sort_by_key(|row| std::cmp::Reverse(row.timestamp));
         let records: Vec<Value> =
             found.iter().skip(size * (page - 1)).take(size).map(|row| row.record(instance_id)).collect();
@@ -132,33 +133,25 @@ fn page_of(query: &Value) -> (usize, usize) {
     (number(&query["offset"]).unwrap_or(50), number(&query["page"]).unwrap_or(1))
 }
 
-struct Filter<'a> {
-    filter: &'a Value,
-    seconds: Option<(i64, i64)>,
+/// The seconds of a time window. A window with one bound is ignored.
+fn window_of(filter: &Value) -> Option<(i64, i64)> {
+    let (from, to) = (&filter["messageTimestamp"]["gte"], &filter["messageTimestamp"]["lte"]);
+    let has_both = is_truthy(from) && is_truthy(to);
+    has_both.then(|| (seconds_of(from).unwrap_or(i64::MAX), seconds_of(to).unwrap_or(i64::MIN)))
 }
 
-impl<'a> Filter<'a> {
-    /// A time window with one bound is ignored.
-    fn parse(filter: &'a Value) -> Self {
-        let window = &filter["messageTimestamp"];
-        let seconds = (is_truthy(&window["gte"]) && is_truthy(&window["lte"]))
-            .then(|| (seconds_of(&window["gte"]).unwrap_or(i64::MAX), seconds_of(&window["lte"]).unwrap_or(i64::MIN)));
-        Self { filter, seconds }
-    }
-
-    fn matches(&self, row: &StoredMessage) -> bool {
-        let key = &self.filter["key"];
-        let equals = |wanted: &Value, value: &str| wanted.as_str().is_none_or(|wanted| wanted == value);
-        equals(&key["id"], &row.key_id)
-            && equals(&self.filter["id"], &row.id)
-            && equals(&self.filter["messageType"], &row.message_type)
-            && equals(&self.filter["source"], &row.source)
-            // `false` is ignored.
-            && (key["fromMe"] != true || row.from_me)
-            && key["participant"].as_str().is_none()
-            && by_jid(key, row)
-            && self.seconds.is_none_or(|(from, to)| (from..=to).contains(&row.timestamp))
-    }
+fn matches(filter: &Value, window: Option<(i64, i64)>, row: &StoredMessage) -> bool {
+    let key = &filter["key"];
+    let equals = |wanted: &Value, value: &str| wanted.as_str().is_none_or(|wanted| wanted == value);
+    equals(&key["id"], &row.key_id)
+        && equals(&filter["id"], &row.id)
+        && equals(&filter["messageType"], &row.message_type)
+        && equals(&filter["source"], &row.source)
+        // `false` is ignored.
+        && (key["fromMe"] != true || row.from_me)
+        && key["participant"].as_str().is_none()
+        && by_jid(key, row)
+        && window.is_none_or(|(from, to)| (from..=to).contains(&row.timestamp))
 }
 
 /// Two jids mean one or the other.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::clock::now;
 use crate::history::{History, StoredMessage};
 use crate::ids::Ids;
-use crate::settings::{InstanceSettings, Integration, Key};
+use crate::settings::{InstanceSettings, Integration};
 use crate::webhook::Webhook;
 
 /// The state of an instance.
@@ -57,7 +57,7 @@ pub(crate) struct Link {
 pub(crate) struct Instance {
     pub(crate) id: String,
     pub(crate) name: String,
-    pub(crate) token: Key,
+    pub(crate) token: String,
     pub(crate) integration: Integration,
     pub(crate) number: Option<String>,
     pub(crate) history: History,
@@ -73,7 +73,7 @@ impl Instance {
         Self {
             id: ids.uuid().to_string(),
             name: settings.name,
-            token: settings.token.unwrap_or_else(|| Key::new(ids.uuid().to_string().to_uppercase())),
+            token: settings.token.unwrap_or_else(|| ids.uuid().to_string().to_uppercase()),
             integration: settings.integration,
             number: settings.number,
             history: History::with_rows(stored),
@@ -118,7 +118,7 @@ impl Instance {
             "id": self.id, "name": self.name, "connectionStatus": self.link().state.as_str().unwrap_or("close"),
             "ownerJid": self.own_jid(), "profileName": null, "profilePicUrl": null,
             "integration": self.integration.as_str(), "number": self.number, "businessId": null,
-            "token": self.token.reveal(), "clientName": client_name, "disconnectionReasonCode": null,
+            "token": self.token, "clientName": client_name, "disconnectionReasonCode": null,
             "disconnectionObject": null, "disconnectionAt": null, "createdAt": self.created_at,
             "updatedAt": self.created_at, "Chatwoot": null, "Proxy": null, "Rabbitmq": null, "Nats": null,
             "Sqs": null, "Websocket": null, "Setting": settings(),

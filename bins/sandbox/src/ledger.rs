@@ -44,17 +44,6 @@ pub struct LedgerSummary {
     pub duplicates: usize,
 }
 
-/// A message that leaves; the ledger adds its sequence.
-pub(crate) struct Departure {
-    pub(crate) instance: String,
-    pub(crate) number: String,
-    pub(crate) remote_jid: String,
-    pub(crate) text: String,
-    pub(crate) message_id: String,
-    pub(crate) received_at: i64,
-    pub(crate) left_at: i64,
-}
-
 #[derive(Default)]
 pub(crate) struct Ledger {
     entries: Mutex<Entries>,
@@ -83,16 +72,14 @@ impl Ledger {
         Ok((Self { entries: Mutex::new(entries) }, rows))
     }
 
-    /// Records a message, with its stored row if Evolution's database works.
-    pub(crate) fn append(&self, departure: Departure, row: Option<&StoredMessage>) {
-        let Departure { instance, number, remote_jid, text, message_id, received_at, left_at } = departure;
+    /// Records a message under the next sequence, with its stored row if Evolution's database works.
+    pub(crate) fn append(&self, mut entry: LedgerEntry, row: Option<&StoredMessage>) {
         let mut entries = self.entries();
         entries.last_sequence += 1;
-        let sequence = entries.last_sequence;
-        let entry = LedgerEntry { sequence, instance, number, remote_jid, text, message_id, received_at, left_at };
+        entry.sequence = entries.last_sequence;
         // Under the lock: in the order of the sequence, and before the entry is visible.
         if let Some(Err(error)) = entries.journal.as_mut().map(|journal| journal.write(&entry, row)) {
-            tracing::error!(%error, sequence, "the journal lacks a message that left");
+            tracing::error!(%error, entry.sequence, "the journal lacks a message that left");
         }
         entries.list.push(Arc::new(entry));
     }
@@ -124,8 +111,9 @@ impl Ledger {
 mod tests {
     use super::*;
 
-    fn departure(number: &str, text: &str) -> Departure {
-        Departure {
+    fn entry(number: &str, text: &str) -> LedgerEntry {
+        LedgerEntry {
+            sequence: 0,
             instance: "matriz".into(),
             number: number.into(),
             remote_jid: format!("{number}@s.whatsapp.net"),
@@ -140,14 +128,14 @@ mod tests {
     fn pages_are_in_sequence_order() {
         let ledger = Ledger::default();
         for number in ["1", "2", "3", "4", "5"] {
-            ledger.append(departure(number, "a"), None);
+            ledger.append(entry(number, "a"), None);
         }
         let sequences = |after, limit| ledger.page(after, limit).iter().map(|entry| entry.sequence).collect::<Vec<_>>();
         assert_eq!(sequences(0, 2), [1, 2]);
         assert_eq!(sequences(2, 2), [3, 4]);
         assert_eq!(sequences(5, 2), Vec::<u64>::new());
         ledger.clear();
-        ledger.append(departure("6", "a"), None);
+        ledger.append(entry("6", "a"), None);
         assert_eq!(sequences(0, 10), [6]);
     }
 
@@ -155,7 +143,7 @@ mod tests {
     fn equal_text_to_one_number_is_a_duplicate() {
         let ledger = Ledger::default();
         for (number, text) in [("1", "a"), ("1", "a"), ("1", "b"), ("2", "a")] {
-            ledger.append(departure(number, text), None);
+            ledger.append(entry(number, text), None);
         }
         assert_eq!(ledger.summary(), LedgerSummary { count: 4, distinct: 3, duplicates: 1 });
     }

@@ -53,13 +53,15 @@ mod webhook;
 
 use std::io::IsTerminal;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use anyhow::Context;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::{CutHandle, CuttableListener};
+use crate::connection::CutHandle;
 
 pub use faults::{Effect, Fault, FaultOn};
 pub use history::StoredMessage;
@@ -67,7 +69,10 @@ pub use instance::InstanceState;
 pub use ledger::{LedgerEntry, LedgerSummary};
 pub use numbers::Numbers;
 pub use sandbox::Sandbox;
-pub use settings::{InstanceSettings, Integration, Key, Settings, StatusTimes, WebhookSettings};
+pub use settings::{InstanceSettings, Integration, Settings, StatusTimes, WebhookSettings};
+
+/// The time for open requests and posts to end after shutdown.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// The process: listens on the loopback and answers until Ctrl-C or SIGTERM.
 pub async fn start(config: &config::Config) -> anyhow::Result<()> {
@@ -86,37 +91,39 @@ pub async fn start(config: &config::Config) -> anyhow::Result<()> {
         }
         ending.cancel();
     });
-    run(listener, config.settings(), shutdown).await
-}
-
-/// Makes a sandbox and serves it ([`Sandbox::serve`]).
-pub async fn run(listener: TcpListener, settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    Sandbox::new(settings)?.serve(listener, shutdown).await
+    Sandbox::new(config.settings())?.serve(listener, shutdown).await
 }
 
 impl Sandbox {
     /// Answers on `listener` until `shutdown` is cancelled and open requests have ended, or the grace has.
     pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
         let address = listener.local_addr().context("the listener has no address")?;
-        self.set_server_url(format!("http://{address}"));
-        let ending = self.shutdown().clone();
+        let _ = self.server_url.set(format!("http://{address}"));
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY cannot be set");
+            }
+        });
+        let ending = self.shutdown.clone();
         let service = routes::router(self.clone()).into_make_service_with_connect_info::<CutHandle>();
-        let serving = axum::serve(CuttableListener(listener), service)
+        let serving = axum::serve(listener, service)
             .with_graceful_shutdown(async move {
                 shutdown.cancelled().await;
                 ending.cancel();
             })
             .into_future();
-        let grace = self.settings().shutdown_grace;
         let out_of_grace = async {
-            self.shutdown().cancelled().await;
-            tokio::time::sleep(grace).await;
+            self.shutdown.cancelled().await;
+            tokio::time::sleep(SHUTDOWN_GRACE).await;
         };
         tokio::select! {
             served = serving => served.context("the sandbox can no longer answer")?,
             () = out_of_grace => tracing::warn!("requests were open when the grace ended"),
         }
-        self.wait_for_tasks(grace).await;
+        self.tasks.close();
+        if tokio::time::timeout(SHUTDOWN_GRACE, self.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = self.tasks.len(), "tasks were running when the grace ended");
+        }
         Ok(())
     }
 }

@@ -71,7 +71,7 @@ async fn count(State(sandbox): State<Sandbox>, path: MatchedPath, request: Reque
 async fn server_info(State(sandbox): State<Sandbox>) -> Answer {
     Answer::ok(json!({
         "status": 200, "message": "Welcome to the Evolution API, it is working!", "version": "2.3.7",
-        "clientName": sandbox.settings().client_name, "documentation": "https://doc.evolution-api.com",
+        "clientName": sandbox.settings.client_name, "documentation": "https://doc.evolution-api.com",
         "whatsappWebVersion": "2.3000.1027934701",
     }))
 }

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::http::Method;
 use chrono::{DateTime, Utc};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,11 +19,10 @@ use crate::faults::{ActiveFaults, Fault, FaultOn};
 use crate::history::StoredMessage;
 use crate::ids::Ids;
 use crate::instance::Instance;
-use crate::ledger::{Departure, Ledger, LedgerEntry, LedgerSummary};
+use crate::ledger::{Ledger, LedgerEntry, LedgerSummary};
 use crate::numbers::{Directory, Numbers};
 use crate::settings::{InstanceSettings, Settings, StatusTimes};
 
-/// Bounds the file descriptors that a slow receiver of webhooks uses.
 const CONCURRENT_POSTS: usize = 256;
 
 /// A handle of a sandbox. Clones are handles of the same sandbox.
@@ -31,23 +31,34 @@ pub struct Sandbox(Arc<Inner>);
 
 type Clock = Box<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
-struct Inner {
-    settings: Settings,
+/// The state of a sandbox.
+pub struct Inner {
+    pub(crate) settings: Settings,
     clock: OnceLock<Clock>,
-    server_url: OnceLock<String>,
-    ids: Ids,
-    instances: RwLock<HashMap<String, Arc<Instance>>>,
-    ledger: Ledger,
+    /// `server_url` in webhooks: the listener's address.
+    pub(crate) server_url: OnceLock<String>,
+    pub(crate) ids: Ids,
+    instances: RwLock<BTreeMap<String, Arc<Instance>>>,
+    pub(crate) ledger: Ledger,
     /// Rows of the journal by instance, until the instance is created.
     earlier_rows: Mutex<HashMap<String, Vec<StoredMessage>>>,
     faults: ActiveFaults,
-    directory: Directory,
+    pub(crate) directory: Directory,
     statuses: RwLock<StatusTimes>,
-    calls: RwLock<BTreeMap<String, AtomicU64>>,
-    http: reqwest::Client,
-    posts: Semaphore,
-    tasks: TaskTracker,
-    shutdown: CancellationToken,
+    calls: Mutex<BTreeMap<String, u64>>,
+    pub(crate) http: reqwest::Client,
+    /// Bounds the file descriptors that a slow receiver of webhooks uses.
+    pub(crate) posts: Semaphore,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Deref for Sandbox {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
 }
 
 impl Sandbox {
@@ -65,15 +76,15 @@ impl Sandbox {
         let (ledger, earlier_rows) = opened.unwrap_or_default();
         let seed = settings.seed.unwrap_or_else(|| now().timestamp_micros().unsigned_abs());
         let sandbox = Self(Arc::new(Inner {
-            server_url: settings.server_url.clone().map(OnceLock::from).unwrap_or_default(),
-            statuses: RwLock::new(settings.statuses),
+            server_url: OnceLock::new(),
+            statuses: RwLock::default(),
             ids: Ids::seeded(seed),
             instances: RwLock::default(),
             ledger,
             earlier_rows: Mutex::new(earlier_rows),
             faults: ActiveFaults::default(),
             directory: Directory::default(),
-            calls: RwLock::default(),
+            calls: Mutex::default(),
             clock: OnceLock::new(),
             http,
             posts: Semaphore::new(CONCURRENT_POSTS),
@@ -81,7 +92,7 @@ impl Sandbox {
             shutdown: CancellationToken::new(),
             settings,
         }));
-        for instance in sandbox.settings().instances.clone() {
+        for instance in sandbox.settings.instances.clone() {
             sandbox.create_instance(instance);
         }
         Ok(sandbox)
@@ -89,64 +100,58 @@ impl Sandbox {
 
     /// Replaces the machine's clock for the time at which messages leave; only the first call has an effect.
     pub fn set_clock(&self, clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) {
-        let _ = self.0.clock.set(Box::new(clock));
+        let _ = self.clock.set(Box::new(clock));
     }
 
     /// All messages that left, oldest first.
     pub fn ledger(&self) -> Vec<Arc<LedgerEntry>> {
-        self.0.ledger.page(0, usize::MAX)
-    }
-
-    /// At most `limit` messages that left after the one with the sequence `after`.
-    pub fn ledger_page(&self, after: u64, limit: usize) -> Vec<Arc<LedgerEntry>> {
-        self.0.ledger.page(after, limit)
+        self.ledger.page(0, usize::MAX)
     }
 
     /// The counts of the ledger.
     pub fn ledger_summary(&self) -> LedgerSummary {
-        self.0.ledger.summary()
+        self.ledger.summary()
     }
 
     /// Empties the ledger.
     pub fn clear_ledger(&self) {
-        self.0.ledger.clear();
+        self.ledger.clear();
     }
 
     /// Replaces all faults. An error describes a contradictory fault, and the earlier faults stay.
     pub fn set_faults(&self, faults: Vec<Fault>) -> Result<(), String> {
-        self.0.faults.replace(faults)
+        self.faults.replace(faults)
     }
 
     /// The active faults, in the order in which they are matched.
     pub fn faults(&self) -> Vec<Fault> {
-        self.0.faults.all()
+        self.faults.all()
     }
 
     /// Replaces the rule for numbers that are not on WhatsApp.
     pub fn set_numbers(&self, numbers: Numbers) {
-        self.0.directory.replace(numbers);
+        self.directory.replace(numbers);
     }
 
     /// Replaces the times of statuses.
     pub fn set_statuses(&self, times: StatusTimes) {
-        *self.0.statuses.write().unwrap_or_else(PoisonError::into_inner) = times;
+        *self.statuses.write().unwrap_or_else(PoisonError::into_inner) = times;
     }
 
     /// The number of requests by route, such as `POST /message/sendText/{instance}`.
     pub fn calls(&self) -> BTreeMap<String, u64> {
-        let calls = self.0.calls.read().unwrap_or_else(PoisonError::into_inner);
-        calls.iter().map(|(route, count)| (route.clone(), count.load(Ordering::Relaxed))).collect()
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Creates an instance; false when the name is in use.
     pub fn create_instance(&self, settings: InstanceSettings) -> bool {
-        let mut instances = self.0.instances.write().unwrap_or_else(PoisonError::into_inner);
+        let mut instances = self.instances.write().unwrap_or_else(PoisonError::into_inner);
         if instances.contains_key(&settings.name) {
             return false;
         }
-        let mut earlier_rows = self.0.earlier_rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut earlier_rows = self.earlier_rows.lock().unwrap_or_else(PoisonError::into_inner);
         let stored = earlier_rows.remove(&settings.name).unwrap_or_default();
-        let instance = Instance::new(settings, &self.0.ids, stored);
+        let instance = Instance::new(settings, &self.ids, stored);
         instances.insert(instance.name.clone(), Arc::new(instance));
         true
     }
@@ -155,109 +160,47 @@ impl Sandbox {
     pub fn store_message(&self, instance: &str, row: StoredMessage) -> bool {
         self.instance(instance).map(|instance| instance.history.store(row)).is_some()
     }
-
-    /// Adds a number to Evolution's cache of numbers that exist, as a send does.
-    pub fn cache_number(&self, number: &str) {
-        self.0.directory.look_up(number, &crate::numbers::canonical_jid(number));
-    }
 }
 
 impl Sandbox {
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.0.settings
-    }
-
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        self.0.clock.get().map_or_else(now, |clock| clock())
+        self.clock.get().map_or_else(now, |clock| clock())
     }
 
-    pub(crate) fn ids(&self) -> &Ids {
-        &self.0.ids
-    }
-
-    pub(crate) fn strike(&self, on: FaultOn, instance: &str, number: Option<&str>) -> Option<Fault> {
-        self.0.faults.strike(on, instance, number)
-    }
-
-    pub(crate) fn directory(&self) -> &Directory {
-        &self.0.directory
-    }
-
-    pub(crate) fn record(&self, departure: Departure, row: Option<&StoredMessage>) {
-        self.0.ledger.append(departure, row);
-    }
-
-    pub(crate) fn http(&self) -> &reqwest::Client {
-        &self.0.http
-    }
-
-    pub(crate) async fn post_slot(&self) -> Option<SemaphorePermit<'_>> {
-        self.0.posts.acquire().await.ok()
-    }
-
-    pub(crate) fn shutdown(&self) -> &CancellationToken {
-        &self.0.shutdown
+    /// The fault that strikes a request, after its latency; without one, a fault that has no effect.
+    pub(crate) async fn strike(&self, on: FaultOn, instance: &str, number: Option<&str>) -> Fault {
+        let Some(fault) = self.faults.strike(on, instance, number) else { return Fault::default() };
+        sleep(Duration::from_millis(fault.latency_ms)).await;
+        fault
     }
 
     pub(crate) fn statuses(&self) -> StatusTimes {
-        *self.0.statuses.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn server_url(&self) -> &str {
-        self.0.server_url.get().map_or("", String::as_str)
-    }
-
-    pub(crate) fn set_server_url(&self, url: String) {
-        let _ = self.0.server_url.set(url);
+        *self.statuses.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn instance(&self, name: &str) -> Option<Arc<Instance>> {
-        self.0.instances.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.instances.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
+    /// All instances, by name.
     pub(crate) fn all_instances(&self) -> Vec<Arc<Instance>> {
-        let instances = self.0.instances.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = instances.values().cloned().collect();
-        all.sort_by(|left, right| left.name.cmp(&right.name));
-        all
+        self.instances.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     pub(crate) fn remove_instance(&self, name: &str) {
-        self.0.instances.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.instances.write().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     pub(crate) fn count_call(&self, method: &Method, path: &str) {
-        let route = format!("{method} {path}");
-        let calls = self.0.calls.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = calls.get(&route) {
-            count.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        drop(calls);
-        let mut calls = self.0.calls.write().unwrap_or_else(PoisonError::into_inner);
-        calls.entry(route).or_default().fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The work continues when its request is dropped.
-    pub(crate) fn spawn<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        self.0.tasks.spawn(work)
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        *calls.entry(format!("{method} {path}")).or_default() += 1;
     }
 
     /// Drops the work at shutdown, as Evolution loses its retries.
     pub(crate) fn spawn_until_shutdown(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let shutdown = self.0.shutdown.clone();
-        self.0.tasks.spawn(async move {
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move {
             shutdown.run_until_cancelled(work).await;
         });
-    }
-
-    pub(crate) async fn wait_for_tasks(&self, grace: Duration) {
-        self.0.tasks.close();
-        if tokio::time::timeout(grace, self.0.tasks.wait()).await.is_err() {
-            tracing::warn!(tasks = self.0.tasks.len(), "tasks were running when the grace ended");
-        }
     }
 }

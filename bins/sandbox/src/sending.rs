@@ -12,7 +12,7 @@ use crate::answer::Answer;
 use crate::faults::{Effect, Fault, FaultOn};
 use crate::history::StoredMessage;
 use crate::instance::{Instance, InstanceState, Link};
-use crate::ledger::Departure;
+use crate::ledger::LedgerEntry;
 use crate::numbers::canonical_jid;
 use crate::sandbox::Sandbox;
 use crate::settings::Integration;
@@ -36,20 +36,10 @@ pub(crate) enum Ending {
     Hang,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Database {
-    Works,
-    Fails,
-}
-
 pub(crate) async fn send(sandbox: Sandbox, order: Order) -> Ending {
-    let Some(fault) = sandbox.strike(FaultOn::Send, &order.instance.name, Some(&order.number)) else {
-        return Ending::Answer(transmit(&sandbox, &order, Database::Works).await);
-    };
-    sleep(Duration::from_millis(fault.latency_ms)).await;
+    let fault = sandbox.strike(FaultOn::Send, &order.instance.name, Some(&order.number)).await;
     if fault.message_leaves() {
-        let database = if fault.effect == Effect::Database400 { Database::Fails } else { Database::Works };
-        let answer = transmit(&sandbox, &order, database).await;
+        let answer = transmit(&sandbox, &order, fault.effect != Effect::Database400).await;
         // A refused message did not leave, so the fault does not replace the refusal.
         if fault.effect == Effect::None || answer.status != StatusCode::CREATED {
             return Ending::Answer(answer);
@@ -82,7 +72,8 @@ pub(crate) fn ending_of(fault: &Fault, instance: &str) -> Ending {
     })
 }
 
-async fn transmit(sandbox: &Sandbox, order: &Order, database: Database) -> Answer {
+/// `is_stored`: Evolution's database works.
+async fn transmit(sandbox: &Sandbox, order: &Order, is_stored: bool) -> Answer {
     let instance = &order.instance;
     let link = instance.link();
     if link.state == InstanceState::Absent {
@@ -90,7 +81,7 @@ async fn transmit(sandbox: &Sandbox, order: &Order, database: Database) -> Answe
     }
     if instance.integration == Integration::Evolution {
         sleep(order.delay).await;
-        return write_frame(sandbox, order, order.number.clone(), database);
+        return write_frame(sandbox, order, order.number.clone(), is_stored);
     }
     let jid = canonical_jid(&order.number);
     if let Err(refusal) = look_up(sandbox, order, link, &jid) {
@@ -98,7 +89,7 @@ async fn transmit(sandbox: &Sandbox, order: &Order, database: Database) -> Answe
     }
     sleep(order.delay).await;
     match instance.link() {
-        Link { state: InstanceState::Open, .. } => write_frame(sandbox, order, jid, database),
+        Link { state: InstanceState::Open, .. } => write_frame(sandbox, order, jid, is_stored),
         Link { authenticated: false, .. } if order.delay.is_zero() => {
             Answer::thrown("TypeError: Cannot read properties of undefined (reading 'id')")
         }
@@ -108,7 +99,7 @@ async fn transmit(sandbox: &Sandbox, order: &Order, database: Database) -> Answe
 
 /// A number that is not cached needs a connection to WhatsApp.
 fn look_up(sandbox: &Sandbox, order: &Order, link: Link, jid: &str) -> Result<(), Answer> {
-    let directory = sandbox.directory();
+    let directory = &sandbox.directory;
     if directory.is_cached(jid) {
         return Ok(());
     }
@@ -125,10 +116,11 @@ fn look_up(sandbox: &Sandbox, order: &Order, link: Link, jid: &str) -> Result<()
 }
 
 /// The message leaves here, even if the answer is lost.
-fn write_frame(sandbox: &Sandbox, order: &Order, remote_jid: String, database: Database) -> Answer {
+fn write_frame(sandbox: &Sandbox, order: &Order, remote_jid: String, is_stored: bool) -> Answer {
     let now = sandbox.now();
     let row = row_of(sandbox, order, remote_jid, now.timestamp());
-    let departure = Departure {
+    let entry = LedgerEntry {
+        sequence: 0,
         instance: order.instance.name.clone(),
         number: order.number.clone(),
         remote_jid: row.remote_jid.clone(),
@@ -137,13 +129,13 @@ fn write_frame(sandbox: &Sandbox, order: &Order, remote_jid: String, database: D
         received_at: order.received_at,
         left_at: now.timestamp_millis(),
     };
-    sandbox.record(departure, (database == Database::Works).then_some(&row));
+    sandbox.ledger.append(entry, is_stored.then_some(&row));
     let body = sent_body(&row, &order.instance);
     // The EVOLUTION channel posts its event before the INSERT, Baileys after it.
-    if database == Database::Works || order.instance.integration == Integration::Evolution {
+    if is_stored || order.instance.integration == Integration::Evolution {
         sandbox.emit(&order.instance, "send.message", || body.clone());
     }
-    if database == Database::Works {
+    if is_stored {
         let key_id = row.key_id.clone();
         order.instance.history.store(row);
         schedule_statuses(sandbox, &order.instance, key_id);
@@ -154,8 +146,8 @@ fn write_frame(sandbox: &Sandbox, order: &Order, remote_jid: String, database: D
 fn row_of(sandbox: &Sandbox, order: &Order, remote_jid: String, timestamp: i64) -> StoredMessage {
     let baileys = order.instance.integration == Integration::Baileys;
     StoredMessage {
-        id: sandbox.ids().uuid().to_string(),
-        key_id: if baileys { sandbox.ids().message_id() } else { sandbox.ids().uuid().to_string() },
+        id: sandbox.ids.uuid().to_string(),
+        key_id: if baileys { sandbox.ids.message_id() } else { sandbox.ids.uuid().to_string() },
         remote_jid,
         remote_jid_alt: None,
         from_me: true,
@@ -201,7 +193,7 @@ fn schedule_statuses(sandbox: &Sandbox, instance: &Arc<Instance>, key_id: String
 }
 
 fn post_status(sandbox: &Sandbox, instance: &Instance, key_id: &str, status: &'static str) {
-    let update_id = sandbox.ids().uuid().to_string();
+    let update_id = sandbox.ids.uuid().to_string();
     let Some((row_id, remote_jid)) = instance.history.add_status(key_id, update_id, status) else { return };
     sandbox.emit(instance, "messages.update", || {
         json!({

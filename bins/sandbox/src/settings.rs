@@ -1,30 +1,7 @@
 //! The settings of a sandbox before its start. `routes::control` changes a running sandbox.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// A value of the `apikey` header. `Debug` masks it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key(String);
-
-impl Key {
-    /// Any text is a key, as in Evolution.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The key in clear.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(…)")
-    }
-}
 
 /// The channel of an instance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,13 +27,13 @@ impl Integration {
     }
 }
 
-/// An instance that exists from the start.
-#[derive(Clone, Debug)]
+/// An instance that exists from the start. No `Debug`: the token is a secret.
+#[derive(Clone)]
 pub struct InstanceSettings {
     /// Its name in paths.
     pub name: String,
     /// Its token; generated when absent.
-    pub token: Option<Key>,
+    pub token: Option<String>,
     /// Its channel.
     pub integration: Integration,
     /// Its number, digits only.
@@ -70,7 +47,7 @@ impl InstanceSettings {
     pub fn connected(name: impl Into<String>, token: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            token: Some(Key::new(token)),
+            token: Some(token.into()),
             integration: Integration::Baileys,
             number: None,
             connected: true,
@@ -79,26 +56,17 @@ impl InstanceSettings {
 }
 
 /// How webhooks are posted. The defaults are those of Evolution 2.3.7.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct WebhookSettings {
     /// The time limit of one post, answer included.
     pub timeout: Duration,
-    /// The most posts of one event.
-    pub max_attempts: u32,
-    /// The wait before the second post; it doubles from there.
+    /// The wait before the second post of an event; it doubles from there.
     pub first_wait: Duration,
-    /// The longest wait.
-    pub longest_wait: Duration,
 }
 
 impl Default for WebhookSettings {
     fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(30),
-            max_attempts: 10,
-            first_wait: Duration::from_secs(5),
-            longest_wait: Duration::from_secs(300),
-        }
+        Self { timeout: Duration::from_secs(30), first_wait: Duration::from_secs(5) }
     }
 }
 
@@ -112,19 +80,17 @@ pub struct StatusTimes {
     pub read_ms: Option<u64>,
 }
 
-/// The settings of a sandbox.
-#[derive(Clone, Debug)]
+/// The settings of a sandbox. No `Debug`: the key is a secret.
+#[derive(Clone)]
 pub struct Settings {
-    /// The global key (`AUTHENTICATION_API_KEY`).
-    pub api_key: Key,
+    /// The global key (`AUTHENTICATION_API_KEY`). Any text is a key, as in Evolution.
+    pub api_key: String,
     /// Instances at the start.
     pub instances: Vec<InstanceSettings>,
     /// Whether a route with an unknown instance creates it, connected, with the request's key as its token.
     pub auto_create_instances: bool,
     /// `clientName` of the server.
     pub client_name: String,
-    /// `server_url` in webhooks; the listener's address by default.
-    pub server_url: Option<String>,
     /// The time until connect answers; 2 s in Evolution.
     pub connect_wait: Duration,
     /// The time until a phone scans the QR code after connect. Without it WhatsApp is unreachable, as for the captures:
@@ -132,10 +98,6 @@ pub struct Settings {
     pub scan_after: Option<Duration>,
     /// The posting of webhooks.
     pub webhooks: WebhookSettings,
-    /// Statuses of sent messages; none by default.
-    pub statuses: StatusTimes,
-    /// The time for open requests and posts to end after shutdown.
-    pub shutdown_grace: Duration,
     /// Fixes all ids.
     pub seed: Option<u64>,
     /// The journal's file.
@@ -145,16 +107,13 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            api_key: Key::new("sandbox"),
+            api_key: "sandbox".to_owned(),
             instances: Vec::new(),
             auto_create_instances: false,
             client_name: "regua_sandbox".to_owned(),
-            server_url: None,
             connect_wait: Duration::from_secs(2),
             scan_after: None,
             webhooks: WebhookSettings::default(),
-            statuses: StatusTimes::default(),
-            shutdown_grace: Duration::from_secs(5),
             seed: None,
             journal: None,
         }

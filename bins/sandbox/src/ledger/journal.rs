@@ -6,16 +6,11 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::LedgerEntry;
 use crate::history::StoredMessage;
-
-#[derive(Serialize)]
-struct WrittenLine<'a> {
-    entry: &'a LedgerEntry,
-    row: Option<&'a StoredMessage>,
-}
 
 #[derive(Deserialize)]
 pub(super) struct Line {
@@ -44,9 +39,7 @@ impl Journal {
 
     /// One write per line, so that a kill leaves no partial line.
     pub(super) fn write(&mut self, entry: &LedgerEntry, row: Option<&StoredMessage>) -> anyhow::Result<()> {
-        let mut line = serde_json::to_vec(&WrittenLine { entry, row })?;
-        line.push(b'\n');
-        self.file.write_all(&line)?;
-        Ok(())
+        let line = format!("{}\n", json!({"entry": entry, "row": row}));
+        Ok(self.file.write_all(line.as_bytes())?)
     }
 }

@@ -3,17 +3,15 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use tokio::time::{Duration, sleep};
 
 use super::guard::Guarded;
 use crate::answer::Answer;
-use crate::faults::{Effect, FaultOn};
+use crate::faults::FaultOn;
 use crate::history::no_messages;
 use crate::instance::{Instance, InstanceState, Link};
 use crate::numbers::canonical_jid;
 use crate::sandbox::Sandbox;
 use crate::schema::NUMBERS;
-use crate::sending::{Ending, ending_of};
 use crate::settings::Integration;
 
 /// This route answers errors without the envelope: a raw error object, or `{}`.
@@ -21,7 +19,7 @@ pub(super) async fn whatsapp_numbers(State(sandbox): State<Sandbox>, request: Gu
     NUMBERS.check(&request.body)?;
     let numbers: Vec<&str> =
         request.body["numbers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let directory = sandbox.directory();
+    let directory = &sandbox.directory;
     let needs_whatsapp = numbers.iter().any(|number| !directory.is_cached(&canonical_jid(number)));
     if needs_whatsapp && request.instance.integration == Integration::Baileys {
         check_connection(&request.instance)?;
@@ -51,24 +49,13 @@ fn check_connection(instance: &Instance) -> Result<(), Answer> {
 }
 
 pub(super) async fn find_messages(State(sandbox): State<Sandbox>, request: Guarded) -> Answer {
-    let found = |request: &Guarded| request.instance.history.find_messages(&request.instance.id, &request.body);
-    find(&sandbox, &request, no_messages(), found).await
+    let find =
+        |Guarded { instance, body, .. }: &Guarded| Answer::ok(instance.history.find_messages(&instance.id, body));
+    request.read(&sandbox, FaultOn::Find, find, no_messages()).await
 }
 
 pub(super) async fn find_statuses(State(sandbox): State<Sandbox>, request: Guarded) -> Answer {
-    let found = |request: &Guarded| request.instance.history.find_statuses(&request.instance.id, &request.body);
-    find(&sandbox, &request, json!([]), found).await
-}
-
-async fn find(sandbox: &Sandbox, request: &Guarded, nothing: Value, found: impl Fn(&Guarded) -> Value) -> Answer {
-    let Some(fault) = sandbox.strike(FaultOn::Find, &request.instance.name, None) else {
-        return Answer::ok(found(request));
-    };
-    sleep(Duration::from_millis(fault.latency_ms)).await;
-    let ending = match fault.effect {
-        Effect::None => Ending::Answer(Answer::ok(found(request))),
-        Effect::FindSeesNothing => Ending::Answer(Answer::ok(nothing)),
-        _ => ending_of(&fault, &request.instance.name),
-    };
-    request.connection.end(sandbox, ending).await
+    let find =
+        |Guarded { instance, body, .. }: &Guarded| Answer::ok(instance.history.find_statuses(&instance.id, body));
+    request.read(&sandbox, FaultOn::Find, find, json!([])).await
 }

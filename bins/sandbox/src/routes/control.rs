@@ -75,7 +75,7 @@ pub(super) async fn set_statuses(State(sandbox): State<Sandbox>, Json(times): Js
 }
 
 pub(super) async fn ledger(State(sandbox): State<Sandbox>, Query(page): Query<LedgerPage>) -> Answer {
-    let entries = sandbox.ledger_page(page.after.unwrap_or(0), page.limit.unwrap_or(PAGE).min(PAGE));
+    let entries = sandbox.ledger.page(page.after.unwrap_or(0), page.limit.unwrap_or(PAGE).min(PAGE));
     let entries: Vec<_> = entries.iter().map(|entry| json!(**entry)).collect();
     Answer::ok(json!({"next": entries.last().map(|entry| &entry["sequence"]), "entries": entries}))
 }

@@ -13,19 +13,18 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::clock::now;
 use crate::connection::CutHandle;
+use crate::faults::{Effect, FaultOn};
 use crate::instance::Instance;
 use crate::sandbox::Sandbox;
-use crate::sending::Ending;
-use crate::settings::{InstanceSettings, Integration, Key};
+use crate::sending::{Ending, ending_of};
+use crate::settings::{InstanceSettings, Integration};
 
 pub(crate) struct Guarded {
     pub(crate) instance: Arc<Instance>,
     pub(crate) body: Value,
     pub(crate) received_at: i64,
-    pub(crate) connection: Connection,
+    pub(crate) connection: CutHandle,
 }
-
-pub(crate) struct Connection(CutHandle);
 
 #[derive(Deserialize)]
 struct Replacement {
@@ -42,22 +41,40 @@ impl FromRequest<Sandbox> for Guarded {
         let body = parse_body(&parts.headers, Request::new(body)).await?;
         let instance = named_instance(&mut parts, sandbox).await?;
         let instance = replacement(&parts, sandbox)?.unwrap_or(instance);
-        let cut_handle = parts.extensions.get().map(|ConnectInfo(handle): &ConnectInfo<CutHandle>| handle.clone());
-        let connection = Connection(cut_handle.unwrap_or_default());
+        let connection = parts.extensions.get().map(|ConnectInfo(handle): &ConnectInfo<CutHandle>| handle.clone());
+        let connection = connection.unwrap_or_default();
         Ok(Self { instance, body, received_at, connection })
     }
 }
 
-impl Connection {
-    pub(crate) async fn end(&self, sandbox: &Sandbox, ending: Ending) -> Answer {
-        match ending {
-            Ending::Answer(answer) => return answer,
-            Ending::Cut => {}
-            Ending::Hang => sandbox.shutdown().cancelled().await,
-        }
-        self.0.cut();
-        Answer::empty(StatusCode::INTERNAL_SERVER_ERROR)
+impl Guarded {
+    /// The answer of a route that only reads, unless a fault strikes it. `nothing` is what `find_sees_nothing` answers.
+    pub(crate) async fn read(
+        self,
+        sandbox: &Sandbox,
+        on: FaultOn,
+        found: impl Fn(&Self) -> Answer,
+        nothing: Value,
+    ) -> Answer {
+        let fault = sandbox.strike(on, &self.instance.name, None).await;
+        let ending = match fault.effect {
+            Effect::None => Ending::Answer(found(&self)),
+            Effect::FindSeesNothing => Ending::Answer(Answer::ok(nothing)),
+            _ => ending_of(&fault, &self.instance.name),
+        };
+        end(sandbox, &self.connection, ending).await
     }
+}
+
+/// Answers, or cuts the connection.
+pub(crate) async fn end(sandbox: &Sandbox, connection: &CutHandle, ending: Ending) -> Answer {
+    match ending {
+        Ending::Answer(answer) => return answer,
+        Ending::Cut => {}
+        Ending::Hang => sandbox.shutdown.cancelled().await,
+    }
+    connection.cut();
+    Answer::empty(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 async fn named_instance(parts: &mut Parts, sandbox: &Sandbox) -> Result<Arc<Instance>, Answer> {
@@ -65,11 +82,11 @@ async fn named_instance(parts: &mut Parts, sandbox: &Sandbox) -> Result<Arc<Inst
         .await
         .map_err(|_| Answer::bad_request(json!(["Failed to decode the path"])))?;
     let key = presented_key(&parts.headers);
-    if sandbox.settings().auto_create_instances && sandbox.instance(&name).is_none() {
+    if sandbox.settings.auto_create_instances && sandbox.instance(&name).is_none() {
         sandbox.create_instance(auto_created(&name, key));
     }
     let instance = sandbox.instance(&name).ok_or_else(|| Answer::no_such_instance(&name))?;
-    let allowed = key == Some(instance.token.reveal()) || is_global(sandbox, key);
+    let allowed = key == Some(&*instance.token) || is_global(sandbox, key);
     if allowed { Ok(instance) } else { Err(Answer::unauthorized()) }
 }
 
@@ -89,13 +106,13 @@ pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
 }
 
 pub(crate) fn is_global(sandbox: &Sandbox, key: Option<&str>) -> bool {
-    key == Some(sandbox.settings().api_key.reveal())
+    key == Some(&*sandbox.settings.api_key)
 }
 
 fn auto_created(name: &str, key: Option<&str>) -> InstanceSettings {
     InstanceSettings {
         name: name.to_owned(),
-        token: key.map(Key::new),
+        token: key.map(str::to_owned),
         integration: Integration::Baileys,
         number: None,
         connected: true,
@@ -118,13 +135,11 @@ pub(crate) async fn parse_body(headers: &HeaderMap, request: Request) -> Result<
 fn syntax_error(bytes: &[u8], error: &serde_json::Error) -> String {
     let lines_before = bytes.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
     let position = lines_before.map(<[u8]>::len).sum::<usize>() + error.column().saturating_sub(1);
-    let found = bytes.get(position).map(|byte| char::from(*byte));
-    match found {
-        _ if error.is_eof() => "Unexpected end of JSON input".to_owned(),
+    match bytes.get(position).filter(|_| !error.is_eof()) {
         None => "Unexpected end of JSON input".to_owned(),
         Some(_) if bytes[..position].trim_ascii_end().ends_with(b"{") => {
             format!("Expected property name or '}}' in JSON at position {position}")
         }
-        Some(found) => format!("Unexpected token '{found}' in JSON at position {position}"),
+        Some(found) => format!("Unexpected token '{}' in JSON at position {position}", char::from(*found)),
     }
 }

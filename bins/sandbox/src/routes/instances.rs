@@ -5,17 +5,16 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use tokio::time::{Duration, sleep};
+use tokio::time::sleep;
 
 use super::guard::{Guarded, is_global, parse_body, presented_key, queried_instance};
 use super::webhooks;
 use crate::answer::Answer;
-use crate::faults::{Effect, FaultOn};
+use crate::faults::FaultOn;
 use crate::instance::{Instance, InstanceState, settings};
 use crate::sandbox::Sandbox;
 use crate::schema::CREATE;
-use crate::sending::{Ending, ending_of};
-use crate::settings::{InstanceSettings, Integration, Key};
+use crate::settings::{InstanceSettings, Integration};
 
 /// Only the global key creates. A wrong key also gets the 403 of a used name.
 pub(super) async fn create(State(sandbox): State<Sandbox>, request: Request) -> Result<Answer, Answer> {
@@ -32,7 +31,7 @@ pub(super) async fn create(State(sandbox): State<Sandbox>, request: Request) -> 
     let integration = body["integration"].as_str().and_then(Integration::parse);
     let integration = integration.ok_or_else(|| Answer::thrown("Invalid integration"))?;
     let created = sandbox.create_instance(InstanceSettings {
-        token: body["token"].as_str().filter(|token| !token.is_empty()).map(Key::new),
+        token: body["token"].as_str().filter(|token| !token.is_empty()).map(str::to_owned),
         number: body["number"].as_str().map(str::to_owned),
         connected: false,
         name: name.clone(),
@@ -66,7 +65,7 @@ fn created_body(instance: &Instance) -> Value {
             "instanceName": instance.name, "instanceId": instance.id, "integration": instance.integration.as_str(),
             "webhookWaBusiness": null, "accessTokenWaBusiness": "", "status": instance.link().state.as_str(),
         },
-        "hash": instance.token.reveal(), "webhook": webhook, "websocket": {}, "rabbitmq": {}, "nats": {}, "sqs": {},
+        "hash": instance.token, "webhook": webhook, "websocket": {}, "rabbitmq": {}, "nats": {}, "sqs": {},
         "settings": settings(),
     })
 }
@@ -81,7 +80,7 @@ pub(super) async fn fetch(State(sandbox): State<Sandbox>, request: Request) -> R
         return Err(Answer::no_such_instance(name));
     }
     let global = is_global(&sandbox, key);
-    let own = |instance: &Arc<Instance>| key == Some(instance.token.reveal());
+    let own = |instance: &Arc<Instance>| key == Some(&*instance.token);
     let all = sandbox.all_instances();
     if !global && !all.iter().any(own) {
         return Err(Answer::unauthorized());
@@ -89,18 +88,11 @@ pub(super) async fn fetch(State(sandbox): State<Sandbox>, request: Request) -> R
     let seen = all.iter().filter(|instance| {
         if global { wanted.as_ref().is_none_or(|name| *name == instance.name) } else { own(instance) }
     });
-    Ok(Answer::ok(seen.map(|instance| instance.row(&sandbox.settings().client_name)).collect()))
+    Ok(Answer::ok(seen.map(|instance| instance.row(&sandbox.settings.client_name)).collect()))
 }
 
 pub(super) async fn connection_state(State(sandbox): State<Sandbox>, request: Guarded) -> Answer {
-    let instance = &request.instance;
-    let Some(fault) = sandbox.strike(FaultOn::State, &instance.name, None) else { return state_of(instance) };
-    sleep(Duration::from_millis(fault.latency_ms)).await;
-    let ending = match fault.effect {
-        Effect::None => Ending::Answer(state_of(instance)),
-        _ => ending_of(&fault, &instance.name),
-    };
-    request.connection.end(&sandbox, ending).await
+    request.read(&sandbox, FaultOn::State, |request| state_of(&request.instance), Value::Null).await
 }
 
 /// An instance that is stored but not loaded has no state.
@@ -118,14 +110,14 @@ pub(super) async fn connect(State(sandbox): State<Sandbox>, request: Guarded) ->
         (InstanceState::Open, _) => state_of(&instance),
         (InstanceState::Absent, _) => failed_with_200(),
         (_, Integration::Evolution) => {
-            sleep(sandbox.settings().connect_wait).await;
+            sleep(sandbox.settings.connect_wait).await;
             Answer::ok(json!({}))
         }
         (InstanceState::Connecting, _) => Answer::ok(code(&sandbox)),
         (InstanceState::Close, _) => {
             sandbox.move_to(&instance, InstanceState::Connecting);
             scan_later(&sandbox, instance);
-            sleep(sandbox.settings().connect_wait).await;
+            sleep(sandbox.settings.connect_wait).await;
             Answer::ok(code(&sandbox))
         }
     }
@@ -133,7 +125,7 @@ pub(super) async fn connect(State(sandbox): State<Sandbox>, request: Guarded) ->
 
 /// The phone scans the QR code, if the settings have a phone.
 fn scan_later(sandbox: &Sandbox, instance: Arc<Instance>) {
-    let Some(after) = sandbox.settings().scan_after else { return };
+    let Some(after) = sandbox.settings.scan_after else { return };
     let handle = sandbox.clone();
     sandbox.spawn_until_shutdown(async move {
         sleep(after).await;
@@ -144,7 +136,7 @@ fn scan_later(sandbox: &Sandbox, instance: Arc<Instance>) {
 }
 
 fn code(sandbox: &Sandbox) -> Value {
-    if sandbox.settings().scan_after.is_none() {
+    if sandbox.settings.scan_after.is_none() {
         return json!({"count": 0});
     }
     json!({"pairingCode": null, "code": "2@sandbox", "base64": "data:image/png;base64,iVBORw0KGgo=", "count": 1})

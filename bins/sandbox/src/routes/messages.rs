@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use super::guard::Guarded;
+use super::guard::{Guarded, end};
 use crate::answer::Answer;
 use crate::instance::InstanceState;
 use crate::sandbox::Sandbox;
@@ -52,9 +52,9 @@ async fn send(sandbox: &Sandbox, request: Guarded, text: String, message_type: S
     let number = text_of(&body, "number");
     let order = Order { instance, number, text, message_type, message, delay, received_at };
     // A separate task, because this future is dropped when the caller gives up.
-    let sending = sandbox.spawn(sending::send(sandbox.clone(), order));
+    let sending = sandbox.tasks.spawn(sending::send(sandbox.clone(), order));
     let ending = sending.await.unwrap_or(Ending::Cut);
-    connection.end(sandbox, ending).await
+    end(sandbox, &connection, ending).await
 }
 
 fn check_media(body: &Value) -> Result<(), Answer> {

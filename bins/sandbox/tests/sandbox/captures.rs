@@ -2,7 +2,7 @@
 //! status and body are compared. "…" matches values that differ between runs: ids, times, long text.
 
 use anyhow::{Context, ensure};
-use regua_sandbox::{InstanceSettings, Integration, Key, Sandbox, StoredMessage};
+use regua_sandbox::{InstanceSettings, Integration, Sandbox, StoredMessage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ async fn replay(captures: &str) -> anyhow::Result<()> {
 fn create(sandbox: &Sandbox, instance: Instance) -> anyhow::Result<()> {
     sandbox.create_instance(InstanceSettings {
         name: instance.name.clone(),
-        token: Some(Key::new(instance.token)),
+        token: Some(instance.token),
         integration: Integration::parse(&instance.integration).context("unknown integration")?,
         number: None,
         connected: instance.connected,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use regua_sandbox::{Key, Sandbox, Settings};
+use regua_sandbox::{Sandbox, Settings};
 use reqwest::{Client, Method, RequestBuilder};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -22,7 +22,7 @@ pub(crate) struct Running {
 /// Settings without realistic waits.
 pub(crate) fn settings() -> Settings {
     Settings {
-        api_key: Key::new("G"),
+        api_key: "G".into(),
         client_name: "evo_local".into(),
         connect_wait: Duration::ZERO,
         seed: Some(1),

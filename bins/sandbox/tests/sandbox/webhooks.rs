@@ -60,11 +60,7 @@ async fn sandbox(integration: Integration, receiver: &Receiver, webhook: Value) 
         number: Some("5511999990000".into()),
         ..InstanceSettings::connected("evo1", "tok-evo1")
     };
-    let webhooks = WebhookSettings {
-        timeout: Duration::from_secs(1),
-        first_wait: Duration::from_millis(5),
-        ..WebhookSettings::default()
-    };
+    let webhooks = WebhookSettings { timeout: Duration::from_secs(1), first_wait: Duration::from_millis(5) };
     let running = start(Settings { instances: vec![instance], webhooks, ..settings() }).await?;
     let mut row = json!({"enabled": true, "url": receiver.url, "events": []});
     for (name, value) in webhook.as_object().into_iter().flatten() {
