@@ -1,7 +1,6 @@
 //! The client of the HTTP API. It calls a server with an API key or an access token, or the same handlers inside this
 //! process with a connection to the database. The handlers write the audit log.
 
-pub(crate) mod answers;
 mod arguments;
 mod problem;
 
@@ -15,16 +14,17 @@ use axum::http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, RETRY_AFT
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use regua_api::{Cause, CommandLine};
 use regua_domain::{MessageType, TenantId};
-use serde::Serialize;
+use regua_store::type_defaults::Default as TypeDefault;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::time::sleep;
 use tower::ServiceExt;
 
-use self::answers::{Page, TypeDefault};
 use crate::output;
 
 pub(crate) use self::arguments::{AdminArguments, ApiArguments, TenantArguments};
-pub(crate) use self::problem::Problem;
+pub(crate) use self::problem::{ContactIssue, Problem};
 
 const BASE: &str = "/api/v1";
 /// Of one call with its answer; the largest batch needs less.
@@ -35,7 +35,7 @@ const RETRY_WAITS: &[u64] = &[1, 2, 4, 8, 15];
 /// The same for commands that show one answer.
 const FEW_RETRY_WAITS: &[u64] = &[1];
 /// Largest page of the API.
-pub(crate) const PAGE: usize = 1000;
+const PAGE: usize = 1000;
 /// No answer is as long.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 const MALFORMED: &str = "the key or the address is malformed";
@@ -47,6 +47,13 @@ pub(crate) struct Client {
     headers: HeaderMap,
     /// Seconds to wait before each retry; empty: calls are not repeated, because they may have a second effect.
     waits: &'static [u64],
+}
+
+/// A page of a listing, or a listing without pages.
+#[derive(Deserialize)]
+struct Page<T> {
+    items: Vec<T>,
+    next_cursor: Option<String>,
 }
 
 #[derive(Clone)]
@@ -92,9 +99,12 @@ impl Client {
         Ok(self)
     }
 
-    /// Calls are about this tenant instead of the caller's own.
-    fn for_tenant(self, tenant: TenantId) -> anyhow::Result<Self> {
-        self.with_header(HeaderName::from_static("x-tenant-id"), &tenant.to_string())
+    /// Calls are about this tenant, if there is one, instead of the caller's own.
+    fn for_tenant(self, tenant: Option<TenantId>) -> anyhow::Result<Self> {
+        match tenant {
+            Some(tenant) => self.with_header(HeaderName::from_static("x-tenant-id"), &tenant.to_string()),
+            None => Ok(self),
+        }
     }
 
     pub(crate) fn with_few_retries(self) -> Self {
@@ -122,42 +132,54 @@ impl Client {
         Ok(self.get::<Page<T>>(path).await?.items)
     }
 
-    /// The first `limit` items of a listing with pages. `path` has a query, which may be empty.
-    pub(crate) async fn first<T: DeserializeOwned>(&self, path: &str, limit: usize) -> anyhow::Result<Vec<T>> {
-        let (mut items, mut cursor) = (Vec::new(), None);
-        while items.len() < limit {
-            let page = self.page(path, PAGE.min(limit - items.len()), cursor.as_deref()).await?;
-            items.extend(page.items);
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        items.truncate(limit);
-        Ok(items)
+    /// The first item of a listing without pages that `is_wanted`.
+    pub(crate) async fn find<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        is_wanted: impl Fn(&T) -> bool,
+    ) -> anyhow::Result<Option<T>> {
+        Ok(self.items(path).await?.into_iter().find(is_wanted))
     }
 
-    /// The page after the cursor, with at most `limit` items.
-    pub(crate) async fn page<T: DeserializeOwned>(
+    /// The first `limit` items of a listing with pages.
+    pub(crate) async fn first<T: DeserializeOwned>(&self, path: &str, limit: usize) -> anyhow::Result<Vec<T>> {
+        let mut all = Vec::new();
+        let add = |items: Vec<T>| {
+            all.extend(items);
+            Ok(())
+        };
+        self.pages(path, limit, add).await?;
+        Ok(all)
+    }
+
+    /// Passes on the pages of a listing until its end or until `limit` items. `path` has a query, which may be empty, and
+    /// each of its parameters ends with `&`.
+    pub(crate) async fn pages<T: DeserializeOwned>(
         &self,
         path: &str,
         limit: usize,
-        cursor: Option<&str>,
-    ) -> anyhow::Result<Page<T>> {
-        let mark = if path.ends_with('?') { "" } else { "&" };
-        let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-        self.get(&format!("{path}{mark}limit={limit}{cursor}")).await
+        mut each: impl FnMut(Vec<T>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (mut left, mut cursor) = (limit, String::new());
+        while left > 0 {
+            let page: Page<T> = self.get(&format!("{path}limit={}{cursor}", left.min(PAGE))).await?;
+            left = left.saturating_sub(page.items.len());
+            each(page.items)?;
+            let Some(next) = page.next_cursor else { break };
+            cursor = format!("&cursor={next}");
+        }
+        Ok(())
     }
 
     /// The defaults of a message type; without any if it has none.
-    pub(crate) async fn default_of(&self, r#type: MessageType) -> anyhow::Result<TypeDefault> {
-        let all: Vec<TypeDefault> = self.items("/admin/defaults").await?;
-        let found = all.into_iter().find(|default| default.r#type == r#type);
-        Ok(found.unwrap_or(TypeDefault { r#type, template_id: None, instance_id: None }))
+    pub(crate) async fn default_of(&self, message_type: MessageType) -> anyhow::Result<TypeDefault> {
+        let found = self.find("/admin/defaults", |default: &TypeDefault| default.message_type == message_type).await?;
+        Ok(found.unwrap_or(TypeDefault { message_type, template: None, instance: None }))
     }
 
     pub(crate) async fn replace_default(&self, default: &TypeDefault) -> anyhow::Result<()> {
-        let _replaced: IgnoredAny = self.put(&format!("/admin/defaults/{}", default.r#type), default).await?;
+        let body = json!({"template_id": default.template, "instance_id": default.instance});
+        let _replaced: IgnoredAny = self.put(&format!("/admin/defaults/{}", default.message_type), &body).await?;
         Ok(())
     }
 
@@ -261,9 +283,6 @@ fn temporary_failure(error: &anyhow::Error) -> Option<(String, Option<Duration>)
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
-    use super::answers::{Tenant, Whole};
     use super::*;
 
     #[test]
@@ -271,12 +290,5 @@ mod tests {
         regua_boot::init_tls();
         assert_eq!(Client::with_api_key("http://127.0.0.1:1", "key").unwrap().waits, RETRY_WAITS);
         assert!(Client::with_access_token("http://127.0.0.1:1", "token").unwrap().waits.is_empty());
-    }
-
-    #[test]
-    fn json_of_an_answer_has_the_fields_that_no_command_reads() {
-        let json = json!({"tenant_id": "01928c8e-0000-7000-8000-000000000000", "since": 3});
-        let tenant: Whole<Tenant> = serde_json::from_value(json.clone()).unwrap();
-        assert_eq!(serde_json::to_value(tenant).unwrap(), json);
     }
 }

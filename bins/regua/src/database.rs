@@ -1,11 +1,12 @@
 //! PostgreSQL for the commands: pools, migrations, and error messages with a remedy.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use regua_boot::DatabaseArguments;
-use regua_store::{MIGRATOR, PoolMode, PoolSettings, Role};
+use regua_store::{MIGRATOR, PoolMode, Role};
 use sqlx::migrate::{Migrate, MigrateError, Migration};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
@@ -13,7 +14,6 @@ use tokio::time::{Instant, sleep};
 
 use crate::output;
 
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Wait before the next connection attempt while the database starts.
 const RECONNECT_WAIT: Duration = Duration::from_millis(500);
 
@@ -24,24 +24,9 @@ const INVALID_CATALOG_NAME: &str = "3D000";
 const DUPLICATE_PREPARED_STATEMENT: &str = "42P05";
 const INVALID_SQL_STATEMENT_NAME: &str = "26000";
 
-/// A pool of two connections, with the role of the platform.
+/// A pool with the role of the platform.
 pub(crate) fn open(arguments: &DatabaseArguments) -> anyhow::Result<PgPool> {
-    let settings = PoolSettings {
-        database_url: arguments.database_url.clone(),
-        application_name: "regua",
-        role: Role::Platform,
-        pool_mode: arguments.pool_mode(),
-        max_connections: 2,
-        acquire_timeout: ACQUIRE_TIMEOUT,
-    };
-    regua_store::pool(&settings).map_err(|_| malformed_url("DATABASE_URL"))
-}
-
-fn is_on_this_machine(arguments: &DatabaseArguments) -> anyhow::Result<bool> {
-    let options = database_url(arguments)?;
-    let host = options.get_host().trim_matches(['[', ']']);
-    let is_loopback = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    Ok(host == "localhost" || host.starts_with('/') || is_loopback || options.get_socket().is_some())
+    regua_boot::open_pool("regua", Role::Platform, "DATABASE_URL", &arguments.database_url, arguments)
 }
 
 /// Waits up to `timeout` for the database, applies the missing migrations and returns them.
@@ -108,13 +93,9 @@ fn database_url(arguments: &DatabaseArguments) -> anyhow::Result<PgConnectOption
 }
 
 fn connect_options(variable: &str, url: &str) -> anyhow::Result<PgConnectOptions> {
-    let options: PgConnectOptions = url.parse().map_err(|_| malformed_url(variable))?;
-    Ok(options.application_name("regua"))
-}
-
-/// Without the cause, which may quote the URL and its password.
-fn malformed_url(variable: &str) -> anyhow::Error {
-    anyhow::anyhow!("{variable} cannot be read: write postgres://user:password@host:port/database")
+    // Without the cause, which may quote the URL and its password.
+    let malformed = |_| anyhow::anyhow!("{variable} cannot be read: write postgres://user:password@host:port/database");
+    Ok(url.parse::<PgConnectOptions>().map_err(malformed)?.application_name("regua"))
 }
 
 fn explain_migration(error: MigrateError) -> anyhow::Error {
@@ -171,12 +152,15 @@ fn explain(error: &anyhow::Error) -> Option<String> {
 
 /// Fails if the database is on another machine and the user did not confirm that with --yes.
 pub(crate) fn require_local(arguments: &DatabaseArguments, is_confirmed: bool, command: &str) -> anyhow::Result<()> {
-    if !is_confirmed && !is_on_this_machine(arguments)? {
-        bail!(
-            "DATABASE_URL points to another machine, and `regua {command}` creates a demo tenant there and sends the \
-             pending messages of every tenant: use a database on this machine, or add --yes to do it all the same"
-        );
-    }
+    let options = database_url(arguments)?;
+    let host = options.get_host().trim_matches(['[', ']']);
+    let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let is_local = host == "localhost" || host.starts_with('/') || is_loopback || options.get_socket().is_some();
+    ensure!(
+        is_local || is_confirmed,
+        "DATABASE_URL points to another machine, and `regua {command}` creates a demo tenant there and sends the \
+         pending messages of every tenant: use a database on this machine, or add --yes to do it all the same"
+    );
     Ok(())
 }
 

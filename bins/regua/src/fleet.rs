@@ -170,8 +170,29 @@ impl Programs {
         self.running.spawn(async move { (name, program.await) });
     }
 
+    /// Runs until `work` ends, a program fails, or `shutdown`, where the result is none; then stops all programs.
+    pub(crate) async fn run_until<T>(
+        mut self,
+        shutdown: &CancellationToken,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<Option<T>> {
+        let ended = tokio::select! {
+            biased;
+            done = work => done.map(Some),
+            error = self.failed() => Err(error),
+            () = shutdown.cancelled() => Ok(None),
+        };
+        if shutdown.is_cancelled() {
+            output::remark("\nstopping …");
+        }
+        let stopped = self.end().await;
+        let ended = ended?;
+        stopped?;
+        Ok(ended)
+    }
+
     /// Returns when a program ends before [`Self::end`].
-    pub(crate) async fn failed(&mut self) -> anyhow::Error {
+    async fn failed(&mut self) -> anyhow::Error {
         match self.running.join_next().await {
             Some(Ok((name, Err(error)))) => error.context(format!("{name} failed")),
             Some(Ok((name, Ok(())))) => anyhow::anyhow!("{name} ended by itself"),
@@ -181,7 +202,7 @@ impl Programs {
     }
 
     /// Stops all programs and waits for them: the worker finishes its posts and gives its leases back.
-    pub(crate) async fn end(mut self) -> anyhow::Result<()> {
+    async fn end(mut self) -> anyhow::Result<()> {
         self.stop.cancel();
         while let Some(ended) = self.running.join_next().await {
             let (name, ended) = ended?;

@@ -60,8 +60,9 @@ pub(crate) fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
+/// Writes JSON, with the members of each object in the order of their names.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    line(serde_json::to_string_pretty(value)?)
+    line(format_args!("{:#}", serde_json::to_value(value)?))
 }
 
 /// Writes a listing with aligned columns.

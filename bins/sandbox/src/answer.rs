@@ -6,16 +6,23 @@ use serde_json::{Value, json};
 
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    body: AnswerBody,
+    pub(crate) body: AnswerBody,
 }
 
-enum AnswerBody {
+pub(crate) enum AnswerBody {
     Json(Value),
     Html(&'static str),
     Empty,
+    /// No answer: the connection is closed.
+    Cut,
+    /// No answer before shutdown.
+    Hang,
 }
 
 impl Answer {
+    pub(crate) const CUT: Self = Self { status: StatusCode::INTERNAL_SERVER_ERROR, body: AnswerBody::Cut };
+    pub(crate) const HANG: Self = Self { status: StatusCode::INTERNAL_SERVER_ERROR, body: AnswerBody::Hang };
+
     pub(crate) fn ok(body: Value) -> Self {
         Self { status: StatusCode::OK, body: AnswerBody::Json(body) }
     }
@@ -77,7 +84,7 @@ impl IntoResponse for Answer {
         match self.body {
             AnswerBody::Json(body) => (self.status, axum::Json(body)).into_response(),
             AnswerBody::Html(page) => (self.status, [(header::CONTENT_TYPE, "text/html")], page).into_response(),
-            AnswerBody::Empty => self.status.into_response(),
+            AnswerBody::Empty | AnswerBody::Cut | AnswerBody::Hang => self.status.into_response(),
         }
     }
 }

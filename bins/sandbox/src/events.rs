@@ -10,7 +10,7 @@ use crate::clock::now;
 use crate::ids::mix;
 use crate::instance::{Instance, InstanceState};
 use crate::sandbox::Sandbox;
-use crate::settings::WebhookSettings;
+use crate::settings::Settings;
 use crate::webhook::Webhook;
 
 /// Answers after which Evolution never posts the event again.
@@ -64,10 +64,10 @@ impl Sandbox {
 }
 
 async fn deliver(sandbox: &Sandbox, webhook: &Webhook, event: &str, envelope: &Value) {
-    let settings = sandbox.settings.webhooks;
+    let Settings { webhook_timeout, webhook_wait, .. } = sandbox.settings;
     // Evolution makes a bearer token of `jwt_key`; the sandbox only omits it.
     let headers = webhook.headers.iter().filter(|(name, _)| *name != "jwt_key");
-    let request = sandbox.http.post(webhook.url_of(event)).json(envelope).timeout(settings.timeout);
+    let request = sandbox.http.post(webhook.url_of(event)).json(envelope).timeout(webhook_timeout);
     let request = headers.fold(request, |request, (name, value)| request.header(name, value));
     for attempt in 1..=MAX_ATTEMPTS {
         let Some(request) = request.try_clone() else { return };
@@ -83,13 +83,13 @@ async fn deliver(sandbox: &Sandbox, webhook: &Webhook, event: &str, envelope: &V
             }
             answered => tracing::debug!(status = ?answered.ok(), attempt, "the receiver did not accept a webhook"),
         }
-        tokio::time::sleep(wait_after(attempt, &settings)).await;
+        tokio::time::sleep(wait_after(attempt, webhook_wait)).await;
     }
 }
 
 /// The first wait, doubled with every attempt up to the longest, plus or minus a fifth.
-fn wait_after(attempt: u32, settings: &WebhookSettings) -> Duration {
-    let doubled = settings.first_wait.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(LONGEST_WAIT);
+fn wait_after(attempt: u32, first: Duration) -> Duration {
+    let doubled = first.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(LONGEST_WAIT);
     let hundredths = 80 + u32::try_from(mix(u64::from(attempt)) % 41).unwrap_or(20);
     doubled * hundredths / 100
 }
@@ -100,9 +100,9 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest_within_a_fifth() {
-        let settings = WebhookSettings::default();
+        let first = Settings::default().webhook_wait;
         for (attempt, seconds) in [(1, 5.0), (2, 10.0), (3, 20.0), (7, 300.0), (40, 300.0)] {
-            let waited = wait_after(attempt, &settings).as_secs_f64();
+            let waited = wait_after(attempt, first).as_secs_f64();
             assert!((seconds * 0.8..=seconds * 1.2).contains(&waited), "{attempt}: {waited}");
         }
     }

@@ -69,7 +69,7 @@ pub use instance::InstanceState;
 pub use ledger::{LedgerEntry, LedgerSummary};
 pub use numbers::Numbers;
 pub use sandbox::Sandbox;
-pub use settings::{InstanceSettings, Integration, Settings, StatusTimes, WebhookSettings};
+pub use settings::{InstanceSettings, Integration, Settings, StatusTimes};
 
 /// The time for open requests and posts to end after shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);

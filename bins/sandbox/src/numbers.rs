@@ -1,7 +1,7 @@
 //! Phone numbers as Evolution and WhatsApp treat them: the Brazilian ninth digit, and numbers that are not on WhatsApp.
 
 use std::collections::HashSet;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,40 +16,44 @@ pub struct Numbers {
 }
 
 #[derive(Default)]
-pub(crate) struct Directory {
-    rule: RwLock<Numbers>,
-    cached: RwLock<HashSet<String>>,
+pub(crate) struct Directory(Mutex<Listed>);
+
+#[derive(Default)]
+struct Listed {
+    rule: Numbers,
+    /// Jids that Evolution knows to exist.
+    cached: HashSet<String>,
 }
 
 impl Directory {
     /// Replaces the rule and clears the cache, which Evolution does after seven days.
-    pub(crate) fn replace(&self, numbers: Numbers) {
-        *self.rule.write().unwrap_or_else(PoisonError::into_inner) = numbers;
-        self.cached.write().unwrap_or_else(PoisonError::into_inner).clear();
+    pub(crate) fn replace(&self, rule: Numbers) {
+        *self.lock() = Listed { rule, cached: HashSet::new() };
     }
 
     pub(crate) fn is_cached(&self, jid: &str) -> bool {
-        self.cached.read().unwrap_or_else(PoisonError::into_inner).contains(jid)
+        self.lock().cached.contains(jid)
     }
 
     pub(crate) fn look_up(&self, number: &str, jid: &str) -> bool {
-        if self.is_cached(jid) {
-            return true;
-        }
-        let exists = self.exists(number, jid);
+        let mut listed = self.lock();
+        let exists = listed.cached.contains(jid) || !listed.rule.excludes(number) && !listed.rule.excludes(jid);
         if exists {
-            self.cached.write().unwrap_or_else(PoisonError::into_inner).insert(jid.to_owned());
+            listed.cached.insert(jid.to_owned());
         }
         exists
     }
 
-    fn exists(&self, number: &str, jid: &str) -> bool {
-        let rule = self.rule.read().unwrap_or_else(PoisonError::into_inner);
-        let absent = |digits: &str| {
-            rule.not_on_whatsapp.contains(digits)
-                || rule.not_on_whatsapp_suffixes.iter().any(|suffix| digits.ends_with(suffix.as_str()))
-        };
-        !absent(&digits_of(number)) && !absent(&digits_of(jid))
+    fn lock(&self) -> MutexGuard<'_, Listed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Numbers {
+    fn excludes(&self, number: &str) -> bool {
+        let digits = digits_of(number);
+        self.not_on_whatsapp.contains(&digits)
+            || self.not_on_whatsapp_suffixes.iter().any(|suffix| digits.ends_with(suffix.as_str()))
     }
 }
 

@@ -28,30 +28,23 @@ pub(crate) struct Order {
     pub(crate) received_at: i64,
 }
 
-pub(crate) enum Ending {
-    Answer(Answer),
-    /// The connection is closed.
-    Cut,
-    /// No answer before shutdown.
-    Hang,
-}
-
-pub(crate) async fn send(sandbox: Sandbox, order: Order) -> Ending {
+pub(crate) async fn send(sandbox: Sandbox, order: Order) -> Answer {
     let fault = sandbox.strike(FaultOn::Send, &order.instance.name, Some(&order.number)).await;
     if fault.message_leaves() {
         let answer = transmit(&sandbox, &order, fault.effect != Effect::Database400).await;
         // A refused message did not leave, so the fault does not replace the refusal.
         if fault.effect == Effect::None || answer.status != StatusCode::CREATED {
-            return Ending::Answer(answer);
+            return answer;
         }
     }
-    ending_of(&fault, &order.instance.name)
+    answer_of(&fault, &order.instance.name)
 }
 
-pub(crate) fn ending_of(fault: &Fault, instance: &str) -> Ending {
-    Ending::Answer(match fault.effect {
-        Effect::ReplyLost => return Ending::Cut,
-        Effect::Hang => return Ending::Hang,
+/// The answer of a fault's effect.
+pub(crate) fn answer_of(fault: &Fault, instance: &str) -> Answer {
+    match fault.effect {
+        Effect::ReplyLost => Answer::CUT,
+        Effect::Hang => Answer::HANG,
         Effect::ConnectionClosed400 => Answer::thrown("Error: Connection Closed"),
         Effect::TimedOut400 => Answer::thrown("Error: Timed Out"),
         Effect::Database400 => {
@@ -69,7 +62,7 @@ pub(crate) fn ending_of(fault: &Fault, instance: &str) -> Ending {
             json!({"error": "service not activated", "code": "LICENSE_REQUIRED", "register_url": "", "instance_id": ""}),
         ),
         Effect::None | Effect::Empty201 | Effect::FindSeesNothing => Answer::empty(StatusCode::CREATED),
-    })
+    }
 }
 
 /// `is_stored`: Evolution's database works.

@@ -55,21 +55,6 @@ impl InstanceSettings {
     }
 }
 
-/// How webhooks are posted. The defaults are those of Evolution 2.3.7.
-#[derive(Clone, Copy)]
-pub struct WebhookSettings {
-    /// The time limit of one post, answer included.
-    pub timeout: Duration,
-    /// The wait before the second post of an event; it doubles from there.
-    pub first_wait: Duration,
-}
-
-impl Default for WebhookSettings {
-    fn default() -> Self {
-        Self { timeout: Duration::from_secs(30), first_wait: Duration::from_secs(5) }
-    }
-}
-
 /// When the statuses of a message are posted as messages.update; a status without a time is not posted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -93,11 +78,10 @@ pub struct Settings {
     pub client_name: String,
     /// The time until connect answers; 2 s in Evolution.
     pub connect_wait: Duration,
-    /// The time until a phone scans the QR code after connect. Without it WhatsApp is unreachable, as for the captures:
-    /// connect answers `{"count":0}` and the instance stays `connecting`.
-    pub scan_after: Option<Duration>,
-    /// The posting of webhooks.
-    pub webhooks: WebhookSettings,
+    /// The time limit of one post to a webhook, answer included; 30 s in Evolution.
+    pub webhook_timeout: Duration,
+    /// The wait before the second post of an event, which doubles from there; 5 s in Evolution.
+    pub webhook_wait: Duration,
     /// Fixes all ids.
     pub seed: Option<u64>,
     /// The journal's file.
@@ -112,8 +96,8 @@ impl Default for Settings {
             auto_create_instances: false,
             client_name: "regua_sandbox".to_owned(),
             connect_wait: Duration::from_secs(2),
-            scan_after: None,
-            webhooks: WebhookSettings::default(),
+            webhook_timeout: Duration::from_secs(30),
+            webhook_wait: Duration::from_secs(5),
             seed: None,
             journal: None,
         }

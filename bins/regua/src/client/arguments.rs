@@ -11,11 +11,11 @@ use regua_broker::{BrokerSettings, QueueType};
 use regua_domain::{Slug, TenantId, UserRole};
 use regua_evolution::AllowedNetworks;
 use regua_secrets::{SecretArguments, SecretKeys};
-use regua_store::tenants;
+use regua_store::tenants::{self, Tenant};
+use serde::Deserialize;
 use sqlx::PgPool;
 
 use super::Client;
-use super::answers::{Me, Page, Tenant};
 use crate::database;
 use crate::output::OutputFormat;
 use crate::secret::Secret;
@@ -61,22 +61,22 @@ pub(crate) struct AdminArguments {
 impl AdminArguments {
     /// A client that acts for the caller's own tenant, for commands that neither seal nor open a secret.
     pub(crate) async fn client(&self) -> anyhow::Result<Client> {
-        Ok(self.open(None, None, AllowedNetworks::default()).await?.0)
+        self.open(None, None, AllowedNetworks::default()).await
     }
 
-    /// The client, and the tenant with this slug; `secrets` and `networks` are those of an API inside this process.
-    /// Without `secrets` its keys are those of development.
+    /// A client that acts for the tenant with this slug; `secrets` and `networks` are those of an API inside this
+    /// process. Without `secrets` its keys are those of development.
     async fn open(
         &self,
         slug: Option<&str>,
         secrets: Option<&SecretArguments>,
         networks: AllowedNetworks,
-    ) -> anyhow::Result<(Client, Option<TenantId>)> {
+    ) -> anyhow::Result<Client> {
         if let (Some(url), Some(token)) = (non_empty(&self.api_url), non_empty(&self.access_token)) {
             let client = Client::with_access_token(url, token)?;
-            let Some(slug) = slug else { return Ok((client, None)) };
+            let Some(slug) = slug else { return Ok(client) };
             let tenant = tenant_of_user(&client, slug).await?;
-            return Ok((client, tenant));
+            return client.for_tenant(tenant);
         }
         let Some(url) = non_empty(&self.database_url) else {
             bail!("set DATABASE_URL, or both REGUA_URL and REGUA_ACCESS_TOKEN")
@@ -95,7 +95,7 @@ impl AdminArguments {
         if let (None, Some(slug)) = (tenant, slug) {
             bail!(no_tenant(slug));
         }
-        Ok((Client::in_process(router, caller), tenant))
+        Client::in_process(router, caller).for_tenant(tenant)
     }
 }
 
@@ -123,8 +123,7 @@ impl TenantArguments {
         secrets: Option<&SecretArguments>,
         networks: AllowedNetworks,
     ) -> anyhow::Result<Client> {
-        let (client, tenant) = self.admin.open(Some(&self.tenant), secrets, networks).await?;
-        tenant.map_or(Ok(client.clone()), |tenant| client.for_tenant(tenant))
+        self.admin.open(Some(&self.tenant), secrets, networks).await
     }
 }
 
@@ -157,6 +156,11 @@ async fn find_tenant(pool: &PgPool, slug: &str) -> Result<Option<TenantId>, sqlx
 
 /// The tenant for which a user acts; none: the user's own.
 async fn tenant_of_user(client: &Client, slug: &str) -> anyhow::Result<Option<TenantId>> {
+    #[derive(Deserialize)]
+    struct Me {
+        tenant: String,
+        role: UserRole,
+    }
     let me: Me = client.get("/auth/me").await?;
     if me.tenant == slug {
         return Ok(None);
@@ -167,8 +171,8 @@ async fn tenant_of_user(client: &Client, slug: &str) -> anyhow::Result<Option<Te
         me.tenant
     );
     ensure!(slug.parse::<Slug>().is_ok(), no_tenant(slug));
-    let found: Page<Tenant> = client.get(&format!("/admin/tenants?slug={slug}")).await?;
-    found.items.first().map(|tenant| Some(tenant.tenant_id)).with_context(|| no_tenant(slug))
+    let found: Option<Tenant> = client.find(&format!("/admin/tenants?slug={slug}"), |_| true).await?;
+    found.map(|tenant| Some(tenant.tenant_id)).with_context(|| no_tenant(slug))
 }
 
 fn no_tenant(slug: &str) -> String {

@@ -4,9 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use serde::Deserialize;
-
-use super::answers::ContactIssue;
+use serde::{Deserialize, Serialize};
 
 /// Limits of a printed problem: characters of one text, and errors.
 const MAX_TEXT_LENGTH: usize = 500;
@@ -28,6 +26,16 @@ struct Document {
     detail: String,
     errors: Vec<FieldError>,
     request_id: String,
+}
+
+/// Why a contact was rejected, or a warning about an accepted one.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct ContactIssue {
+    pub(crate) index: usize,
+    pub(crate) external_id: Option<String>,
+    pub(crate) field: String,
+    pub(crate) code: String,
+    pub(crate) message: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use regua_domain::ActorKind;
+use regua_store::audit_log::Entry;
 
 use crate::client::TenantArguments;
-use crate::client::answers::{AuditEntry, Whole};
 use crate::output;
 
 #[derive(Debug, Subcommand)]
@@ -26,9 +26,9 @@ pub(crate) enum Command {
 }
 
 pub(crate) async fn run(Command::List { target, action, limit }: Command) -> anyhow::Result<ExitCode> {
-    let action = action.map(|action| format!("action={action}")).unwrap_or_default();
+    let action = action.map(|action| format!("action={action}&")).unwrap_or_default();
     let path = format!("/admin/audit?{action}");
-    let entries: Vec<Whole<AuditEntry>> = target.client().await?.first(&path, limit.into()).await?;
+    let entries: Vec<Entry> = target.client().await?.first(&path, limit.into()).await?;
     target.format.listing(&entries, ["AT", "WHO", "FROM", "WHAT", "OF"], |entry| {
         let kind = Some(entry.actor_kind).filter(|kind| *kind != ActorKind::User).map(|kind| kind.as_str());
         [

@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
+use regua_store::attempts::Attempt;
+use regua_store::contacts::Contact;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::client::ApiArguments;
-use crate::client::answers::{ContactHistory, Whole};
 use crate::output::{self, OutputFormat, instant, or_dash};
 
 #[derive(Debug, Subcommand)]
@@ -45,41 +47,34 @@ pub(crate) struct Decide {
     by: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Decision {
-    verdict: &'static str,
-    said_by: Option<String>,
+/// One contact with all its attempts.
+#[derive(Deserialize, Serialize)]
+struct ContactHistory {
+    #[serde(flatten)]
+    contact: Contact,
+    history: Vec<Attempt>,
 }
 
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Show(contact) => contact.run(None).await,
-        Command::Confirm(decide) => decide.run("confirm").await,
-        Command::Resend(decide) => decide.run("resend").await,
-        Command::GiveUp(decide) => decide.run("give_up").await,
-    }
-}
-
-impl Decide {
-    async fn run(self, verdict: &'static str) -> anyhow::Result<ExitCode> {
-        self.contact.run(Some(Decision { verdict, said_by: self.by })).await
-    }
-}
-
-impl ContactArguments {
-    async fn run(&self, decision: Option<Decision>) -> anyhow::Result<ExitCode> {
-        let client = self.api.client()?.with_few_retries();
-        let contact: Whole<ContactHistory> = match decision {
-            None => client.get(&format!("/billing/contact/{}", self.id)).await?,
-            Some(decision) => client.post(&format!("/billing/contact/{}/verdict", self.id), &decision).await?,
-        };
-        if self.format.json {
-            output::json(&contact)?;
-        } else {
-            print(&contact.answer)?;
+    let (ContactArguments { api, id, format }, decision) = match command {
+        Command::Show(contact) => (contact, None),
+        Command::Confirm(Decide { contact, by }) => (contact, Some(("confirm", by))),
+        Command::Resend(Decide { contact, by }) => (contact, Some(("resend", by))),
+        Command::GiveUp(Decide { contact, by }) => (contact, Some(("give_up", by))),
+    };
+    let (client, path) = (api.client()?.with_few_retries(), format!("/billing/contact/{id}"));
+    let contact: ContactHistory = match decision {
+        None => client.get(&path).await?,
+        Some((verdict, said_by)) => {
+            client.post(&format!("{path}/verdict"), &json!({"verdict": verdict, "said_by": said_by})).await?
         }
-        Ok(ExitCode::SUCCESS)
+    };
+    if format.json {
+        output::json(&contact)?;
+    } else {
+        print(&contact)?;
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print(ContactHistory { contact, history }: &ContactHistory) -> anyhow::Result<()> {

@@ -7,9 +7,7 @@ use clap::{Args, Subcommand};
 use regua_domain::PhoneNumber;
 use regua_evolution::AllowedNetworks;
 use regua_secrets::SecretArguments;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::client::TenantArguments;
 use crate::output;
@@ -46,50 +44,13 @@ pub(crate) struct DebtorArguments {
     external_id: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Request<'a> {
-    phone: Option<String>,
-    external_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    cursor: Option<String>,
-}
-
-/// What one request found. The search goes on at the cursor.
-#[derive(Deserialize)]
-struct Part<T> {
-    #[serde(flatten)]
-    found: T,
-    next_cursor: Option<String>,
-}
-
-#[derive(Default, Deserialize, Serialize)]
-struct Exported {
-    contacts: Vec<Value>,
-    remarks: Vec<Value>,
-    webhooks: Vec<Value>,
-}
-
-#[derive(Default, Deserialize, Serialize)]
-struct Erased {
-    being_sent: u64,
-    cancelled: u64,
-    erased: u64,
-    erased_before: u64,
-}
-
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Export(debtor) => {
-            let mut all = Exported::default();
-            debtor.search("export", None, |part: Exported| all.add(part)).await?;
-            output::json(&all)?;
-        }
+        Command::Export(debtor) => output::json(&debtor.search("export", Map::new()).await?)?,
         Command::Erase { debtor, reason } => {
-            let mut all = Erased::default();
-            debtor.search("erase", Some(&reason), |part: Erased| all.add(&part)).await?;
+            let all = debtor.search("erase", Map::from_iter([("reason".to_owned(), reason.into())])).await?;
             output::json(&all)?;
-            if all.being_sent != 0 {
+            if all.get("being_sent").is_some_and(|count| *count != 0) {
                 output::remark(
                     "regua-periodic erases the messages that are being sent now when their outcome is known.",
                 );
@@ -100,51 +61,37 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 impl DebtorArguments {
-    /// A debtor is found by a keyed hash, so an API inside this process needs the secret keys.
-    async fn search<T: DeserializeOwned>(
-        &self,
-        action: &str,
-        reason: Option<&str>,
-        mut add: impl FnMut(T),
-    ) -> anyhow::Result<()> {
+    /// Repeats a request, which names the debtor, until the search is complete. A debtor is found by a keyed hash, so an
+    /// API inside this process needs the secret keys.
+    async fn search(&self, action: &str, mut request: Map<String, Value>) -> anyhow::Result<Map<String, Value>> {
         let client = self.target.client_with(Some(&self.secrets), AllowedNetworks::default()).await?;
-        let phone = self.phone.as_ref().map(|phone| phone.as_e164().to_owned());
-        let mut request = Request { phone, external_id: self.external_id.as_deref(), reason, cursor: None };
+        request.insert("phone".to_owned(), self.phone.as_ref().map(PhoneNumber::as_e164).into());
+        request.insert("external_id".to_owned(), self.external_id.as_deref().into());
+        let mut all = Map::new();
         loop {
-            let part: Part<T> = client.post(&format!("/admin/debtors/{action}"), &request).await?;
-            add(part.found);
-            if part.next_cursor.is_none() {
-                return Ok(());
-            }
-            request.cursor = part.next_cursor;
+            let mut part: Map<String, Value> = client.post(&format!("/admin/debtors/{action}"), &request).await?;
+            let cursor = part.remove("next_cursor").filter(|cursor| !cursor.is_null());
+            add(&mut all, part);
+            let Some(cursor) = cursor else { return Ok(all) };
+            request.insert("cursor".to_owned(), cursor);
         }
     }
 }
 
-impl Exported {
-    /// Every part repeats the same remarks.
-    fn add(&mut self, part: Self) {
-        let lists = [
-            (&mut self.contacts, part.contacts),
-            (&mut self.remarks, part.remarks),
-            (&mut self.webhooks, part.webhooks),
-        ];
-        for (all, found) in lists {
-            for one in found {
-                if !all.contains(&one) {
-                    all.push(one);
+/// Adds what one request found: counts, and lists. Every part repeats the same remarks.
+fn add(all: &mut Map<String, Value>, part: Map<String, Value>) {
+    for (name, found) in part {
+        let sum = all.entry(name).or_insert_with(|| if found.is_array() { json!([]) } else { json!(0) });
+        match (sum, found) {
+            (Value::Array(all), Value::Array(found)) => {
+                for one in found {
+                    if !all.contains(&one) {
+                        all.push(one);
+                    }
                 }
             }
+            (sum, found) => *sum = (sum.as_u64().unwrap_or(0) + found.as_u64().unwrap_or(0)).into(),
         }
-    }
-}
-
-impl Erased {
-    const fn add(&mut self, part: &Self) {
-        self.being_sent += part.being_sent;
-        self.cancelled += part.cancelled;
-        self.erased += part.erased;
-        self.erased_before += part.erased_before;
     }
 }
 

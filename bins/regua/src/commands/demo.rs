@@ -6,18 +6,18 @@ mod rows;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use clap::Args;
 use regua_boot::Clock;
 use regua_domain::{ControlAction, MessageType, QueueId, QueueStatus as Status};
 use regua_sandbox::{Effect, Fault, Numbers};
+use regua_store::contacts::Contact;
+use regua_store::queues::Queue;
 use tokio::time::Instant;
 
 use self::account::Account;
 use super::queue::{control, watch_until_final};
 use super::send::{self, Options};
 use crate::client::Client;
-use crate::client::answers::{Contact, QueueStatus};
 use crate::files::contact_file::ContactFile;
 use crate::fleet::api_keys;
 use crate::fleet::example_tenant::{self, Pace};
@@ -28,7 +28,6 @@ use crate::output;
 const ROWS: usize = 500;
 /// Endings of the phone numbers that are not on WhatsApp: about 3 in 100.
 const NOT_ON_WHATSAPP: [&str; 3] = ["13", "37", "71"];
-const KEY_LIFETIME: TimeDelta = TimeDelta::days(1);
 
 #[derive(Args, Debug)]
 #[command(
@@ -55,7 +54,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let pace = Pace::for_contacts(arguments.contacts);
     let tenant = example_tenant::ensure(&fleet.pool, &fleet.secrets, &fleet.gateway, pace).await?;
     let mut transaction = fleet.pool.begin().await?;
-    let key = api_keys::create(&mut transaction, tenant, "demo", KEY_LIFETIME).await?;
+    let key = api_keys::create_demo_key(&mut transaction, tenant).await?;
     transaction.commit().await?;
     let client = Client::with_api_key(&fleet.api, &key)?;
     inject_faults(&fleet)?;
@@ -63,28 +62,16 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     fleet.start_senders(&mut programs)?;
     print_introduction(&fleet, &key, arguments.contacts, pace)?;
 
-    let shown = tokio::select! {
-        shown = show(&fleet, &client, arguments.contacts, pace) => Some(shown),
-        error = programs.failed() => Some(Err(error)),
-        () = shutdown.cancelled() => None,
-    };
-    let shown = match shown {
-        Some(Ok(ending)) if !arguments.exit => {
+    let work = async {
+        let ending = show(&fleet, &client, arguments.contacts, pace).await?;
+        if !arguments.exit {
             output::line("\nEverything stays up at the addresses above until Ctrl-C.")?;
-            tokio::select! {
-                () = shutdown.cancelled() => Some(Ok(ending)),
-                error = programs.failed() => Some(Err(error)),
-            }
+            shutdown.cancelled().await;
         }
-        shown => shown,
+        Ok(ending)
     };
-    if shutdown.is_cancelled() {
-        output::remark("\nstopping …");
-    }
-    let ended = programs.end().await;
-    let ending = shown.unwrap_or(Ok(ExitCode::FAILURE))?;
-    ended?;
-    Ok(ending)
+    let ending = programs.run_until(&shutdown, work).await?;
+    Ok(ending.unwrap_or(ExitCode::FAILURE))
 }
 
 /// As in production, some numbers are not on WhatsApp, and the gateway sometimes fails before it sends.
@@ -99,8 +86,8 @@ fn inject_faults(fleet: &Fleet) -> anyhow::Result<()> {
 /// Queues of an earlier demo would send through this sandbox, and the account counts only the rows of this file.
 async fn cancel_unfinished_queues(client: &Client) -> anyhow::Result<()> {
     for status in Status::ALL.into_iter().filter(|status| !status.is_final()) {
-        let path = format!("/billing/queues?status={status}");
-        for QueueStatus { queue_id: id, .. } in client.first(&path, 1000).await? {
+        let path = format!("/billing/queues?status={status}&");
+        for Queue { queue_id: id, .. } in client.first(&path, 1000).await? {
             control(client, id, ControlAction::Cancel).await?;
             output::remark(format_args!("cancelled queue {id}, which an earlier run left unfinished"));
         }

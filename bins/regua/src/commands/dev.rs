@@ -1,5 +1,6 @@
 //! `regua dev`: every program in one process, with the example tenant, the development key, and a sandbox as gateway.
 
+use std::future::pending;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -37,14 +38,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     fleet.start_senders(&mut programs)?;
     fleet.print_addresses(DEVELOPMENT_KEY)?;
     print_first_send(&fleet)?;
-    let failed = tokio::select! {
-        () = shutdown.cancelled() => None,
-        error = programs.failed() => Some(error),
-    };
-    output::remark("\nstopping …");
-    let ended = programs.end().await;
-    failed.map_or(Ok(()), Err)?;
-    ended?;
+    programs.run_until(&shutdown, pending::<anyhow::Result<()>>()).await?;
     Ok(ExitCode::SUCCESS)
 }
 

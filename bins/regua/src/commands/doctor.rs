@@ -45,39 +45,40 @@ enum Health {
 }
 
 /// What a check found, with the remedy for a problem.
-type Finding = (Health, String);
-type Findings = anyhow::Result<Vec<Finding>>;
-
 #[derive(Serialize)]
-struct CheckResult {
+struct Finding {
     check: &'static str,
     health: Health,
     detail: String,
 }
 
-fn result(check: &'static str, (health, detail): Finding) -> CheckResult {
-    CheckResult { check, health, detail }
-}
+type Findings = anyhow::Result<Vec<Finding>>;
 
 fn ok(detail: impl Into<String>) -> Finding {
-    (Health::Ok, detail.into())
+    Finding { check: "", health: Health::Ok, detail: detail.into() }
 }
 
 fn warn(detail: impl Into<String>) -> Finding {
-    (Health::Warn, detail.into())
+    Finding { health: Health::Warn, ..ok(detail) }
 }
 
 fn fail(detail: impl Into<String>) -> Finding {
-    (Health::Fail, detail.into())
+    Finding { health: Health::Fail, ..ok(detail) }
+}
+
+impl Finding {
+    fn of(self, check: &'static str) -> Self {
+        Self { check, ..self }
+    }
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let services = Services::open("regua-doctor", Role::Platform, &arguments.database, &arguments.broker)?;
     let mut results = match services.pool.acquire().await {
         Ok(_) => check_database(&services.pool, arguments).await,
-        Err(error) => vec![result("database", fail(database::describe(&error.into())))],
+        Err(error) => vec![fail(database::describe(&error.into())).of("database")],
     };
-    results.push(result("broker", check_broker(&services).await));
+    results.push(check_broker(&services).await.of("broker"));
     arguments.format.listing(&results, ["", "CHECK", "FOUND"], |one| {
         let word = match one.health {
             Health::Ok => "ok",
@@ -90,11 +91,11 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// The checks after `schema` need all tables.
-async fn check_database(pool: &PgPool, arguments: &Arguments) -> Vec<CheckResult> {
+async fn check_database(pool: &PgPool, arguments: &Arguments) -> Vec<Finding> {
     let mut results = Vec::new();
     let mut add = |check, findings: Findings| {
         let findings = findings.unwrap_or_else(|error| vec![fail(database::describe(&error))]);
-        results.extend(findings.into_iter().map(|finding| result(check, finding)));
+        results.extend(findings.into_iter().map(|finding| finding.of(check)));
     };
     add("database", in_transaction(pool, checks::server).await);
     add("durability", in_transaction(pool, checks::durability).await);
@@ -102,7 +103,7 @@ async fn check_database(pool: &PgPool, arguments: &Arguments) -> Vec<CheckResult
         add("pooler", in_transaction(pool, checks::pooler).await);
     }
     let schema = in_transaction(pool, checks::schema).await;
-    let has_tables = schema.as_ref().is_ok_and(|findings| findings.iter().all(|(health, _)| *health != Health::Fail));
+    let has_tables = schema.as_ref().is_ok_and(|findings| findings.iter().all(|one| one.health != Health::Fail));
     add("schema", schema);
     if has_tables {
         let is_rabbitmq = arguments.broker.amqp_url.is_some();

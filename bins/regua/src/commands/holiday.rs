@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use chrono::NaiveDate;
 use clap::Subcommand;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::client::TenantArguments;
-use crate::client::answers::{Holiday, Whole};
 use crate::output;
 
 #[derive(Debug, Subcommand)]
@@ -42,11 +42,19 @@ pub(crate) enum Command {
     },
 }
 
+#[derive(Deserialize, Serialize)]
+struct Holiday {
+    day: NaiveDate,
+    name: Option<String>,
+    national: bool,
+    own: bool,
+}
+
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List { target, year } => {
             let year = year.map(|year| format!("?year={year}")).unwrap_or_default();
-            let days: Vec<Whole<Holiday>> = target.client().await?.items(&format!("/admin/holidays{year}")).await?;
+            let days: Vec<Holiday> = target.client().await?.items(&format!("/admin/holidays{year}")).await?;
             target.format.listing(&days, ["DAY", "WHOSE", "NAME"], |day| {
                 let origin = match (day.own, day.national) {
                     (true, true) => "own, national",
@@ -58,7 +66,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Add { target, day, name } => {
             let path = format!("/admin/holidays/{day}");
-            let closed: Whole<Holiday> = target.client().await?.put(&path, &json!({"name": name})).await?;
+            let closed: Holiday = target.client().await?.put(&path, &json!({"name": name})).await?;
             let name = output::or_dash(closed.name.as_ref());
             target.format.result(&closed, format_args!("{day} is closed: {name}"))
         }

@@ -4,10 +4,9 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use crate::client::TenantArguments;
-use crate::client::answers::{Open, Page};
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
@@ -31,12 +30,7 @@ pub(crate) enum Command {
 
 /// The same hours on some days of a week. The API checks the times.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Hours {
-    /// 1 is Monday.
-    weekdays: std::ops::RangeInclusive<usize>,
-    opens: String,
-    closes: String,
-}
+pub(crate) struct Hours(Vec<Open>);
 
 impl FromStr for Hours {
     type Err = &'static str;
@@ -48,35 +42,40 @@ impl FromStr for Hours {
             let weekday = |name: &str| DAYS.iter().position(|day| name.eq_ignore_ascii_case(day)).map(|day| day + 1);
             let weekdays = weekday(first)?..=weekday(last)?;
             let (opens, closes) = hours.split_once('-')?;
-            (!weekdays.is_empty()).then(|| Self { weekdays, opens: opens.to_owned(), closes: closes.to_owned() })
+            let open = |weekday| Open { weekday, opens: opens.to_owned(), closes: closes.to_owned() };
+            (!weekdays.is_empty()).then(|| Self(weekdays.map(open).collect()))
         };
         read().ok_or("write it as mon-fri=08:00-18:00 or sat=09:00-12:00")
     }
 }
 
+/// The hours of a week: the answer, and the request.
+#[derive(Deserialize, Serialize)]
+struct Week {
+    items: Vec<Open>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Open {
+    /// 1 is Monday.
+    weekday: usize,
+    opens: String,
+    closes: String,
+}
+
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let (target, items) = match command {
-        Command::Show(target) => {
-            let items: Vec<Open> = target.client().await?.items("/admin/hours").await?;
-            (target, items)
-        }
+    let path = "/admin/hours";
+    let (week, target): (Week, TenantArguments) = match command {
+        Command::Show(target) => (target.client().await?.get(path).await?, target),
         Command::Set { target, hours } => {
-            let items: Vec<_> = hours.iter().flat_map(Hours::intervals).collect();
-            let set: Page<Open> = target.client().await?.put("/admin/hours", &json!({ "items": items })).await?;
-            (target, set.items)
+            let week = Week { items: hours.into_iter().flat_map(|Hours(days)| days).collect() };
+            (target.client().await?.put(path, &week).await?, target)
         }
     };
-    target.format.listing(&items, ["DAY", "OPENS", "CLOSES"], |open| {
+    target.format.listing(&week.items, ["DAY", "OPENS", "CLOSES"], |open| {
         let day = open.weekday.checked_sub(1).and_then(|day| DAYS.get(day)).unwrap_or(&"");
         [(*day).to_owned(), open.opens.clone(), open.closes.clone()]
     })
-}
-
-impl Hours {
-    fn intervals(&self) -> impl Iterator<Item = Open> {
-        let Self { weekdays, opens, closes } = self;
-        weekdays.clone().map(|weekday| Open { weekday, opens: opens.clone(), closes: closes.clone() })
-    }
 }
 
 #[cfg(test)]
@@ -85,9 +84,12 @@ mod tests {
 
     #[test]
     fn days_are_one_day_or_a_range_in_week_order() {
-        let days = |text: &str| text.parse::<Hours>().map(|hours| hours.weekdays);
-        assert_eq!(days("mon-fri=08:00-18:00"), Ok(1..=5));
-        assert_eq!(days("SUN=08:00-18:00"), Ok(7..=7));
+        let days = |text: &str| {
+            let hours = text.parse::<Hours>()?;
+            Ok::<_, &str>(hours.0.iter().map(|open| open.weekday).collect::<Vec<_>>())
+        };
+        assert_eq!(days("mon-fri=08:00-18:00").unwrap(), [1, 2, 3, 4, 5]);
+        assert_eq!(days("SUN=08:00-18:00").unwrap(), [7]);
         for odd in ["", "mon", "mon=08:00", "fri-mon=08:00-18:00", "seg=08:00-18:00", "mon-=08:00-18:00"] {
             assert!(days(odd).is_err(), "{odd}");
         }

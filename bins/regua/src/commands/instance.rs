@@ -7,10 +7,11 @@ use clap::{Args, Subcommand};
 use regua_domain::{InstanceName, InstanceState, MessageType};
 use regua_evolution::AllowedNetworks;
 use regua_secrets::SecretArguments;
-use serde::Serialize;
+use regua_store::instances::InstanceSettings;
+use regua_store::type_defaults::Default as TypeDefault;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::client::answers::{Checked, Instance, TypeDefault, WebhookSet};
 use crate::client::{Client, TenantArguments};
 use crate::output::{self, joined, or_dash, with_reason};
 use crate::secret::Secret;
@@ -110,11 +111,11 @@ impl GatewayArguments {
 
 async fn add(gateway: &GatewayArguments, new: &NewInstance, replaces_default: bool) -> anyhow::Result<ExitCode> {
     let client = gateway.client().await?;
-    let added: Instance = client.post("/admin/instances", new).await?;
+    let added: InstanceSettings = client.post("/admin/instances", new).await?;
     if replaces_default {
         for message_type in MessageType::ALL {
             let default = client.default_of(message_type).await?;
-            client.replace_default(&TypeDefault { instance_id: Some(added.instance_id), ..default }).await?;
+            client.replace_default(&TypeDefault { instance: Some(added.instance_id), ..default }).await?;
         }
     }
     let is_default = replaces_default || !added.default_for.is_empty();
@@ -127,7 +128,7 @@ async fn add(gateway: &GatewayArguments, new: &NewInstance, replaces_default: bo
 }
 
 async fn list(target: &TenantArguments) -> anyhow::Result<ExitCode> {
-    let all: Vec<Instance> = target.client().await?.items("/admin/instances").await?;
+    let all: Vec<InstanceSettings> = target.client().await?.items("/admin/instances").await?;
     if target.format.json {
         let rows = all.iter().map(|one| {
             json!({
@@ -144,7 +145,7 @@ async fn list(target: &TenantArguments) -> anyhow::Result<ExitCode> {
     let header = ["NAME", "URL", "LAST SEEN", "A MINUTE", "A DAY", "AT ONCE", "DEFAULT FOR"];
     let rows = all.iter().map(|one| {
         [
-            one.name.clone(),
+            one.name.to_string(),
             one.base_url.clone(),
             with_reason(one.state, one.state_reason.as_deref()),
             one.effective_messages_per_minute.to_string(),
@@ -157,10 +158,14 @@ async fn list(target: &TenantArguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+#[derive(Deserialize)]
+struct WebhookSet {
+    webhook_url: String,
+}
+
 async fn set_webhook(gateway: &GatewayArguments, name: &str, public_url: &str) -> anyhow::Result<ExitCode> {
     let client = gateway.client().await?;
-    let all: Vec<Instance> = client.items("/admin/instances").await?;
-    let one = all.iter().find(|one| one.name == name);
+    let one = client.find("/admin/instances", |one: &InstanceSettings| one.name.as_str() == name).await?;
     let one = one.with_context(|| format!("the tenant has no instance {name:?}"))?;
     let path = format!("/admin/instances/{}/webhook", one.instance_id);
     let WebhookSet { webhook_url } = client.post(&path, &json!({"public_url": public_url})).await?;
@@ -168,22 +173,24 @@ async fn set_webhook(gateway: &GatewayArguments, name: &str, public_url: &str) -
     gateway.target.format.result(&json!({"name": name, "webhook_url": webhook_url}), text)
 }
 
-#[derive(Serialize)]
-struct CheckedInstance {
+/// The connection of an instance at its gateway. The API's answer has no name.
+#[derive(Deserialize, Serialize)]
+struct Checked {
+    #[serde(default)]
     name: String,
-    reason: Option<String>,
     state: InstanceState,
+    reason: Option<String>,
 }
 
 async fn check(gateway: &GatewayArguments, only: Option<&str>) -> anyhow::Result<ExitCode> {
     let client = gateway.client().await?;
-    let all: Vec<Instance> = client.items("/admin/instances").await?;
+    let all: Vec<InstanceSettings> = client.items("/admin/instances").await?;
     let names = Some(joined(all.iter().map(|one| &one.name))).filter(|names| !names.is_empty());
     let mut results = Vec::new();
-    for one in all.into_iter().filter(|one| only.is_none_or(|name| one.name == name)) {
+    for one in all.into_iter().filter(|one| only.is_none_or(|name| one.name.as_str() == name)) {
         let path = format!("/admin/instances/{}/check", one.instance_id);
-        let Checked { state, reason } = client.post(&path, &json!({})).await?;
-        results.push(CheckedInstance { name: one.name, reason, state });
+        let checked: Checked = client.post(&path, &json!({})).await?;
+        results.push(Checked { name: one.name.to_string(), ..checked });
     }
     let names = names.unwrap_or_else(|| "none".to_owned());
     ensure!(!results.is_empty(), "there is no such instance; the tenant has: {names}");

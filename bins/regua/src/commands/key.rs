@@ -9,9 +9,11 @@ use clap::{Args, Subcommand};
 use ipnetwork::IpNetwork;
 use regua_boot::Clock;
 use regua_domain::{MessageType, Scope};
+use regua_store::api_keys::ListedKey;
+use regua_store::tenant_configs::TenantConfig;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::client::answers::{Config, Key, NewKey, Whole};
 use crate::client::{Client, TenantArguments};
 use crate::output::{instant, joined, or_dash};
 use crate::{display_name, output};
@@ -103,13 +105,21 @@ impl Expiry {
     }
 }
 
+/// An API key with its text.
+#[derive(Deserialize)]
+struct NewKey {
+    api_key: String,
+    #[serde(flatten)]
+    key: ListedKey,
+}
+
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create(create) => create.run().await,
         Command::List(target) => {
-            let keys: Vec<Whole<Key>> = target.client().await?.items("/admin/keys").await?;
+            let keys: Vec<ListedKey> = target.client().await?.items("/admin/keys").await?;
             let header = ["KEY", "NAME", "STATE", "SCOPES", "TYPES", "FROM", "EXPIRES", "LAST USED"];
-            target.format.listing(&keys, header, |key| row(key))
+            target.format.listing(&keys, header, row)
         }
         Command::Rotate { key, overlap_hours } => key.rotate(overlap_hours).await,
         Command::Revoke(key) => key.revoke().await,
@@ -146,14 +156,14 @@ fn print(target: &TenantArguments, shown: &Value, api_key: &str) -> anyhow::Resu
     Ok(status)
 }
 
-fn row(key: &Key) -> [String; 8] {
+fn row(key: &ListedKey) -> [String; 8] {
     let networks = Some(joined(&key.allowed_networks)).filter(|networks| !networks.is_empty());
     [
-        key.prefix.clone(),
+        key.lookup_prefix.clone(),
         key.name.clone(),
         if key.active { "active" } else { "off" }.to_owned(),
         joined(&key.scopes),
-        joined(&key.types),
+        joined(&key.allowed_types),
         networks.unwrap_or_else(|| "any".to_owned()),
         or_dash(key.expires_at.map(instant)),
         or_dash(key.last_used_at.map(instant)),
@@ -164,10 +174,9 @@ impl KeyArguments {
     /// The client, and the path of the key.
     async fn find(&self) -> anyhow::Result<(Client, String)> {
         let client = self.target.client().await?;
-        let keys: Vec<Key> = client.items("/admin/keys").await?;
-        let found = keys.iter().find(|key| key.prefix == self.prefix);
+        let found = client.find("/admin/keys", |key: &ListedKey| key.lookup_prefix == self.prefix).await?;
         let found = found.with_context(|| format!("the tenant has no key {:?}: see `regua key list`", self.prefix))?;
-        Ok((client, format!("/admin/keys/{}", found.key_id)))
+        Ok((client, format!("/admin/keys/{}", found.api_key_id)))
     }
 
     async fn revoke(&self) -> anyhow::Result<ExitCode> {
@@ -182,7 +191,7 @@ impl KeyArguments {
         let body = json!({"overlap_seconds": overlap_hours * 3600});
         let NewKey { api_key, key } = client.post(&format!("{path}/rotate"), &body).await?;
         let shown = json!({
-            "key": api_key, "prefix": key.prefix, "replaces": self.prefix, "overlap_hours": overlap_hours,
+            "key": api_key, "prefix": key.lookup_prefix, "replaces": self.prefix, "overlap_hours": overlap_hours,
         });
         print(&self.target, &shown, &api_key)
     }
@@ -190,7 +199,7 @@ impl KeyArguments {
 
 async fn expires_at(client: &Client, expiry: Option<Expiry>) -> anyhow::Result<Option<DateTime<Utc>>> {
     let Some(expiry) = expiry else { return Ok(None) };
-    let config: Config = client.get("/admin/config").await?;
+    let config: TenantConfig = client.get("/admin/config").await?;
     let instant = expiry.instant(config.time_zone.parse()?);
     let is_future = instant.is_some_and(|instant| instant > Clock::system().now());
     ensure!(is_future, "--expires is in the past: choose a later day");

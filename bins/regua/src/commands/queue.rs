@@ -7,13 +7,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use regua_domain::{ControlAction, MessageType, QueueId, QueueStatus as Status};
+use regua_store::queues::Queue;
 use serde_json::json;
 
 pub(crate) use self::watch::watch_until_final;
 
 use self::export::Export;
 use self::watch::describe_status;
-use crate::client::answers::{QueueStatus, Whole};
 use crate::client::{ApiArguments, Client};
 use crate::output::{self, OutputFormat, whole_second};
 
@@ -83,16 +83,12 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn status(client: &Client, queue: QueueId) -> anyhow::Result<Whole<QueueStatus>> {
+async fn status(client: &Client, queue: QueueId) -> anyhow::Result<Queue> {
     client.get(&format!("/billing/queue/{queue}/status")).await
 }
 
 /// Pauses, resumes or cancels a queue; returns its new status.
-pub(crate) async fn control(
-    client: &Client,
-    queue: QueueId,
-    action: ControlAction,
-) -> anyhow::Result<Whole<QueueStatus>> {
+pub(crate) async fn control(client: &Client, queue: QueueId, action: ControlAction) -> anyhow::Result<Queue> {
     client.post(&format!("/billing/queue/{queue}/control"), &json!({"action": action})).await
 }
 
@@ -100,12 +96,12 @@ impl List {
     async fn run(&self) -> anyhow::Result<ExitCode> {
         let filters =
             [("type", self.message_type.map(MessageType::as_str)), ("status", self.status.map(Status::as_str))];
-        let filters = filters.iter().filter_map(|(name, value)| Some(format!("{name}={}", (*value)?)));
-        let path = format!("/billing/queues?{}", filters.collect::<Vec<_>>().join("&"));
+        let filters = filters.iter().filter_map(|(name, value)| Some(format!("{name}={}&", (*value)?)));
+        let path = format!("/billing/queues?{}", filters.collect::<String>());
         let client = self.api.client()?.with_few_retries();
-        let queues: Vec<Whole<QueueStatus>> = client.first(&path, self.limit).await?;
+        let queues: Vec<Queue> = client.first(&path, self.limit).await?;
         let header = ["QUEUE", "TYPE", "NAME", "STATE", "SENT", "FAILED", "UNCONFIRMED", "PENDING", "TOTAL", "CREATED"];
-        self.format.listing(&queues, header, |queue| row(queue))
+        self.format.listing(&queues, header, row)
     }
 }
 
@@ -122,22 +118,22 @@ impl QueueArguments {
     }
 }
 
-fn show(queue: &Whole<QueueStatus>, format: OutputFormat) -> anyhow::Result<ExitCode> {
-    let QueueStatus { queue_id, name, r#type, total, pending, sending, .. } = &**queue;
-    let QueueStatus { sent, failed, unconfirmed, skipped, cancelled, .. } = &**queue;
+fn show(queue: &Queue, format: OutputFormat) -> anyhow::Result<ExitCode> {
+    let Queue { queue_id, name, message_type, total, pending, sending, .. } = queue;
+    let Queue { sent, failed, unconfirmed, skipped, cancelled, .. } = queue;
     let eta = queue.eta.map(|eta| format!("\ndone at about {}", whole_second(eta))).unwrap_or_default();
     let text = format_args!(
-        "{type} {queue_id} · {name} · {}\nsent {sent}, failed {failed}, unconfirmed {unconfirmed}, skipped {skipped}, \
+        "{message_type} {queue_id} · {name} · {}\nsent {sent}, failed {failed}, unconfirmed {unconfirmed}, skipped {skipped}, \
          cancelled {cancelled}, pending {pending}, sending {sending} of {total}{eta}",
         describe_status(queue)
     );
     format.result(queue, text)
 }
 
-fn row(queue: &QueueStatus) -> [String; 10] {
+fn row(queue: &Queue) -> [String; 10] {
     [
         queue.queue_id.to_string(),
-        queue.r#type.to_string(),
+        queue.message_type.to_string(),
         queue.name.chars().take(60).collect(),
         describe_status(queue),
         queue.sent.to_string(),

@@ -9,7 +9,7 @@ use regua_boot::DatabaseArguments;
 use regua_domain::{InstanceId, Sealed, UserId};
 use regua_secrets::{Place, SecretArguments, SecretKeys};
 use regua_store::sealed_secrets::{self, Column, StoredSecret};
-use serde_json::json;
+use serde::Serialize;
 use sqlx::PgPool;
 
 use crate::output::OutputFormat;
@@ -38,7 +38,7 @@ pub(crate) struct Rotate {
     format: OutputFormat,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize)]
 struct Rotation {
     /// Secrets that were not sealed before.
     sealed: u64,
@@ -111,10 +111,7 @@ impl Rotation {
 
     fn print(&self, format: OutputFormat) -> anyhow::Result<ExitCode> {
         if format.json {
-            output::json(&json!({
-                "sealed": self.sealed, "resealed": self.resealed, "left_alone": self.left_alone,
-                "unreadable": self.unreadable,
-            }))?;
+            output::json(self)?;
         } else {
             output::line(format_args!("{} sealed for the first time, {} sealed again", self.sealed, self.resealed))?;
             if self.left_alone > 0 {

@@ -7,16 +7,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use chrono::{DateTime, FixedOffset};
 use clap::Args;
 use regua_domain::{MessageType, QueueId, QueueStatus as Status};
+use regua_store::queues::Queue;
 
 pub(crate) use self::batches::{Options, split};
 pub(crate) use self::report::Report;
 
 use self::batches::Batch;
 use super::queue::watch_until_final;
-use crate::client::answers::{Posted, Whole};
 use crate::client::{ApiArguments, Client, Problem};
 use crate::files::contact_file::ContactFile;
 use crate::output;
@@ -47,21 +46,8 @@ pub(crate) struct Arguments {
     file: PathBuf,
     #[command(flatten)]
     api: ApiArguments,
-    /// The batch's id, never used again; absent: made from the file's contents and the type
-    #[arg(long, value_name = "ID")]
-    external_id: Option<String>,
-    /// The template's name; absent: the type's default
-    #[arg(long, value_name = "NAME")]
-    template: Option<String>,
-    /// The instance's name; absent: the type's default
-    #[arg(long, value_name = "NAME")]
-    instance: Option<String>,
-    /// Earliest time of sending, such as 2026-11-23T09:00:00-03:00
-    #[arg(long, value_name = "RFC3339")]
-    schedule: Option<DateTime<FixedOffset>>,
-    /// Show the messages without sending them
-    #[arg(long, conflicts_with = "wait")]
-    dry_run: bool,
+    #[command(flatten)]
+    options: Options,
     /// Watch until everything is sent
     #[arg(long)]
     wait: bool,
@@ -78,14 +64,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for remark in &file.remarks {
         output::remark(format_args!("{path}: {remark}"));
     }
-    let options = Options {
-        external_id: arguments.external_id.clone(),
-        template: arguments.template.clone(),
-        instance: arguments.instance.clone(),
-        scheduled_for: arguments.schedule,
-        dry_run: arguments.dry_run,
-    };
-    let batches = split(file, &options, arguments.message_type)?;
+    let batches = split(file, &arguments.options, arguments.message_type)?;
     let report = post(&client, arguments.message_type, &batches).await?;
     if arguments.json {
         output::json(&report.answers)?;
@@ -102,8 +81,8 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 pub(crate) async fn post(client: &Client, message_type: MessageType, batches: &[Batch]) -> anyhow::Result<Report> {
     let mut report = Report::default();
     for batch in batches {
-        match client.post::<Whole<Posted>>(&format!("/billing/send/{message_type}"), batch).await {
-            Ok(answer) => report.add_answer(batch, answer),
+        match client.post(&format!("/billing/send/{message_type}"), batch).await {
+            Ok(answer) => report.add_answer(batch, answer)?,
             Err(error) => match error.downcast_ref::<Problem>().and_then(Problem::rejected_contacts) {
                 Some(rejected) => report.add_refusal(batch, rejected),
                 None => return Err(stopped_at(error, batch, &report)),
@@ -127,16 +106,10 @@ fn stopped_at(error: anyhow::Error, batch: &Batch, report: &Report) -> anyhow::E
 async fn wait(client: &Client, queues: &[QueueId]) -> anyhow::Result<ExitCode> {
     let last = watch_until_final(client, queues, None).await?;
     for queue in &last {
+        let Queue { external_id, status, sent, failed, unconfirmed, skipped, cancelled, total, .. } = queue;
         output::line(format_args!(
-            "{} {}: sent {}, failed {}, unconfirmed {}, skipped {}, cancelled {} of {}",
-            queue.external_id,
-            queue.status,
-            queue.sent,
-            queue.failed,
-            queue.unconfirmed,
-            queue.skipped,
-            queue.cancelled,
-            queue.total
+            "{external_id} {status}: sent {sent}, failed {failed}, unconfirmed {unconfirmed}, skipped {skipped}, \
+             cancelled {cancelled} of {total}"
         ))?;
     }
     Ok(output::success_if(!last.is_empty() && last.iter().all(|queue| queue.status == Status::Completed)))

@@ -5,13 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use clap::Subcommand;
-use regua_domain::{MessageTemplate, MessageType};
-use regua_store::templates;
-use serde::Serialize;
+use regua_domain::MessageTemplate;
+use regua_store::templates::{self, Listed};
+use regua_store::type_defaults::Default as TypeDefault;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::client::answers::{Template, TypeDefault};
 use crate::client::{Client, TenantArguments};
 use crate::files::template_file;
 use crate::output;
@@ -46,47 +45,34 @@ pub(crate) async fn run(Command::Import { target, file, default }: Command) -> a
     target.format.result(&shown, format_args!("template {name} imported: {message_type}, {variations}{default}"))
 }
 
-#[derive(Serialize)]
-struct NewTemplate<'a> {
-    name: &'a str,
-    r#type: MessageType,
-    #[serde(flatten)]
-    contents: &'a Contents<'a>,
-}
-
-#[derive(Serialize)]
-struct Contents<'a> {
-    variations: Vec<&'a str>,
-    variables_schema: &'a Option<Value>,
-}
-
 /// Adds a template or replaces the one of the same name; returns whether it is now the default of its type.
 async fn put(client: &Client, template: &templates::Template, replaces_default: bool) -> anyhow::Result<bool> {
-    let templates::Template { name, message_type: r#type, variations, variables_schema, .. } = template;
-    let contents = Contents { variations: variations.iter().map(MessageTemplate::source).collect(), variables_schema };
-    let all: Vec<Template> = client.items("/admin/templates").await?;
-    let id = match all.into_iter().find(|one| one.name == *name) {
+    let templates::Template { name, message_type, variations, variables_schema, .. } = template;
+    let sources: Vec<_> = variations.iter().map(MessageTemplate::source).collect();
+    let mut body = json!({"variations": sources, "variables_schema": variables_schema});
+    let id = match client.find("/admin/templates", |one: &Listed| one.name == *name).await? {
         Some(one) => {
+            let present = one.message_type;
             ensure!(
-                one.r#type == *r#type,
-                "there is already a template {name:?} of type {}: give this one another name",
-                one.r#type
+                present == *message_type,
+                "there is already a template {name:?} of type {present}: give this one another name"
             );
-            let _changed: IgnoredAny = client.put(&format!("/admin/templates/{}", one.template_id), &contents).await?;
+            let _changed: IgnoredAny = client.put(&format!("/admin/templates/{}", one.template_id), &body).await?;
             one.template_id
         }
         None => {
-            let new = NewTemplate { name, r#type: *r#type, contents: &contents };
-            client.post::<Template>("/admin/templates", &new).await?.template_id
+            body["name"] = json!(name);
+            body["type"] = json!(message_type);
+            client.post::<Listed>("/admin/templates", &body).await?.template_id
         }
     };
-    let default = client.default_of(*r#type).await?;
-    if default.template_id == Some(id) {
+    let default = client.default_of(*message_type).await?;
+    if default.template == Some(id) {
         return Ok(true);
     }
-    let is_default = replaces_default || default.template_id.is_none();
+    let is_default = replaces_default || default.template.is_none();
     if is_default {
-        client.replace_default(&TypeDefault { template_id: Some(id), ..default }).await?;
+        client.replace_default(&TypeDefault { template: Some(id), ..default }).await?;
     }
     Ok(is_default)
 }

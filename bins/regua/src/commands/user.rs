@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use regua_domain::UserRole;
-use serde::Serialize;
+use regua_store::users::User;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::client::TenantArguments;
-use crate::client::answers::{Invited, User, Whole};
 use crate::output::{instant, or_dash};
 use crate::{display_name, output};
 
@@ -52,20 +53,27 @@ pub(crate) struct NewUser {
     role: UserRole,
 }
 
+#[derive(Deserialize, Serialize)]
+struct Invited {
+    invitation: String,
+    invitation_expires_at: DateTime<Utc>,
+    user: User,
+}
+
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create { target, user } => create(&target, &user).await,
         Command::List(target) => {
-            let users: Vec<Whole<User>> = target.client().await?.items("/admin/users").await?;
+            let users: Vec<User> = target.client().await?.items("/admin/users").await?;
             let header = ["EMAIL", "NAME", "ROLE", "STATE", "SECOND FACTOR", "LAST LOGIN"];
-            target.format.listing(&users, header, |user| row(user))
+            target.format.listing(&users, header, row)
         }
         Command::Disable { target, email } => disable(&target, &email.trim().to_lowercase()).await,
     }
 }
 
 async fn create(target: &TenantArguments, user: &NewUser) -> anyhow::Result<ExitCode> {
-    let invited: Whole<Invited> = target.client().await?.post("/admin/users", user).await?;
+    let invited: Invited = target.client().await?.post("/admin/users", user).await?;
     target.format.result(&invited, &invited.invitation)?;
     if !target.format.json {
         output::remark(format_args!(
@@ -87,19 +95,18 @@ fn row(user: &User) -> [String; 6] {
         (true, false) => "active",
     };
     [
-        user.email.clone(),
+        user.email.to_string(),
         user.name.clone(),
         user.role.to_string(),
         state.to_owned(),
-        if user.totp { "yes" } else { "no" }.to_owned(),
+        if user.has_totp { "yes" } else { "no" }.to_owned(),
         or_dash(user.last_login_at.map(instant)),
     ]
 }
 
 async fn disable(target: &TenantArguments, email: &str) -> anyhow::Result<ExitCode> {
     let client = target.client().await?;
-    let users: Vec<User> = client.items("/admin/users").await?;
-    let user = users.iter().find(|user| user.email == email);
+    let user = client.find("/admin/users", |user: &User| user.email.as_str() == email).await?;
     let user = user.with_context(|| format!("the tenant has no user {email:?}: see `regua user list`"))?;
     let body = json!({"name": user.name, "role": user.role, "active": false});
     let _changed: IgnoredAny = client.put(&format!("/admin/users/{}", user.user_id), &body).await?;

@@ -13,21 +13,16 @@ use sqlx::PgConnection;
 pub(crate) const DEVELOPMENT_KEY: &str = "regua_devlocal_UmVndWEtZGV2ZWxvcG1lbnQta2V5LW5vdC1hLXNlY3I";
 const DEVELOPMENT_PREFIX: &str = "devlocal";
 
-/// Generates a key for overdue messages, stores its hash and returns the key.
-pub(crate) async fn create(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    name: &str,
-    lifetime: TimeDelta,
-) -> anyhow::Result<String> {
+/// Generates a key for overdue messages, which is valid for a day, stores its hash and returns the key.
+pub(crate) async fn create_demo_key(conn: &mut PgConnection, tenant: TenantId) -> anyhow::Result<String> {
     let mut random = [0; RANDOM_BYTES];
     let source = rustls::crypto::ring::default_provider().secure_random;
     source.fill(&mut random).map_err(|_| anyhow::anyhow!("the system has no random numbers"))?;
     let key = keys::generate(&random);
     let now = Clock::system().now();
-    let new = new_key(tenant, name, &key.lookup_prefix, &key.secret_hash, now);
-    let new = NewApiKey { allowed_types: &[MessageType::Overdue], expires_at: Some(now + lifetime), ..new };
-    api_keys::create(conn, &new, now).await?;
+    let new = new_key(tenant, "demo", &key.lookup_prefix, &key.secret_hash, now);
+    let expires_at = Some(now + TimeDelta::days(1));
+    api_keys::create(conn, &NewApiKey { allowed_types: &[MessageType::Overdue], expires_at, ..new }, now).await?;
     Ok(key.text)
 }
 

@@ -1,35 +1,29 @@
 //! The checks before every route of an instance, in Evolution's order: the body is JSON, the instance exists (404), the
 //! key fits (401). Afterwards a query parameter replaces the instance, as in 2.3.7.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, AnswerBody};
 use crate::clock::now;
 use crate::connection::CutHandle;
 use crate::faults::{Effect, FaultOn};
 use crate::instance::Instance;
 use crate::sandbox::Sandbox;
-use crate::sending::{Ending, ending_of};
-use crate::settings::{InstanceSettings, Integration};
+use crate::sending::answer_of;
+use crate::settings::InstanceSettings;
 
 pub(crate) struct Guarded {
     pub(crate) instance: Arc<Instance>,
     pub(crate) body: Value,
     pub(crate) received_at: i64,
     pub(crate) connection: CutHandle,
-}
-
-#[derive(Deserialize)]
-struct Replacement {
-    #[serde(rename = "instanceName")]
-    instance_name: Option<String>,
 }
 
 impl FromRequest<Sandbox> for Guarded {
@@ -57,24 +51,24 @@ impl Guarded {
         nothing: Value,
     ) -> Answer {
         let fault = sandbox.strike(on, &self.instance.name, None).await;
-        let ending = match fault.effect {
-            Effect::None => Ending::Answer(found(&self)),
-            Effect::FindSeesNothing => Ending::Answer(Answer::ok(nothing)),
-            _ => ending_of(&fault, &self.instance.name),
+        let answer = match fault.effect {
+            Effect::None => found(&self),
+            Effect::FindSeesNothing => Answer::ok(nothing),
+            _ => answer_of(&fault, &self.instance.name),
         };
-        end(sandbox, &self.connection, ending).await
+        end(sandbox, &self.connection, answer).await
     }
 }
 
-/// Answers, or cuts the connection.
-pub(crate) async fn end(sandbox: &Sandbox, connection: &CutHandle, ending: Ending) -> Answer {
-    match ending {
-        Ending::Answer(answer) => return answer,
-        Ending::Cut => {}
-        Ending::Hang => sandbox.shutdown.cancelled().await,
+/// Cuts the connection if there is no answer.
+pub(crate) async fn end(sandbox: &Sandbox, connection: &CutHandle, answer: Answer) -> Answer {
+    match answer.body {
+        AnswerBody::Cut => {}
+        AnswerBody::Hang => sandbox.shutdown.cancelled().await,
+        _ => return answer,
     }
     connection.cut();
-    Answer::empty(StatusCode::INTERNAL_SERVER_ERROR)
+    answer
 }
 
 async fn named_instance(parts: &mut Parts, sandbox: &Sandbox) -> Result<Arc<Instance>, Answer> {
@@ -83,7 +77,8 @@ async fn named_instance(parts: &mut Parts, sandbox: &Sandbox) -> Result<Arc<Inst
         .map_err(|_| Answer::bad_request(json!(["Failed to decode the path"])))?;
     let key = presented_key(&parts.headers);
     if sandbox.settings.auto_create_instances && sandbox.instance(&name).is_none() {
-        sandbox.create_instance(auto_created(&name, key));
+        let token = key.map(str::to_owned);
+        sandbox.create_instance(InstanceSettings { token, ..InstanceSettings::connected(&*name, "") });
     }
     let instance = sandbox.instance(&name).ok_or_else(|| Answer::no_such_instance(&name))?;
     let allowed = key == Some(&*instance.token) || is_global(sandbox, key);
@@ -98,7 +93,7 @@ fn replacement(parts: &Parts, sandbox: &Sandbox) -> Result<Option<Arc<Instance>>
 }
 
 pub(crate) fn queried_instance(parts: &Parts) -> Option<String> {
-    Query::<Replacement>::try_from_uri(&parts.uri).ok().and_then(|Query(replacement)| replacement.instance_name)
+    Query::<HashMap<String, String>>::try_from_uri(&parts.uri).ok()?.0.remove("instanceName")
 }
 
 pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
@@ -107,16 +102,6 @@ pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
 
 pub(crate) fn is_global(sandbox: &Sandbox, key: Option<&str>) -> bool {
     key == Some(&*sandbox.settings.api_key)
-}
-
-fn auto_created(name: &str, key: Option<&str>) -> InstanceSettings {
-    InstanceSettings {
-        name: name.to_owned(),
-        token: key.map(str::to_owned),
-        integration: Integration::Baileys,
-        number: None,
-        connected: true,
-    }
 }
 
 /// A body without a JSON content type is ignored; an invalid body with one is refused.

@@ -113,33 +113,18 @@ pub(super) async fn connect(State(sandbox): State<Sandbox>, request: Guarded) ->
             sleep(sandbox.settings.connect_wait).await;
             Answer::ok(json!({}))
         }
-        (InstanceState::Connecting, _) => Answer::ok(code(&sandbox)),
+        (InstanceState::Connecting, _) => no_code(),
         (InstanceState::Close, _) => {
             sandbox.move_to(&instance, InstanceState::Connecting);
-            scan_later(&sandbox, instance);
             sleep(sandbox.settings.connect_wait).await;
-            Answer::ok(code(&sandbox))
+            no_code()
         }
     }
 }
 
-/// The phone scans the QR code, if the settings have a phone.
-fn scan_later(sandbox: &Sandbox, instance: Arc<Instance>) {
-    let Some(after) = sandbox.settings.scan_after else { return };
-    let handle = sandbox.clone();
-    sandbox.spawn_until_shutdown(async move {
-        sleep(after).await;
-        if instance.link().state == InstanceState::Connecting {
-            handle.move_to(&instance, InstanceState::Open);
-        }
-    });
-}
-
-fn code(sandbox: &Sandbox) -> Value {
-    if sandbox.settings.scan_after.is_none() {
-        return json!({"count": 0});
-    }
-    json!({"pairingCode": null, "code": "2@sandbox", "base64": "data:image/png;base64,iVBORw0KGgo=", "count": 1})
+/// Without a QR code: WhatsApp is unreachable, as for the captures, and the instance stays `connecting`.
+fn no_code() -> Answer {
+    Answer::ok(json!({"count": 0}))
 }
 
 /// connect and restart answer errors with status 200.
@@ -151,7 +136,7 @@ pub(super) async fn restart(State(sandbox): State<Sandbox>, request: Guarded) ->
     let instance = request.instance;
     match instance.link().state {
         InstanceState::Close | InstanceState::Absent => failed_with_200(),
-        InstanceState::Connecting => Answer::ok(code(&sandbox)),
+        InstanceState::Connecting => no_code(),
         InstanceState::Open => {
             sandbox.announce(&instance, InstanceState::Connecting, 200);
             sandbox.move_to(&instance, InstanceState::Open);

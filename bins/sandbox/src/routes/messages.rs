@@ -10,7 +10,7 @@ use crate::answer::Answer;
 use crate::instance::InstanceState;
 use crate::sandbox::Sandbox;
 use crate::schema::{SEND_BUTTONS, SEND_MEDIA, SEND_TEXT};
-use crate::sending::{self, Ending, Order};
+use crate::sending::{self, Order};
 use crate::settings::Integration;
 
 pub(super) async fn send_text(State(sandbox): State<Sandbox>, request: Guarded) -> Result<Answer, Answer> {
@@ -53,8 +53,8 @@ async fn send(sandbox: &Sandbox, request: Guarded, text: String, message_type: S
     let order = Order { instance, number, text, message_type, message, delay, received_at };
     // A separate task, because this future is dropped when the caller gives up.
     let sending = sandbox.tasks.spawn(sending::send(sandbox.clone(), order));
-    let ending = sending.await.unwrap_or(Ending::Cut);
-    end(sandbox, &connection, ending).await
+    let answer = sending.await.unwrap_or(Answer::CUT);
+    end(sandbox, &connection, answer).await
 }
 
 fn check_media(body: &Value) -> Result<(), Answer> {

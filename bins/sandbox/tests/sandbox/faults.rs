@@ -195,18 +195,3 @@ async fn closed_instance_refuses_sends_until_it_is_open() -> anyhow::Result<()> 
     ensure!(send(&running, message()).await?.0 == 201);
     running.stop().await
 }
-
-#[tokio::test]
-async fn phone_scans_the_code_after_connect() -> anyhow::Result<()> {
-    let instance = InstanceSettings { connected: false, ..InstanceSettings::connected("matriz", "tok-matriz") };
-    let running = start(Settings { instances: vec![instance], scan_after: Some(Duration::ZERO), ..settings() }).await?;
-    let code: Value = running.request("GET /instance/connect/matriz", Some("G"))?.send().await?.json().await?;
-    ensure!(code["count"] == 1, "{code}");
-    let opened = async {
-        while !matches!(send(&running, message()).await, Ok((201, _))) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(Duration::from_secs(10), opened).await?;
-    running.stop().await
-}

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use regua_sandbox::{InstanceSettings, InstanceState, Integration, Settings, StatusTimes, WebhookSettings};
+use regua_sandbox::{InstanceSettings, InstanceState, Integration, Settings, StatusTimes};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -60,8 +60,13 @@ async fn sandbox(integration: Integration, receiver: &Receiver, webhook: Value) 
         number: Some("5511999990000".into()),
         ..InstanceSettings::connected("evo1", "tok-evo1")
     };
-    let webhooks = WebhookSettings { timeout: Duration::from_secs(1), first_wait: Duration::from_millis(5) };
-    let running = start(Settings { instances: vec![instance], webhooks, ..settings() }).await?;
+    let running = start(Settings {
+        instances: vec![instance],
+        webhook_timeout: Duration::from_secs(1),
+        webhook_wait: Duration::from_millis(5),
+        ..settings()
+    })
+    .await?;
     let mut row = json!({"enabled": true, "url": receiver.url, "events": []});
     for (name, value) in webhook.as_object().into_iter().flatten() {
         row[name] = value.clone();

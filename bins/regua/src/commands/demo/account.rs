@@ -17,16 +17,10 @@ pub(super) struct Account {
     accepted: usize,
     rejected: usize,
     rejected_by: BTreeMap<String, usize>,
-    sent: usize,
+    by_status: BTreeMap<Status, usize>,
     /// Sent contacts with more than one attempt.
     retried: usize,
-    failed: usize,
     failed_by: BTreeMap<String, usize>,
-    unconfirmed: usize,
-    skipped: usize,
-    cancelled: usize,
-    /// Pending or sending.
-    waiting: usize,
     /// Messages in the ledger.
     left: usize,
     /// Messages that the ledger has twice.
@@ -43,40 +37,37 @@ impl Account {
         ledger: &[Arc<LedgerEntry>],
         summary: LedgerSummary,
     ) -> Self {
-        let count = |status: Status| contacts.iter().filter(|contact| contact.status == status).count();
-        let sent = || contacts.iter().filter(|contact| contact.status == Status::Sent);
+        let with = |status: Status| contacts.iter().filter(move |contact| contact.status == status);
         let left: HashSet<_> = ledger.iter().map(|entry| entry.message_id.as_str()).collect();
         let is_missing = |contact: &&Contact| !contact.message_id.as_deref().is_some_and(|id| left.contains(id));
-        let mut failed_by = BTreeMap::new();
-        for contact in contacts.iter().filter(|contact| contact.status == Status::Failed) {
-            *failed_by.entry(contact.reason.clone().unwrap_or_default()).or_insert(0) += 1;
-        }
         Self {
             rows,
             accepted: report.accepted,
             rejected: report.rejected.len(),
-            rejected_by: report.rejected_by_code(),
-            sent: count(Status::Sent),
-            retried: sent().filter(|contact| contact.attempts > 1).count(),
-            failed: count(Status::Failed),
-            failed_by,
-            unconfirmed: count(Status::Unconfirmed),
-            skipped: count(Status::Skipped),
-            cancelled: count(Status::Cancelled),
-            waiting: count(Status::Pending) + count(Status::Sending),
+            rejected_by: counts(report.rejected.iter().map(|(_, issue)| issue.code.clone())),
+            by_status: counts(contacts.iter().map(|contact| contact.status)),
+            retried: with(Status::Sent).filter(|contact| contact.attempts > 1).count(),
+            failed_by: counts(with(Status::Failed).map(|contact| contact.reason.clone().unwrap_or_default())),
             left: summary.count,
             duplicates: summary.duplicates,
-            missing_in_ledger: sent().filter(is_missing).count(),
+            missing_in_ledger: with(Status::Sent).filter(is_missing).count(),
         }
     }
 
+    fn count(&self, status: Status) -> usize {
+        self.by_status.get(&status).copied().unwrap_or(0)
+    }
+
+    fn waiting(&self) -> usize {
+        self.count(Status::Pending) + self.count(Status::Sending)
+    }
+
     /// Whether every row and every message is accounted for.
-    pub(super) const fn is_complete(&self) -> bool {
-        let finished = self.sent + self.failed + self.unconfirmed + self.skipped + self.cancelled;
+    pub(super) fn is_complete(&self) -> bool {
         self.rows == self.accepted + self.rejected
-            && self.accepted == finished
-            && self.waiting == 0
-            && self.sent == self.left
+            && self.accepted == self.by_status.values().sum::<usize>()
+            && self.waiting() == 0
+            && self.count(Status::Sent) == self.left
             && self.duplicates == 0
             && self.missing_in_ledger == 0
     }
@@ -88,14 +79,17 @@ impl Account {
             row("rows in the file", self.rows, String::new()),
             row("accepted", self.accepted, String::new()),
             row("rejected", self.rejected, reasons(&self.rejected_by)),
-            row("sent", self.sent, retried),
-            row("failed", self.failed, reasons(&self.failed_by)),
-            row("unconfirmed", self.unconfirmed, String::new()),
+            row("sent", self.count(Status::Sent), retried),
+            row("failed", self.count(Status::Failed), reasons(&self.failed_by)),
+            row("unconfirmed", self.count(Status::Unconfirmed), String::new()),
         ];
-        let unusual = [("skipped", self.skipped), ("cancelled", self.cancelled), ("still waiting", self.waiting)];
-        rows.extend(
-            unusual.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| row(name, count, String::new())),
-        );
+        let unusual = [
+            ("skipped", self.count(Status::Skipped)),
+            ("cancelled", self.count(Status::Cancelled)),
+            ("still waiting", self.waiting()),
+        ];
+        let unusual = unusual.into_iter().filter(|(_, count)| *count > 0);
+        rows.extend(unusual.map(|(name, count)| row(name, count, String::new())));
         rows.push(row("left the sandbox", self.left, format!("{} twice", self.duplicates)));
         output::line("")?;
         output::table(["", "     N", ""], rows)?;
@@ -108,8 +102,16 @@ impl Account {
     }
 }
 
+fn counts<T: Ord>(items: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
+    let mut counts = BTreeMap::new();
+    for item in items {
+        *counts.entry(item).or_insert(0) += 1;
+    }
+    counts
+}
+
 fn reasons(counts: &BTreeMap<String, usize>) -> String {
-    counts.iter().map(|(reason, count)| format!("{reason} {count}")).collect::<Vec<_>>().join(", ")
+    output::joined(counts.iter().map(|(reason, count)| format!("{reason} {count}")))
 }
 
 #[cfg(test)]
@@ -118,12 +120,16 @@ mod tests {
 
     #[test]
     fn account_with_a_difference_is_not_complete() {
-        let good = Account { rows: 10, accepted: 9, rejected: 1, sent: 8, failed: 1, left: 8, ..Account::default() };
+        let of = |others: &[(Status, usize)]| {
+            let by_status = [&[(Status::Sent, 8)], others].concat().into_iter().collect();
+            Account { rows: 10, accepted: 9, rejected: 1, by_status, left: 8, ..Account::default() }
+        };
+        let good = of(&[(Status::Failed, 1)]);
         assert!(good.is_complete());
         let bad = [
             Account { rows: 11, ..good.clone() },
-            Account { failed: 0, ..good.clone() },
-            Account { waiting: 1, ..good.clone() },
+            of(&[]),
+            of(&[(Status::Pending, 1)]),
             Account { left: 9, ..good.clone() },
             Account { left: 7, ..good.clone() },
             Account { duplicates: 1, ..good.clone() },

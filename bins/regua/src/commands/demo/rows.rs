@@ -1,9 +1,7 @@
 //! The contact file of a demo: the rows of the example, repeated with other ids and phone numbers if more are wanted.
 
-use std::fmt::Write;
-
 use anyhow::Context;
-use csv::{ReaderBuilder, StringRecord, WriterBuilder};
+use csv::{ReaderBuilder, WriterBuilder};
 
 const EXAMPLE: &str = include_str!("../../../../../examples/overdue.csv");
 
@@ -17,30 +15,16 @@ pub(super) fn csv_text(contacts: usize) -> anyhow::Result<String> {
     let mut writer = WriterBuilder::new().from_writer(Vec::new());
     writer.write_record(&header)?;
     for (number, row) in rows.iter().cycle().take(contacts).enumerate() {
-        if number < rows.len() {
-            writer.write_record(row)?;
-        } else {
-            writer.write_record(&with_other_id(row, number, id, phone))?;
-        }
+        // The operators assign no number that begins with 90.
+        let (other_id, other_phone) = (format!("NF-{:06}", number + 1), format!("551190{:07}", number + 1_000_000));
+        writer.write_record(row.iter().enumerate().map(|(column, cell)| match column {
+            _ if number < rows.len() => cell,
+            _ if column == id => &other_id,
+            _ if column == phone => &other_phone,
+            _ => cell,
+        }))?;
     }
     Ok(String::from_utf8(writer.into_inner()?)?)
-}
-
-/// The same row with another id and phone number. The operators assign no number that begins with 90.
-fn with_other_id(row: &StringRecord, number: usize, id: usize, phone: usize) -> StringRecord {
-    let mut cell = String::new();
-    row.iter()
-        .enumerate()
-        .map(|(column, text)| {
-            cell.clear();
-            let _a_string_takes_all = match column {
-                _ if column == id => write!(cell, "NF-{:06}", number + 1),
-                _ if column == phone => write!(cell, "551190{:07}", number + 1_000_000),
-                _ => write!(cell, "{text}"),
-            };
-            cell.clone()
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -11,27 +11,28 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use csv::{QuoteStyle, WriterBuilder};
 use regua_domain::QueueId;
+use regua_store::contacts::Contact;
 
-use crate::client::answers::{Contact, Page};
-use crate::client::{ApiArguments, Client, PAGE};
+use crate::client::{ApiArguments, Client};
 use crate::files::formula_guard::guarded;
 use crate::output;
 
-const COLUMNS: [&str; 14] = [
-    "external_id",
-    "phone",
-    "status",
-    "reason",
-    "reference",
-    "attempts",
-    "resends",
-    "variation",
-    "message_id",
-    "sent_at",
-    "delivered_at",
-    "read_at",
-    "contact_id",
-    "metadata",
+/// The name of each column, and its cell of a contact.
+const COLUMNS: [(&str, fn(&Contact) -> String); 14] = [
+    ("external_id", |contact| text(&contact.external_id)),
+    ("phone", |contact| contact.phone.clone()),
+    ("status", |contact| contact.status.to_string()),
+    ("reason", |contact| text(&contact.reason)),
+    ("reference", |contact| contact.reference.clone()),
+    ("attempts", |contact| contact.attempts.to_string()),
+    ("resends", |contact| contact.resends.to_string()),
+    ("variation", |contact| contact.variation.to_string()),
+    ("message_id", |contact| text(&contact.message_id)),
+    ("sent_at", |contact| instant(contact.sent_at)),
+    ("delivered_at", |contact| instant(contact.delivered_at)),
+    ("read_at", |contact| instant(contact.read_at)),
+    ("contact_id", |contact| contact.contact_id.to_string()),
+    ("metadata", |contact| contact.metadata.to_string()),
 ];
 /// Excel reads a file without it in the encoding of the system.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -77,21 +78,18 @@ impl Export {
         write: &mut (dyn FnMut(&[u8]) -> anyhow::Result<()> + Send),
     ) -> anyhow::Result<usize> {
         let path = format!("/billing/queue/{}/contacts?", self.id);
-        let (mut cursor, mut count) = (None, 0);
+        let mut count = 0;
         // Written with the first page, so that an unknown queue leaves no output.
         let mut header = Some(header(self.delimiter, self.bom)?);
-        loop {
-            let page: Page<Contact> = client.page(&path, PAGE, cursor.as_deref()).await?;
+        let add = |contacts: Vec<Contact>| {
             if let Some(header) = header.take() {
                 write(&header)?;
             }
-            write(&rows(self.delimiter, page.items.iter().map(cells))?)?;
-            count += page.items.len();
-            match page.next_cursor {
-                Some(next) => cursor = Some(next),
-                None => return Ok(count),
-            }
-        }
+            count += contacts.len();
+            write(&rows(self.delimiter, contacts.iter().map(cells))?)
+        };
+        client.pages(&path, usize::MAX, add).await?;
+        Ok(count)
     }
 }
 
@@ -104,7 +102,7 @@ fn delimiter(text: &str) -> Result<u8, String> {
 }
 
 fn header(delimiter: u8, bom: bool) -> anyhow::Result<Vec<u8>> {
-    let rows = rows(delimiter, [COLUMNS.map(str::to_owned)])?;
+    let rows = rows(delimiter, [COLUMNS.map(|(name, _)| name.to_owned())])?;
     Ok(if bom { [BYTE_ORDER_MARK, &rows].concat() } else { rows })
 }
 
@@ -118,24 +116,15 @@ fn rows(delimiter: u8, rows: impl IntoIterator<Item = [String; COLUMNS.len()]>) 
 }
 
 fn cells(contact: &Contact) -> [String; COLUMNS.len()] {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let instant = |at: Option<DateTime<Utc>>| at.map(output::whole_second).unwrap_or_default();
-    [
-        text(&contact.external_id),
-        contact.phone.clone(),
-        contact.status.to_string(),
-        text(&contact.reason),
-        contact.reference.clone(),
-        contact.attempts.to_string(),
-        contact.resends.to_string(),
-        contact.variation.to_string(),
-        text(&contact.message_id),
-        instant(contact.sent_at),
-        instant(contact.delivered_at),
-        instant(contact.read_at),
-        contact.contact_id.to_string(),
-        contact.metadata.to_string(),
-    ]
+    COLUMNS.map(|(_, cell)| cell(contact))
+}
+
+fn text(text: &Option<String>) -> String {
+    text.clone().unwrap_or_default()
+}
+
+fn instant(at: Option<DateTime<Utc>>) -> String {
+    at.map(output::whole_second).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -167,7 +156,7 @@ mod tests {
             let mut bytes = header(delimiter, false).unwrap();
             bytes.extend(rows(delimiter, contacts.iter().map(cells)).unwrap());
             let records = read(&bytes, delimiter);
-            assert_eq!(records[0].iter().collect::<Vec<_>>(), COLUMNS);
+            assert_eq!(records[0].iter().collect::<Vec<_>>(), COLUMNS.map(|(name, _)| name));
             for (record, contact) in records[1..].iter().zip(&contacts) {
                 assert!(!record.iter().any(|cell| cell.starts_with(['=', '+', '-', '@', '\t', '\r'])), "{record:?}");
                 let cells = cells(contact);

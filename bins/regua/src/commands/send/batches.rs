@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, FixedOffset};
+use clap::Args;
 use regua_domain::MessageType;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -15,16 +16,24 @@ const MAX_CONTACTS: usize = 10_000;
 /// The API's limit, less the suffix of a part, in characters.
 const MAX_ID_LENGTH: usize = 190;
 
-/// Fields of the batches. They override those of the file.
-#[derive(Clone, Debug, Default)]
+// Fields of the batches. They override those of the file.
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Options {
+    /// The batch's id, never used again; absent: made from the file's contents and the type
+    #[arg(long, value_name = "ID")]
     pub(crate) external_id: Option<String>,
-    /// Name of the template.
+    /// The template's name; absent: the type's default
+    #[arg(long, value_name = "NAME")]
     pub(crate) template: Option<String>,
-    /// Name of the instance.
+    /// The instance's name; absent: the type's default
+    #[arg(long, value_name = "NAME")]
     pub(crate) instance: Option<String>,
-    pub(crate) scheduled_for: Option<DateTime<FixedOffset>>,
-    pub(crate) dry_run: bool,
+    /// Earliest time of sending, such as 2026-11-23T09:00:00-03:00
+    #[arg(long, value_name = "RFC3339")]
+    schedule: Option<DateTime<FixedOffset>>,
+    /// Show the messages without sending them
+    #[arg(long, conflicts_with = "wait")]
+    dry_run: bool,
 }
 
 /// The body of one `POST /send/…`.
@@ -59,19 +68,18 @@ pub(crate) fn split(file: ContactFile, options: &Options, message_type: MessageT
     if contacts.len() > MAX_CONTACTS {
         refuse_duplicates(&contacts)?;
     }
-    let mut left = contacts.into_iter().peekable();
-    let mut batches: Vec<Batch> = Vec::new();
-    while left.peek().is_some() {
+    let parts = contacts.len().div_ceil(MAX_CONTACTS);
+    let mut left = contacts.into_iter();
+    let mut batches = Vec::with_capacity(parts);
+    for part in 1..=parts {
         let (places, contacts) = left.by_ref().take(MAX_CONTACTS).map(|Contact { place, json }| (place, json)).unzip();
-        batches.push(Batch { external_id: id.clone(), fields: fields.clone(), contacts, places });
-    }
-    if batches.len() > 1 {
-        let parts = batches.len();
-        for (batch, part) in batches.iter_mut().zip(1..) {
+        let mut batch = Batch { external_id: id.clone(), fields: fields.clone(), contacts, places };
+        if parts > 1 {
+            let name = base_name(&fields, message_type, &id);
             batch.external_id = format!("{id}-{part}");
-            let name = base_name(&batch.fields, message_type, &id);
             batch.fields.insert("name".to_owned(), to_raw_value(&format!("{name} ({part}/{parts})"))?);
         }
+        batches.push(batch);
     }
     Ok(batches)
 }
@@ -101,7 +109,7 @@ fn override_fields(fields: &mut BTreeMap<String, Box<RawValue>>, options: &Optio
     };
     set("template", options.template.as_ref().map(to_raw_value).transpose()?);
     set("instance", options.instance.as_ref().map(to_raw_value).transpose()?);
-    set("scheduled_for", options.scheduled_for.as_ref().map(to_raw_value).transpose()?);
+    set("scheduled_for", options.schedule.as_ref().map(to_raw_value).transpose()?);
     set("dry_run", options.dry_run.then(|| to_raw_value(&true)).transpose()?);
     Ok(())
 }

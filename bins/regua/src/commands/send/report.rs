@@ -1,17 +1,50 @@
 //! The report of a posted file: accepted batches, rejected contacts, warnings and previews.
 
-use std::collections::BTreeMap;
-
+use anyhow::Context;
+use chrono::{DateTime, Utc};
 use regua_domain::QueueId;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::batches::Batch;
-use crate::client::answers::{ContactIssue, PostResult, Posted, Preview, SendAccepted, Whole};
+use crate::client::ContactIssue;
 use crate::files::contact_file::Place;
 use crate::output;
 
 /// Previews of a dry run that are printed.
 const MAX_PREVIEWS: usize = 3;
+
+/// The answer to a batch.
+#[derive(Deserialize)]
+struct Posted {
+    rejected: Vec<ContactIssue>,
+    warnings: Vec<ContactIssue>,
+    #[serde(flatten)]
+    result: PostResult,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PostResult {
+    Accepted(SendAccepted),
+    DryRun { contacts: Vec<Preview> },
+}
+
+#[derive(Deserialize)]
+struct SendAccepted {
+    queue_id: QueueId,
+    accepted: usize,
+    replayed: bool,
+}
+
+/// A message that would be sent. It has no `Debug`, because it holds a phone number.
+#[derive(Deserialize)]
+struct Preview {
+    index: usize,
+    phone: String,
+    text: String,
+    would_send_at: Option<DateTime<Utc>>,
+}
 
 #[derive(Default)]
 pub(crate) struct Report {
@@ -28,7 +61,8 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(super) fn add_answer(&mut self, batch: &Batch, Whole { mut json, answer }: Whole<Posted>) {
+    pub(super) fn add_answer(&mut self, batch: &Batch, mut json: Value) -> anyhow::Result<()> {
+        let answer = Posted::deserialize(&json).context("the answer to a batch cannot be read")?;
         let placed = |issue: ContactIssue| (batch.place(issue.index), issue);
         self.rejected.extend(answer.rejected.into_iter().map(placed));
         self.warnings.extend(answer.warnings.into_iter().map(placed));
@@ -44,6 +78,7 @@ impl Report {
         }
         json["external_id"] = batch.external_id.clone().into();
         self.answers.push(json);
+        Ok(())
     }
 
     /// Adds a batch without a valid contact.
@@ -54,15 +89,6 @@ impl Report {
 
     pub(crate) fn queues(&self) -> Vec<QueueId> {
         self.batches.iter().map(|(_, accepted)| accepted.queue_id).collect()
-    }
-
-    /// The number of rejected contacts for each code.
-    pub(crate) fn rejected_by_code(&self) -> BTreeMap<String, usize> {
-        let mut counts = BTreeMap::new();
-        for (_, issue) in &self.rejected {
-            *counts.entry(issue.code.clone()).or_insert(0) += 1;
-        }
-        counts
     }
 
     pub(super) fn print(&self) -> anyhow::Result<()> {

@@ -59,20 +59,13 @@ fn line(text: &str, position: &csv::Position) -> u64 {
     position.line() + breaks.count() as u64
 }
 
-/// The more frequent of `,` and `;` in the header.
+/// The one of `,` and `;` that divides the header into more columns.
 fn delimiter(text: &str) -> u8 {
-    let header = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let mut is_quoted = false;
-    let (mut commas, mut semicolons) = (0, 0);
-    for character in header.chars() {
-        match character {
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => commas += 1,
-            ';' if !is_quoted => semicolons += 1,
-            _ => {}
-        }
-    }
-    if semicolons > commas { b';' } else { b',' }
+    let columns = |delimiter| {
+        let mut reader = ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
+        reader.headers().map_or(0, StringRecord::len)
+    };
+    if columns(b';') > columns(b',') { b';' } else { b',' }
 }
 
 fn check_header(header: &StringRecord, message_type: MessageType) -> anyhow::Result<()> {
