@@ -185,13 +185,11 @@ impl Programs {
         if shutdown.is_cancelled() {
             output::remark("\nstopping …");
         }
-        let stopped = self.end().await;
-        let ended = ended?;
-        stopped?;
-        Ok(ended)
+        let stopped = self.stop().await;
+        ended.and_then(|ended| stopped.map(|()| ended))
     }
 
-    /// Returns when a program ends before [`Self::end`].
+    /// Returns when a program ends before [`Self::stop`].
     async fn failed(&mut self) -> anyhow::Error {
         match self.running.join_next().await {
             Some(Ok((name, Err(error)))) => error.context(format!("{name} failed")),
@@ -202,7 +200,7 @@ impl Programs {
     }
 
     /// Stops all programs and waits for them: the worker finishes its posts and gives its leases back.
-    async fn end(mut self) -> anyhow::Result<()> {
+    async fn stop(mut self) -> anyhow::Result<()> {
         self.stop.cancel();
         while let Some(ended) = self.running.join_next().await {
             let (name, ended) = ended?;

@@ -46,10 +46,7 @@ impl OutputFormat {
 
 /// Writes a line of the result. A closed standard output (`| head`) is no failure.
 pub(crate) fn line(text: impl Display) -> anyhow::Result<()> {
-    match writeln!(io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+    bytes(format!("{text}\n").as_bytes())
 }
 
 /// Writes a part of the result that has its own line ends. A closed standard output is no failure.

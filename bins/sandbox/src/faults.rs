@@ -121,8 +121,7 @@ impl Fault {
                     .to_owned(),
             );
         }
-        let finds = self.effect == Effect::FindSeesNothing;
-        if finds && self.on != FaultOn::Find {
+        if self.effect == Effect::FindSeesNothing && self.on != FaultOn::Find {
             return Err("find_sees_nothing needs \"on\": \"find\"".to_owned());
         }
         Ok(())

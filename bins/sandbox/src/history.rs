@@ -34,18 +34,14 @@ pub struct StoredMessage {
 }
 
 impl StoredMessage {
-    fn key(&self) -> Value {
+    fn record(&self, instance_id: &str) -> Value {
         let mut key = json!({"id": self.key_id, "fromMe": self.from_me, "remoteJid": self.remote_jid});
         if let Some(alternative) = &self.remote_jid_alt {
             key["remoteJidAlt"] = json!(alternative);
         }
-        key
-    }
-
-    fn record(&self, instance_id: &str) -> Value {
         let updates: Vec<Value> = self.updates.iter().map(|(_, status)| json!({"status": status})).collect();
         json!({
-            "id": self.id, "key": self.key(), "pushName": self.push_name, "messageType": self.message_type,
+            "id": self.id, "key": key, "pushName": self.push_name, "messageType": self.message_type,
             "message": self.message, "messageTimestamp": self.timestamp, "instanceId": instance_id,
             "source": self.source, "contextInfo": null, "MessageUpdate": updates,
         })
@@ -98,7 +94,8 @@ impl History {
         found.sort_by_key(|row| std::cmp::Reverse(row.timestamp));
         let records: Vec<Value> =
             found.iter().skip(size * (page - 1)).take(size).map(|row| row.record(instance_id)).collect();
-        messages_page(found.len(), found.len().div_ceil(size), page, &records)
+        let (total, pages) = (found.len(), found.len().div_ceil(size));
+        json!({"messages": {"total": total, "pages": pages, "currentPage": page, "records": records}})
     }
 
     /// The answer of findStatusMessage, which ignores a filter by status.
@@ -117,14 +114,6 @@ impl History {
     fn rows(&self) -> MutexGuard<'_, Vec<StoredMessage>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-pub(crate) fn no_messages() -> Value {
-    messages_page(0, 0, 1, &[])
-}
-
-fn messages_page(total: usize, pages: usize, page: usize, records: &[Value]) -> Value {
-    json!({"messages": {"total": total, "pages": pages, "currentPage": page, "records": records}})
 }
 
 /// `offset` is the page's size and `page` its number; `limit` is ignored.
@@ -157,10 +146,8 @@ fn matches(filter: &Value, window: Option<(i64, i64)>, row: &StoredMessage) -> b
 /// Two jids mean one or the other.
 fn by_jid(key: &Value, row: &StoredMessage) -> bool {
     let (jid, alternative) = (key["remoteJid"].as_str(), key["remoteJidAlt"].as_str());
-    if jid.is_none() && alternative.is_none() {
-        return true;
-    }
-    jid.is_some_and(|jid| jid == row.remote_jid)
+    (jid.is_none() && alternative.is_none())
+        || jid.is_some_and(|jid| jid == row.remote_jid)
         || alternative.is_some_and(|jid| row.remote_jid_alt.as_deref() == Some(jid))
 }
 

@@ -198,9 +198,6 @@ impl Sandbox {
 
     /// Drops the work at shutdown, as Evolution loses its retries.
     pub(crate) fn spawn_until_shutdown(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let shutdown = self.shutdown.clone();
-        self.tasks.spawn(async move {
-            shutdown.run_until_cancelled(work).await;
-        });
+        self.tasks.spawn(self.shutdown.clone().run_until_cancelled_owned(work));
     }
 }

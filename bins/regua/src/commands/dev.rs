@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::fleet::api_keys::{self, DEVELOPMENT_KEY};
-use crate::fleet::example_tenant::{self, Pace, RATE};
+use crate::fleet::example_tenant::{self, Pace};
 use crate::fleet::{Fleet, FleetArguments};
 use crate::output;
 
@@ -30,8 +30,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = regua_boot::on_signal()?;
     let (fleet, mut programs) = Fleet::open("dev", &arguments.fleet, Some(arguments.port), SANDBOX_PORT).await?;
     let pool = &fleet.pool;
-    let tenant =
-        example_tenant::ensure(pool, &fleet.secrets, &fleet.gateway, Pace { rate: RATE, concurrency: 1 }).await?;
+    let tenant = example_tenant::ensure(pool, &fleet.secrets, &fleet.gateway, Pace::for_contacts(0)).await?;
     let mut transaction = pool.begin().await?;
     api_keys::ensure_development_key(&mut transaction, tenant).await?;
     transaction.commit().await?;

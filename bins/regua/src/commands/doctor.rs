@@ -66,19 +66,13 @@ fn fail(detail: impl Into<String>) -> Finding {
     Finding { health: Health::Fail, ..ok(detail) }
 }
 
-impl Finding {
-    fn of(self, check: &'static str) -> Self {
-        Self { check, ..self }
-    }
-}
-
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let services = Services::open("regua-doctor", Role::Platform, &arguments.database, &arguments.broker)?;
     let mut results = match services.pool.acquire().await {
         Ok(_) => check_database(&services.pool, arguments).await,
-        Err(error) => vec![fail(database::describe(&error.into())).of("database")],
+        Err(error) => vec![Finding { check: "database", ..fail(database::describe(&error.into())) }],
     };
-    results.push(check_broker(&services).await.of("broker"));
+    results.push(Finding { check: "broker", ..check_broker(&services).await });
     arguments.format.listing(&results, ["", "CHECK", "FOUND"], |one| {
         let word = match one.health {
             Health::Ok => "ok",
@@ -95,7 +89,7 @@ async fn check_database(pool: &PgPool, arguments: &Arguments) -> Vec<Finding> {
     let mut results = Vec::new();
     let mut add = |check, findings: Findings| {
         let findings = findings.unwrap_or_else(|error| vec![fail(database::describe(&error))]);
-        results.extend(findings.into_iter().map(|finding| finding.of(check)));
+        results.extend(findings.into_iter().map(|finding| Finding { check, ..finding }));
     };
     add("database", in_transaction(pool, checks::server).await);
     add("durability", in_transaction(pool, checks::durability).await);

@@ -18,7 +18,7 @@ pub(crate) const TOKEN: &str = "sandbox-matriz";
 /// The template of overdue messages.
 pub(crate) const OVERDUE_TEMPLATE: &str = "cobranca-padrao";
 /// Messages a minute: enough for a demonstration without waiting.
-pub(crate) const RATE: i32 = 1200;
+const RATE: i32 = 1200;
 
 const TEMPLATES: [&str; 3] = [
     include_str!("../../../../examples/cobranca-padrao.json"),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::guard::Guarded;
 use crate::answer::Answer;
 use crate::faults::FaultOn;
-use crate::history::no_messages;
+use crate::history::History;
 use crate::instance::{Instance, InstanceState, Link};
 use crate::numbers::canonical_jid;
 use crate::sandbox::Sandbox;
@@ -49,13 +49,12 @@ fn check_connection(instance: &Instance) -> Result<(), Answer> {
 }
 
 pub(super) async fn find_messages(State(sandbox): State<Sandbox>, request: Guarded) -> Answer {
-    let find =
-        |Guarded { instance, body, .. }: &Guarded| Answer::ok(instance.history.find_messages(&instance.id, body));
-    request.read(&sandbox, FaultOn::Find, find, no_messages()).await
+    let find = |instance: &Instance, query: &Value| Answer::ok(instance.history.find_messages(&instance.id, query));
+    let nothing = History::default().find_messages("", &Value::Null);
+    request.read(&sandbox, FaultOn::Find, find, nothing).await
 }
 
 pub(super) async fn find_statuses(State(sandbox): State<Sandbox>, request: Guarded) -> Answer {
-    let find =
-        |Guarded { instance, body, .. }: &Guarded| Answer::ok(instance.history.find_statuses(&instance.id, body));
+    let find = |instance: &Instance, query: &Value| Answer::ok(instance.history.find_statuses(&instance.id, query));
     request.read(&sandbox, FaultOn::Find, find, json!([])).await
 }

@@ -47,12 +47,12 @@ impl Guarded {
         self,
         sandbox: &Sandbox,
         on: FaultOn,
-        found: impl Fn(&Self) -> Answer,
+        found: impl Fn(&Instance, &Value) -> Answer,
         nothing: Value,
     ) -> Answer {
         let fault = sandbox.strike(on, &self.instance.name, None).await;
         let answer = match fault.effect {
-            Effect::None => found(&self),
+            Effect::None => found(&self.instance, &self.body),
             Effect::FindSeesNothing => Answer::ok(nothing),
             _ => answer_of(&fault, &self.instance.name),
         };

@@ -92,7 +92,7 @@ pub(super) async fn fetch(State(sandbox): State<Sandbox>, request: Request) -> R
 }
 
 pub(super) async fn connection_state(State(sandbox): State<Sandbox>, request: Guarded) -> Answer {
-    request.read(&sandbox, FaultOn::State, |request| state_of(&request.instance), Value::Null).await
+    request.read(&sandbox, FaultOn::State, |instance, _| state_of(instance), Value::Null).await
 }
 
 /// An instance that is stored but not loaded has no state.

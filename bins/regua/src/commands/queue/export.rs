@@ -58,24 +58,25 @@ impl Export {
     pub(crate) async fn run(&self) -> anyhow::Result<ExitCode> {
         let client = self.api.client()?;
         let Some(path) = &self.output else {
-            self.write(&client, &mut |bytes| output::bytes(bytes)).await?;
+            self.write(&client, output::bytes).await?;
             return Ok(ExitCode::SUCCESS);
         };
         // A truncated file cannot be told from a complete one, so the file gets its name at the end.
         let part = path.with_added_extension("part");
         let mut file =
             File::create(&part).with_context(|| format!("{} cannot be written: name another file", part.display()))?;
-        let count = self.write(&client, &mut |bytes| Ok(file.write_all(bytes)?)).await?;
+        let count = self.write(&client, |bytes| Ok(file.write_all(bytes)?)).await?;
         file.sync_all()?;
         std::fs::rename(&part, path).with_context(|| format!("{} cannot be written", path.display()))?;
         output::remark(format_args!("{} written to {}", output::counted(count, "contact"), path.display()));
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Writes the rows of all contacts, and returns their number.
     async fn write(
         &self,
         client: &Client,
-        write: &mut (dyn FnMut(&[u8]) -> anyhow::Result<()> + Send),
+        mut write: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<usize> {
         let path = format!("/billing/queue/{}/contacts?", self.id);
         let mut count = 0;
