@@ -61,7 +61,6 @@ pub(crate) struct Fleet {
     /// The keys that seal the token of the instance.
     pub(crate) secrets: SecretKeys,
     uses_development_key: bool,
-    clock: Clock,
     registry: Registry,
 }
 
@@ -100,7 +99,6 @@ impl Fleet {
             gateway: address(&sandbox_listener)?,
             secrets: arguments.secrets.keys_or_development()?,
             uses_development_key: !arguments.secrets.is_set(),
-            clock: Clock::system(),
             registry: Registry::default(),
         };
         let programs = fleet.start_servers(api_listener, sandbox_listener)?;
@@ -118,7 +116,7 @@ impl Fleet {
             gateway_networks: AllowedNetworks::with_loopback(),
             ..ApiSettings::default()
         };
-        let (clock, secrets, metrics) = (self.clock.clone(), self.secrets.clone(), ApiMetrics::new(&self.registry)?);
+        let (clock, secrets, metrics) = (Clock::system(), self.secrets.clone(), ApiMetrics::new(&self.registry)?);
         let api = Api { pool, replica: None, broker, secrets, clock, metrics, settings };
         programs.start("the API", regua_api::run(api, api_listener, programs.stop.clone()));
         Ok(programs)
@@ -132,7 +130,7 @@ impl Fleet {
         let worker = Worker {
             pool,
             broker,
-            clock: self.clock.clone(),
+            clock: Clock::system(),
             metrics: WorkerMetrics::new(&self.registry)?,
             gateway: gateway.clone(),
             secrets: self.secrets.clone(),
@@ -140,7 +138,7 @@ impl Fleet {
         };
         programs.start("the worker", regua_worker::run(worker, programs.stop.clone()));
         let Services { pool, broker } = self.services.clone();
-        let (clock, secrets) = (self.clock.clone(), self.secrets.clone());
+        let (clock, secrets) = (Clock::system(), self.secrets.clone());
         let metrics = PeriodicMetrics::new(&self.registry)?;
         let settings = PeriodicSettings::default();
         let periodic = Periodic { pool, broker, clock, metrics, gateway, secrets, settings };

@@ -99,11 +99,8 @@ impl Sandbox {
     pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
         let address = listener.local_addr().context("the listener has no address")?;
         let _ = self.server_url.set(format!("http://{address}"));
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY cannot be set");
-            }
-        });
+        // Without TCP_NODELAY an answer is only later.
+        let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap_or_default());
         let ending = self.shutdown.clone();
         let service = routes::router(self.clone()).into_make_service_with_connect_info::<CutHandle>();
         let serving = axum::serve(listener, service)

@@ -185,14 +185,13 @@ struct Checked {
 async fn check(gateway: &GatewayArguments, only: Option<&str>) -> anyhow::Result<ExitCode> {
     let client = gateway.client().await?;
     let all: Vec<InstanceSettings> = client.items("/admin/instances").await?;
-    let names = Some(joined(all.iter().map(|one| &one.name))).filter(|names| !names.is_empty());
     let mut results = Vec::new();
-    for one in all.into_iter().filter(|one| only.is_none_or(|name| one.name.as_str() == name)) {
+    for one in all.iter().filter(|one| only.is_none_or(|name| one.name.as_str() == name)) {
         let path = format!("/admin/instances/{}/check", one.instance_id);
         let checked: Checked = client.post(&path, &json!({})).await?;
         results.push(Checked { name: one.name.to_string(), ..checked });
     }
-    let names = names.unwrap_or_else(|| "none".to_owned());
+    let names = if all.is_empty() { "none".to_owned() } else { joined(all.iter().map(|one| &one.name)) };
     ensure!(!results.is_empty(), "there is no such instance; the tenant has: {names}");
     gateway.target.format.listing(&results, ["NAME", "STATE"], |one| {
         [one.name.clone(), with_reason(one.state, one.reason.as_deref())]

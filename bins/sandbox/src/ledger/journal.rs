@@ -1,7 +1,7 @@
 //! The ledger on disk: a line of JSON for each message that left, with its stored row. It survives a kill of the sandbox.
 //! States of instances, faults and statuses end with the process.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -25,12 +25,8 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn open(path: &Path) -> anyhow::Result<(Self, Vec<Line>)> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .context("the journal cannot be opened")?;
+        let file = File::options().read(true).append(true).create(true).open(path);
+        let mut file = file.context("the journal cannot be opened")?;
         let mut text = String::new();
         file.read_to_string(&mut text).context("the journal cannot be read")?;
         let lines = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();

@@ -1,5 +1,7 @@
 //! The webhook of an instance: set and find.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use serde_json::{Value, json};
 
@@ -25,10 +27,8 @@ pub(super) async fn find(request: Guarded) -> Answer {
 pub(super) fn store(sandbox: &Sandbox, instance: &Instance, given: &Value) -> Result<Webhook, Answer> {
     let events = events_of(given)?;
     let now = now();
-    let mut row = instance.webhook().map_or_else(
-        || Webhook { id: sandbox.ids.uuid().to_string(), enabled: true, created_at: now, ..Webhook::default() },
-        |old| Webhook::clone(&old),
-    );
+    let new = || Webhook { id: sandbox.ids.uuid().to_string(), enabled: true, created_at: now, ..Webhook::default() };
+    let mut row = instance.webhook().map_or_else(new, Arc::unwrap_or_clone);
     if let Some(url) = given["url"].as_str() {
         row.url = url.to_owned();
     }

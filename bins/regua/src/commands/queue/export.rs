@@ -80,11 +80,10 @@ impl Export {
     ) -> anyhow::Result<usize> {
         let path = format!("/billing/queue/{}/contacts?", self.id);
         let mut count = 0;
-        // Written with the first page, so that an unknown queue leaves no output.
-        let mut header = Some(header(self.delimiter, self.bom)?);
         let add = |contacts: Vec<Contact>| {
-            if let Some(header) = header.take() {
-                write(&header)?;
+            // With the first page, so that an unknown queue leaves no output.
+            if count == 0 {
+                write(&header(self.delimiter, self.bom)?)?;
             }
             count += contacts.len();
             write(&rows(self.delimiter, contacts.iter().map(cells))?)
