@@ -35,14 +35,6 @@ impl Answer {
         Self { status, body: AnswerBody::Json(body) }
     }
 
-    pub(crate) const fn empty(status: StatusCode) -> Self {
-        Self { status, body: AnswerBody::Empty }
-    }
-
-    pub(crate) const fn html(status: StatusCode, page: &'static str) -> Self {
-        Self { status, body: AnswerBody::Html(page) }
-    }
-
     /// The common envelope. `message` is a string, an array of strings, or an array of arrays of strings.
     pub(crate) fn error(status: StatusCode, message: impl Into<Value>) -> Self {
         let error = status.canonical_reason().unwrap_or_default();

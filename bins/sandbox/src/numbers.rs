@@ -37,7 +37,8 @@ impl Directory {
 
     pub(crate) fn look_up(&self, number: &str, jid: &str) -> bool {
         let mut listed = self.lock();
-        let exists = listed.cached.contains(jid) || !listed.rule.excludes(number) && !listed.rule.excludes(jid);
+        let is_excluded = listed.rule.excludes(number) || listed.rule.excludes(jid);
+        let exists = listed.cached.contains(jid) || !is_excluded;
         if exists {
             listed.cached.insert(jid.to_owned());
         }

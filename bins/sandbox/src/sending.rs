@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, AnswerBody};
 use crate::faults::{Effect, Fault, FaultOn};
 use crate::history::StoredMessage;
 use crate::instance::{Instance, InstanceState, Link};
@@ -55,13 +55,16 @@ pub(crate) fn answer_of(fault: &Fault, instance: &str) -> Answer {
         Effect::Unauthorized401 => Answer::unauthorized(),
         Effect::NotFound404 => Answer::no_such_instance(instance),
         Effect::Html502 => {
-            Answer::html(StatusCode::BAD_GATEWAY, "<html><head><title>502 Bad Gateway</title></head></html>")
+            let page = "<html><head><title>502 Bad Gateway</title></head></html>";
+            Answer { status: StatusCode::BAD_GATEWAY, body: AnswerBody::Html(page) }
         }
         Effect::License503 => Answer::raw(
             StatusCode::SERVICE_UNAVAILABLE,
             json!({"error": "service not activated", "code": "LICENSE_REQUIRED", "register_url": "", "instance_id": ""}),
         ),
-        Effect::None | Effect::Empty201 | Effect::FindSeesNothing => Answer::empty(StatusCode::CREATED),
+        Effect::None | Effect::Empty201 | Effect::FindSeesNothing => {
+            Answer { status: StatusCode::CREATED, body: AnswerBody::Empty }
+        }
     }
 }
 
