@@ -16,7 +16,7 @@ const MAX_CONTACTS: usize = 10_000;
 /// The API's limit, less the suffix of a part, in characters.
 const MAX_ID_LENGTH: usize = 190;
 
-// Fields of the batches. They override those of the file.
+/// Fields of the batches. They override those of the file.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Options {
     /// The batch's id, never used again; absent: made from the file's contents and the type
