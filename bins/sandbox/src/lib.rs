@@ -56,7 +56,6 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -99,8 +98,6 @@ impl Sandbox {
     pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
         let address = listener.local_addr().context("the listener has no address")?;
         let _ = self.server_url.set(format!("http://{address}"));
-        // Without TCP_NODELAY an answer is only later.
-        let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap_or_default());
         let ending = self.shutdown.clone();
         let service = routes::router(self.clone()).into_make_service_with_connect_info::<CutHandle>();
         let serving = axum::serve(listener, service)

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use regua_domain::ContactStatus as Status;
 use regua_sandbox::{LedgerEntry, LedgerSummary};
+use regua_store::contacts::Contact;
 
 use super::super::send::Report;
-use crate::client::answers::Contact;
 use crate::output;
 
 #[derive(Clone, Debug, Default)]

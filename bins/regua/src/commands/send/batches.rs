@@ -30,10 +30,10 @@ pub(crate) struct Options {
     pub(crate) instance: Option<String>,
     /// Earliest time of sending, such as 2026-11-23T09:00:00-03:00
     #[arg(long, value_name = "RFC3339")]
-    schedule: Option<DateTime<FixedOffset>>,
+    pub(crate) schedule: Option<DateTime<FixedOffset>>,
     /// Show the messages without sending them
     #[arg(long, conflicts_with = "wait")]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 /// The body of one `POST /send/…`.
