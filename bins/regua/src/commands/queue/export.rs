@@ -17,8 +17,10 @@ use crate::client::{ApiArguments, Client};
 use crate::files::formula_guard::guarded;
 use crate::output;
 
+type Cell = fn(&Contact) -> String;
+
 /// The name of each column, and its cell of a contact.
-const COLUMNS: [(&str, fn(&Contact) -> String); 14] = [
+const COLUMNS: [(&str, Cell); 14] = [
     ("external_id", |contact| text(&contact.external_id)),
     ("phone", |contact| contact.phone.clone()),
     ("status", |contact| contact.status.to_string()),
