@@ -1,4 +1,4 @@
-//! What users may do: four roles, each with the capabilities of the role before it and one more.
+//! What users may do: four roles, each with the capabilities of the role before it and more.
 
 text_enum! {
     /// What a user is at a tenant. Each role has all capabilities of the roles above it in this list.
@@ -7,7 +7,7 @@ text_enum! {
         Viewer = "viewer",
         /// Runs the campaigns: queues, templates, holidays, numbers.
         Operator = "operator",
-        /// Decides for the tenant: configuration, keys, people, debtors' data.
+        /// Decides for the tenant: configuration, keys, people, debtors' data, its bills.
         Owner = "owner",
         /// Runs the platform: every tenant.
         Platform = "platform",
@@ -23,6 +23,8 @@ pub enum Capability {
     Operate,
     /// Change the configuration, API keys and users; read the audit log; export and erase a debtor's data.
     Administer,
+    /// Read and pay what the platform charges the tenant. No route requires it yet.
+    Bill,
     /// Create and suspend tenants.
     Platform,
 }
@@ -33,7 +35,7 @@ impl UserRole {
         let least = match capability {
             Capability::Read => Self::Viewer,
             Capability::Operate => Self::Operator,
-            Capability::Administer => Self::Owner,
+            Capability::Administer | Capability::Bill => Self::Owner,
             Capability::Platform => Self::Platform,
         };
         self >= least
@@ -50,11 +52,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_role_has_one_capability_more_than_the_role_before() {
-        let capabilities = [Capability::Read, Capability::Operate, Capability::Administer, Capability::Platform];
-        for (index, role) in UserRole::ALL.into_iter().enumerate() {
-            let has: Vec<_> = capabilities.iter().map(|capability| role.may(*capability)).collect();
-            assert_eq!(has, (0..4).map(|capability| capability <= index).collect::<Vec<_>>(), "{role}");
+    fn role_has_the_capabilities_of_the_table() {
+        use Capability::{Administer, Bill, Operate, Platform, Read};
+        let table: [(UserRole, &[Capability]); 4] = [
+            (UserRole::Viewer, &[Read]),
+            (UserRole::Operator, &[Read, Operate]),
+            (UserRole::Owner, &[Read, Operate, Administer, Bill]),
+            (UserRole::Platform, &[Read, Operate, Administer, Bill, Platform]),
+        ];
+        assert_eq!(table.map(|(role, _)| role), UserRole::ALL);
+        for (role, has) in table {
+            for capability in [Read, Operate, Administer, Bill, Platform] {
+                assert_eq!(role.may(capability), has.contains(&capability), "{role} {capability:?}");
+            }
             assert_eq!(role.as_str().parse::<UserRole>().unwrap(), role);
         }
     }
