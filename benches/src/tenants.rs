@@ -2,9 +2,9 @@
 
 use anyhow::{Context, ensure};
 use regua_boot::Clock;
-use regua_domain::{ApiKeyId, InstanceId, MessageType, Scope, TemplateId, TenantId, Variations};
+use regua_domain::{ApiKeyId, InstanceId, MessageType, TemplateId, TenantId, Variations};
 use regua_secrets::{Place, SecretKeys};
-use regua_store::api_keys::{self, NewApiKey};
+use regua_store::api_keys::{self, ListedKey};
 use regua_store::templates::{self, Template};
 use regua_store::{instances, tenant_configs, tenants, type_defaults};
 use sqlx::{PgConnection, PgPool};
@@ -102,18 +102,7 @@ async fn set_templates(conn: &mut PgConnection, tenant: TenantId, instance: Inst
 async fn create_key(conn: &mut PgConnection, tenant: TenantId) -> anyhow::Result<String> {
     let now = Clock::system().now();
     let key = regua_api::keys::generate(&std::array::from_fn(|_| fastrand::u8(..)));
-    let new = NewApiKey {
-        tenant_id: tenant,
-        api_key_id: ApiKeyId::new(now),
-        name: "bench",
-        lookup_prefix: &key.lookup_prefix,
-        secret_hash: &key.secret_hash,
-        scopes: &Scope::DEFAULT,
-        allowed_types: &MessageType::ALL,
-        allowed_networks: &[],
-        expires_at: None,
-        requests_per_minute: None,
-    };
-    api_keys::create(conn, &new, now).await?;
+    let new = ListedKey::new(ApiKeyId::new(now), "bench", &key.lookup_prefix, now);
+    api_keys::create(conn, tenant, &new, &key.secret_hash).await?;
     Ok(key.text)
 }

@@ -1,6 +1,7 @@
 //! The scenarios of the product's requirements, end to end. The killed worker is in `killed`.
 
 use chrono::TimeDelta;
+use regua_domain::DEFAULT_HOURS;
 use regua_sandbox::{Effect, Fault, InstanceState};
 use regua_store::business_hours;
 use regua_tests::{Fleet, FleetOptions, TenantOptions, batch, eventually, number};
@@ -198,13 +199,11 @@ async fn queue_without_business_hours_is_checked_again_the_next_day() {
     let (fleet, tenant, erp) =
         Fleet::with_tenant(TenantOptions { keeps_hours: true, ..TenantOptions::default() }).await;
     let mut conn = fleet.database.pool.acquire().await.unwrap();
-    let hours = business_hours::all(&mut conn, &[tenant.id]).await.unwrap();
-    let hours: Vec<_> = hours.into_iter().map(|(_, open)| open).collect();
     business_hours::replace(&mut conn, tenant.id, &[]).await.unwrap();
     let queue = erp.send_accepted("overdue", &batch("lote-a", 2)).await;
     let held = erp.wait_for_status(&queue, "paused_hours").await;
     assert!(held["resume_at"].as_str().unwrap().starts_with("2026-11-24T13:00"), "{held:#}");
-    business_hours::replace(&mut conn, tenant.id, &hours).await.unwrap();
+    business_hours::replace(&mut conn, tenant.id, &DEFAULT_HOURS).await.unwrap();
     drop(conn);
     fleet.manual_clock.set(fleet.clock.now() + TimeDelta::hours(25));
     erp.wait_for_status(&queue, "completed").await;

@@ -1,12 +1,11 @@
 //! Tenants with an API key, instances and templates, and the batches that they post.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{ApiKeyId, DEFAULT_HOURS, InstanceId, MessageType, Scope, TemplateId, TenantId, Variations};
+use regua_domain::{ApiKeyId, DEFAULT_HOURS, InstanceId, MessageType, TemplateId, TenantId, Variations};
 use regua_secrets::{Place, SecretKeys};
-use regua_store::api_keys::{self, NewApiKey};
-use regua_store::business_hours::{self, OpenHours};
+use regua_store::api_keys::{self, ListedKey};
 use regua_store::templates::{self, Template};
-use regua_store::{instances, tenant_configs, tenants, type_defaults};
+use regua_store::{business_hours, instances, tenant_configs, tenants, type_defaults};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -85,15 +84,7 @@ impl Tenant {
         config.resend_unconfirmed.clone_from(&options.resend_unconfirmed);
         config.requests_per_minute = options.requests_per_minute;
         tenant_configs::put(conn, &config).await.unwrap();
-        let hours: Vec<_> = DEFAULT_HOURS
-            .iter()
-            .map(|open| OpenHours {
-                weekday: open.weekday().into(),
-                opens_minute: i16::try_from(open.opens_minute()).unwrap(),
-                closes_minute: i16::try_from(open.closes_minute()).unwrap(),
-            })
-            .collect();
-        business_hours::replace(conn, id, &hours).await.unwrap();
+        business_hours::replace(conn, id, &DEFAULT_HOURS).await.unwrap();
         let mut instances = Vec::new();
         let mut tokens = Vec::new();
         for name in &options.instances {
@@ -140,19 +131,13 @@ impl Tenant {
         }
         let key = regua_api::keys::generate(&random);
         logs::register_secret(&key.text);
-        let new = NewApiKey {
-            tenant_id: tenant,
-            api_key_id: ApiKeyId::new(now),
-            name: "test",
-            lookup_prefix: &key.lookup_prefix,
-            secret_hash: &key.secret_hash,
-            scopes: &Scope::DEFAULT,
-            allowed_types,
-            allowed_networks: &[],
+        let new = ListedKey {
+            allowed_types: allowed_types.to_vec(),
             expires_at,
-            requests_per_minute: None,
+            ..ListedKey::new(ApiKeyId::new(now), "test", &key.lookup_prefix, now)
         };
-        api_keys::create(&mut pool.acquire().await.unwrap(), &new, now).await.unwrap();
+        let conn = &mut pool.acquire().await.unwrap();
+        api_keys::create(conn, tenant, &new, &key.secret_hash).await.unwrap();
         key.text
     }
 }

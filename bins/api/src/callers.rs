@@ -2,8 +2,8 @@
 //! an extractor, so no handler runs without it. The audit log records what a principal changes.
 
 mod access;
+mod actor;
 mod api_key;
-mod audit;
 mod caller;
 mod client;
 mod csrf;
@@ -11,8 +11,8 @@ mod posted;
 mod session;
 
 pub(crate) use self::access::{Access, Administer, Operate, Platform, Principal, Read};
-pub(crate) use self::audit::{Actor, Change, record};
+pub(crate) use self::actor::Actor;
 pub(crate) use self::caller::Caller;
 pub(crate) use self::client::{Client, UnauthenticatedRequest};
 pub(crate) use self::posted::Posted;
-pub(crate) use self::session::{SessionUser, session_cookie};
+pub(crate) use self::session::session_cookie;

@@ -11,7 +11,7 @@ use regua_evolution::AllowedNetworks;
 use regua_secrets::SecretArguments;
 use regua_store::Role;
 
-use crate::context::{ApiSettings, ReplicaSettings};
+use crate::context::{ApiSettings, ReplicaSettings, is_url};
 use crate::limits::{LimitSettings, RedisAddress, TrustedProxies};
 
 /// Accepts batches of contacts, and shows and controls their queues
@@ -154,8 +154,7 @@ impl Config {
 }
 
 fn public_url(text: &str) -> Result<String, String> {
-    let is_url = ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
-    if text.is_empty() || is_url {
+    if text.is_empty() || is_url(text) {
         return Ok(text.trim_end_matches('/').to_owned());
     }
     Err("a URL needs its scheme, such as https://regua.example".to_owned())

@@ -3,7 +3,6 @@
 mod listings;
 mod settings;
 
-use std::ops::Deref;
 use std::sync::Arc;
 
 use regua_boot::Clock;
@@ -24,6 +23,7 @@ use crate::metrics::ApiMetrics;
 pub(crate) use self::listings::Listings;
 pub use self::listings::ReplicaSettings;
 pub use self::settings::ApiSettings;
+pub(crate) use self::settings::is_url;
 
 /// The connections and settings that an API process starts with.
 #[expect(missing_docs, reason = "the types say it")]
@@ -39,17 +39,8 @@ pub struct Api {
     pub settings: ApiSettings,
 }
 
-/// The state that every handler shares. A clone is cheap.
-#[derive(Clone)]
-pub(crate) struct Context(Arc<State>);
-
-impl Deref for Context {
-    type Target = State;
-
-    fn deref(&self) -> &State {
-        &self.0
-    }
-}
+/// The state that every handler shares.
+pub(crate) type Context = Arc<State>;
 
 pub(crate) struct State {
     pub(crate) pool: PgPool,
@@ -72,13 +63,13 @@ pub(crate) struct State {
     pub(crate) webhook_stored: Arc<Notify>,
 }
 
-impl Context {
-    pub(crate) fn new(api: &Api, relay_wakeup: Arc<Notify>) -> anyhow::Result<Self> {
+impl State {
+    pub(crate) fn new(api: &Api, relay_wakeup: Arc<Notify>) -> anyhow::Result<Context> {
         let Api { pool, replica, secrets, clock, metrics, settings, .. } = api;
         let cached_for = settings.limits.key_cached_for;
         let patience = settings.body_timeout / 2;
         let gateway = EvolutionClient::new(ClientSettings::with_networks(settings.gateway_networks.clone()))?;
-        Ok(Self(Arc::new(State {
+        Ok(Arc::new(Self {
             pool: pool.clone(),
             listings: Listings::new(pool.clone(), replica.clone(), metrics.clone()),
             secrets: secrets.clone(),
@@ -93,6 +84,6 @@ impl Context {
             webhook_secrets: Cache::new(cached_for),
             relay_wakeup,
             webhook_stored: Arc::default(),
-        })))
+        }))
     }
 }

@@ -12,31 +12,30 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::callers::{Caller, Posted};
-use crate::context::{Api, Context};
+use crate::context::{Api, State};
 use crate::credentials::keys::API_KEY_HEADER;
-use crate::intake::batch::{Batch, ContactReader};
+use crate::intake::batch::Batch;
 use crate::intake::compose::{Composed, Composer};
 use crate::routes::campaigns::send::send;
 
 /// An API key whose batches are read, composed and stored. No relay runs, so doorbells stay in their table.
 pub struct Intake {
-    context: Context,
     caller: Caller,
 }
 
 impl Intake {
     /// Authenticates the key. Fails when the key is refused or the database is away.
     pub async fn open(api: Api, key: &str) -> anyhow::Result<Self> {
-        let context = Context::new(&api, Arc::default())?;
+        let context = State::new(&api, Arc::default())?;
         let (mut parts, ()) = Request::builder().header(API_KEY_HEADER, key).body(())?.into_parts();
         let Ok(caller) = Caller::from_request_parts(&mut parts, &context).await else { bail!("the key is refused") };
-        Ok(Self { context, caller })
+        Ok(Self { caller })
     }
 
     /// Posts a batch, as JSON; returns once it is durable. Fails when it is not accepted.
     pub async fn post(&self, message_type: MessageType, body: Vec<u8>) -> anyhow::Result<()> {
         let posted = Posted { caller: self.caller.clone(), body, memory: None };
-        let answer = send(&self.context, message_type, posted).await.ok().context("the batch is refused")?;
+        let answer = send(message_type, posted).await.ok().context("the batch is refused")?;
         ensure!(answer.status() == StatusCode::ACCEPTED, "the batch is a replay or a dry run");
         Ok(())
     }
@@ -70,7 +69,7 @@ pub fn compose_batch(
     let language = Language::Portuguese;
     let batch = Batch::parse(body, message_type, language, now).map_err(|problem| problem.code().as_str())?;
     let composer = Composer {
-        reader: ContactReader { message_type },
+        message_type,
         language,
         batch_id: batch.external_id.clone(),
         variations,

@@ -11,16 +11,14 @@ mod path;
 pub(crate) mod paths;
 mod query;
 pub(crate) mod request;
-pub(crate) mod schema;
 mod serve;
 
 pub(crate) use self::draft::{Body, Draft, Valid, body};
 pub(crate) use self::error::{ACCEPTED, Answer, Code, Created, DONE, Done, FieldError, Problem, created, found};
-pub(crate) use self::form::member::{Field, Line, Member, Number, accepted, text, word_members};
+pub(crate) use self::form::member::{Field, Line, Member, Number, Object, accepted, text, word_members, words};
 pub(crate) use self::form::{Form, object_fault, printable_name, text_fault};
 pub use self::in_process::{Cause, CommandLine};
-pub(crate) use self::path::{InPath, PathId};
+pub(crate) use self::path::InPath;
 pub(crate) use self::query::{Parameters, page};
 pub(crate) use self::request::record_field;
-pub(crate) use self::schema::words;
 pub(crate) use self::serve::Connections;

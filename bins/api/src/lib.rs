@@ -34,7 +34,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::config::Config;
-use crate::context::Context;
+use crate::context::{Context, State};
 use crate::http::{Connections, openapi, request};
 
 pub use crate::context::{Api, ApiSettings, ReplicaSettings};
@@ -43,7 +43,6 @@ pub use crate::http::{Cause, CommandLine};
 pub use crate::limits::{ClientAddress, LimitSettings, RedisAddress, TrustedProxies};
 pub use crate::metrics::ApiMetrics;
 pub use crate::routes::platform::new_tenant::NewTenant;
-pub use crate::routes::tenant::ERASURE_REASONS;
 pub use crate::texts::render_text;
 
 /// Between two wake-ups of the relay for webhook events.
@@ -68,7 +67,7 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
 /// Serves, and runs the relay, until `shutdown`; requests under way may finish within the grace time.
 pub async fn run(api: Api, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let relay_wakeup = Arc::new(Notify::new());
-    let context = Context::new(&api, Arc::clone(&relay_wakeup))?;
+    let context = State::new(&api, Arc::clone(&relay_wakeup))?;
     // The background tasks outlive the last request: the doorbell of a batch accepted during shutdown is published.
     let served = CancellationToken::new();
     let (broker, every) = (Arc::clone(&api.broker), api.settings.relay_every);
@@ -114,7 +113,7 @@ async fn relay_webhooks(stored: Arc<Notify>, relay_wakeup: Arc<Notify>, stop: Ca
 /// The API for calls inside one process, without a listener or background tasks. A request with a [`CommandLine`] in
 /// its extensions acts for the platform; the answer has a [`Cause`] in its extensions when something failed inside.
 pub fn in_process_router(api: &Api) -> anyhow::Result<Router> {
-    router(api, Context::new(api, Arc::default())?)
+    router(api, State::new(api, Arc::default())?)
 }
 
 /// All routes within the layers.

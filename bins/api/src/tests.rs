@@ -97,7 +97,7 @@ async fn request_without_a_database_is_answered_503_with_retry_after() {
 fn layered(handler: MethodRouter) -> Router {
     let mut api = api();
     api.settings.request_timeout = Duration::from_millis(20);
-    with_layers(Router::new().route("/", handler), Context::new(&api, Arc::default()).unwrap())
+    with_layers(Router::new().route("/", handler), State::new(&api, Arc::default()).unwrap())
 }
 
 #[tokio::test]

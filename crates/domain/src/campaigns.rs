@@ -17,5 +17,5 @@ pub use money::{Money, MoneyError};
 pub use outcome::{AttemptOutcome, EvidenceSource, Resolution};
 pub use phone::{PhoneError, PhoneKind, PhoneNumber};
 pub use reference::{Reference, ReferenceError};
-pub use status::{ContactStatus, ControlAction, QueueStatus, StateConflict};
+pub use status::{ContactStatus, ControlAction, OperatorDecision, QueueStatus, StateConflict};
 pub use traces::Traces;

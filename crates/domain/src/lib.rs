@@ -17,9 +17,9 @@ mod webhooks;
 
 pub use campaigns::{
     AttemptOutcome, ContactName, ContactNameError, ContactStatus, ControlAction, DueDateError, EvidenceSource,
-    MessageType, Money, MoneyError, PhoneError, PhoneKind, PhoneNumber, QueueStatus, Reference, ReferenceError,
-    Resolution, StateConflict, Traces, business_days_between, days_late, days_until_due, format_date_br,
-    parse_due_date,
+    MessageType, Money, MoneyError, OperatorDecision, PhoneError, PhoneKind, PhoneNumber, QueueStatus, Reference,
+    ReferenceError, Resolution, StateConflict, Traces, business_days_between, days_late, days_until_due,
+    format_date_br, parse_due_date,
 };
 pub use events::EventKind;
 pub use ids::{
@@ -37,9 +37,9 @@ pub use templates::{
     choose_variation,
 };
 pub use tenants::{
-    ActorKind, Calendar, Capability, DEFAULT_HOURS, Email, InstanceName, InvalidName, OpenInterval, OpenIntervalError,
-    Rate, RateCheck, Scope, Sealed, SessionEnd, SessionKind, Slug, TenantStatus, UserRole, is_national_holiday,
-    national_holidays,
+    ActorKind, Calendar, Capability, DEFAULT_HOURS, Email, ErasureReason, InstanceName, InvalidName, OpenInterval,
+    OpenIntervalError, Rate, RateCheck, Scope, Sealed, SessionEnd, SessionKind, Slug, TenantStatus, UserRole,
+    is_national_holiday, national_holidays,
 };
 pub use text::{code_point, printable, refused_character};
 pub use text_enum::UnknownText;

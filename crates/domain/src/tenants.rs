@@ -13,5 +13,5 @@ pub use names::{Email, InstanceName, InvalidName, Slug};
 pub use rate::{Rate, RateCheck};
 pub use scope::Scope;
 pub use sealed::Sealed;
-pub use states::{ActorKind, SessionEnd, SessionKind, TenantStatus};
+pub use states::{ActorKind, ErasureReason, SessionEnd, SessionKind, TenantStatus};
 pub use user_role::{Capability, UserRole};

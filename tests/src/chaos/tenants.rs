@@ -2,8 +2,8 @@
 
 use chrono::{Datelike, TimeDelta};
 use regua_boot::Clock;
-use regua_store::business_hours::{self, OpenHours};
-use regua_store::instances;
+use regua_domain::OpenInterval;
+use regua_store::{business_hours, instances};
 use sqlx::PgPool;
 
 use super::deployment::Deployment;
@@ -49,6 +49,6 @@ async fn subscribe(deployment: &Deployment, tenant: &Tenant) {
 /// Opens the tenant for one hour three days from now, so that it is closed now in every time zone.
 async fn close(pool: &PgPool, tenant: &Tenant) {
     let day = (Clock::system().now() + TimeDelta::days(3)).weekday().number_from_monday();
-    let hours = OpenHours { weekday: i16::try_from(day).unwrap(), opens_minute: 600, closes_minute: 660 };
+    let hours = OpenInterval::new(u8::try_from(day).unwrap(), 600, 660).unwrap();
     business_hours::replace(&mut pool.acquire().await.unwrap(), tenant.id, &[hours]).await.unwrap();
 }

@@ -7,14 +7,11 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use chrono::{DateTime, Utc};
-use regua_domain::{ActorKind, Capability, Language, TenantId, Text, UserRole};
-use regua_store::{access, tenants};
-use serde::Serialize;
-use sqlx::{PgConnection, Postgres, Transaction};
+use regua_domain::{ActorKind, Capability, Language, TenantId, Text, UserId, UserRole};
+use regua_store::tenants;
 use uuid::Uuid;
 
-use super::audit::{Actor, Change, record};
+use super::actor::Actor;
 use super::client::Client;
 use super::session::{SessionUser, authenticate};
 use crate::context::Context;
@@ -27,20 +24,22 @@ use crate::limits::Permit;
 const TENANT_HEADER: &str = "X-Tenant-ID";
 
 /// An authenticated user, or the command line.
-#[derive(Clone)]
 pub(crate) struct Principal {
-    pub(crate) context: Context,
-    /// The tenant that the principal acts for.
-    pub(crate) tenant_id: TenantId,
+    pub(super) actor: Actor,
     pub(crate) role: UserRole,
     pub(crate) language: Language,
     /// None: the command line.
     pub(crate) user: Option<SessionUser>,
-    /// The name in the audit log: a user's e-mail address.
-    pub(crate) name: String,
-    pub(crate) client: Client,
     /// The permit among the requests of the user's own tenant, held until the request ends.
-    _permit: Arc<Permit>,
+    pub(super) permit: Arc<Permit>,
+}
+
+impl Deref for Principal {
+    type Target = Actor;
+
+    fn deref(&self) -> &Actor {
+        &self.actor
+    }
 }
 
 /// A principal whose role has the capability `C`: `Access<Operate>`. The extractor answers `forbidden` otherwise, before
@@ -68,8 +67,15 @@ capability_types! { Read, Operate, Administer, Platform }
 impl<C> Access<C> {
     /// The same principal, acting for another tenant.
     pub(crate) fn at(mut self, tenant_id: TenantId) -> Self {
-        self.0.tenant_id = tenant_id;
+        self.0.actor.tenant_id = tenant_id;
         self
+    }
+
+    /// The user, and the same principal acting for the user's own tenant. The command line has no password and no
+    /// second factor, and is refused.
+    pub(crate) fn own_account(self) -> Result<(UserId, Self), Problem> {
+        let user = self.user.ok_or_else(|| Problem::of(Code::NotAuthenticated))?;
+        Ok((user.id, self.at(user.home)))
     }
 }
 
@@ -100,62 +106,8 @@ impl Principal {
         Err(Problem::with_detail(Code::Forbidden, Text::of("access-role-lacks-capability").with("role", self.role)))
     }
 
-    /// The user. The command line has no password and no second factor, and is refused.
-    pub(crate) fn logged_in_user(&self) -> Result<SessionUser, Problem> {
-        self.user.ok_or_else(|| Problem::of(Code::NotAuthenticated))
-    }
-
-    /// Runs `work` in a transaction that sees the tenant's rows.
-    pub(crate) async fn read<T>(
-        &self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Problem>,
-    ) -> Result<T, Problem> {
-        let mut transaction = self.begin().await?;
-        let read = work(&mut transaction).await?;
-        transaction.commit().await?;
-        Ok(read)
-    }
-
-    /// Runs `work` in a transaction that sees the tenant's rows, and records the change in the audit log of the tenant
-    /// in the same transaction. `work` gets the time of the change, and returns the object before and after it, without
-    /// secrets; `()` where there is none.
-    pub(crate) async fn change<B: Serialize, A: Serialize>(
-        &self,
-        action: &'static str,
-        object: impl ToString,
-        work: impl AsyncFnOnce(&mut PgConnection, DateTime<Utc>) -> Result<(B, A), Problem>,
-    ) -> Result<A, Problem> {
-        let now = self.context.clock.now();
-        let mut transaction = self.begin().await?;
-        let (before, after) = work(&mut transaction, now).await?;
-        self.record(&mut transaction, Change::new(action, object, &before, &after)?, now).await?;
-        transaction.commit().await?;
-        Ok(after)
-    }
-
-    async fn begin(&self) -> Result<Transaction<'static, Postgres>, Problem> {
-        let mut transaction = access::begin(&self.context.pool, self.tenant_id).await?;
-        if self.role.may(Capability::Platform) {
-            access::allow_platform(&mut transaction).await?;
-        }
-        Ok(transaction)
-    }
-
-    /// Records a change in the audit log. `conn` is in the transaction of the change.
-    pub(crate) async fn record(
-        &self,
-        conn: &mut PgConnection,
-        change: Change,
-        now: DateTime<Utc>,
-    ) -> Result<(), Problem> {
-        let (kind, id) = self.user.map_or((ActorKind::CommandLine, None), |user| (ActorKind::User, Some(user.id.0)));
-        let actor = Actor { kind, id, name: &self.name };
-        record(conn, self.tenant_id, &actor, &self.client, change, now).await
-    }
-
     pub(super) async fn authenticate(parts: &mut Parts, context: &Context) -> Result<Self, Problem> {
         let named = named_tenant(&parts.headers)?;
-        let (language, client) = (language(&parts.headers), Client::of(parts));
         let (home, role, user, name) = match parts.extensions.get::<CommandLine>() {
             Some(CommandLine { name }) => (TenantId(Uuid::nil()), UserRole::Platform, None, name.clone()),
             None => {
@@ -165,15 +117,18 @@ impl Principal {
         };
         let permit = Arc::new(context.limits.requests.take_for_tenant(home).await?);
         parts.extensions.insert(BodyOwner(home));
-        let tenant_id = named.unwrap_or(home);
+        let (tenant_id, is_platform) = (named.unwrap_or(home), role.may(Capability::Platform));
+        let (kind, id) = user.map_or((ActorKind::CommandLine, None), |user| (ActorKind::User, Some(user.id.0)));
+        let (context, client) = (context.clone(), Client::of(parts));
+        let actor = Actor { context, tenant_id, kind, id, name, client, is_platform };
         if tenant_id != home {
-            if !role.may(Capability::Platform) {
+            if !is_platform {
                 return Err(Problem::of(Code::Forbidden));
             }
-            exists(context, tenant_id).await?;
+            actor.read(async |conn| found(tenants::find(conn, tenant_id).await?)).await?;
         }
         record_field("tenant_id", tenant_id);
-        Ok(Self { context: context.clone(), tenant_id, role, language, user, name, client, _permit: permit })
+        Ok(Self { actor, role, language: language(&parts.headers), user, permit })
     }
 }
 
@@ -181,11 +136,4 @@ fn named_tenant(headers: &HeaderMap) -> Result<Option<TenantId>, Problem> {
     let Some(named) = headers.get(TENANT_HEADER) else { return Ok(None) };
     let named = named.to_str().ok().and_then(|named| named.parse().ok());
     found(named).map(Some)
-}
-
-async fn exists(context: &Context, tenant: TenantId) -> Result<(), Problem> {
-    let mut transaction = access::begin(&context.pool, tenant).await?;
-    let name = tenants::find(&mut transaction, tenant).await?;
-    transaction.commit().await?;
-    found(name).map(|_| ())
 }

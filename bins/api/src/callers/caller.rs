@@ -1,23 +1,23 @@
 //! The principal of a billing route: an API key, or a user.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use chrono::{DateTime, Utc};
-use regua_domain::{ActorKind, ApiKeyId, Capability, Language, MessageType, Scope, TenantId, Text};
+use regua_domain::{ActorKind, ApiKeyId, Capability, Language, MessageType, Scope, Text};
 use regua_store::api_keys::ApiKey;
-use sqlx::PgConnection;
 
 use super::access::Principal;
+use super::actor::Actor;
 use super::api_key;
-use super::audit::{Actor, Change, record};
 use super::client::Client;
 use super::session::session_cookie;
 use crate::context::Context;
 use crate::credentials::keys::API_KEY_HEADER;
+use crate::http::body::BodyOwner;
 use crate::http::request::language;
 use crate::http::{Code, Problem};
 use crate::limits::Permit;
@@ -26,48 +26,26 @@ use crate::limits::Permit;
 /// request is refused before its body is read.
 #[derive(Clone)]
 pub(crate) struct Caller {
-    pub(crate) tenant_id: TenantId,
+    actor: Actor,
     pub(crate) language: Language,
-    credential: Credential,
-    client: Client,
+    /// None: a user.
+    key: Option<Arc<ApiKey>>,
     /// The permit among the tenant's requests, held until the request ends.
     _permit: Arc<Permit>,
 }
 
-#[derive(Clone)]
-enum Credential {
-    Key(Arc<ApiKey>),
-    User(Box<Principal>),
+impl Deref for Caller {
+    type Target = Actor;
+
+    fn deref(&self) -> &Actor {
+        &self.actor
+    }
 }
 
 impl Caller {
-    /// The name in records: the key's id, or the user's e-mail address.
-    pub(crate) fn name(&self) -> String {
-        match &self.credential {
-            Credential::Key(key) => format!("key {}", key.api_key_id),
-            Credential::User(access) => access.name.clone(),
-        }
-    }
-
-    /// Records a change in the audit log. `conn` is in the transaction of the change.
-    pub(crate) async fn record(
-        &self,
-        conn: &mut PgConnection,
-        change: Change,
-        now: DateTime<Utc>,
-    ) -> Result<(), Problem> {
-        match &self.credential {
-            Credential::User(access) => access.record(conn, change, now).await,
-            Credential::Key(key) => {
-                let actor = Actor { kind: ActorKind::ApiKey, id: Some(key.api_key_id.0), name: &self.name() };
-                record(conn, self.tenant_id, &actor, &self.client, change, now).await
-            }
-        }
-    }
-
     /// The id of the key, if it may send the type. A user posts no batches.
     pub(crate) fn may_send(&self, message_type: MessageType) -> Result<ApiKeyId, Problem> {
-        let Credential::Key(key) = &self.credential else { return Err(Problem::of(Code::ApiKeyMissing)) };
+        let key = self.key.as_ref().ok_or_else(|| Problem::of(Code::ApiKeyMissing))?;
         if key.allowed_types.contains(&message_type) {
             return Ok(key.api_key_id);
         }
@@ -83,20 +61,23 @@ impl FromRequestParts<Context> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Problem> {
-        let (tenant_id, credential) = if has_user_credential(parts) {
+        if has_user_credential(parts) {
             context.limits.rates.admit_user(parts)?;
-            let access = Principal::authenticate(parts, context).await?;
-            access.require(if parts.method == Method::GET { Capability::Read } else { Capability::Operate })?;
-            (access.tenant_id, Credential::User(Box::new(access)))
-        } else {
-            let key = api_key::authenticate(parts, context).await?;
-            context.limits.rates.admit_key(parts, &key).await?;
-            require_scope(&key, scope_of(parts))?;
-            (key.tenant_id, Credential::Key(key))
-        };
+            let principal = Principal::authenticate(parts, context).await?;
+            principal.require(if parts.method == Method::GET { Capability::Read } else { Capability::Operate })?;
+            let Principal { actor, language, permit, .. } = principal;
+            return Ok(Self { actor, language, key: None, _permit: permit });
+        }
+        let key = api_key::authenticate(parts, context).await?;
+        context.limits.rates.admit_key(parts, &key).await?;
+        require_scope(&key, scope_of(parts))?;
+        let (tenant_id, id) = (key.tenant_id, key.api_key_id);
         let permit = Arc::new(context.limits.requests.take_for_tenant(tenant_id).await?);
-        let (language, client) = (language(&parts.headers), Client::of(parts));
-        Ok(Self { tenant_id, language, credential, client, _permit: permit })
+        parts.extensions.insert(BodyOwner(tenant_id));
+        let (kind, name, client) = (ActorKind::ApiKey, format!("key {id}"), Client::of(parts));
+        let context = context.clone();
+        let actor = Actor { context, tenant_id, kind, id: Some(id.0), name, client, is_platform: false };
+        Ok(Self { actor, language: language(&parts.headers), key: Some(key), _permit: permit })
     }
 }
 

@@ -36,6 +36,7 @@ impl Client {
 /// A request without a principal, such as a login. It is charged as a failed login before the handler runs; the handler
 /// calls `refund_login` on success.
 pub(crate) struct UnauthenticatedRequest {
+    pub(crate) context: Context,
     pub(crate) client: Client,
     pub(crate) user_agent: Option<String>,
 }
@@ -47,7 +48,7 @@ impl FromRequestParts<Context> for UnauthenticatedRequest {
         context.limits.rates.charge_login(parts)?;
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let user_agent = user_agent.map(|text| text.chars().take(200).collect());
-        Ok(Self { client: Client::of(parts), user_agent })
+        Ok(Self { context: context.clone(), client: Client::of(parts), user_agent })
     }
 }
 

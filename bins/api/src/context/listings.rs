@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use regua_store::{server, within};
-use sqlx::PgPool;
+use regua_domain::TenantId;
+use regua_store::{access, server, within};
+use sqlx::{PgConnection, PgPool};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -48,9 +49,18 @@ impl Listings {
         Self { primary, replica: replica.map(Arc::new), metrics }
     }
 
-    /// Reads a listing. A replica that fails or is slow is not read again before its next check, so only the requests
+    /// Reads a listing of a tenant in a transaction that sees the tenant's rows.
+    pub(crate) async fn list<T>(
+        &self,
+        tenant: TenantId,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error> + Copy,
+    ) -> Result<T, sqlx::Error> {
+        self.read(|database| list(database, tenant, work)).await
+    }
+
+    /// Reads from one of the databases. A replica that fails or is slow is not read again before its next check, so only the requests
     /// under way at that moment wait for it; they are then answered from the primary.
-    pub(crate) async fn read<'a, T, F>(&'a self, read: impl Fn(&'a PgPool) -> F) -> Result<T, sqlx::Error>
+    async fn read<'a, T, F>(&'a self, read: impl Fn(&'a PgPool) -> F) -> Result<T, sqlx::Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
@@ -111,6 +121,17 @@ impl Replica {
             }
         }
     }
+}
+
+async fn list<T>(
+    database: &PgPool,
+    tenant: TenantId,
+    work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+) -> Result<T, sqlx::Error> {
+    let mut transaction = access::begin(database, tenant).await?;
+    let found = work(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(found)
 }
 
 async fn written(primary: &PgPool) -> Result<i64, sqlx::Error> {

@@ -6,6 +6,11 @@ use regua_evolution::AllowedNetworks;
 
 use crate::limits::LimitSettings;
 
+/// Whether a text begins like an address on the web.
+pub(crate) fn is_url(text: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme))
+}
+
 /// The settings of an API process.
 #[derive(Clone, Debug)]
 pub struct ApiSettings {

@@ -36,11 +36,8 @@ impl SessionSecret {
     }
 
     pub(crate) fn text(&self) -> String {
-        let mut bytes = [0; IDS_BYTES + SECRET_BYTES];
-        bytes[..16].copy_from_slice(self.tenant.0.as_bytes());
-        bytes[16..IDS_BYTES].copy_from_slice(self.session.0.as_bytes());
-        bytes[IDS_BYTES..].copy_from_slice(&self.secret);
-        URL_SAFE_NO_PAD.encode(bytes)
+        let parts: [&[u8]; 3] = [self.tenant.0.as_bytes(), self.session.0.as_bytes(), &self.secret];
+        URL_SAFE_NO_PAD.encode(parts.concat())
     }
 
     /// Splits a well-formed secret. Its session may not exist.

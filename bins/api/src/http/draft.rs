@@ -6,10 +6,11 @@ use std::ops::Deref;
 use axum::extract::{FromRequest, Request};
 use regua_domain::{Language, Text};
 use utoipa::openapi::schema::AdditionalProperties;
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::openapi::{ObjectBuilder, Schema};
 
 use super::body::read_small;
 use super::error::Problem;
+use super::form::member::Member;
 use super::form::{Faults, Form};
 use super::request::language;
 use crate::context::Context;
@@ -97,7 +98,7 @@ impl<T: Body> FromRequest<Context> for Valid<T> {
 /// ```
 ///
 /// The type of a member is a [`Member`](super::Member); the field of the struct has its value. `Option` and `= default`
-/// make a member optional. `@closed` before the struct documents that it has no
+/// make a member optional. `#[default = true]` documents a default. `@closed` before the struct documents that it has no
 /// other members.
 macro_rules! body {
     (@type $type:ty) => { $type };
@@ -110,7 +111,7 @@ macro_rules! body {
         $(#[doc = $doc:literal])*
         $(@$closed:ident)? $vis:vis struct $name:ident {
             $(
-                $(#[doc = $about:literal])* $(#[example = $example:literal])?
+                $(#[doc = $about:literal])* $(#[example = $example:literal])? $(#[default = $shown:literal])?
                 $field:ident: $type:ty $(= $default:expr)?,
             )+
         }
@@ -148,62 +149,52 @@ macro_rules! body {
 
             impl utoipa::PartialSchema for $name {
                 fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-                    let is_closed = $crate::http::body!(@closed $($closed)?);
-                    let members = [$($crate::http::draft::Described {
-                        name: $crate::http::draft::member_name(stringify!($field)),
-                        is_required: {
-                            type Read = $crate::http::body!(@type $type $(, $default)?);
-                            <Read as $crate::http::Member>::absent().is_none()
-                        },
-                        schema: {
-                            type Read = $crate::http::body!(@type $type $(, $default)?);
-                            <Read as $crate::http::Member>::schema()
-                        },
-                        about: &[$($about),*],
-                        example: <[&str]>::first(&[$($example)?]).copied(),
-                    },)+];
-                    $crate::http::draft::body_schema(&[$($doc),*], is_closed, members)
+                    let body = $crate::http::draft::body_schema(&[$($doc),*], $crate::http::body!(@closed $($closed)?));
+                    $(let body = {
+                        type Read = $crate::http::body!(@type $type $(, $default)?);
+                        let name = $crate::http::draft::member_name(stringify!($field));
+                        let example = <[&str]>::first(&[$($example)?]).copied();
+                        let default = <[bool]>::first(&[$($shown)?]).copied();
+                        $crate::http::draft::add_member::<Read>(body, name, &[$($about),*], example, default)
+                    };)+
+                    body.into()
                 }
             }
 
-            impl utoipa::ToSchema for $name {}
+            impl utoipa::ToSchema for $name {
+                fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>) {
+                    $(<$type as $crate::http::Member>::schemas(schemas);)+
+                }
+            }
         };
     };
 }
 pub(crate) use body;
 
-/// A member in the OpenAPI document.
-pub(crate) struct Described {
-    pub(crate) name: &'static str,
-    pub(crate) is_required: bool,
-    pub(crate) schema: Schema,
-    pub(crate) about: &'static [&'static str],
-    pub(crate) example: Option<&'static str>,
+/// The schema of a body without its members. `about` are the lines of its doc comment.
+pub(crate) fn body_schema(about: &[&str], is_closed: bool) -> ObjectBuilder {
+    let closed = is_closed.then_some(AdditionalProperties::FreeForm(false));
+    ObjectBuilder::new().description(description(about)).additional_properties(closed)
 }
 
-/// The schema of a body. `about` are the lines of its doc comment.
-pub(crate) fn body_schema(
+/// Adds a member to the schema of a body.
+pub(crate) fn add_member<M: Member>(
+    body: ObjectBuilder,
+    name: &'static str,
     about: &[&str],
-    is_closed: bool,
-    members: impl IntoIterator<Item = Described>,
-) -> RefOr<Schema> {
-    let mut body = ObjectBuilder::new().description(description(about));
-    for member in members {
-        body = if member.is_required { body.required(member.name) } else { body };
-        body = body.property(member.name, described(member));
-    }
-    (if is_closed { body.additional_properties(Some(AdditionalProperties::FreeForm(false))) } else { body }).into()
-}
-
-fn described(member: Described) -> Schema {
-    let (about, example) = (description(member.about), member.example.map(Into::into));
-    let mut schema = member.schema;
+    example: Option<&str>,
+    default: Option<bool>,
+) -> ObjectBuilder {
+    let (about, example, default) = (description(about), example.map(Into::into), default.map(Into::into));
+    let mut schema = M::schema();
     match &mut schema {
-        Schema::Object(object) => (object.description, object.example) = (about, example),
+        Schema::Object(object) => {
+            (object.description, object.example, object.default) = (about, example, default);
+        }
         Schema::Array(array) => (array.description, array.example) = (about, example),
         _ => {}
     }
-    schema
+    (if M::absent().is_none() { body.required(name) } else { body }).property(name, schema)
 }
 
 fn description(about: &[&str]) -> Option<String> {

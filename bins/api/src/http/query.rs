@@ -6,24 +6,23 @@ use axum::extract::Query;
 use axum::http::Uri;
 use regua_domain::{Language, Text};
 
-use super::error::{Code, FieldError, Problem};
-use super::form::printable_name;
+use super::error::Problem;
+use super::form::Faults;
 
 const DEFAULT_LIMIT: i64 = 100;
 const MAX_LIMIT: i64 = 1000;
 
 /// The query parameters of a listing, read one by one. All errors are answered together.
 pub(crate) struct Parameters {
-    language: Language,
     given: Vec<(String, String)>,
     known: Vec<&'static str>,
-    errors: Vec<FieldError>,
+    faults: Faults,
 }
 
 impl Parameters {
     pub(crate) fn of(uri: &Uri, language: Language) -> Self {
         let given = Query::try_from_uri(uri).map(|Query(given)| given).unwrap_or_default();
-        Self { language, given, known: Vec::new(), errors: Vec::new() }
+        Self { given, known: Vec::new(), faults: Faults::new(language) }
     }
 
     /// The text of a parameter. An empty text is not an absent one: a filter left empty by mistake must not list
@@ -44,8 +43,7 @@ impl Parameters {
         let text = self.text(name)?;
         let word = text.parse().ok();
         if word.is_none() {
-            let words = words.join(", ");
-            self.refuse(name, "invalid_value", &Text::of("accepted-values").with("values", words));
+            self.refuse(name, "invalid_value", &Text::of("accepted-values").with("values", words.join(", ")));
         }
         word
     }
@@ -69,20 +67,14 @@ impl Parameters {
     }
 
     pub(crate) fn refuse(&mut self, field: &str, code: &str, text: &Text) {
-        self.errors.push(FieldError::new(field, code, text, self.language));
+        self.faults.refuse(field, code, text);
     }
 
     /// Adds the errors of unread parameters, and answers all errors.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
-        let known = self.known.join(", ");
-        for (name, _) in std::mem::take(&mut self.given) {
-            self.refuse(
-                &printable_name(&name),
-                "unknown_parameter",
-                &Text::of("parameter-unknown").with("known", &known),
-            );
-        }
-        if self.errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(Code::ValidationFailed, self.errors)) }
+        let text = Text::of("parameter-unknown").with("known", self.known.join(", "));
+        self.faults.refuse_unknown(self.given.iter().map(|(name, _)| name), "unknown_parameter", &text);
+        self.faults.answer()
     }
 }
 
@@ -121,9 +113,9 @@ mod tests {
         parameters.limit();
         parameters.cursor::<QueueId>();
         parameters.word::<regua_domain::QueueStatus>("status", &["running"]);
-        let fields: Vec<_> = parameters.errors.iter().map(|error| error.field.clone()).collect();
+        let fields: Vec<_> = parameters.faults.errors.iter().map(|error| error.field.clone()).collect();
         assert_eq!(fields, ["limit", "cursor", "status"]);
-        assert!(parameters.errors[2].message.contains("running"));
+        assert!(parameters.faults.errors[2].message.contains("running"));
         assert_eq!(parameters.given.len(), 2, "an unknown and a repeated parameter are left");
         assert!(parameters.finish().is_err());
     }
@@ -134,7 +126,7 @@ mod tests {
         parameters.limit();
         parameters.cursor::<QueueId>();
         parameters.word::<regua_domain::QueueStatus>("status", &[]);
-        assert_eq!(parameters.errors.len(), 3);
+        assert_eq!(parameters.faults.errors.len(), 3);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod contact;
 mod fingerprint;
+mod shape;
 
 use std::fmt;
 
@@ -10,12 +11,15 @@ use chrono::{DateTime, Days, Utc};
 use regua_domain::{Language, MessageType, TenantId, Text};
 use regua_store::intake::BatchRequest;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use utoipa::openapi::{ArrayBuilder, Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
-pub(crate) use self::contact::{Contact, ContactReader, Refusal, WHOLE_CONTACT, external_id_of};
+pub(crate) use self::contact::{Contact, Refusal, WHOLE_CONTACT, external_id_of};
 
-use crate::http::{Form, Problem};
+use self::shape::SendContact;
+use crate::http::{Draft, Field, Line, Member, Object, Problem, body};
 use crate::texts::render_text;
 
 pub(crate) const MAX_CONTACTS: usize = 10_000;
@@ -25,6 +29,34 @@ pub(crate) const MAX_ID_LENGTH: usize = 200;
 const MAX_METADATA_BYTES: usize = 64 << 10;
 /// A leap year.
 const MAX_DAYS_AHEAD: u64 = 366;
+
+body! {
+    /// A batch of contacts. Its texts may not contain control characters, invisible characters or direction marks.
+    @closed pub(crate) struct SendRequest {
+        /// Unique per tenant. The same batch posted again is not sent again.
+        #[example = "ERP-2026-11-21-0001"]
+        external_id: Line<1, MAX_ID_LENGTH>,
+        /// For people. Default: made of the type and `external_id`.
+        #[example = "Cobrança novembro"]
+        name: Option<Line<1, MAX_ID_LENGTH>>,
+        /// Name of the template. Default: the tenant's default for the type.
+        #[example = "cobranca-padrao"]
+        template: Option<Line<1, MAX_ID_LENGTH>>,
+        /// Name of the instance. Default: the tenant's default for the type.
+        #[example = "matriz"]
+        instance: Option<Line<1, MAX_ID_LENGTH>>,
+        /// Sending begins at this time, at most a year ahead. A time in the past means now.
+        #[example = "2026-11-23T09:00:00-03:00"]
+        scheduled_for: Option<DateTime<Utc>>,
+        /// Answers with the messages that would be sent, and stores nothing.
+        #[default = false]
+        dry_run: bool = false,
+        /// Any object, up to 64 KB and 16 levels.
+        metadata: Object<MAX_METADATA_BYTES> = json!({}),
+        /// Valid contacts are accepted even when others are invalid.
+        contacts: ContactList,
+    }
+}
 
 /// A batch whose own fields are valid.
 #[derive(Debug)]
@@ -52,19 +84,14 @@ impl Batch {
         language: Language,
         now: DateTime<Utc>,
     ) -> Result<Self, Problem> {
-        let mut form = Form::read(body, language)?;
-        let external_id = form.required_text("external_id", MAX_ID_LENGTH);
-        let name = form.text("name", MAX_ID_LENGTH);
-        let template = form.text("template", MAX_ID_LENGTH);
-        let instance = form.text("instance", MAX_ID_LENGTH);
-        let scheduled_for = form.instant("scheduled_for");
-        refuse_far_ahead(&mut form, scheduled_for, now);
-        let dry_run = form.boolean("dry_run").unwrap_or_default();
-        let metadata = form.object("metadata", MAX_METADATA_BYTES);
-        let raw_contacts = raw_contacts(&mut form);
-        form.finish()?;
-
-        let contacts = raw_contacts.iter().map(|raw| serde_json::from_str(raw.get()).ok()).collect();
+        let mut draft = Draft::<SendRequest>::parse(body, language)?;
+        let farthest = now.checked_add_days(Days::new(MAX_DAYS_AHEAD));
+        if draft.scheduled_for.flatten().is_some_and(|at| Some(at) > farthest) {
+            draft.refuse("scheduled_for", "too_far_ahead", &Text::of("batch-too-far-ahead"));
+        }
+        let SendRequest { external_id, name, template, instance, scheduled_for, dry_run, metadata, contacts } =
+            draft.finish()?;
+        let PostedContacts { items: contacts, invalid } = contacts;
         let name = name.unwrap_or_else(|| default_name(message_type, &external_id));
         let mut batch = Self {
             external_id,
@@ -77,12 +104,10 @@ impl Batch {
             contacts,
             fingerprint: [0; 32],
         };
-        batch.fingerprint = fingerprint::fingerprint(message_type, &batch, &raw_contacts);
+        batch.fingerprint = fingerprint::fingerprint(message_type, &batch, &invalid);
         Ok(batch)
     }
-}
 
-impl Batch {
     /// What to read for the plan. A dry run reserves no references.
     pub(crate) fn request(&self, tenant_id: TenantId, message_type: MessageType) -> BatchRequest<'_> {
         BatchRequest {
@@ -96,34 +121,43 @@ impl Batch {
     }
 }
 
-fn refuse_far_ahead(form: &mut Form<'_>, scheduled_for: Option<DateTime<Utc>>, now: DateTime<Utc>) {
-    let farthest = now.checked_add_days(Days::new(MAX_DAYS_AHEAD));
-    if scheduled_for > farthest && scheduled_for.is_some() {
-        form.refuse("scheduled_for", "too_far_ahead", &Text::of("batch-too-far-ahead"));
-    }
+/// The list of contacts.
+pub(crate) struct ContactList;
+
+/// The posted contacts.
+pub(crate) struct PostedContacts {
+    /// In their order; none for an item that is not valid JSON.
+    items: Vec<Option<Value>>,
+    /// The items that are not valid JSON, as text.
+    invalid: Vec<String>,
 }
 
-/// The items of the list as JSON text; empty after a fault.
-fn raw_contacts<'a>(form: &mut Form<'a>) -> Vec<&'a RawValue> {
-    let Some(raw) = form.take("contacts") else {
-        form.required("contacts");
-        return Vec::new();
-    };
-    let Ok(List { items, count }) = serde_json::from_str(raw.get()) else {
-        form.wrong_type("contacts", Text::of("type-object-list"));
-        return Vec::new();
-    };
-    if count == 0 {
-        form.refuse("contacts", "empty", &Text::of("batch-empty"));
+impl Member for ContactList {
+    type Value = PostedContacts;
+
+    fn schema() -> Schema {
+        let items = Ref::from_schema_name(SendContact::name());
+        ArrayBuilder::new().items(items).min_items(Some(1)).max_items(Some(MAX_CONTACTS)).into()
     }
-    if count > MAX_CONTACTS {
-        form.refuse(
-            "contacts",
-            "too_many",
-            &Text::of("batch-too-many-contacts").with("count", count).with("most", MAX_CONTACTS),
-        );
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((SendContact::name().into_owned(), SendContact::schema()));
     }
-    items
+
+    fn read(field: &mut Field<'_, '_>) -> Option<PostedContacts> {
+        let List { items: texts, count } = field.parse(Text::of("type-object-list"))?;
+        if count == 0 {
+            return field.refuse("empty", &Text::of("batch-empty"));
+        }
+        if count > MAX_CONTACTS {
+            let text = Text::of("batch-too-many-contacts").with("count", count).with("most", MAX_CONTACTS);
+            return field.refuse("too_many", &text);
+        }
+        let items: Vec<Option<Value>> = texts.iter().map(|text| serde_json::from_str(text.get()).ok()).collect();
+        let invalid = texts.iter().zip(&items).filter(|(_, item)| item.is_none());
+        let invalid = invalid.map(|(text, _)| text.get().to_owned()).collect();
+        Some(PostedContacts { items, invalid })
+    }
 }
 
 /// The name of a batch that has none. It is stored, and does not depend on the caller's language.

@@ -5,15 +5,15 @@ use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use regua_domain::{
-    ContactDetails, ContactId, Language, PhoneKind, Reference, RenderError, TenantId, Text, Variables, VariablesSchema,
-    Variations, printable,
+    ContactDetails, ContactId, Language, MessageType, PhoneKind, Reference, RenderError, TenantId, Text, Variables,
+    VariablesSchema, Variations, printable,
 };
 use regua_store::contacts::NewContacts;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::batch::{Contact, ContactReader, MAX_ID_LENGTH, Refusal, WHOLE_CONTACT, external_id_of};
+use super::batch::{Contact, MAX_ID_LENGTH, Refusal, WHOLE_CONTACT, external_id_of};
 use crate::http::{FieldError, printable_name};
 use crate::texts::render_text;
 
@@ -46,7 +46,7 @@ impl From<ContactIssue> for FieldError {
 }
 
 pub(crate) struct Composer {
-    pub(crate) reader: ContactReader,
+    pub(crate) message_type: MessageType,
     /// Of the refusals and the warnings.
     pub(crate) language: Language,
     /// The batch's external id; with the contact's it chooses the variation.
@@ -103,7 +103,7 @@ impl Composer {
     }
 
     fn message(&self, index: u64, item: Option<Value>) -> Result<Message, Refusal> {
-        let contact = self.reader.read(item)?;
+        let contact = Contact::read(item, self.message_type)?;
         self.check_schema(&contact)?;
         let contact_id = ContactId::new(self.now);
         let reference = Reference::nth(self.tenant, self.first_reference.wrapping_add(index));

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use regua_domain::{ApiKeyId, InstanceId, MessageType, TemplateId, TenantId, Text, VariablesSchema};
 use regua_store::intake::BatchPlan;
 
-use super::batch::{Batch, ContactReader};
+use super::batch::Batch;
 use super::compose::Composer;
 use super::hours::Hours;
 use crate::callers::Caller;
@@ -41,7 +41,7 @@ impl Plan {
         let due_at = batch.scheduled_for.map_or(now, |scheduled_for| scheduled_for.max(now));
         let schema = template.variables_schema.as_ref().map(VariablesSchema::parse).transpose();
         let composer = Composer {
-            reader: ContactReader { message_type },
+            message_type,
             language: caller.language,
             batch_id: batch.external_id.clone(),
             variations: template.variations,

@@ -2,7 +2,6 @@
 //! one.
 
 pub(super) use axum::Json;
-pub(super) use axum::extract::State;
 pub(super) use axum::http::Uri;
 pub(super) use chrono::{DateTime, Utc};
 pub(super) use regua_domain::Text;
@@ -15,11 +14,11 @@ pub(super) use utoipa_axum::router::OpenApiRouter;
 pub(super) use utoipa_axum::routes;
 pub(super) use uuid::Uuid;
 
-pub(super) use crate::callers::{Access, Administer, Change, Operate, Platform, Principal, Read};
+pub(super) use crate::callers::{Access, Administer, Operate, Platform, Principal, Read};
 pub(super) use crate::context::Context;
 pub(super) use crate::http::{
-    Answer, Body, Code, Created, DONE, Done, Draft, Field, InPath, Line, Member, Number, Parameters, PathId, Problem,
-    Valid, accepted, body, created, found, text, word_members, words,
+    Answer, Body, Code, Created, DONE, Done, Draft, Field, InPath, Line, Member, Number, Parameters, Problem, Valid,
+    accepted, body, created, found, record_field, text, word_members, words,
 };
 
 /// The answer of a listing: `items! { Keys of ListedKey }` has all rows, `items! { page AuditPage of Entry }` a page of
@@ -49,3 +48,18 @@ macro_rules! items {
     };
 }
 pub(super) use items;
+
+/// Maps the foreign-key violation of a delete to `in_use`.
+pub(super) fn unless_in_use(deleted: Result<(), sqlx::Error>, text: Text) -> Result<(), Problem> {
+    match deleted {
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+            Err(Problem::with_detail(Code::InUse, text))
+        }
+        deleted => Ok(deleted?),
+    }
+}
+
+/// Refuses a change that the tenant's other objects do not allow, such as one object too many.
+pub(super) fn refuse_unless(is_allowed: bool, text: Text) -> Result<(), Problem> {
+    if is_allowed { Ok(()) } else { Err(Problem::conflict(text)) }
+}

@@ -7,7 +7,7 @@ use regua_domain::{Language, MessageType};
 use serde_json::{Value, json};
 
 use crate::http::paths::{ADMIN, AUTH};
-use crate::intake::batch::{Batch, ContactReader};
+use crate::intake::batch::{Batch, Contact};
 
 fn document() -> Value {
     serde_json::from_str(&crate::openapi_json().unwrap()).unwrap()
@@ -108,6 +108,5 @@ fn contact_accepts_the_fields_of_the_openapi_document() {
         "metadata": {}
     });
     assert_eq!(contact.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>(), members("SendContact"));
-    let reader = ContactReader { message_type: MessageType::Overdue };
-    assert!(reader.read(Some(contact)).map_err(|_| ()).unwrap().unknown_fields.is_empty());
+    assert!(Contact::read(Some(contact), MessageType::Overdue).map_err(|_| ()).unwrap().unknown_fields.is_empty());
 }

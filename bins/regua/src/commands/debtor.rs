@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use regua_domain::PhoneNumber;
+use regua_domain::{ErasureReason, PhoneNumber};
 use regua_evolution::AllowedNetworks;
 use regua_secrets::SecretArguments;
 use serde_json::{Map, Value, json};
@@ -25,7 +25,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         debtor: DebtorArguments,
         /// For the audit log
-        #[arg(long, default_value = "requested", value_parser = PossibleValuesParser::new(regua_api::ERASURE_REASONS))]
+        #[arg(long, default_value = "requested", value_parser = PossibleValuesParser::new(ErasureReason::ALL.map(ErasureReason::as_str)))]
         reason: String,
     },
 }

@@ -1,10 +1,10 @@
 //! API keys of the example tenant, stored in the database directly.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use regua_api::keys::{self, RANDOM_BYTES};
 use regua_boot::Clock;
-use regua_domain::{ApiKeyId, MessageType, Scope, TenantId};
-use regua_store::api_keys::{self, NewApiKey};
+use regua_domain::{ApiKeyId, MessageType, TenantId};
+use regua_store::api_keys::{self, ListedKey};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
@@ -20,9 +20,12 @@ pub(crate) async fn create_demo_key(conn: &mut PgConnection, tenant: TenantId) -
     source.fill(&mut random).map_err(|_| anyhow::anyhow!("the system has no random numbers"))?;
     let key = keys::generate(&random);
     let now = Clock::system().now();
-    let new = new_key(tenant, "demo", &key.lookup_prefix, &key.secret_hash, now);
-    let expires_at = Some(now + TimeDelta::days(1));
-    api_keys::create(conn, &NewApiKey { allowed_types: &[MessageType::Overdue], expires_at, ..new }, now).await?;
+    let new = ListedKey {
+        allowed_types: vec![MessageType::Overdue],
+        expires_at: Some(now + TimeDelta::days(1)),
+        ..ListedKey::new(ApiKeyId::new(now), "demo", &key.lookup_prefix, now)
+    };
+    api_keys::create(conn, tenant, &new, &key.secret_hash).await?;
     Ok(key.text)
 }
 
@@ -32,25 +35,10 @@ pub(crate) async fn ensure_development_key(conn: &mut PgConnection, tenant: Tena
         Some(key) if key.tenant_id == tenant => Ok(()),
         Some(_) => anyhow::bail!("the development key belongs to another tenant in this database: use a fresh one"),
         None => {
-            let (now, hash) = (Clock::system().now(), development_hash());
-            Ok(api_keys::create(conn, &new_key(tenant, "dev", DEVELOPMENT_PREFIX, &hash, now), now).await?)
+            let now = Clock::system().now();
+            let new = ListedKey::new(ApiKeyId::new(now), "dev", DEVELOPMENT_PREFIX, now);
+            Ok(api_keys::create(conn, tenant, &new, &development_hash()).await?)
         }
-    }
-}
-
-/// A key without limits.
-fn new_key<'a>(tenant: TenantId, name: &'a str, prefix: &'a str, hash: &'a [u8], now: DateTime<Utc>) -> NewApiKey<'a> {
-    NewApiKey {
-        tenant_id: tenant,
-        api_key_id: ApiKeyId::new(now),
-        name,
-        lookup_prefix: prefix,
-        secret_hash: hash,
-        scopes: &Scope::DEFAULT,
-        allowed_types: &MessageType::ALL,
-        allowed_networks: &[],
-        expires_at: None,
-        requests_per_minute: None,
     }
 }
 

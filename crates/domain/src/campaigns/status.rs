@@ -85,6 +85,18 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// A decision about an unconfirmed contact by an operator.
+    pub enum OperatorDecision ("verdict") {
+        /// The message left.
+        Confirm = "confirm",
+        /// Send once more.
+        Resend = "resend",
+        /// The contact counts as failed.
+        GiveUp = "give_up",
+    }
+}
+
 /// The queue's state does not allow the control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a queue that is {} cannot be asked to {}", status.as_str(), action.as_str())]

@@ -1,4 +1,4 @@
-//! States and kinds of tenants, sessions and actors.
+//! States and kinds of tenants, sessions and actors, and the reasons of an erasure.
 
 text_enum! {
     /// Whether a tenant may use the fleet.
@@ -31,6 +31,20 @@ text_enum! {
         Password = "password",
         /// An owner disabled the user or ended the session.
         Administrator = "administrator",
+    }
+}
+
+text_enum! {
+    /// Why a debtor's data is erased. A free text could put the debtor's name into the audit log.
+    pub enum ErasureReason ("reason") {
+        /// The debtor asked for it.
+        Requested = "requested",
+        /// The debtor has withdrawn the consent.
+        ConsentWithdrawn = "consent_withdrawn",
+        /// The data is no longer needed.
+        PurposeEnded = "purpose_ended",
+        /// An authority demands it.
+        Authority = "authority",
     }
 }
 

@@ -26,44 +26,28 @@ pub struct ApiKey {
     pub requests_per_minute: i32,
 }
 
-/// A key to store.
-#[derive(Debug)]
-#[expect(missing_docs, reason = "the fields are the table's columns")]
-pub struct NewApiKey<'a> {
-    pub tenant_id: TenantId,
-    pub api_key_id: ApiKeyId,
-    pub name: &'a str,
-    /// The part of the key's text that finds the row; not secret.
-    pub lookup_prefix: &'a str,
-    /// SHA-256.
-    pub secret_hash: &'a [u8],
-    pub scopes: &'a [Scope],
-    pub allowed_types: &'a [MessageType],
-    /// Networks from which the key is accepted; empty: all.
-    pub allowed_networks: &'a [IpNetwork],
-    /// The key is refused from then on.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// None: the tenant's rate limit.
-    pub requests_per_minute: Option<i32>,
-}
-
-/// Stores a key. It violates a unique index when the lookup prefix exists.
-pub async fn create(conn: &mut PgConnection, key: &NewApiKey<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+/// Stores an active key with the SHA-256 of its secret. It violates a unique index when the lookup prefix exists.
+pub async fn create(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    key: &ListedKey,
+    secret_hash: &[u8],
+) -> Result<(), Error> {
     sqlx::query!(
         "insert into api_keys (tenant_id, api_key_id, name, lookup_prefix, secret_hash, allowed_types,
                                allowed_networks, expires_at, requests_per_minute, created_at, scopes)
          values ($1, $2, $3, $4, $5, $6, $7::inet[]::cidr[], $8, $9, $10, $11)",
-        key.tenant_id as TenantId,
+        tenant as TenantId,
         key.api_key_id as ApiKeyId,
         key.name,
         key.lookup_prefix,
-        key.secret_hash,
-        key.allowed_types as &[MessageType],
-        key.allowed_networks,
+        secret_hash,
+        &key.allowed_types as &[MessageType],
+        &key.allowed_networks,
         key.expires_at,
         key.requests_per_minute,
-        now,
-        key.scopes as &[Scope]
+        key.created_at,
+        &key.scopes as &[Scope]
     )
     .execute(conn)
     .await?;
@@ -136,6 +120,25 @@ pub struct ListedKey {
     /// Accurate to a minute.
     pub last_used_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
+}
+
+impl ListedKey {
+    /// A new key with the default scopes and without limits.
+    pub fn new(api_key_id: ApiKeyId, name: &str, lookup_prefix: &str, created_at: DateTime<Utc>) -> Self {
+        Self {
+            api_key_id,
+            name: name.to_owned(),
+            lookup_prefix: lookup_prefix.to_owned(),
+            scopes: Scope::DEFAULT.to_vec(),
+            allowed_types: MessageType::ALL.to_vec(),
+            allowed_networks: Vec::new(),
+            requests_per_minute: None,
+            active: true,
+            expires_at: None,
+            last_used_at: None,
+            created_at,
+        }
+    }
 }
 
 /// A tenant's keys, newest first, or one of them.

@@ -1,6 +1,6 @@
 //! Table `business_hours`: when a tenant's overdue and upcoming messages may be sent.
 
-use regua_domain::TenantId;
+use regua_domain::{OpenInterval, TenantId};
 use sqlx::{Error, PgConnection};
 
 use crate::columns::column;
@@ -47,15 +47,18 @@ pub async fn all(conn: &mut PgConnection, tenants: &[TenantId]) -> Result<Vec<(T
 }
 
 /// Replaces the open intervals of a tenant. Checks of the table refuse wrong intervals.
-pub async fn replace(conn: &mut PgConnection, tenant: TenantId, hours: &[OpenHours]) -> Result<(), Error> {
+pub async fn replace(conn: &mut PgConnection, tenant: TenantId, hours: &[OpenInterval]) -> Result<(), Error> {
+    // The minutes of a day fit into an `i16`.
+    let minutes =
+        |minute: fn(&OpenInterval) -> u16| column(hours, |open| i16::try_from(minute(open)).unwrap_or(i16::MAX));
     sqlx::query!("delete from business_hours where tenant_id = $1", tenant as TenantId).execute(&mut *conn).await?;
     sqlx::query!(
         "insert into business_hours (tenant_id, weekday, opens_minute, closes_minute)
          select $1, * from unnest($2::smallint[], $3::smallint[], $4::smallint[])",
         tenant as TenantId,
-        &column(hours, |open| open.weekday),
-        &column(hours, |open| open.opens_minute),
-        &column(hours, |open| open.closes_minute)
+        &column(hours, |open| i16::from(open.weekday())),
+        &minutes(OpenInterval::opens_minute),
+        &minutes(OpenInterval::closes_minute)
     )
     .execute(conn)
     .await?;

@@ -1,10 +1,46 @@
-//! The faults of texts and of free-form objects.
+//! The errors of a request, and the faults of texts and of free-form objects.
 
-use regua_domain::{Text, code_point, refused_character};
+use regua_domain::{Language, Text, code_point, printable, refused_character};
 use serde_json::Value;
+
+use crate::http::error::{Code, FieldError, Problem};
 
 /// Levels of a free-form object.
 const MAX_DEPTH: usize = 16;
+
+/// The errors of a body or of query parameters, answered together.
+pub(crate) struct Faults {
+    language: Language,
+    pub(crate) errors: Vec<FieldError>,
+    unknown: Vec<FieldError>,
+}
+
+impl Faults {
+    pub(crate) fn new(language: Language) -> Self {
+        Self { language, errors: Vec::new(), unknown: Vec::new() }
+    }
+
+    /// Adds an error.
+    pub(crate) fn refuse(&mut self, field: &str, code: &str, text: &Text) {
+        self.errors.push(FieldError::new(field, code, text, self.language));
+    }
+
+    /// Adds an error for each name that the handler does not read.
+    pub(crate) fn refuse_unknown<'n>(&mut self, names: impl Iterator<Item = &'n String>, code: &str, text: &Text) {
+        self.unknown.extend(names.map(|name| FieldError::new(&printable_name(name), code, text, self.language)));
+    }
+
+    /// The problem with all errors; those of unknown names are the last.
+    pub(crate) fn answer(mut self) -> Result<(), Problem> {
+        self.errors.append(&mut self.unknown);
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(Code::ValidationFailed, self.errors)) }
+    }
+}
+
+/// A name of the caller's, as an answer may repeat it.
+pub(crate) fn printable_name(name: &str) -> String {
+    printable(name, 60)
+}
 
 /// The fault of a text, as a code and its text; none: the text is accepted.
 pub(crate) fn text_fault(text: &str, most: usize) -> Option<(&'static str, Text)> {

@@ -4,12 +4,13 @@ use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};
 use regua_domain::{MessageType, TenantStatus, Text};
-use serde::de::DeserializeOwned;
-use utoipa::openapi::schema::{SchemaFormat, SchemaType};
-use utoipa::openapi::{KnownFormat, Object, ObjectBuilder, Schema, Type};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::openapi::schema::{self, SchemaFormat, SchemaType};
+use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, Type};
 use uuid::Uuid;
 
-use super::{Form, text_fault};
+use super::{Faults, object_fault, text_fault};
 
 /// A type of members. It may be a marker for another type, such as [`Line`] for texts with a limit.
 pub(crate) trait Member {
@@ -25,6 +26,9 @@ pub(crate) trait Member {
 
     /// Reads a member that is present and not null. None: the error is added to the form.
     fn read(field: &mut Field<'_, '_>) -> Option<Self::Value>;
+
+    /// The named schemas to which the schema refers.
+    fn schemas(_schemas: &mut Vec<(String, RefOr<Schema>)>) {}
 
     /// The value of an absent member; none: the member is required.
     fn absent() -> Option<Self::Value> {
@@ -50,20 +54,16 @@ impl<M: Member> Member for Option<M> {
 
 /// A present member that is being read.
 pub(crate) struct Field<'f, 'a> {
-    pub(super) form: &'f mut Form<'a>,
+    pub(super) faults: &'f mut Faults,
     pub(crate) name: &'static str,
     /// The member as JSON.
     pub(crate) json: &'a str,
 }
 
-impl Field<'_, '_> {
+impl<'a> Field<'_, 'a> {
     /// The member as a JSON value of a type; `expected` names the type for people.
-    pub(crate) fn parse<T: DeserializeOwned>(&mut self, expected: Text) -> Option<T> {
-        let value = serde_json::from_str(self.json).ok();
-        if value.is_none() {
-            self.form.wrong_type(self.name, expected);
-        }
-        value
+    pub(crate) fn parse<T: Deserialize<'a>>(&mut self, expected: Text) -> Option<T> {
+        serde_json::from_str(self.json).ok().or_else(|| self.wrong_type(expected))
     }
 
     /// A text of 1 to `most` characters, not blank and without control characters.
@@ -79,12 +79,9 @@ impl Field<'_, '_> {
     }
 
     /// A list of at most `most` values; `expected` names the type for people.
-    pub(crate) fn list<T: DeserializeOwned>(&mut self, most: usize, expected: Text) -> Option<Vec<T>> {
+    pub(crate) fn list<T: Deserialize<'a>>(&mut self, most: usize, expected: Text) -> Option<Vec<T>> {
         let list = serde_json::from_str::<Vec<T>>(self.json).ok().filter(|list| list.len() <= most);
-        if list.is_none() {
-            self.form.wrong_type(self.name, expected);
-        }
-        list
+        list.or_else(|| self.wrong_type(expected))
     }
 
     /// A text of at most `most` characters that `parse` accepts.
@@ -95,32 +92,30 @@ impl Field<'_, '_> {
         code: &str,
         text: &Text,
     ) -> Option<T> {
-        let value = parse(&self.text(most)?);
-        if value.is_none() {
-            self.refuse::<T>(code, text);
-        }
-        value
+        parse(&self.text(most)?).or_else(|| self.refuse(code, text))
     }
 
     /// A text that is one of these words.
     pub(crate) fn word<T: Copy>(&mut self, options: &[T], name: impl Fn(T) -> &'static str) -> Option<T> {
         let text = self.text(20)?;
         let chosen = options.iter().copied().find(|&option| name(option) == text);
-        if chosen.is_none() {
-            self.refuse::<T>("invalid_value", &accepted(options, name));
-        }
-        chosen
+        chosen.or_else(|| self.refuse("invalid_value", &accepted(options, name)))
     }
 
     /// Adds an error of the member.
     pub(crate) fn refuse<T>(&mut self, code: &str, text: &Text) -> Option<T> {
-        self.form.refuse(self.name, code, text);
+        self.faults.refuse(self.name, code, text);
         None
+    }
+
+    /// Adds the error of a member of another type; `expected` completes the sentence "The field must be …".
+    fn wrong_type<T>(&mut self, expected: Text) -> Option<T> {
+        self.refuse("wrong_type", &Text::of("field-wrong-type").with_text("type", expected))
     }
 
     /// Adds an error of one item of the list.
     pub(crate) fn refuse_item(&mut self, index: usize, code: &str, text: &Text) {
-        self.form.refuse(&format!("{}[{index}]", self.name), code, text);
+        self.faults.refuse(&format!("{}[{index}]", self.name), code, text);
     }
 }
 
@@ -160,11 +155,25 @@ impl<const LEAST: i64, const MOST: i64, N: TryFrom<i64>> Member for Number<LEAST
 
     fn read(field: &mut Field<'_, '_>) -> Option<N> {
         let number = serde_json::from_str::<i64>(field.json).ok().filter(|number| (LEAST..=MOST).contains(number));
-        let number = number.and_then(|number| N::try_from(number).ok());
-        if number.is_none() {
-            field.refuse::<N>("invalid_number", &Text::of("field-number").with("least", LEAST).with("most", MOST));
-        }
-        number
+        let text = Text::of("field-number").with("least", LEAST).with("most", MOST);
+        number.and_then(|number| N::try_from(number).ok()).or_else(|| field.refuse("invalid_number", &text))
+    }
+}
+
+/// A free-form object of at most `MOST` bytes of JSON.
+pub(crate) struct Object<const MOST: usize>;
+
+impl<const MOST: usize> Member for Object<MOST> {
+    type Value = Value;
+
+    fn schema() -> Schema {
+        ObjectBuilder::new().schema_type(Type::Object).into()
+    }
+
+    fn read(field: &mut Field<'_, '_>) -> Option<Value> {
+        let object = Value::Object(field.parse(Text::of("type-object"))?);
+        let Some((code, fault)) = object_fault(&object, field.json.len(), MOST) else { return Some(object) };
+        field.refuse(code, &fault)
     }
 }
 
@@ -205,16 +214,12 @@ impl Member for Uuid {
     }
 
     fn read(field: &mut Field<'_, '_>) -> Option<Self> {
-        let id = field.text(40)?.parse().ok();
-        if id.is_none() {
-            field.form.wrong_type(field.name, Text::of("type-id"));
-        }
-        id
+        field.text(40)?.parse().ok().or_else(|| field.wrong_type(Text::of("type-id")))
     }
 }
 
 /// Enums of words: the schema lists them. The document shows an absent word like a present one.
-macro_rules! words {
+macro_rules! word_members {
     ($($name:ty = $options:expr;)+) => {$(
         impl $crate::http::Member for $name {
             type Value = Self;
@@ -233,11 +238,16 @@ macro_rules! words {
         }
     )+};
 }
-pub(crate) use words as word_members;
+pub(crate) use word_members;
 
-words! {
+word_members! {
     MessageType = MessageType::ALL;
     TenantStatus = TenantStatus::ALL;
+}
+
+/// The schema of a text that is one of these words.
+pub(crate) fn words(words: impl IntoIterator<Item = &'static str>) -> Schema {
+    text().enum_values(Some(words)).into()
 }
 
 /// The schema of a text.
@@ -248,7 +258,7 @@ pub(crate) fn text() -> ObjectBuilder {
 /// The schema that also allows null.
 fn nullable(mut schema: Schema) -> Schema {
     let types = match &mut schema {
-        Schema::Object(Object { schema_type, .. }) => schema_type,
+        Schema::Object(schema::Object { schema_type, .. }) => schema_type,
         Schema::Array(array) => &mut array.schema_type,
         _ => return schema,
     };

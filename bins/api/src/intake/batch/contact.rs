@@ -40,87 +40,69 @@ impl Refusal {
     }
 }
 
-/// Reads contacts of one type.
-#[derive(Clone, Copy)]
-pub(crate) struct ContactReader {
-    pub(crate) message_type: MessageType,
-}
-
-impl ContactReader {
-    /// Reads an item of the list; none is an item that is not valid JSON.
-    pub(crate) fn read(&self, item: Option<Value>) -> Result<Contact, Refusal> {
+impl Contact {
+    /// Reads an item of the list; none is an item that is not valid JSON. Due date and amount are required for overdue
+    /// and upcoming messages, and optional for notifications.
+    pub(crate) fn read(item: Option<Value>, message_type: MessageType) -> Result<Self, Refusal> {
         let Some(Value::Object(mut fields)) = item else {
             return Err(Refusal::new(WHOLE_CONTACT, "wrong_type", Text::of("contact-not-an-object")));
         };
-        let external_id = self.external_id(&mut fields)?;
-        let name = self.required(&mut fields, "name")?;
+        let external_id = text(&mut fields, "external_id")?;
+        if let Some((code, text)) = external_id.as_ref().and_then(|id| text_fault(id, MAX_ID_LENGTH)) {
+            return Err(Refusal::new("external_id", code, text));
+        }
+        let name = required(&mut fields, "name")?;
         let name = ContactName::parse(&name).map_err(|error| Refusal::new("name", error.code(), error.text()))?;
-        let phone = self.required(&mut fields, "phone")?;
+        let phone = required(&mut fields, "phone")?;
         let phone = PhoneNumber::parse(&phone).map_err(|error| Refusal::new("phone", error.code(), error.text()))?;
-        let due_date = self.bill_field(&mut fields, "due_date")?.map(|text| parse_due_date(&text));
+        let bill_field = |fields: &mut _, name| {
+            if message_type.concerns_a_bill() { required(fields, name).map(Some) } else { text(fields, name) }
+        };
+        let due_date = bill_field(&mut fields, "due_date")?.map(|text| parse_due_date(&text));
         let due_date = due_date.transpose().map_err(|error| Refusal::new("due_date", error.code(), error.text()))?;
-        let amount = self.bill_field(&mut fields, "amount")?.map(|text| Money::parse(&text));
+        let amount = bill_field(&mut fields, "amount")?.map(|text| Money::parse(&text));
         let amount = amount.transpose().map_err(|error| Refusal::new("amount", error.code(), error.text()))?;
-        let variables = self.variables(&mut fields)?;
-        let metadata = self.metadata(&mut fields)?;
+        let (variables, metadata) = (variables(&mut fields)?, metadata(&mut fields)?);
         let unknown_fields = fields.into_iter().map(|(name, _)| name).collect();
-        Ok(Contact { external_id, name, phone, due_date, amount, variables, metadata, unknown_fields })
+        Ok(Self { external_id, name, phone, due_date, amount, variables, metadata, unknown_fields })
     }
+}
 
-    fn external_id(&self, fields: &mut Map<String, Value>) -> Result<Option<String>, Refusal> {
-        let Some(text) = self.text(fields, "external_id")? else { return Ok(None) };
-        match text_fault(&text, MAX_ID_LENGTH) {
-            None => Ok(Some(text)),
-            Some((code, text)) => Err(Refusal::new("external_id", code, text)),
-        }
+fn variables(fields: &mut Map<String, Value>) -> Result<OwnVariables, Refusal> {
+    OwnVariables::parse(&object(fields, "variables")?).map_err(|error| {
+        let field = error.name().map_or_else(|| "variables".to_owned(), |name| format!("variables.{name}"));
+        Refusal::new(field, error.code(), error.text())
+    })
+}
+
+fn metadata(fields: &mut Map<String, Value>) -> Result<String, Refusal> {
+    let metadata = Value::Object(object(fields, "metadata")?);
+    let json = metadata.to_string();
+    match object_fault(&metadata, json.len(), MAX_METADATA_BYTES) {
+        None => Ok(json),
+        Some((code, text)) => Err(Refusal::new("metadata", code, text)),
     }
+}
 
-    fn variables(&self, fields: &mut Map<String, Value>) -> Result<OwnVariables, Refusal> {
-        let variables = self.object(fields, "variables")?;
-        OwnVariables::parse(&variables).map_err(|error| {
-            let field = error.name().map_or_else(|| "variables".to_owned(), |name| format!("variables.{name}"));
-            Refusal::new(field, error.code(), error.text())
-        })
+fn required(fields: &mut Map<String, Value>, name: &'static str) -> Result<String, Refusal> {
+    text(fields, name)?.ok_or_else(|| Refusal::new(name, "required", Text::of("field-required")))
+}
+
+fn text(fields: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, Refusal> {
+    match fields.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Refusal::new(name, "wrong_type", Text::of("contact-string"))),
     }
+}
 
-    fn metadata(&self, fields: &mut Map<String, Value>) -> Result<String, Refusal> {
-        let metadata = Value::Object(self.object(fields, "metadata")?);
-        let json = metadata.to_string();
-        match object_fault(&metadata, json.len(), MAX_METADATA_BYTES) {
-            None => Ok(json),
-            Some((code, text)) => Err(Refusal::new("metadata", code, text)),
-        }
-    }
-
-    /// Due date or amount: required for overdue and upcoming messages, optional for notifications.
-    fn bill_field(&self, fields: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, Refusal> {
-        if self.message_type.concerns_a_bill() {
-            self.required(fields, name).map(Some)
-        } else {
-            self.text(fields, name)
-        }
-    }
-
-    fn required(&self, fields: &mut Map<String, Value>, name: &'static str) -> Result<String, Refusal> {
-        self.text(fields, name)?.ok_or_else(|| Refusal::new(name, "required", Text::of("field-required")))
-    }
-
-    fn text(&self, fields: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, Refusal> {
-        match fields.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(Refusal::new(name, "wrong_type", Text::of("contact-string"))),
-        }
-    }
-
-    fn object(&self, fields: &mut Map<String, Value>, name: &'static str) -> Result<Map<String, Value>, Refusal> {
-        match fields.remove(name) {
-            None | Some(Value::Null) => Ok(Map::new()),
-            Some(Value::Object(object)) => Ok(object),
-            Some(_) => {
-                let text = Text::of("field-wrong-type").with_text("type", Text::of("type-object"));
-                Err(Refusal::new(name, "wrong_type", text))
-            }
+fn object(fields: &mut Map<String, Value>, name: &'static str) -> Result<Map<String, Value>, Refusal> {
+    match fields.remove(name) {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(object)) => Ok(object),
+        Some(_) => {
+            let text = Text::of("field-wrong-type").with_text("type", Text::of("type-object"));
+            Err(Refusal::new(name, "wrong_type", text))
         }
     }
 }

@@ -3,12 +3,12 @@
 
 use regua_domain::MessageType;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::Batch;
 
-pub(super) fn fingerprint(message_type: MessageType, batch: &Batch, raw_contacts: &[&RawValue]) -> [u8; 32] {
+/// `invalid` are the contacts that are not valid JSON.
+pub(super) fn fingerprint(message_type: MessageType, batch: &Batch, invalid: &[String]) -> [u8; 32] {
     let mut canonical = Vec::with_capacity(64 << 10);
     let scheduled_for = batch.scheduled_for.map(|at| at.to_rfc3339());
     text(message_type.as_str(), &mut canonical);
@@ -21,11 +21,11 @@ pub(super) fn fingerprint(message_type: MessageType, batch: &Batch, raw_contacts
         }
     }
     write(&batch.metadata, &mut canonical);
-    let mut hasher = Sha256::new();
-    for (contact, raw) in batch.contacts.iter().zip(raw_contacts) {
+    let (mut hasher, mut invalid) = (Sha256::new(), invalid.iter());
+    for contact in &batch.contacts {
         match contact {
             Some(contact) => write(contact, &mut canonical),
-            None => text(raw.get(), &mut canonical),
+            None => text(invalid.next().map_or("", String::as_str), &mut canonical),
         }
         hasher.update(&canonical);
         canonical.clear();

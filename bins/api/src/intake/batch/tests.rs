@@ -37,8 +37,7 @@ fn errors(parsed: Result<Batch, Problem>) -> Vec<(String, String)> {
 }
 
 fn read(message_type: MessageType, contact: Value) -> Result<Contact, (String, &'static str)> {
-    let reader = ContactReader { message_type };
-    reader.read(Some(contact)).map_err(|refusal| (refusal.field, refusal.code))
+    Contact::read(Some(contact), message_type).map_err(|refusal| (refusal.field, refusal.code))
 }
 
 #[test]

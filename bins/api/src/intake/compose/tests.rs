@@ -1,13 +1,12 @@
 //! Composing of messages: accepted and rejected contacts, warnings, and the choice of the variation.
 
-use regua_domain::MessageType;
 use serde_json::json;
 
 use super::*;
 
 fn composer(sources: &[&str], schema: Option<Value>) -> Composer {
     Composer {
-        reader: ContactReader { message_type: MessageType::Notification },
+        message_type: MessageType::Notification,
         language: Language::English,
         batch_id: "b-1".to_owned(),
         variations: Variations::parse(sources.iter().map(|&source| source.to_owned()).collect()).unwrap(),

@@ -1,10 +1,9 @@
 //! Acceptance of an invitation: its secret sets the user's password, once.
 
-use regua_domain::ActorKind;
 use regua_store::users::{self, Credentials};
 use regua_store::{access, tenants};
 
-use crate::callers::{Actor, UnauthenticatedRequest, record};
+use crate::callers::{Actor, UnauthenticatedRequest};
 use crate::credentials::{keys, password};
 use crate::http::error::TokenProblems;
 use crate::routes::kit::*;
@@ -27,11 +26,8 @@ body! {
     post, path = "/invitation", security(()), request_body = InvitationRequest,
     responses((status = 204, description = "The password is set"), TokenProblems)
 )]
-pub(super) async fn accept_invitation(
-    State(context): State<Context>,
-    request: UnauthenticatedRequest,
-    mut body: Draft<InvitationRequest>,
-) -> Done {
+pub(super) async fn accept_invitation(request: UnauthenticatedRequest, mut body: Draft<InvitationRequest>) -> Done {
+    let context = &request.context;
     let email = body.email.as_deref().unwrap_or_default().trim().to_lowercase();
     if let Some((code, text)) = body.password.as_ref().and_then(|password| password::fault(password, &email)) {
         body.refuse("password", code, &text);
@@ -49,17 +45,13 @@ pub(super) async fn accept_invitation(
     let is_match = keys::has_hash(&invitation, hash);
     let is_valid = |user: &Credentials| user.active && user.invitation_expires_at.is_some_and(|end| now < end);
     let user = credentials.filter(|user| is_match && is_valid(user)).ok_or_else(refused)?;
-    let hash = context.passwords.hash(password).await.map_err(Problem::internal)?;
-
-    let mut transaction = access::begin(&context.pool, tenant).await?;
-    let conn = &mut *transaction;
-    if !users::accept_invitation(conn, tenant, user.user_id, user.invitation_hash.as_deref(), &hash, now).await? {
-        return Err(refused());
-    }
-    let actor = Actor { kind: ActorKind::User, id: Some(user.user_id.0), name: user.email.as_str() };
-    let change = Change::new("invitation.accepted", user.user_id, &(), &())?;
-    record(conn, tenant, &actor, &request.client, change, now).await?;
-    transaction.commit().await?;
+    let hash = context.passwords.hash(password).await?;
+    let work = async |conn: &mut PgConnection, now| {
+        let invitation = user.invitation_hash.as_deref();
+        let is_accepted = users::accept_invitation(conn, tenant, user.user_id, invitation, &hash, now).await?;
+        if is_accepted { Ok(((), ())) } else { Err(refused()) }
+    };
+    Actor::user(&request, tenant, user.user_id, &user.email).change("invitation.accepted", user.user_id, work).await?;
     context.limits.rates.refund_login(request.client.address);
     Ok(DONE)
 }

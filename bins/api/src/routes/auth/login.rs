@@ -5,13 +5,13 @@
 
 use anyhow::Context as _;
 use chrono::TimeDelta;
-use regua_domain::{ActorKind, SessionId, SessionKind, TenantId};
+use regua_domain::{SessionId, SessionKind, TenantId};
 use regua_secrets::Place;
 use regua_store::sessions::{self, NewSession};
 use regua_store::users::{self, Credentials};
 use regua_store::{access, login_failures, tenants};
 
-use crate::callers::{Actor, Client, UnauthenticatedRequest, record};
+use crate::callers::{Actor, Client, UnauthenticatedRequest};
 use crate::credentials::token::{ACCESS_TOKEN_LIFE, SessionSecret};
 use crate::credentials::totp::{RecoveryCodes, SecondFactor};
 use crate::http::error::LoginProblems;
@@ -59,9 +59,8 @@ impl Tokens {
         context: &Context,
         secret: &SessionSecret,
         session_ends_at: DateTime<Utc>,
-        now: DateTime<Utc>,
     ) -> Result<Self, Problem> {
-        let access_token = context.access_tokens.issue(secret.tenant, secret.session, now);
+        let access_token = context.access_tokens.issue(secret.tenant, secret.session, context.clock.now());
         Ok(Self {
             access_token: access_token.context("no access token")?,
             token_type: "Bearer",
@@ -79,13 +78,9 @@ impl Tokens {
     post, path = "/login", security(()), request_body = LoginRequest,
     responses((status = 200, description = "Logged in", body = Tokens), LoginProblems)
 )]
-pub(super) async fn login(
-    State(context): State<Context>,
-    request: UnauthenticatedRequest,
-    Valid(body): Valid<LoginRequest>,
-) -> Answer<Tokens> {
-    let (secret, session_ends_at) = log_in(&context, &request, body, SessionKind::Api).await?;
-    Tokens::new(&context, &secret, session_ends_at, context.clock.now()).map(Json)
+pub(super) async fn login(request: UnauthenticatedRequest, Valid(body): Valid<LoginRequest>) -> Answer<Tokens> {
+    let (secret, session_ends_at) = log_in(&request, body, SessionKind::Api).await?;
+    Tokens::new(&request.context, &secret, session_ends_at).map(Json)
 }
 
 /// The longest life of a session.
@@ -98,11 +93,11 @@ pub(super) const fn session_lifetime(kind: SessionKind) -> TimeDelta {
 
 /// Checks the login and opens a session; returns its secret and its end.
 pub(super) async fn log_in(
-    context: &Context,
     request: &UnauthenticatedRequest,
     body: LoginRequest,
     kind: SessionKind,
 ) -> Result<(SessionSecret, DateTime<Utc>), Problem> {
+    let context = &request.context;
     let login = LoginRequest { email: body.email.trim().to_lowercase(), ..body };
     let mut transaction = access::begin_slug(&context.pool, &login.tenant).await?;
     let tenant = tenants::find_by_slug(&mut transaction, &login.tenant).await?;
@@ -112,10 +107,10 @@ pub(super) async fn log_in(
         None => None,
     };
     let hash = credentials.as_ref().and_then(|user| user.password_hash.clone());
-    let is_match = context.passwords.verify(login.password.clone(), hash).await.map_err(Problem::internal)?;
+    let is_match = context.passwords.verify(login.password.clone(), hash).await?;
     match (tenant, credentials) {
         (Some(tenant), Some(user)) if is_match && user.active => {
-            complete_login(context, request, tenant, &user, &login, kind).await
+            complete_login(request, tenant, &user, &login, kind).await
         }
         _ => Err(Problem::of(Code::LoginFailed)),
     }
@@ -152,52 +147,36 @@ pub(super) async fn admit_login(
 
 /// Checks the second factor and opens the session.
 async fn complete_login(
-    context: &Context,
     request: &UnauthenticatedRequest,
-    tenant: TenantId,
+    tenant_id: TenantId,
     user: &Credentials,
     login: &LoginRequest,
     kind: SessionKind,
 ) -> Result<(SessionSecret, DateTime<Utc>), Problem> {
-    let now = context.clock.now();
-    let (step, recovery) = check_second_factor(context, tenant, user, login.totp.as_deref(), now)?;
-    let mut transaction = access::begin(&context.pool, tenant).await?;
-    let conn = &mut *transaction;
-    if !users::record_login(conn, tenant, user, step, recovery.as_deref(), now).await? {
-        return Err(Problem::of(Code::LoginFailed));
-    }
-    login_failures::clear(conn, tenant, &login.email, request.client.network()).await?;
-    let secret = open_session(conn, request, tenant, user, kind, now).await?;
-    transaction.commit().await?;
-    context.limits.rates.refund_login(request.client.address);
-    Ok((secret, now + session_lifetime(kind)))
-}
-
-/// Opens and audits a session.
-async fn open_session(
-    conn: &mut PgConnection,
-    request: &UnauthenticatedRequest,
-    tenant: TenantId,
-    user: &Credentials,
-    kind: SessionKind,
-    now: DateTime<Utc>,
-) -> Result<SessionSecret, Problem> {
-    let secret = SessionSecret::generate(tenant, SessionId::new(now))?;
+    let (context, user_id, now) = (&request.context, user.user_id, request.context.clock.now());
+    let (step, recovery) = check_second_factor(context, tenant_id, user, login.totp.as_deref(), now)?;
+    let (secret, expires_at) = (SessionSecret::generate(tenant_id, SessionId::new(now))?, now + session_lifetime(kind));
     let session = NewSession {
-        tenant_id: tenant,
+        tenant_id,
         session_id: secret.session,
-        user_id: user.user_id,
+        user_id,
         kind,
         secret_hash: &secret.hash(),
         client: request.client.address.map(ClientAddress::ip),
         user_agent: request.user_agent.as_deref(),
-        expires_at: now + session_lifetime(kind),
+        expires_at,
     };
-    sessions::create(conn, &session, now).await?;
-    let actor = Actor { kind: ActorKind::User, id: Some(user.user_id.0), name: user.email.as_str() };
-    let change = Change::new("session.opened", secret.session, &(), &())?;
-    record(conn, tenant, &actor, &request.client, change, now).await?;
-    Ok(secret)
+    let work = async |conn: &mut PgConnection, now| {
+        if !users::record_login(conn, tenant_id, user, step, recovery.as_deref(), now).await? {
+            return Err(Problem::of(Code::LoginFailed));
+        }
+        login_failures::clear(conn, tenant_id, &login.email, request.client.network()).await?;
+        sessions::create(conn, &session, now).await?;
+        Ok(((), ()))
+    };
+    Actor::user(request, tenant_id, user_id, &user.email).change("session.opened", secret.session, work).await?;
+    context.limits.rates.refund_login(request.client.address);
+    Ok((secret, expires_at))
 }
 
 /// The time step of the code, or the hash of the recovery code; neither when no second factor is set.

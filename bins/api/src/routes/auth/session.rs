@@ -2,13 +2,13 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use regua_domain::{ActorKind, SessionEnd, SessionKind};
+use regua_domain::{SessionEnd, SessionKind};
 use regua_store::access;
 use regua_store::sessions::{self, Session};
 use subtle::ConstantTimeEq;
 
 use super::login::{LoginRequest, Tokens, log_in, session_lifetime};
-use crate::callers::{Actor, UnauthenticatedRequest, record, session_cookie};
+use crate::callers::{Actor, UnauthenticatedRequest, session_cookie};
 use crate::credentials::token::{SESSION_COOKIE, SessionSecret};
 use crate::http::error::{LoginProblems, TokenProblems};
 use crate::routes::kit::*;
@@ -31,11 +31,10 @@ pub(super) struct ConsoleSession {
     responses((status = 200, description = "Logged in", body = ConsoleSession), LoginProblems)
 )]
 pub(super) async fn open_session(
-    State(context): State<Context>,
     request: UnauthenticatedRequest,
     Valid(body): Valid<LoginRequest>,
 ) -> Result<Response, Problem> {
-    let (secret, expires_at) = log_in(&context, &request, body, SessionKind::Console).await?;
+    let (secret, expires_at) = log_in(&request, body, SessionKind::Console).await?;
     let cookie = cookie(&secret.text(), session_lifetime(SessionKind::Console).num_seconds())?;
     Ok(([(header::SET_COOKIE, cookie)], Json(ConsoleSession { expires_at })).into_response())
 }
@@ -45,15 +44,11 @@ pub(super) async fn open_session(
     delete, path = "/session", security(("session" = []), ()),
     responses((status = 204, description = "Logged out"), TokenProblems)
 )]
-pub(super) async fn close_session(
-    State(context): State<Context>,
-    request: UnauthenticatedRequest,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn close_session(request: UnauthenticatedRequest, headers: HeaderMap) -> Result<Response, Problem> {
     if let Some(secret) = session_cookie(&headers).and_then(SessionSecret::parse) {
-        end_session(&context, &request, &secret).await?;
+        end_session(&request, &secret).await?;
     }
-    context.limits.rates.refund_login(request.client.address);
+    request.context.limits.rates.refund_login(request.client.address);
     Ok((DONE, [(header::SET_COOKIE, cookie("", 0)?)]).into_response())
 }
 
@@ -63,11 +58,8 @@ pub(super) async fn close_session(
     post, path = "/refresh", security(()), request_body = RefreshRequest,
     responses((status = 200, description = "Tokens", body = Tokens), TokenProblems)
 )]
-pub(super) async fn refresh(
-    State(context): State<Context>,
-    request: UnauthenticatedRequest,
-    Valid(body): Valid<RefreshRequest>,
-) -> Answer<Tokens> {
+pub(super) async fn refresh(request: UnauthenticatedRequest, Valid(body): Valid<RefreshRequest>) -> Answer<Tokens> {
+    let context = &request.context;
     let refresh_token = body.secret()?;
     let SessionSecret { tenant, session: session_id, .. } = refresh_token;
     let now = context.clock.now();
@@ -89,7 +81,7 @@ pub(super) async fn refresh(
     sessions::rotate(conn, tenant, session_id, &secret.hash(), now).await?;
     transaction.commit().await?;
     context.limits.rates.refund_login(request.client.address);
-    Tokens::new(&context, &secret, session.expires_at, now).map(Json)
+    Tokens::new(context, &secret, session.expires_at).map(Json)
 }
 
 /// Ends the session of a refresh token, with its access tokens.
@@ -97,12 +89,8 @@ pub(super) async fn refresh(
     post, path = "/logout", security(()), request_body = RefreshRequest,
     responses((status = 204, description = "Logged out"), TokenProblems)
 )]
-pub(super) async fn logout(
-    State(context): State<Context>,
-    request: UnauthenticatedRequest,
-    Valid(body): Valid<RefreshRequest>,
-) -> Done {
-    end_session(&context, &request, &body.secret()?).await?;
+pub(super) async fn logout(request: UnauthenticatedRequest, Valid(body): Valid<RefreshRequest>) -> Done {
+    end_session(&request, &body.secret()?).await?;
     Ok(DONE)
 }
 
@@ -113,13 +101,9 @@ impl RefreshRequest {
 }
 
 /// Ends the session of a secret, present or used before. Another secret changes nothing.
-async fn end_session(
-    context: &Context,
-    request: &UnauthenticatedRequest,
-    secret: &SessionSecret,
-) -> Result<(), Problem> {
-    let now = context.clock.now();
-    let mut transaction = access::begin(&context.pool, secret.tenant).await?;
+async fn end_session(request: &UnauthenticatedRequest, secret: &SessionSecret) -> Result<(), Problem> {
+    let now = request.context.clock.now();
+    let mut transaction = access::begin(&request.context.pool, secret.tenant).await?;
     let session = sessions::lock(&mut transaction, secret.tenant, secret.session).await?;
     if let Some(session) = session
         && (is_current(secret, &session) || was_used(&mut transaction, secret).await?)
@@ -140,10 +124,8 @@ async fn end(
     if sessions::end(conn, secret.tenant, session.user_id, Some(secret.session), ended_by, now).await? == 0 {
         return Ok(());
     }
-    let actor = Actor { kind: ActorKind::User, id: Some(session.user_id.0), name: session.email.as_str() };
-    let after = serde_json::json!({ "ended_by": ended_by });
-    let change = Change::new("session.ended", secret.session, &(), &after)?;
-    record(conn, secret.tenant, &actor, &request.client, change, now).await
+    let actor = Actor::user(request, secret.tenant, session.user_id, &session.email);
+    actor.record(conn, "session.ended", secret.session, (&(), &json!({ "ended_by": ended_by })), now).await
 }
 
 fn is_current(secret: &SessionSecret, session: &Session) -> bool {

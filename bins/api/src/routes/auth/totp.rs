@@ -2,9 +2,9 @@
 
 use anyhow::Context as _;
 use regua_secrets::Place;
-use regua_store::{access, users};
+use regua_store::users;
 
-use super::me::{audit, verify_current_password};
+use super::me::verify_current_password;
 use crate::credentials::totp::{RecoveryCodes, SecondFactor};
 use crate::routes::kit::*;
 
@@ -42,20 +42,18 @@ pub(super) struct Recovery {
     responses((status = 200, description = "The seed", body = TotpSeed))
 )]
 pub(super) async fn begin_totp(access: Access<Read>, Valid(body): Valid<ProofRequest>) -> Answer<TotpSeed> {
-    let (user, context) = (access.logged_in_user()?, &access.context);
-    let credentials = verify_current_password(&access, user, body.current).await?;
-    if credentials.totp_confirmed {
-        return Err(Problem::conflict(Text::of("totp-already-set")));
-    }
+    let (id, access) = access.own_account()?;
+    let credentials = verify_current_password(&access, body.current).await?;
+    refuse_unless(!credentials.totp_confirmed, Text::of("totp-already-set"))?;
     let factor = SecondFactor::generate()?;
-    let sealed =
-        context.secrets.seal(&Place::totp_seed(user.home, user.id), &factor.seed()).map_err(Problem::internal)?;
-    let mut transaction = access::begin(&context.pool, user.home).await?;
-    let now = context.clock.now();
-    if !users::set_totp(&mut transaction, user.home, &credentials, Some(sealed.as_str()), None, &[], now).await? {
-        return Err(Problem::conflict(Text::of("totp-concurrent-change")));
-    }
-    transaction.commit().await?;
+    let place = Place::totp_seed(access.tenant_id, id);
+    let sealed = access.context.secrets.seal(&place, &factor.seed()).map_err(Problem::internal)?;
+    let work = async |conn: &mut PgConnection, now| {
+        let seed = Some(sealed.as_str());
+        let is_set = users::set_totp(conn, access.tenant_id, &credentials, seed, None, &[], now).await?;
+        refuse_unless(is_set, Text::of("totp-concurrent-change"))
+    };
+    access.transact(work).await?;
     let url = factor.url(&access.name).context("no URL for the seed")?;
     Ok(Json(TotpSeed { secret: factor.seed(), url }))
 }
@@ -66,25 +64,23 @@ pub(super) async fn begin_totp(access: Access<Read>, Valid(body): Valid<ProofReq
     responses((status = 200, description = "Confirmed", body = Recovery))
 )]
 pub(super) async fn confirm_totp(access: Access<Read>, Valid(body): Valid<CodeRequest>) -> Answer<Recovery> {
-    let (user, context) = (access.logged_in_user()?, &access.context);
-    let now = context.clock.now();
-    let mut transaction = access::begin(&context.pool, user.home).await?;
-    let conn = &mut *transaction;
-    let credentials = users::credentials(conn, user.home, &access.name).await?;
-    let credentials = credentials.ok_or_else(|| Problem::of(Code::NotAuthenticated))?;
-    if credentials.totp_confirmed {
-        return Err(Problem::conflict(Text::of("totp-already-set")));
-    }
-    let sealed = credentials.totp_seed.clone().ok_or_else(|| Problem::conflict(Text::of("totp-not-begun")))?;
-    let seed = context.secrets.open(&Place::totp_seed(user.home, user.id), &sealed).map_err(Problem::internal)?;
-    let step = SecondFactor::parse(&seed).and_then(|factor| factor.step_of(&body.code, now.timestamp()));
-    let step = step.ok_or_else(|| wrong_code(&access))?;
+    let (id, access) = access.own_account()?;
     let codes = RecoveryCodes::generate()?;
-    if !users::set_totp(conn, user.home, &credentials, Some(&sealed), Some(step), &codes.hashes, now).await? {
-        return Err(Problem::conflict(Text::of("totp-concurrent-change")));
-    }
-    audit(conn, &access, user, "totp.set", now).await?;
-    transaction.commit().await?;
+    let work = async |conn: &mut PgConnection, now: DateTime<Utc>| {
+        let credentials = users::credentials(conn, access.tenant_id, &access.name).await?;
+        let credentials = credentials.ok_or_else(|| Problem::of(Code::NotAuthenticated))?;
+        refuse_unless(!credentials.totp_confirmed, Text::of("totp-already-set"))?;
+        let sealed = credentials.totp_seed.as_deref().ok_or_else(|| Problem::conflict(Text::of("totp-not-begun")))?;
+        let place = Place::totp_seed(access.tenant_id, id);
+        let seed = access.context.secrets.open(&place, sealed).map_err(Problem::internal)?;
+        let step = SecondFactor::parse(&seed).and_then(|factor| factor.step_of(&body.code, now.timestamp()));
+        let step = Some(step.ok_or_else(|| wrong_code(&access))?);
+        let (tenant, seed) = (access.tenant_id, Some(sealed));
+        let is_set = users::set_totp(conn, tenant, &credentials, seed, step, &codes.hashes, now).await?;
+        refuse_unless(is_set, Text::of("totp-concurrent-change"))?;
+        Ok(((), ()))
+    };
+    access.change("totp.set", id, work).await?;
     Ok(Json(Recovery { recovery_codes: codes.texts }))
 }
 
@@ -93,15 +89,14 @@ pub(super) async fn confirm_totp(access: Access<Read>, Valid(body): Valid<CodeRe
     delete, path = "/totp", request_body = ProofRequest, responses((status = 204, description = "Removed"))
 )]
 pub(super) async fn remove_totp(access: Access<Read>, Valid(body): Valid<ProofRequest>) -> Done {
-    let (user, context) = (access.logged_in_user()?, &access.context);
-    let credentials = verify_current_password(&access, user, body.current).await?;
-    let now = context.clock.now();
-    let mut transaction = access::begin(&context.pool, user.home).await?;
-    if !users::set_totp(&mut transaction, user.home, &credentials, None, None, &[], now).await? {
-        return Err(Problem::conflict(Text::of("totp-concurrent-change")));
-    }
-    audit(&mut transaction, &access, user, "totp.removed", now).await?;
-    transaction.commit().await?;
+    let (id, access) = access.own_account()?;
+    let credentials = verify_current_password(&access, body.current).await?;
+    let work = async |conn: &mut PgConnection, now| {
+        let is_set = users::set_totp(conn, access.tenant_id, &credentials, None, None, &[], now).await?;
+        refuse_unless(is_set, Text::of("totp-concurrent-change"))?;
+        Ok(((), ()))
+    };
+    access.change("totp.removed", id, work).await?;
     Ok(DONE)
 }
 

@@ -3,11 +3,10 @@
 use chrono::{SubsecRound, TimeDelta};
 use regua_broker::{Doorbell, DoorbellKind, ring};
 use regua_domain::{ControlAction, QueueId, QueueStatus as Status, StateConflict};
-use regua_store::access;
 use regua_store::contacts;
 use regua_store::queues::{self, LockedQueue, Queue};
 
-use crate::callers::{Caller, Posted};
+use crate::callers::Caller;
 use crate::http::error::{ControlProblems, QueueProblems};
 use crate::routes::kit::*;
 
@@ -26,11 +25,9 @@ pub(super) fn with_progress(queue: Queue, now: DateTime<Utc>) -> Queue {
     params(("queue_id" = Uuid, Path)),
     responses((status = 200, description = "The queue", body = Queue), QueueProblems)
 )]
-async fn queue_status(State(context): State<Context>, caller: Caller, InPath(queue): InPath<QueueId>) -> Answer<Queue> {
-    let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
-    let answer = current_status(&mut transaction, &caller, queue, context.clock.now()).await?;
-    transaction.commit().await?;
-    Ok(answer)
+async fn queue_status(caller: Caller, InPath(queue): InPath<QueueId>) -> Answer<Queue> {
+    record_field("queue_id", queue);
+    caller.transact(async |conn, now| current_status(conn, &caller, queue, now).await).await.map(Json)
 }
 
 body! {
@@ -39,7 +36,7 @@ body! {
     }
 }
 
-word_members! { ControlAction = [ControlAction::Pause, ControlAction::Resume, ControlAction::Cancel]; }
+word_members! { ControlAction = ControlAction::ALL; }
 
 /// Pauses, resumes or cancels a queue. A repeated action changes nothing.
 #[utoipa::path(
@@ -49,29 +46,26 @@ word_members! { ControlAction = [ControlAction::Pause, ControlAction::Resume, Co
     responses((status = 200, description = "The queue after the action", body = Queue), ControlProblems)
 )]
 async fn control_queue(
-    State(context): State<Context>,
     InPath(queue): InPath<QueueId>,
-    Posted { caller, body, .. }: Posted,
+    caller: Caller,
+    Valid(ControlRequest { action }): Valid<ControlRequest>,
 ) -> Answer<Queue> {
-    let ControlRequest { action } = Draft::<ControlRequest>::parse(&body, caller.language)?.finish()?;
-    let now = context.clock.now();
-
-    let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
-    let locked = queues::lock(&mut transaction, &[(caller.tenant_id, queue)]).await?;
-    let locked = found(locked.into_iter().next())?;
-    let after = status_after(&locked, action, now).map_err(state_conflict)?;
-    if after != locked.status {
-        apply_status(&mut transaction, &locked, after, now).await?;
-        let (before, after) = (locked.status.as_str(), after.as_str());
-        let (before, after) = (serde_json::json!({ "status": before }), serde_json::json!({ "status": after }));
-        caller.record(&mut transaction, Change::new("queue.controlled", queue, &before, &after)?, now).await?;
-    }
-    let answer = current_status(&mut transaction, &caller, queue, now).await?;
-    transaction.commit().await?;
-
-    context.relay_wakeup.notify_one();
-    tracing::info!(action = action.as_str(), before = %locked.status, after = %after, "queue controlled");
-    Ok(answer)
+    record_field("queue_id", queue);
+    let work = async |conn: &mut PgConnection, now| {
+        let locked = queues::lock(conn, &[(caller.tenant_id, queue)]).await?;
+        let locked = found(locked.into_iter().next())?;
+        let after = status_after(&locked, action, now).map_err(state_conflict)?;
+        if after != locked.status {
+            apply_status(conn, &locked, after, now).await?;
+            let (before, after) = (json!({ "status": locked.status }), json!({ "status": after }));
+            caller.record(conn, "queue.controlled", queue, (&before, &after), now).await?;
+        }
+        Ok((locked.status, current_status(conn, &caller, queue, now).await?))
+    };
+    let (before, answer) = caller.transact(work).await?;
+    caller.context.relay_wakeup.notify_one();
+    tracing::info!(action = action.as_str(), %before, after = %answer.status, "queue controlled");
+    Ok(Json(answer))
 }
 
 fn status_after(queue: &LockedQueue, action: ControlAction, now: DateTime<Utc>) -> Result<Status, StateConflict> {
@@ -98,9 +92,14 @@ async fn apply_status(
     Ok(())
 }
 
-async fn current_status(conn: &mut PgConnection, caller: &Caller, queue: QueueId, now: DateTime<Utc>) -> Answer<Queue> {
-    let queue = found(queues::get(conn, caller.tenant_id, queue).await?)?;
-    Ok(Json(with_progress(queue, now)))
+/// The queue with its progress.
+async fn current_status(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    queue: QueueId,
+    now: DateTime<Utc>,
+) -> Result<Queue, Problem> {
+    Ok(with_progress(found(queues::get(conn, caller.tenant_id, queue).await?)?, now))
 }
 
 fn state_conflict(conflict: StateConflict) -> Problem {

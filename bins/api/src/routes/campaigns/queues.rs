@@ -1,14 +1,11 @@
 //! A tenant's queues, newest first.
 
-use regua_domain::{MessageType, QueueStatus as Status, TenantId};
-use regua_store::access;
+use regua_domain::{MessageType, QueueStatus as Status};
 use regua_store::queues::{self, Page, Queue};
-use sqlx::PgPool;
 
 use super::queue::with_progress;
 use crate::callers::Caller;
 use crate::http::error::ListProblems;
-use crate::http::schema::{message_type_schema, queue_status_schema};
 use crate::routes::kit::*;
 
 pub(super) fn router() -> OpenApiRouter<Context> {
@@ -22,10 +19,10 @@ items! { page QueuePage of Queue }
 #[expect(dead_code, reason = "OpenAPI schema only: `Parameters` reads the query and reports every fault at once")]
 struct QueueFilter {
     /// Only queues of this type.
-    #[param(schema_with = message_type_schema, required = false)]
+    #[param(schema_with = <MessageType as utoipa::PartialSchema>::schema, required = false)]
     r#type: Option<String>,
     /// Only queues in this state.
-    #[param(schema_with = queue_status_schema, required = false)]
+    #[param(schema_with = <Status as utoipa::PartialSchema>::schema, required = false)]
     status: Option<String>,
     /// `next_cursor` of the previous page.
     cursor: Option<Uuid>,
@@ -39,7 +36,7 @@ struct QueueFilter {
     get, path = "/queues", tag = "queues", params(QueueFilter),
     responses((status = 200, description = "A page of queues", body = QueuePage), ListProblems)
 )]
-async fn list_queues(State(context): State<Context>, caller: Caller, uri: Uri) -> Answer<QueuePage> {
+async fn list_queues(caller: Caller, uri: Uri) -> Answer<QueuePage> {
     let mut parameters = Parameters::of(&uri, caller.language);
     let filter = Page {
         only: None,
@@ -51,15 +48,9 @@ async fn list_queues(State(context): State<Context>, caller: Caller, uri: Uri) -
     parameters.finish()?;
 
     let one_more = Page { limit: filter.limit + 1, ..filter };
-    let found = context.listings.read(|database| read(database, caller.tenant_id, &one_more)).await?;
-    let now = context.clock.now();
+    let work = async |conn: &mut PgConnection| queues::list(conn, caller.tenant_id, &one_more).await;
+    let found = caller.context.listings.list(caller.tenant_id, work).await?;
+    let now = caller.context.clock.now();
     let items = found.into_iter().map(|queue| with_progress(queue, now)).collect();
     Ok(Json(QueuePage::cut(items, filter.limit, |queue| queue.queue_id.to_string())))
-}
-
-async fn read(database: &PgPool, tenant: TenantId, page: &Page) -> Result<Vec<Queue>, sqlx::Error> {
-    let mut transaction = access::begin(database, tenant).await?;
-    let found = queues::list(&mut transaction, tenant, page).await?;
-    transaction.commit().await?;
-    Ok(found)
 }

@@ -1,11 +1,10 @@
 //! Accepts batches: stores a campaign with its doorbell in one transaction. Reading and composing are in `intake`.
 
 mod answer;
-mod shape;
 
 use anyhow::anyhow;
-use axum::extract::State;
-use axum::response::Response;
+use axum::Json;
+use axum::response::{IntoResponse, Response};
 use fail::fail_point;
 use regua_broker::Doorbell;
 use regua_domain::{CampaignId, MessageType, QueueId, Text};
@@ -17,12 +16,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::answer::{DryRun, SendAccepted};
-use self::shape::SendRequest;
 use crate::callers::Posted;
 use crate::context::Context;
 use crate::http::error::BatchProblems;
-use crate::http::{Code, Problem, record_field};
-use crate::intake::batch::Batch;
+use crate::http::{ACCEPTED, Code, Problem, record_field};
+use crate::intake::batch::{Batch, SendRequest};
 use crate::intake::compose::Composed;
 use crate::intake::plan::Plan;
 
@@ -42,8 +40,8 @@ macro_rules! send_route {
                 BatchProblems
             )
         )]
-        async fn $handler(State(context): State<Context>, posted: Posted) -> Result<Response, Problem> {
-            send(&context, MessageType::$message_type, posted).await
+        async fn $handler(posted: Posted) -> Result<Response, Problem> {
+            send(MessageType::$message_type, posted).await
         }
     };
 }
@@ -72,10 +70,10 @@ send_route! {
 
 /// Reads the batch, answers a replay, composes the messages and stores them.
 pub(crate) async fn send(
-    context: &Context,
     message_type: MessageType,
     Posted { caller, body, memory: _memory }: Posted,
 ) -> Result<Response, Problem> {
+    let context = &caller.context;
     record_field("template_type", message_type);
     let api_key_id = caller.may_send(message_type)?;
     let now = context.clock.now();
@@ -105,7 +103,7 @@ pub(crate) async fn send(
         return Err(Problem::with_errors(Code::NoValidContact, rejected));
     }
     if batch.dry_run {
-        return Ok(DryRun::new(message_type, composed, &plan).into());
+        return Ok(Json(DryRun::new(composed, &plan)).into_response());
     }
     store(context, &batch, &plan, composed, open).await
 }
@@ -155,7 +153,7 @@ async fn store(
     let labels = [tenant_id.to_string(), message_type.to_string()];
     context.metrics.contacts_accepted.with_label_values(&labels).inc_by(f64::from(accepted.accepted));
     tracing::info!(accepted = accepted.accepted, rejected, "batch accepted");
-    Ok(accepted.into())
+    Ok((ACCEPTED, Json(accepted)).into_response())
 }
 
 fn new_campaign<'a>(
@@ -193,7 +191,7 @@ fn replay(context: &Context, batch: &Batch, accepted: AcceptedBatch) -> Result<R
     record_field("billing_campaign_id", accepted.campaign_id);
     record_field("queue_id", accepted.queue_id);
     if accepted.body_hash == batch.fingerprint {
-        return Ok(SendAccepted::replayed(context, accepted).into());
+        return Ok(Json(SendAccepted::replayed(context, accepted)).into_response());
     }
     let (external_id, queue_id) = (&batch.external_id, accepted.queue_id);
     Err(Problem::with_detail(

@@ -3,11 +3,8 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use regua_domain::{DEFAULT_HOURS, Slug, TenantId};
-use regua_store::business_hours;
-use regua_store::{tenant_configs, tenants};
+use regua_store::{business_hours, tenant_configs, tenants};
 use sqlx::{Error, PgConnection};
-
-use crate::routes::tenant::hours::open_hours;
 
 /// A tenant to create.
 #[derive(Clone, Debug)]
@@ -31,7 +28,7 @@ impl NewTenant<'_> {
             return Ok(false);
         }
         self.configure(conn, tenant).await?;
-        business_hours::replace(conn, tenant, &DEFAULT_HOURS.iter().map(open_hours).collect::<Vec<_>>()).await?;
+        business_hours::replace(conn, tenant, &DEFAULT_HOURS).await?;
         Ok(true)
     }
 

@@ -72,7 +72,7 @@ async fn list_tenants(access: Access<Platform>, uri: Uri) -> Answer<TenantPage> 
         return Err(Problem::of(Code::NotFound));
     }
     parameters.finish()?;
-    let tenants = access.read(async |conn| Ok(tenants::list(conn, slug.as_deref(), &after, limit + 1).await?)).await?;
+    let tenants = access.read(async |conn| tenants::list(conn, slug.as_deref(), &after, limit + 1).await).await?;
     Ok(Json(TenantPage::cut(tenants, limit, |tenant| tenant.slug.to_string())))
 }
 

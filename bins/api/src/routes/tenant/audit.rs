@@ -29,8 +29,7 @@ async fn audit_log(access: Access<Administer>, uri: Uri) -> Answer<AuditPage> {
     let action = parameters.text("action");
     let (before, limit) = (parameters.cursor::<AuditId>(), parameters.limit().min(MAX_PAGE));
     parameters.finish()?;
-    let work = async |conn: &mut PgConnection| {
-        Ok(audit_log::list(conn, access.tenant_id, before, action.as_deref(), limit + 1).await?)
-    };
-    Ok(Json(AuditPage::cut(access.read(work).await?, limit, |entry| entry.audit_id.to_string())))
+    let (tenant, action) = (access.tenant_id, action.as_deref());
+    let entries = access.read(async |conn| audit_log::list(conn, tenant, before, action, limit + 1).await).await?;
+    Ok(Json(AuditPage::cut(entries, limit, |entry| entry.audit_id.to_string())))
 }

@@ -1,16 +1,13 @@
 //! Export and erasure of one debtor's data (LGPD, articles 18 and 16; docs/privacy.md). The audit entry identifies the
 //! debtor by a keyed hash only.
 
-use regua_domain::{ContactId, PhoneNumber};
+use regua_domain::{ContactId, ErasureReason, PhoneNumber};
 use regua_secrets::DebtorKeys;
 use regua_store::contacts::ErasedContacts;
 use regua_store::debtors::{self, Debtor};
 
 use crate::intake::batch::MAX_ID_LENGTH;
 use crate::routes::kit::*;
-
-/// Why data is erased. A free text could put the debtor's name into the audit log.
-pub const ERASURE_REASONS: [&str; 4] = ["requested", "consent_withdrawn", "purpose_ended", "authority"];
 
 pub(super) fn router() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(export_debtor)).routes(routes!(erase_debtor))
@@ -35,7 +32,7 @@ body! {
         /// `next_cursor` of the previous answer.
         cursor: Option<Cursor>,
         // For the audit log.
-        reason: Reason = ERASURE_REASONS[0],
+        reason: ErasureReason = ErasureReason::Requested,
         /// In any usual form, with or without country code and ninth digit.
         #[example = "(11) 98888-7777"]
         phone: Option<Line<1, 40>>,
@@ -82,19 +79,17 @@ struct DebtorErasure {
 )]
 async fn export_debtor(access: Access<Administer>, mut body: Draft<ExportRequest>) -> Answer<DebtorExport> {
     let (phone, external_id) = (body.phone.clone().flatten(), body.external_id.clone().flatten());
-    let named = Named::read(&mut body, &access, phone, external_id);
-    let (ExportRequest { cursor, .. }, Named { debtor, by }) = (body.finish()?, found(named)?);
-    let mut answer = None;
-    let work = async |conn: &mut PgConnection, _| {
+    let debtor = named_debtor(&mut body, &access, phone, external_id);
+    let (ExportRequest { cursor, .. }, (debtor, by)) = (body.finish()?, found(debtor)?);
+    let work = async |conn: &mut PgConnection, now| {
         let page = debtors::find(conn, access.tenant_id, &debtor, cursor).await?;
         let contacts = debtors::export(conn, access.tenant_id, &page.contacts).await?;
         let (remarks, webhooks) = debtors::list_mentions(conn, access.tenant_id, &debtor, &page.contacts).await?;
         let after = json!({ "contacts": contacts.len(), "by": by, "hash": hash(&debtor) });
-        answer = Some(DebtorExport { contacts, remarks, webhooks, next_cursor: page.next.map(|next| next.0) });
-        Ok(((), after))
+        access.record(conn, "debtor.exported", "", (&(), &after), now).await?;
+        Ok(DebtorExport { contacts, remarks, webhooks, next_cursor: page.next.map(|next| next.0) })
     };
-    access.change("debtor.exported", "", work).await?;
-    found(answer).map(Json)
+    access.transact(work).await.map(Json)
 }
 
 /// Erases a debtor's data and keeps the proof of sending.
@@ -108,10 +103,9 @@ async fn export_debtor(access: Access<Administer>, mut body: Draft<ExportRequest
 )]
 async fn erase_debtor(access: Access<Administer>, mut body: Draft<EraseRequest>) -> Answer<DebtorErasure> {
     let (phone, external_id) = (body.phone.clone().flatten(), body.external_id.clone().flatten());
-    let named = Named::read(&mut body, &access, phone, external_id);
-    let (EraseRequest { cursor, reason, .. }, Named { debtor, by }) = (body.finish()?, found(named)?);
+    let debtor = named_debtor(&mut body, &access, phone, external_id);
+    let (EraseRequest { cursor, reason, .. }, (debtor, by)) = (body.finish()?, found(debtor)?);
     let (keys, tenant) = (DebtorKeys::of(&access.context.secrets), access.tenant_id);
-    let mut answer = None;
     let work = async |conn: &mut PgConnection, now| {
         let page = debtors::find(conn, tenant, &debtor, cursor).await?;
         let hashes = |phone: &str, external_id: Option<&str>| keys.hashes(tenant, phone, external_id);
@@ -120,46 +114,32 @@ async fn erase_debtor(access: Access<Administer>, mut body: Draft<EraseRequest>)
         let ErasedContacts { erased, cancelled, being_sent } = result;
         let after = json!({ "erased": erased, "cancelled": cancelled, "being_sent": being_sent,
                             "erased_before": erased_before, "reason": reason, "by": by, "hash": hash(&debtor) });
+        access.record(conn, "debtor.erased", "", (&(), &after), now).await?;
         let next_cursor = page.next.map(|next| next.0);
-        answer = Some(DebtorErasure { erased, cancelled, being_sent, erased_before, next_cursor });
-        Ok(((), after))
+        Ok(DebtorErasure { erased, cancelled, being_sent, erased_before, next_cursor })
     };
-    access.change("debtor.erased", "", work).await?;
-    let answer = found(answer)?;
+    let answer = access.transact(work).await?;
     tracing::info!(erased = answer.erased, being_sent = answer.being_sent, "data of a debtor erased");
     Ok(Json(answer))
 }
 
-/// The debtor of a request.
-struct Named {
-    debtor: Debtor,
-    /// The field that names the debtor.
-    by: &'static str,
-}
-
-impl Named {
-    fn read<T: Body>(
-        body: &mut Draft<T>,
-        access: &Principal,
-        phone: Option<String>,
-        external_id: Option<String>,
-    ) -> Option<Self> {
-        let (keys, tenant) = (DebtorKeys::of(&access.context.secrets), access.tenant_id);
-        match (phone, external_id) {
-            (Some(phone), None) => match PhoneNumber::parse(&phone) {
-                Ok(phone) => Some(Self { debtor: keys.by_phone(tenant, &phone), by: "phone" }),
-                Err(error) => {
-                    body.refuse("phone", error.code(), &error.text());
-                    None
-                }
-            },
-            (None, Some(id)) => Some(Self { debtor: keys.by_external_id(tenant, &id), by: "external_id" }),
-            _ => {
-                body.refuse("phone", "required", &Text::of("debtor-phone-or-external-id"));
-                None
-            }
-        }
+/// The debtor of a request, and the field that names the debtor.
+fn named_debtor<T: Body>(
+    body: &mut Draft<T>,
+    access: &Principal,
+    phone: Option<String>,
+    external_id: Option<String>,
+) -> Option<(Debtor, &'static str)> {
+    let (keys, tenant) = (DebtorKeys::of(&access.context.secrets), access.tenant_id);
+    match (phone, external_id) {
+        (Some(phone), None) => match PhoneNumber::parse(&phone) {
+            Ok(phone) => return Some((keys.by_phone(tenant, &phone), "phone")),
+            Err(error) => body.refuse("phone", error.code(), &error.text()),
+        },
+        (None, Some(id)) => return Some((keys.by_external_id(tenant, &id), "external_id")),
+        _ => body.refuse("phone", "required", &Text::of("debtor-phone-or-external-id")),
     }
+    None
 }
 
 /// The hash of a debtor in the audit log. Only the deployment's keys can make it.
@@ -181,20 +161,4 @@ impl Member for Cursor {
     }
 }
 
-struct Reason;
-
-impl Member for Reason {
-    type Value = &'static str;
-
-    fn schema() -> Schema {
-        words(ERASURE_REASONS)
-    }
-
-    fn optional_schema() -> Schema {
-        Self::schema()
-    }
-
-    fn read(field: &mut Field<'_, '_>) -> Option<&'static str> {
-        field.word(&ERASURE_REASONS, |reason| reason)
-    }
-}
+word_members! { ErasureReason = ErasureReason::ALL; }

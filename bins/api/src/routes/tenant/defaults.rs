@@ -24,7 +24,7 @@ body! {
 /// The defaults of all types.
 #[utoipa::path(get, path = "/defaults", responses((status = 200, description = "The defaults", body = TypeDefaults)))]
 async fn list_defaults(access: Access<Read>) -> Answer<TypeDefaults> {
-    let items = access.read(async |conn| Ok(type_defaults::list(conn, access.tenant_id).await?)).await?;
+    let items = access.read(async |conn| type_defaults::list(conn, access.tenant_id).await).await?;
     Ok(Json(TypeDefaults { items }))
 }
 

@@ -1,10 +1,12 @@
 //! A tenant's own closed days, listed with the national holidays.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
 use chrono::{Datelike, NaiveDate};
-use regua_domain::national_holidays;
+use regua_domain::{is_national_holiday, national_holidays};
 use regua_store::holidays;
 
-use super::refuse_unless;
 use crate::routes::kit::*;
 
 /// Twenty a year for a hundred years.
@@ -28,6 +30,13 @@ struct Holiday {
 
 items! { Holidays of Holiday }
 
+impl Holiday {
+    /// A closed day; the tenant has added the days that have a name.
+    fn new(day: NaiveDate, name: Option<String>) -> Self {
+        Self { day, own: name.is_some(), name, national: is_national_holiday(day) }
+    }
+}
+
 body! {
     struct HolidayRequest {
         #[example = "Aniversário da cidade"]
@@ -35,9 +44,14 @@ body! {
     }
 }
 
-impl PathId for NaiveDate {
-    fn parse(text: &str) -> Option<Self> {
-        text.parse().ok().filter(|day: &Self| YEARS.contains(&day.year()))
+/// A day of these years.
+struct Day(NaiveDate);
+
+impl FromStr for Day {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        text.parse().ok().filter(|day: &NaiveDate| YEARS.contains(&day.year())).map(Self).ok_or(())
     }
 }
 
@@ -59,17 +73,11 @@ async fn list_holidays(access: Access<Read>, uri: Uri) -> Answer<Holidays> {
     parameters.finish()?;
     let days = |month, day| year.and_then(|year| NaiveDate::from_ymd_opt(year, month, day));
     let (Some(first), Some(last)) = (days(1, 1), days(12, 31)) else { return Err(Problem::of(Code::NotFound)) };
-    let own = access.read(async |conn| Ok(holidays::between(conn, access.tenant_id, first, last).await?)).await?;
-    let national = national_holidays(first.year());
-    let mut items: Vec<_> = own
-        .into_iter()
-        .map(|own| Holiday { day: own.day, name: Some(own.name), national: national.contains(&own.day), own: true })
-        .collect();
-    let own_days: Vec<_> = items.iter().map(|holiday| holiday.day).collect();
-    let others = national.into_iter().filter(|day| !own_days.contains(day));
-    items.extend(others.map(|day| Holiday { day, name: None, national: true, own: false }));
-    items.sort_unstable_by_key(|holiday| holiday.day);
-    Ok(Json(Holidays { items }))
+    let own = access.read(async |conn| holidays::between(conn, access.tenant_id, first, last).await).await?;
+    let own: BTreeMap<_, _> = own.into_iter().map(|holiday| (holiday.day, holiday.name)).collect();
+    let days: BTreeSet<_> = own.keys().copied().chain(national_holidays(first.year())).collect();
+    let items = days.into_iter().map(|day| Holiday::new(day, own.get(&day).cloned()));
+    Ok(Json(Holidays { items: items.collect() }))
 }
 
 /// Adds a closed day, or renames one.
@@ -79,7 +87,7 @@ async fn list_holidays(access: Access<Read>, uri: Uri) -> Answer<Holidays> {
 )]
 async fn put_holiday(
     access: Access<Operate>,
-    InPath(day): InPath<NaiveDate>,
+    InPath(Day(day)): InPath<Day>,
     Valid(HolidayRequest { name }): Valid<HolidayRequest>,
 ) -> Answer<Holiday> {
     let work = async |conn: &mut PgConnection, _| {
@@ -92,8 +100,7 @@ async fn put_holiday(
         Ok((before.map(|holiday| json!({"name": holiday.name})), json!({"name": name})))
     };
     access.change("holiday.set", day, work).await?;
-    let national = national_holidays(day.year()).contains(&day);
-    Ok(Json(Holiday { day, name: Some(name), national, own: true }))
+    Ok(Json(Holiday::new(day, Some(name))))
 }
 
 /// Deletes one of the tenant's own closed days.
@@ -101,7 +108,7 @@ async fn put_holiday(
     delete, path = "/holidays/{day}", params(("day" = NaiveDate, Path)),
     responses((status = 204, description = "Deleted"))
 )]
-async fn delete_holiday(access: Access<Operate>, InPath(day): InPath<NaiveDate>) -> Done {
+async fn delete_holiday(access: Access<Operate>, InPath(Day(day)): InPath<Day>) -> Done {
     let work = async |conn: &mut PgConnection, _| {
         let before = found(holidays::between(conn, access.tenant_id, day, day).await?.pop())?;
         holidays::delete(conn, access.tenant_id, day).await?;

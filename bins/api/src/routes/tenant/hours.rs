@@ -33,18 +33,6 @@ struct Hours {
     items: Vec<Open>,
 }
 
-impl Hours {
-    fn new(hours: &[OpenHours]) -> Self {
-        let text = |minute: i16| format!("{:02}:{:02}", minute / 60, minute % 60);
-        let open = |open: &OpenHours| Open {
-            weekday: open.weekday,
-            opens: text(open.opens_minute),
-            closes: text(open.closes_minute),
-        };
-        Self { items: hours.iter().map(open).collect() }
-    }
-}
-
 body! {
     struct HoursRequest {
         items: OpenIntervals,
@@ -66,27 +54,33 @@ async fn replace_hours(access: Access<Administer>, Valid(body): Valid<HoursReque
     let work = async |conn: &mut PgConnection, _| {
         let before = read(conn, &access).await?;
         business_hours::replace(conn, access.tenant_id, &body.items).await?;
-        Ok((before, Hours::new(&body.items)))
+        Ok((before, read(conn, &access).await?))
     };
     access.change("hours.updated", "", work).await.map(Json)
 }
 
 async fn read(conn: &mut PgConnection, access: &Principal) -> Result<Hours, Problem> {
+    let text = |minute: i16| format!("{:02}:{:02}", minute / 60, minute % 60);
+    let open = |(_, OpenHours { weekday, opens_minute, closes_minute })| Open {
+        weekday,
+        opens: text(opens_minute),
+        closes: text(closes_minute),
+    };
     let all = business_hours::all(conn, &[access.tenant_id]).await?;
-    Ok(Hours::new(&all.into_iter().map(|(_, open)| open).collect::<Vec<_>>()))
+    Ok(Hours { items: all.into_iter().map(open).collect() })
 }
 
 /// Intervals that do not overlap, in the order of the week.
 struct OpenIntervals;
 
 impl Member for OpenIntervals {
-    type Value = Vec<OpenHours>;
+    type Value = Vec<OpenInterval>;
 
     fn schema() -> Schema {
         ArrayBuilder::new().items(Ref::from_schema_name("Open")).max_items(Some(MAX_INTERVALS)).into()
     }
 
-    fn read(field: &mut Field<'_, '_>) -> Option<Vec<OpenHours>> {
+    fn read(field: &mut Field<'_, '_>) -> Option<Vec<OpenInterval>> {
         let items: Vec<Value> =
             field.list(MAX_INTERVALS, Text::of("type-interval-list").with("most", MAX_INTERVALS))?;
         let mut intervals: Vec<(usize, OpenInterval)> = Vec::new();
@@ -100,33 +94,20 @@ impl Member for OpenIntervals {
                 field.refuse_item(*index, "hours_overlap", &Text::of("hours-overlap"));
             }
         }
-        Some(intervals.iter().map(|(_, open)| open_hours(open)).collect())
+        Some(intervals.into_iter().map(|(_, open)| open).collect())
     }
 }
 
 fn interval(field: &mut Field<'_, '_>, index: usize, item: &Value) -> Option<OpenInterval> {
     let members = item.as_object().filter(|members| members.len() == 3);
-    let member = |name: &str| members.and_then(|members| members.get(name));
-    let weekday = member("weekday").and_then(Value::as_u64);
-    let opens = member("opens").and_then(Value::as_str).and_then(minute);
-    let closes = member("closes").and_then(Value::as_str).and_then(minute);
-    let (Some(weekday), Some(opens), Some(closes)) = (weekday, opens, closes) else {
+    let time = |name| minute(members?.get(name)?.as_str()?);
+    let weekday = members.and_then(|members| members.get("weekday")?.as_u64());
+    let (Some(weekday), Some(opens), Some(closes)) = (weekday, time("opens"), time("closes")) else {
         field.refuse_item(index, "invalid_hours", &Text::of("hours-malformed"));
         return None;
     };
     let interval = OpenInterval::new(u8::try_from(weekday).unwrap_or(u8::MAX), opens, closes);
     interval.map_err(|error| field.refuse_item(index, error.code(), &error.text())).ok()
-}
-
-/// An interval as a row.
-pub(crate) fn open_hours(open: &OpenInterval) -> OpenHours {
-    // The minutes of a day fit into an `i16`.
-    let minute = |minute: u16| i16::try_from(minute).unwrap_or(i16::MAX);
-    OpenHours {
-        weekday: open.weekday().into(),
-        opens_minute: minute(open.opens_minute()),
-        closes_minute: minute(open.closes_minute()),
-    }
 }
 
 /// `08:00` in minutes after midnight.
@@ -147,14 +128,14 @@ mod tests {
     /// Field and code of each fault.
     type Faults = Vec<(String, String)>;
 
-    fn read(items: &str) -> Result<Vec<(i16, i16, i16)>, Faults> {
+    fn read(items: &str) -> Result<Vec<(u8, u16, u16)>, Faults> {
         let body = format!("{{\"items\": {items}}}");
         let read = Draft::<HoursRequest>::parse(body.as_bytes(), Language::English).unwrap();
         let errors = |problem: Problem| {
             problem.errors().iter().map(|error| (error.field.clone(), error.code.clone())).collect::<Vec<_>>()
         };
         let hours = read.finish().map_err(errors)?.items;
-        Ok(hours.iter().map(|open| (open.weekday, open.opens_minute, open.closes_minute)).collect())
+        Ok(hours.iter().map(|open| (open.weekday(), open.opens_minute(), open.closes_minute())).collect())
     }
 
     #[test]

@@ -1,15 +1,13 @@
 //! WhatsApp instances at Evolution API servers. A token is sealed before it is stored, and no answer contains it.
 
 mod gateway;
-mod request;
 
-use regua_domain::{InstanceId, InstanceName, MessageType};
-use regua_secrets::open_token;
+use regua_domain::{InstanceId, InstanceName, MessageType, Sealed};
+use regua_evolution::{InstanceAddress, InvalidAddress, Token};
+use regua_secrets::{Place, open_token};
 use regua_store::instances::{self, InstanceSettings};
 use regua_store::type_defaults;
 
-use self::request::{InstanceRequest, NewInstanceRequest, check_address, seal};
-use super::{refuse_unless, unless_in_use};
 use crate::routes::kit::*;
 
 const MAX_INSTANCES: usize = 500;
@@ -24,10 +22,44 @@ pub(super) fn router() -> OpenApiRouter<Context> {
 
 items! { Instances of InstanceSettings }
 
+body! {
+    struct NewInstanceRequest {
+        /// The instance's name at the gateway.
+        name: InstanceName,
+        /// The Evolution API server.
+        #[example = "https://evolution.acme.example"]
+        base_url: Line<0, 500>,
+        /// The instance's token, or the server's global key.
+        token: Line<1, 500>,
+        /// Default: the tenant's.
+        messages_per_minute: Option<Number<1, 6_000_000>>,
+        /// Default: the tenant's.
+        daily_cap: Option<Number<1, 2_147_483_647>>,
+        /// More than 1 only for an instance that may send fast. Default: 1.
+        lane_concurrency: Number<1, 256, i16> = 1,
+    }
+}
+
+body! {
+    /// The new address, token and rate of an instance. The name cannot be changed.
+    struct InstanceRequest {
+        /// The Evolution API server.
+        base_url: Line<0, 500>,
+        /// Default: the present token.
+        token: Option<Line<1, 500>>,
+        /// Default: the tenant's.
+        messages_per_minute: Option<Number<1, 6_000_000>>,
+        /// Default: the tenant's.
+        daily_cap: Option<Number<1, 2_147_483_647>>,
+        /// More than 1 only for an instance that may send fast. Default: 1.
+        lane_concurrency: Number<1, 256, i16> = 1,
+    }
+}
+
 /// The tenant's instances, by name.
 #[utoipa::path(get, path = "/instances", responses((status = 200, description = "All instances", body = Instances)))]
 async fn list_instances(access: Access<Read>) -> Answer<Instances> {
-    let items = access.read(async |conn| Ok(instances::settings(conn, access.tenant_id, None).await?)).await?;
+    let items = access.read(async |conn| instances::settings(conn, access.tenant_id, None).await).await?;
     Ok(Json(Instances { items }))
 }
 
@@ -149,4 +181,47 @@ async fn refuse_instance_of_another(
     }
     let text = Text::of("instance-of-another-tenant").with("name", name).with("server", server);
     Err(Problem::name_taken(text))
+}
+
+impl Member for InstanceName {
+    type Value = Self;
+
+    fn schema() -> Schema {
+        text().pattern(Some("^[A-Za-z0-9._-]{1,64}$")).into()
+    }
+
+    fn read(field: &mut Field<'_, '_>) -> Option<Self> {
+        field.parsed(64, |text| text.parse().ok(), "invalid_name", &Text::of("instance-name-invalid"))
+    }
+}
+
+/// The address of an instance; none without server or token. Refuses an invalid one, and one outside the allowed
+/// networks. Where the name has an error, the other parts are checked with another name.
+fn check_address<T: Body>(
+    body: &mut Draft<T>,
+    context: &Context,
+    base_url: Option<String>,
+    name: Option<&InstanceName>,
+    token: Option<String>,
+) -> Option<InstanceAddress> {
+    let (base_url, token) = (base_url?, token?);
+    let name = name.map_or("instance", InstanceName::as_str);
+    let parsed = Token::parse(&token).and_then(|token| InstanceAddress::parse(&base_url, name, token));
+    let (field, code, text) = match parsed {
+        Ok(address) if address.is_allowed(&context.settings.gateway_networks) => return Some(address),
+        Ok(address) => {
+            let text = Text::of("instance-address-not-allowed").with("server", address.server());
+            ("base_url", "address_not_allowed", text)
+        }
+        Err(InvalidAddress::BaseUrl) => ("base_url", "invalid_url", Text::of("instance-address-invalid")),
+        Err(InvalidAddress::Name) => ("name", "invalid_name", Text::of("instance-name-not-in-path")),
+        Err(InvalidAddress::Token) => ("token", "invalid_token", Text::of("instance-token-not-in-header")),
+    };
+    body.refuse(field, code, &text);
+    None
+}
+
+fn seal(access: &Principal, id: InstanceId, token: &str) -> Result<Sealed, Problem> {
+    let place = Place::instance_token(access.tenant_id, id);
+    access.context.secrets.seal(&place, token).map_err(Problem::internal)
 }

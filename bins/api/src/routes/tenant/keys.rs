@@ -1,13 +1,10 @@
 //! API keys: create, change, rotate with an overlap, revoke. Only the answer that creates a key contains its text.
 
-mod request;
-
 use chrono::TimeDelta;
-use regua_domain::{ApiKeyId, Scope};
-use regua_store::api_keys::{self, ListedKey, NewApiKey};
+use ipnetwork::IpNetwork;
+use regua_domain::{ApiKeyId, MessageType, Scope};
+use regua_store::api_keys::{self, ListedKey};
 
-use self::request::{KeyRequest, RotateRequest, refuse_past_expiry};
-use super::refuse_unless;
 use crate::credentials::{keys, random_bytes};
 use crate::routes::kit::*;
 
@@ -31,10 +28,36 @@ struct NewKey {
     key: ListedKey,
 }
 
+body! {
+    struct KeyRequest {
+        name: Line<1, 200>,
+        /// `send` posts batches, `control` pauses, resumes and cancels queues and decides contacts, `read` reads. Default of a
+        /// new key: all three; a change without them keeps the key's.
+        scopes: Option<Scopes>,
+        // Default: all types.
+        types: Types = MessageType::ALL.to_vec(),
+        /// Such as `203.0.113.0/24`. Default: all networks.
+        allowed_networks: Networks = Vec::new(),
+        /// Default: the tenant's rate limit.
+        requests_per_minute: Option<Number<1, 6_000_000>>,
+        /// Default: never.
+        expires_at: Option<DateTime<Utc>>,
+        /// Default: true.
+        active: bool = true,
+    }
+}
+
+body! {
+    struct RotateRequest {
+        /// Seconds for which the old key still works; 0 ends it at once. Default: one day.
+        overlap_seconds: Number<0, 2_592_000, i64> = 86_400,
+    }
+}
+
 /// The tenant's API keys, newest first.
 #[utoipa::path(get, path = "/keys", responses((status = 200, description = "All keys", body = Keys)))]
 async fn list_keys(access: Access<Administer>) -> Answer<Keys> {
-    let items = access.read(async |conn| Ok(api_keys::list(conn, access.tenant_id, None).await?)).await?;
+    let items = access.read(async |conn| api_keys::list(conn, access.tenant_id, None).await).await?;
     Ok(Json(Keys { items }))
 }
 
@@ -46,9 +69,9 @@ async fn create_key(access: Access<Administer>, mut body: Draft<KeyRequest>) -> 
     let now = access.context.clock.now();
     refuse_past_expiry(&mut body, None, now);
     let (id, generated) = (ApiKeyId::new(now), keys::generate(&random_bytes()?));
-    let key = body.finish()?.into_key(id, generated.lookup_prefix, &Scope::DEFAULT, now);
-    let key = access.change("key.created", id, async |conn, now| {
-        store(conn, &access, &key, &generated.secret_hash, now).await?;
+    let key = body.finish()?.apply(ListedKey::new(id, "", &generated.lookup_prefix, now));
+    let key = access.change("key.created", id, async |conn, _| {
+        store(conn, &access, &key, &generated.secret_hash).await?;
         Ok(((), key))
     });
     created(NewKey { key: key.await?, api_key: generated.text })
@@ -67,9 +90,7 @@ async fn replace_key(
     let work = async |conn: &mut PgConnection, now| {
         let before = lock(conn, &access, id).await?;
         refuse_past_expiry(&mut body, before.expires_at, now);
-        let prefix = before.lookup_prefix.clone();
-        let changed = body.finish()?.into_key(id, prefix, &before.scopes, before.created_at);
-        let after = ListedKey { last_used_at: before.last_used_at, ..changed };
+        let after = body.finish()?.apply(before.clone());
         api_keys::update(conn, access.tenant_id, &after).await?;
         Ok((before, after))
     };
@@ -100,25 +121,22 @@ async fn rotate_key(
     Valid(body): Valid<RotateRequest>,
 ) -> Created<NewKey> {
     let generated = keys::generate(&random_bytes()?);
-    let mut created_key = None;
     let work = async |conn: &mut PgConnection, now| {
         let old = lock(conn, &access, id).await?;
-        if !old.active || old.expires_at.is_some_and(|end| end <= now) {
-            return Err(Problem::conflict(Text::of("key-not-valid")));
-        }
+        refuse_unless(old.active && old.expires_at.is_none_or(|end| end > now), Text::of("key-not-valid"))?;
         let (api_key_id, lookup_prefix) = (ApiKeyId::new(now), generated.lookup_prefix);
         let key = ListedKey { api_key_id, lookup_prefix, last_used_at: None, created_at: now, ..old.clone() };
-        store(conn, &access, &key, &generated.secret_hash, now).await?;
+        store(conn, &access, &key, &generated.secret_hash).await?;
         let end = now + TimeDelta::seconds(body.overlap_seconds);
         let ending =
             ListedKey { expires_at: Some(old.expires_at.map_or(end, |before| before.min(end))), ..old.clone() };
         api_keys::update(conn, access.tenant_id, &ending).await?;
-        access.record(conn, Change::new("key.created", api_key_id, &(), &key)?, now).await?;
-        created_key = Some(key);
-        Ok((old, ending))
+        access.record(conn, "key.created", api_key_id, (&(), &key), now).await?;
+        access.record(conn, "key.rotated", id, (&old, &ending), now).await?;
+        Ok(key)
     };
-    access.change("key.rotated", id, work).await?;
-    created(NewKey { api_key: generated.text, key: found(created_key)? })
+    let key = access.transact(work).await?;
+    created(NewKey { api_key: generated.text, key })
 }
 
 async fn lock(conn: &mut PgConnection, access: &Principal, id: ApiKeyId) -> Result<ListedKey, Problem> {
@@ -130,21 +148,89 @@ async fn store(
     access: &Principal,
     key: &ListedKey,
     secret_hash: &[u8],
-    now: DateTime<Utc>,
 ) -> Result<(), Problem> {
     let count = api_keys::list(conn, access.tenant_id, None).await?.len();
     refuse_unless(count < MAX_KEYS, Text::of("key-too-many").with("most", MAX_KEYS))?;
-    let new = NewApiKey {
-        tenant_id: access.tenant_id,
-        api_key_id: key.api_key_id,
-        name: &key.name,
-        lookup_prefix: &key.lookup_prefix,
-        secret_hash,
-        scopes: &key.scopes,
-        allowed_types: &key.allowed_types,
-        allowed_networks: &key.allowed_networks,
-        expires_at: key.expires_at,
-        requests_per_minute: key.requests_per_minute,
-    };
-    Ok(api_keys::create(conn, &new, now).await?)
+    Ok(api_keys::create(conn, access.tenant_id, key, secret_hash).await?)
+}
+
+impl KeyRequest {
+    /// The key with the name and the permissions of the body; a body without scopes leaves it its own.
+    fn apply(self, key: ListedKey) -> ListedKey {
+        let Self { name, scopes, types: allowed_types, allowed_networks, requests_per_minute, expires_at, active } =
+            self;
+        let scopes = sorted(scopes.unwrap_or(key.scopes), Scope::as_str);
+        ListedKey { name, scopes, allowed_types, allowed_networks, requests_per_minute, expires_at, active, ..key }
+    }
+}
+
+/// Refuses an end in the past; a key that has ended keeps its end.
+fn refuse_past_expiry(body: &mut Draft<KeyRequest>, before: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+    let expires_at = body.expires_at.flatten();
+    if expires_at.is_some_and(|end| end <= now && before != Some(end)) {
+        body.refuse("expires_at", "in_the_past", &Text::of("key-expiry-past"));
+    }
+}
+
+/// One or more words of an enum, in the order of their names.
+macro_rules! lists {
+    ($($list:ident of $word:ident;)+) => {$(
+        struct $list;
+
+        impl Member for $list {
+            type Value = Vec<$word>;
+
+            fn schema() -> Schema {
+                let most = $word::ALL.len();
+                ArrayBuilder::new().items(<$word as utoipa::PartialSchema>::schema()).min_items(Some(1)).max_items(Some(most)).into()
+            }
+
+            fn optional_schema() -> Schema {
+                Self::schema()
+            }
+
+            fn read(field: &mut Field<'_, '_>) -> Option<Self::Value> {
+                let texts = field.texts($word::ALL.len())?;
+                let words: Option<Vec<$word>> = texts.iter().map(|text| text.parse().ok()).collect();
+                match words.filter(|words| !words.is_empty()) {
+                    Some(words) => Some(sorted(words, $word::as_str)),
+                    None => field.refuse("invalid_value", &accepted(&$word::ALL, $word::as_str)),
+                }
+            }
+        }
+    )+};
+}
+
+lists! {
+    Types of MessageType;
+    Scopes of Scope;
+}
+
+fn sorted<T: Copy + PartialEq>(mut words: Vec<T>, name: impl Fn(T) -> &'static str) -> Vec<T> {
+    words.sort_unstable_by_key(|word| name(*word));
+    words.dedup();
+    words
+}
+
+struct Networks;
+
+impl Member for Networks {
+    type Value = Vec<IpNetwork>;
+
+    fn schema() -> Schema {
+        ArrayBuilder::new().items(text()).max_items(Some(50)).into()
+    }
+
+    fn read(field: &mut Field<'_, '_>) -> Option<Vec<IpNetwork>> {
+        let texts = field.texts(50)?;
+        let mut networks = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            // A network is stored without host bits.
+            match text.parse().and_then(|parsed: IpNetwork| IpNetwork::new(parsed.network(), parsed.prefix())) {
+                Ok(network) => networks.push(network),
+                Err(_) => field.refuse_item(index, "invalid_network", &Text::of("key-network-invalid")),
+            }
+        }
+        (networks.len() == texts.len()).then_some(networks)
+    }
 }

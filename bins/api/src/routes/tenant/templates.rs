@@ -6,7 +6,6 @@ use regua_store::templates::{self, Listed, Template};
 use regua_store::type_defaults;
 use utoipa::openapi::{ObjectBuilder, Type};
 
-use super::{refuse_unless, unless_in_use};
 use crate::http::object_fault;
 use crate::routes::kit::*;
 
@@ -45,7 +44,7 @@ body! {
 /// The tenant's templates, by name.
 #[utoipa::path(get, path = "/templates", responses((status = 200, description = "All templates", body = Templates)))]
 async fn list_templates(access: Access<Read>) -> Answer<Templates> {
-    let items = access.read(async |conn| Ok(templates::list(conn, access.tenant_id, None).await?)).await?;
+    let items = access.read(async |conn| templates::list(conn, access.tenant_id, None).await).await?;
     Ok(Json(Templates { items }))
 }
 

@@ -1,15 +1,11 @@
 //! The users of a tenant: invite, change, deactivate. An owner cannot set the password of another user; the user sets
 //! it with an invitation.
 
-mod request;
-
 use chrono::TimeDelta;
-use regua_domain::{Capability, SessionEnd, UserId, UserRole};
+use regua_domain::{Capability, Email, SessionEnd, UserId, UserRole};
 use regua_store::sessions;
 use regua_store::users::{self, NewUser, User};
 
-use self::request::{InviteRequest, UserRequest};
-use super::refuse_unless;
 use crate::credentials::{keys, random_bytes};
 use crate::routes::kit::*;
 
@@ -35,10 +31,28 @@ struct Invited {
     user: User,
 }
 
+body! {
+    struct InviteRequest {
+        #[example = "maria@acme.example"]
+        email: Email,
+        name: Line<1, 200>,
+        role: UserRole,
+    }
+}
+
+body! {
+    struct UserRequest {
+        name: Line<1, 200>,
+        role: UserRole,
+        /// False ends all logins. Default: true.
+        active: bool = true,
+    }
+}
+
 /// The tenant's users.
 #[utoipa::path(get, path = "/users", responses((status = 200, description = "All users", body = Users)))]
 async fn list_users(access: Access<Administer>) -> Answer<Users> {
-    let items = access.read(async |conn| Ok(users::list(conn, access.tenant_id).await?)).await?;
+    let items = access.read(async |conn| users::list(conn, access.tenant_id).await).await?;
     Ok(Json(Users { items }))
 }
 
@@ -85,12 +99,10 @@ async fn replace_user(
         require_authority_over(&access, before.role)?;
         let after = User { name, role, active, ..before.clone() };
         let remains_owner = active && role.may(Capability::Administer);
-        if !remains_owner && is_last_owner(conn, &access, &before).await? {
-            return Err(last_owner());
-        }
+        refuse_unless(remains_owner || !is_last_owner(conn, &access, &before).await?, Text::of("user-last-owner"))?;
         users::update(conn, access.tenant_id, &after, now).await?;
         if !active {
-            end_sessions(conn, &access, id, now).await?;
+            sessions::end(conn, access.tenant_id, id, None, SessionEnd::Administrator, now).await?;
         }
         Ok((before, after))
     };
@@ -109,14 +121,11 @@ async fn invite_user_again(access: Access<Administer>, InPath(id): InPath<UserId
         users::lock_user_changes(conn, access.tenant_id).await?;
         let before = lock(conn, &access, id).await?;
         require_authority_over(&access, before.role)?;
-        if access.user.is_some_and(|caller| caller.id == id) {
-            return Err(Problem::conflict(Text::of("user-own-invitation")));
-        }
-        if is_last_owner(conn, &access, &before).await? && access.role != UserRole::Platform {
-            return Err(last_owner());
-        }
+        refuse_unless(access.user.is_none_or(|caller| caller.id != id), Text::of("user-own-invitation"))?;
+        let is_platform = access.role == UserRole::Platform;
+        refuse_unless(is_platform || !is_last_owner(conn, &access, &before).await?, Text::of("user-last-owner"))?;
         users::invite(conn, access.tenant_id, id, &hash, invitation_expires_at, now).await?;
-        end_sessions(conn, &access, id, now).await?;
+        sessions::end(conn, access.tenant_id, id, None, SessionEnd::Administrator, now).await?;
         let after = User { invited: true, has_totp: false, ..before.clone() };
         Ok((before, after))
     };
@@ -130,7 +139,7 @@ async fn end_user_sessions(access: Access<Administer>, InPath(id): InPath<UserId
     let work = async |conn: &mut PgConnection, now| {
         let user = lock(conn, &access, id).await?;
         require_authority_over(&access, user.role)?;
-        end_sessions(conn, &access, id, now).await?;
+        sessions::end(conn, access.tenant_id, id, None, SessionEnd::Administrator, now).await?;
         Ok(((), ()))
     };
     access.change("user.logged_out", id, work).await?;
@@ -139,16 +148,6 @@ async fn end_user_sessions(access: Access<Administer>, InPath(id): InPath<UserId
 
 async fn lock(conn: &mut PgConnection, access: &Principal, id: UserId) -> Result<User, Problem> {
     found(users::lock(conn, access.tenant_id, id).await?)
-}
-
-async fn end_sessions(
-    conn: &mut PgConnection,
-    access: &Principal,
-    id: UserId,
-    now: DateTime<Utc>,
-) -> Result<(), Problem> {
-    sessions::end(conn, access.tenant_id, id, None, SessionEnd::Administrator, now).await?;
-    Ok(())
 }
 
 /// Refuses to give a role, or to change a user with a role, that allows more than the caller's.
@@ -161,6 +160,35 @@ async fn is_last_owner(conn: &mut PgConnection, access: &Principal, user: &User)
     Ok(is_owner && users::count_other_owners(conn, access.tenant_id, user.user_id).await? == 0)
 }
 
-fn last_owner() -> Problem {
-    Problem::conflict(Text::of("user-last-owner"))
+/// An e-mail address, in lower case.
+impl Member for Email {
+    type Value = Self;
+
+    fn schema() -> Schema {
+        text().min_length(Some(3)).max_length(Some(254)).into()
+    }
+
+    fn read(field: &mut Field<'_, '_>) -> Option<Self> {
+        field.parsed(
+            254,
+            |text| text.trim().to_lowercase().parse().ok(),
+            "invalid_email",
+            &Text::of("user-email-invalid"),
+        )
+    }
+}
+
+impl Member for UserRole {
+    type Value = Self;
+
+    fn schema() -> Schema {
+        words(Self::ALL.map(Self::as_str))
+    }
+
+    /// The error does not name the role of the platform.
+    fn read(field: &mut Field<'_, '_>) -> Option<Self> {
+        let role = field.text(20)?.parse().ok();
+        let offered = [Self::Viewer, Self::Operator, Self::Owner];
+        role.or_else(|| field.refuse("invalid_value", &accepted(&offered, Self::as_str)))
+    }
 }

@@ -1,7 +1,9 @@
 //! Reads contacts for the API.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
-use regua_domain::{ContactId, ContactStatus, QueueId, Reference, TenantId};
+use regua_domain::{ContactId, ContactStatus, QueueId, Reference, ReferenceError, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
@@ -51,6 +53,14 @@ pub enum Name {
     Id(ContactId),
     /// By the reference in the message.
     Reference(Reference),
+}
+
+impl FromStr for Name {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        text.parse().map(Self::Id).or_else(|_| Reference::parse(text).map(Self::Reference))
+    }
 }
 
 /// One contact. Indexes: the primary key, `contacts_by_reference`.

@@ -1,19 +1,16 @@
 //! The answers to a posted batch.
 
-use axum::Json;
-use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use regua_domain::{CampaignId, MessageType, QueueId, QueueStatus};
 use regua_store::intake::AcceptedBatch;
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use crate::context::Context;
+use crate::http::Problem;
 use crate::http::paths::BILLING;
-use crate::http::schema::{message_type_schema, queue_status_schema};
-use crate::http::{ACCEPTED, Problem};
 use crate::intake::compose::{Composed, ContactIssue};
 use crate::intake::plan::Plan;
 
@@ -21,10 +18,10 @@ use crate::intake::plan::Plan;
 pub(super) struct SendAccepted {
     campaign_id: Uuid,
     queue_id: Uuid,
-    #[schema(schema_with = message_type_schema)]
-    r#type: &'static str,
+    #[schema(schema_with = MessageType::schema)]
+    r#type: MessageType,
     /// The state of the queue: `scheduled` or `pending`; when replayed, the present state.
-    #[schema(schema_with = queue_status_schema)]
+    #[schema(schema_with = QueueStatus::schema)]
     status: QueueStatus,
     pub(super) accepted: i32,
     /// Rejected contacts, one entry each.
@@ -51,7 +48,7 @@ impl SendAccepted {
         Ok(Self {
             campaign_id: campaign.0,
             queue_id: queue.0,
-            r#type: plan.message_type.as_str(),
+            r#type: plan.message_type,
             status,
             accepted: i32::try_from(composed.contacts.ids.len()).map_err(Problem::internal)?,
             rejected: serde_json::to_value(&composed.rejected).map_err(Problem::internal)?,
@@ -65,7 +62,7 @@ impl SendAccepted {
         Self {
             campaign_id: accepted.campaign_id.0,
             queue_id: accepted.queue_id.0,
-            r#type: accepted.message_type.as_str(),
+            r#type: accepted.message_type,
             status: accepted.queue_status,
             accepted: accepted.total,
             rejected: accepted.rejected,
@@ -76,19 +73,13 @@ impl SendAccepted {
     }
 }
 
-impl From<SendAccepted> for Response {
-    fn from(accepted: SendAccepted) -> Self {
-        if accepted.replayed { Json(accepted).into_response() } else { (ACCEPTED, Json(accepted)).into_response() }
-    }
-}
-
 /// The messages that a batch would send. A dry run stores nothing.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DryRun {
     /// Always true.
     dry_run: bool,
-    #[schema(schema_with = message_type_schema)]
-    r#type: &'static str,
+    #[schema(schema_with = MessageType::schema)]
+    r#type: MessageType,
     /// Messages that would be sent, in the order of the batch.
     contacts: Vec<Preview>,
     /// Contacts that would be rejected, one entry each.
@@ -114,7 +105,7 @@ struct Preview {
 }
 
 impl DryRun {
-    pub(super) fn new(message_type: MessageType, composed: Composed, plan: &Plan) -> Self {
+    pub(super) fn new(composed: Composed, plan: &Plan) -> Self {
         let Composed { contacts: rows, rejected, warnings, .. } = composed;
         let instants = plan.hours.would_send_at(plan.due_at, plan.per_minute, rows.ids.len());
         let contacts = rows.positions.into_iter().zip(rows.external_ids).zip(rows.phones);
@@ -128,13 +119,7 @@ impl DryRun {
             would_send_at,
         };
         let contacts = contacts.zip(messages).map(preview).collect();
-        Self { dry_run: true, r#type: message_type.as_str(), contacts, rejected, warnings }
-    }
-}
-
-impl From<DryRun> for Response {
-    fn from(dry_run: DryRun) -> Self {
-        Json(dry_run).into_response()
+        Self { dry_run: true, r#type: plan.message_type, contacts, rejected, warnings }
     }
 }
 

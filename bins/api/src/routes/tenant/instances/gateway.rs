@@ -1,10 +1,11 @@
 //! An instance at its gateway: connection state and webhook.
 
-use regua_domain::{Capability, InstanceId, InstanceState};
+use regua_domain::{Capability, InstanceId, InstanceName, InstanceState};
 use regua_evolution::{ConnectionState, InstanceAddress, Reason};
 use regua_secrets::{UnusableAddress, open_address};
 use regua_store::instances;
 
+use crate::context::is_url;
 use crate::credentials::{keys, random_bytes};
 use crate::routes::kit::*;
 use crate::routes::webhooks::evolution::SECRET_HEADER;
@@ -42,7 +43,7 @@ pub(super) async fn check_instance(access: Access<Operate>, InPath(id): InPath<I
     // No transaction stays open while the gateway answers.
     Ok(Json(match access.read(async |conn| address_of(conn, &access, id).await).await? {
         Ok(address) => connection_state(&access.context, &address).await,
-        Err(unusable) => Checked { state: InstanceState::Unreachable, reason: Some(unusable.reason) },
+        Err((_, reason)) => Checked { state: InstanceState::Unreachable, reason: Some(reason) },
     }))
 }
 
@@ -61,14 +62,17 @@ pub(super) async fn set_instance_webhook(
 ) -> Answer<WebhookSet> {
     let webhook_url = format!("{}/webhooks/evolution/{}/{id}", public_url(body, &access)?, access.tenant_id);
     let (secret, hash) = keys::secret_with_hash(&random_bytes()?);
-    let mut address = None;
-    let work = async |conn: &mut PgConnection, _| {
-        address = Some(address_of(conn, &access, id).await?.map_err(Unusable::into_problem)?);
+    let work = async |conn: &mut PgConnection, now| {
+        let address = address_of(conn, &access, id).await?.map_err(|(name, reason)| {
+            Problem::conflict(Text::of("instance-unusable").with("name", name).with("reason", reason))
+        })?;
         instances::set_webhook_secret(conn, access.tenant_id, id, &hash).await?;
-        Ok(((), json!({"webhook_url": webhook_url, "secret_replaced": true})))
+        let after = json!({"webhook_url": webhook_url, "secret_replaced": true});
+        access.record(conn, "instance.webhook_set", id, (&(), &after), now).await?;
+        Ok(address)
     };
-    access.change("instance.webhook_set", id, work).await?;
-    let set = access.context.gateway.set_webhook(&found(address)?, &webhook_url, (SECRET_HEADER, &secret)).await;
+    let address = access.transact(work).await?;
+    let set = access.context.gateway.set_webhook(&address, &webhook_url, (SECRET_HEADER, &secret)).await;
     set.map_err(|reason| Problem::conflict(Text::of("instance-webhook-not-accepted").with("reason", reason)))?;
     Ok(Json(WebhookSet { webhook_url }))
 }
@@ -76,8 +80,6 @@ pub(super) async fn set_instance_webhook(
 /// The address of the API for the gateway, without a slash at the end.
 fn public_url(mut body: Draft<WebhookRequest>, access: &Principal) -> Result<String, Problem> {
     let configured = access.context.settings.public_url.clone();
-    let is_url =
-        |url: &String| ["http://", "https://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme));
     match body.public_url.clone() {
         Some(Some(requested)) if !is_url(&requested) => {
             body.refuse("public_url", "invalid_url", &Text::of("instance-public-url-invalid"));
@@ -106,33 +108,20 @@ async fn connection_state(context: &Context, address: &InstanceAddress) -> Check
     Checked { state, reason }
 }
 
-/// An instance whose stored row is no usable address.
-struct Unusable {
-    name: String,
-    reason: String,
-}
-
-impl Unusable {
-    fn into_problem(self) -> Problem {
-        let Self { name, reason } = self;
-        Problem::conflict(Text::of("instance-unusable").with("name", name).with("reason", reason))
-    }
-}
-
+/// The address of an instance; the error is its name and the reason why the stored row is no usable address.
 async fn address_of(
     conn: &mut PgConnection,
     access: &Principal,
     id: InstanceId,
-) -> Result<Result<InstanceAddress, Unusable>, Problem> {
+) -> Result<Result<InstanceAddress, (InstanceName, String)>, Problem> {
     let stored = found(instances::get(conn, access.tenant_id, id).await?)?;
     Ok(open_address(&access.context.secrets, access.tenant_id, &stored).map_err(|why| {
-        let name = stored.name.to_string();
         let reason = match why {
             UnusableAddress::TokenUnreadable(error) => {
-                format!("the token of instance {name} cannot be read: {error}")
+                format!("the token of instance {} cannot be read: {error}", stored.name)
             }
             UnusableAddress::Invalid(invalid) => invalid.to_string(),
         };
-        Unusable { name, reason }
+        (stored.name, reason)
     }))
 }
