@@ -11,7 +11,7 @@ mod status;
 mod traces;
 
 pub use contact_name::{ContactName, ContactNameError};
-pub use due_date::{DueDateError, business_days_between, days_late, days_until_due, format_date_br, parse_due_date};
+pub use due_date::{DueDateError, days_late, days_until_due, format_date_br, parse_due_date};
 pub use message_type::MessageType;
 pub use money::{Money, MoneyError};
 pub use outcome::{AttemptOutcome, EvidenceSource, Resolution};

@@ -2,6 +2,8 @@
 //! clock: time is an argument.
 
 #[macro_use]
+mod input_error;
+#[macro_use]
 mod text_enum;
 
 mod campaigns;
@@ -18,8 +20,7 @@ mod webhooks;
 pub use campaigns::{
     AttemptOutcome, ContactName, ContactNameError, ContactStatus, ControlAction, DueDateError, EvidenceSource,
     MessageType, Money, MoneyError, OperatorDecision, PhoneError, PhoneKind, PhoneNumber, QueueStatus, Reference,
-    ReferenceError, Resolution, StateConflict, Traces, business_days_between, days_late, days_until_due,
-    format_date_br, parse_due_date,
+    ReferenceError, Resolution, StateConflict, Traces, days_late, days_until_due, format_date_br, parse_due_date,
 };
 pub use events::EventKind;
 pub use ids::{
@@ -41,6 +42,6 @@ pub use tenants::{
     OpenIntervalError, Rate, RateCheck, Scope, Sealed, SessionEnd, SessionKind, Slug, TenantStatus, UserRole,
     is_national_holiday, national_holidays,
 };
-pub use text::{code_point, printable, refused_character};
+pub use text::{CodePoint, printable, refused_character};
 pub use text_enum::UnknownText;
 pub use webhooks::{GatewayEventName, WebhookSource};

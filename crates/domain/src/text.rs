@@ -1,5 +1,7 @@
 //! Characters that templates, variables and names may not contain.
 
+use std::fmt;
+
 /// The first refused character and its byte position; `allowed` are control characters that this text may contain, such
 /// as line feeds in a message.
 ///
@@ -28,9 +30,14 @@ pub fn refused_character(text: &str, allowed: &[char]) -> Option<(usize, char)> 
     None
 }
 
-/// The name of a character that is not visible, such as `U+200B`.
-pub fn code_point(character: char) -> String {
-    format!("U+{:04X}", u32::from(character))
+/// A character that is not visible, shown as `U+200B`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodePoint(pub char);
+
+impl fmt::Display for CodePoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "U+{:04X}", u32::from(self.0))
+    }
 }
 
 /// The beginning of a text without refused characters, as an answer may repeat it.

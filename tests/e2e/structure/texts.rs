@@ -39,12 +39,24 @@ fn literals<'a>(code: &'a str, call: &str) -> BTreeSet<&'a str> {
     arguments.filter_map(|rest| rest.split('"').next()).collect()
 }
 
-/// The texts of the errors of a file: the literals of its functions `code`.
+/// The texts of the errors of a file: the literals of its functions `code`, and the codes in `input_error!`.
 fn codes(code: &str) -> BTreeSet<String> {
     let bodies = code.split("pub fn code(&self) -> &'static str {").skip(1);
     let bodies = bodies.filter_map(|rest| rest.split("\n    }\n").next());
     let quoted = bodies.flat_map(|body| body.split('"').skip(1).step_by(2));
-    quoted.map(|code| code.replace('_', "-")).collect()
+    let declared = declarations(code).flat_map(|body| literals(body, " = "));
+    quoted.chain(declared).map(|code| code.replace('_', "-")).collect()
+}
+
+/// The bodies of `input_error!`.
+fn declarations(code: &str) -> impl Iterator<Item = &str> {
+    code.split("input_error! {\n").skip(1).filter_map(|rest| rest.split("\n}\n").next())
+}
+
+/// The data of the texts of `input_error!`: its fields, and what `with` and `with_text` add.
+fn declared_data(code: &str) -> BTreeSet<&str> {
+    let ends = declarations(code).flat_map(|body| body.split(": ").chain(body.split(" = ")));
+    ends.filter_map(|end| end.rsplit(|other: char| !other.is_alphanumeric() && other != '_').next()).collect()
 }
 
 #[test]
@@ -69,7 +81,8 @@ fn code_and_catalogue_have_the_same_texts() {
 fn code_gives_the_data_of_its_texts() {
     let catalogue = texts(Language::English);
     for (file, code) in sources() {
-        let given: BTreeSet<_> = [".with(", ".with_text("].iter().flat_map(|call| literals(&code, call)).collect();
+        let mut given: BTreeSet<_> = [".with(", ".with_text("].iter().flat_map(|call| literals(&code, call)).collect();
+        given.extend(declared_data(&code));
         let mut ids: BTreeSet<_> = literals(&code, "Text::of(").into_iter().map(str::to_owned).collect();
         if file.starts_with("crates/domain/") {
             ids.extend(codes(&code));

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regua_domain::{
-    ContactNameError, DueDateError, MoneyError, OpenIntervalError, PhoneError, ReferenceError, RenderError, Rule,
-    SchemaError, SchemaViolation, TemplateError, TemplateProblem, VariablesError, VariationsError,
+    CodePoint, ContactNameError, DueDateError, MoneyError, OpenIntervalError, PhoneError, ReferenceError, RenderError,
+    Rule, SchemaError, SchemaViolation, TemplateError, TemplateProblem, VariablesError, VariationsError,
 };
 
 use super::*;
@@ -64,7 +64,7 @@ fn every_problem_has_a_title_of_its_own_and_a_sentence() {
 
 /// The errors with data; the texts of the others are found by their codes.
 fn errors_with_data() -> Vec<Text> {
-    let (name, found, character) = (|| "nome".to_owned(), || "javascript:".to_owned(), '\u{200b}');
+    let (name, found, character) = (|| "nome".to_owned(), || "javascript:".to_owned(), CodePoint('\u{200b}'));
     let template = [
         TemplateProblem::ForbiddenCharacter { character },
         TemplateProblem::ForbiddenMarkup { found: found() },

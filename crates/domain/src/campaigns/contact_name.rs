@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use crate::Text;
-use crate::text::{code_point, fold_whitespace, refused_character};
+use crate::text::{CodePoint, fold_whitespace, refused_character};
 
 const MAX_CHARACTERS: usize = 200;
 /// Words in lower case inside a person's name.
@@ -35,7 +34,7 @@ impl ContactName {
     /// Folds white space and checks the text.
     pub fn parse(text: &str) -> Result<Self, ContactNameError> {
         if let Some((_, character)) = refused_character(text.trim(), &[]) {
-            return Err(ContactNameError::InvalidCharacters { character });
+            return Err(ContactNameError::InvalidCharacters { character: CodePoint(character) });
         }
         let folded = fold_whitespace(text);
         match folded.chars().count() {
@@ -113,40 +112,12 @@ fn is_numeral(word: &str) -> bool {
     matches!(word, "II" | "III" | "IV")
 }
 
-/// Why a text is not a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ContactNameError {
-    /// Only white space.
-    #[error("the name is empty")]
-    Empty,
-    /// Above 200 characters.
-    #[error("the name has more than 200 characters")]
-    TooLong,
-    /// A control character, or one that is invisible or changes the direction of text.
-    #[error("the name holds the character U+{:04X}", u32::from(*character))]
-    InvalidCharacters {
-        /// The character.
-        character: char,
-    },
-}
-
-impl ContactNameError {
-    /// Stable name in problem documents.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Empty => "name_empty",
-            Self::TooLong => "name_too_long",
-            Self::InvalidCharacters { .. } => "name_invalid_characters",
-        }
-    }
-
-    /// The explanation for people.
-    pub fn text(&self) -> Text {
-        let text = Text::of_code(self.code());
-        match self {
-            Self::InvalidCharacters { character } => text.with("character", code_point(*character)),
-            Self::Empty | Self::TooLong => text,
-        }
+input_error! {
+    /// Why a text is not a name.
+    pub enum ContactNameError {
+        Empty = "name_empty", "the name is empty";
+        TooLong = "name_too_long", "the name has more than 200 characters";
+        InvalidCharacters { character: CodePoint } = "name_invalid_characters", "the name holds the character {character}";
     }
 }
 

@@ -2,8 +2,6 @@
 
 use chrono::{Datelike, NaiveDate};
 
-use crate::{Calendar, Text};
-
 /// Reads an ISO 8601 date such as `2026-11-10`, of the years 2000 to 2100. A date such as `10/11/2026` is refused,
 /// because countries read it differently.
 pub fn parse_due_date(text: &str) -> Result<NaiveDate, DueDateError> {
@@ -30,12 +28,6 @@ pub fn days_until_due(due: NaiveDate, today: NaiveDate) -> u32 {
     days_late(today, due)
 }
 
-/// Business days after `from`, up to and including `to`; zero where `to` is not later. Counts at most 101 years.
-pub fn business_days_between(from: NaiveDate, to: NaiveDate, calendar: &Calendar) -> u32 {
-    let days = from.iter_days().skip(1).take_while(|day| *day <= to).take(101 * 366);
-    u32::try_from(days.filter(|day| calendar.is_business_day(*day)).count()).unwrap_or(u32::MAX)
-}
-
 fn numbers(text: &str, separator: char, widths: [usize; 3]) -> Option<[u32; 3]> {
     let mut parts = text.split(separator);
     let mut numbers = [0; 3];
@@ -50,29 +42,16 @@ fn calendar_date([year, month, day]: [u32; 3]) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)
 }
 
-/// Why a text is not a due date.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DueDateError {
-    /// No text.
-    #[error("the due date is empty")]
-    Empty,
-    /// Not four, two and two digits with hyphens.
-    #[error("the due date {text:?} is not in the form YYYY-MM-DD, such as {suggestion:?}")]
-    Malformed {
-        /// The text, cut short.
-        text: String,
-        /// The same day in the expected form where it is recognised, else an example.
-        suggestion: String,
-    },
-    /// A day such as the 31st of February.
-    #[error("there is no day {text}")]
-    NoSuchDay {
-        /// The text.
-        text: String,
-    },
-    /// Before 2000 or after 2100.
-    #[error("the due date is not between 2000 and 2100")]
-    OutOfRange,
+input_error! {
+    /// Why a text is not a due date. `suggestion` is the same day in the expected form where it is recognised, else an
+    /// example.
+    pub enum DueDateError {
+        Empty = "due_date_empty", "the due date is empty";
+        Malformed { text: String, suggestion: String } = "due_date_malformed",
+            "the due date {text:?} is not in the form YYYY-MM-DD, such as {suggestion:?}";
+        NoSuchDay { text: String } = "due_date_no_such_day", "there is no day {text}";
+        OutOfRange = "due_date_out_of_range", "the due date is not between 2000 and 2100";
+    }
 }
 
 impl DueDateError {
@@ -88,26 +67,6 @@ impl DueDateError {
                 text: text.chars().filter(|shown| !shown.is_control()).take(30).collect(),
                 suggestion: "2026-11-10".to_owned(),
             },
-        }
-    }
-
-    /// Stable name in problem documents.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Empty => "due_date_empty",
-            Self::Malformed { .. } => "due_date_malformed",
-            Self::NoSuchDay { .. } => "due_date_no_such_day",
-            Self::OutOfRange => "due_date_out_of_range",
-        }
-    }
-
-    /// The explanation for people.
-    pub fn text(&self) -> Text {
-        let explained = Text::of_code(self.code());
-        match self {
-            Self::Malformed { text, suggestion } => explained.with("text", text).with("suggestion", suggestion),
-            Self::NoSuchDay { text } => explained.with("text", text),
-            Self::Empty | Self::OutOfRange => explained,
         }
     }
 }
@@ -162,20 +121,6 @@ mod tests {
             ("2024-02-28", "2024-03-01", 2, 0),
         ] {
             assert_eq!((days_late(day(due), day(today)), days_until_due(day(due), day(today))), (late, until));
-        }
-    }
-
-    #[test]
-    fn business_days_exclude_weekends_and_holidays() {
-        let calendar = Calendar::default();
-        for (from, to, expected) in [
-            ("2026-11-20", "2026-11-23", 1), // Friday, a holiday, to Monday
-            ("2026-11-16", "2026-11-20", 3), // the 20th is a holiday
-            ("2026-11-21", "2026-11-22", 0), // a weekend
-            ("2026-11-23", "2026-11-23", 0),
-            ("2026-11-24", "2026-11-23", 0),
-        ] {
-            assert_eq!(business_days_between(day(from), day(to), &calendar), expected, "{from} to {to}");
         }
     }
 

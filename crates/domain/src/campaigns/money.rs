@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::Text;
-
 /// An amount in Brazilian reais, above zero and at most R$ 999.999.999,99.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Money {
@@ -74,29 +72,17 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Why a text is not an amount.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MoneyError {
-    /// No text.
-    #[error("the amount is empty")]
-    Empty,
-    /// Not digits, optionally followed by a dot and digits.
-    #[error("the amount {text:?} is not a decimal number with a dot, such as {suggestion:?}")]
-    Malformed {
-        /// The text, cut short.
-        text: String,
-        /// The same amount in the expected form where it is recognised, else an example.
-        suggestion: String,
-    },
-    /// More than two decimals.
-    #[error("the amount has more than two decimals")]
-    TooManyDecimals,
-    /// Zero or less.
-    #[error("the amount must be above zero")]
-    NotPositive,
-    /// Above R$ 999.999.999,99.
-    #[error("the amount is above 999999999.99")]
-    TooLarge,
+input_error! {
+    /// Why a text is not an amount. `suggestion` is the same amount in the expected form where it is recognised, else an
+    /// example.
+    pub enum MoneyError {
+        Empty = "amount_empty", "the amount is empty";
+        Malformed { text: String, suggestion: String } = "amount_malformed",
+            "the amount {text:?} is not a decimal number with a dot, such as {suggestion:?}";
+        TooManyDecimals = "amount_too_many_decimals", "the amount has more than two decimals";
+        NotPositive = "amount_not_positive", "the amount must be above zero";
+        TooLarge = "amount_too_large", "the amount is above 999999999.99";
+    }
 }
 
 impl MoneyError {
@@ -106,26 +92,6 @@ impl MoneyError {
         }
         let suggestion = suggest(text).unwrap_or_else(|| "1234.56".to_owned());
         Self::Malformed { text: text.chars().take(30).filter(|shown| !shown.is_control()).collect(), suggestion }
-    }
-
-    /// Stable name in problem documents.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Empty => "amount_empty",
-            Self::Malformed { .. } => "amount_malformed",
-            Self::TooManyDecimals => "amount_too_many_decimals",
-            Self::NotPositive => "amount_not_positive",
-            Self::TooLarge => "amount_too_large",
-        }
-    }
-
-    /// The explanation for people.
-    pub fn text(&self) -> Text {
-        let explained = Text::of_code(self.code());
-        match self {
-            Self::Malformed { text, suggestion } => explained.with("text", text).with("suggestion", suggestion),
-            _ => explained,
-        }
     }
 }
 

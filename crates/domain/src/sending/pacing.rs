@@ -25,16 +25,6 @@ pub struct Pacing {
 }
 
 impl Pacing {
-    /// The mean time between two sends.
-    pub fn mean_interval(&self) -> Duration {
-        Duration::from_mins(1) / self.per_minute.get()
-    }
-
-    /// A time between two sends: the shortest at 0.0, the mean at 0.5, the longest at 1.0 of `random01`.
-    pub fn interval(&self, random01: f64) -> Duration {
-        self.mean_interval().mul_f64(1.0 + self.jitter() * (2.0 * random01.clamp(0.0, 1.0) - 1.0))
-    }
-
     /// When a lane that sends at `now` may send again; `previous` is this function's last result. `random01` (0.0 to
     /// 1.0) places the send within its cell. The result is later than `now` and `previous`, so a clock that is set back
     /// causes no burst.
@@ -48,12 +38,9 @@ impl Pacing {
         let cells = Cells::of(lane, self.per_minute);
         let last = previous.map_or(now, |previous| previous.max(now));
         let cell = cells.containing(last) + 1;
-        let place = 0.5 + self.jitter() / 2.0 * (2.0 * random01.clamp(0.0, 1.0) - 1.0);
+        let jitter = f64::from(self.jitter_percent.min(100)) / 100.0;
+        let place = 0.5 + jitter / 2.0 * (2.0 * random01.clamp(0.0, 1.0) - 1.0);
         cells.instant(cell, place).unwrap_or(last)
-    }
-
-    fn jitter(&self) -> f64 {
-        f64::from(self.jitter_percent.min(100)) / 100.0
     }
 }
 
@@ -112,11 +99,17 @@ mod tests {
         "2026-11-23T11:00:00Z".parse().unwrap()
     }
 
+    fn mean_interval(pacing: Pacing) -> Duration {
+        Duration::from_mins(1) / pacing.per_minute.get()
+    }
+
     #[test]
     fn interval_varies_by_at_most_the_jitter() {
         let pacing = pacing(20, 20);
-        for (random, seconds) in [(0.0, 2.4), (0.5, 3.0), (1.0, 3.6), (-1.0, 2.4), (2.0, 3.6)] {
-            assert!((pacing.interval(random).as_secs_f64() - seconds).abs() < 1e-9);
+        let middle = pacing.next_send_at(lane(1), None, start(), 0.5);
+        for (random, seconds) in [(0.0, 2.7), (0.5, 3.0), (1.0, 3.3), (-1.0, 2.7), (2.0, 3.3)] {
+            let interval = pacing.next_send_at(lane(1), Some(middle), middle, random) - middle;
+            assert!((interval.as_seconds_f64() - seconds).abs() < 1e-5, "{random}: {interval}");
         }
     }
 
@@ -152,7 +145,7 @@ mod tests {
                 let at = pacing.next_send_at(lane(id), next, now, random);
                 prop_assert!(at > now);
                 next = Some(at);
-                let lateness = pacing.mean_interval().mul_f64(if rests { 10.0 } else if late > 1.0 { 0.0 } else { late });
+                let lateness = mean_interval(pacing).mul_f64(if rests { 10.0 } else if late > 1.0 { 0.0 } else { late });
                 sends.push(at + TimeDelta::from_std(lateness).unwrap());
             }
             for (index, first) in sends.iter().enumerate() {
@@ -170,7 +163,7 @@ mod tests {
                 at = pacing.next_send_at(lane(3), Some(at), at, *random);
             }
             let mean = (at - first).as_seconds_f64() / 200.0;
-            let ideal = pacing.mean_interval().as_secs_f64();
+            let ideal = mean_interval(pacing).as_secs_f64();
             prop_assert!((mean / ideal - 1.0).abs() < 0.01, "{mean} instead of {ideal}");
         }
 

@@ -11,7 +11,6 @@ use crate::stable_hash::stable_fraction;
 
 const FIRST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_mins(10);
-const DEFAULT_MAX_ATTEMPTS: u16 = 5;
 /// ± 20 %, so that contacts that failed together are not retried together.
 const JITTER: f64 = 0.2;
 
@@ -44,11 +43,6 @@ impl RetrySchedule {
         Self { max_attempts, delays }
     }
 
-    /// Most attempts, with the first one.
-    pub const fn max_attempts(&self) -> u16 {
-        self.max_attempts
-    }
-
     /// The wait after this attempt (from 1); `None` when no attempt is left. The same contact and attempt always have
     /// the same wait.
     pub fn after(&self, attempt: u16, contact: ContactId) -> Option<Duration> {
@@ -58,12 +52,6 @@ impl RetrySchedule {
         let delay = self.delays.get(usize::from(attempt.max(1)) - 1).copied().unwrap_or(LONGEST);
         let fraction = stable_fraction("retry", &[contact.0.as_bytes(), &attempt.to_be_bytes()]);
         Some(delay.mul_f64(1.0 + JITTER * (2.0 * fraction - 1.0)))
-    }
-}
-
-impl Default for RetrySchedule {
-    fn default() -> Self {
-        Self::new(DEFAULT_MAX_ATTEMPTS)
     }
 }
 
@@ -81,9 +69,9 @@ mod tests {
     }
 
     #[test]
-    fn default_schedule_allows_five_attempts() {
+    fn schedule_of_five_allows_five_attempts() {
         let contact = ContactId(Uuid::from_u128(7));
-        let schedule = RetrySchedule::default();
+        let schedule = RetrySchedule::new(5);
         assert!((1..5).all(|attempt| schedule.after(attempt, contact).is_some()));
         assert_eq!(schedule.after(5, contact), None);
         assert_eq!(RetrySchedule::new(0).after(0, contact), None);

@@ -96,11 +96,6 @@ impl MessageTemplate {
     pub fn variables(&self) -> &BTreeSet<String> {
         &self.variables
     }
-
-    /// Whether the template uses this variable.
-    pub fn uses(&self, name: &str) -> bool {
-        self.variables.contains(name)
-    }
 }
 
 impl fmt::Debug for MessageTemplate {

@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 pub use holidays::{is_national_holiday, national_holidays};
 pub use interval::{DEFAULT_HOURS, OpenInterval, OpenIntervalError};
 
-/// Days in which an opening or a closing is searched.
+/// Days in which an opening is searched.
 const HORIZON_DAYS: u64 = 370;
 
 /// Business hours with their holidays.
@@ -57,12 +57,11 @@ impl Calendar {
 
     /// The first open instant at or after `from`; `None` when there is none within a year.
     pub fn next_open(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.first_instant(from, true)
-    }
-
-    /// The first closed instant at or after `now`; `None` when there is none within a year.
-    pub fn closes_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.first_instant(now, false)
+        if self.is_open(from) {
+            return Some(from);
+        }
+        let today = self.today(from);
+        (0..=HORIZON_DAYS).find_map(|days| self.first_open_on(today.checked_add_days(Days::new(days))?, from))
     }
 
     /// The tenant's date at `now`.
@@ -75,11 +74,6 @@ impl Calendar {
         self.start_of_day(self.today(now).succ_opt()?)
     }
 
-    /// Whether the date has open hours.
-    pub fn is_business_day(&self, date: NaiveDate) -> bool {
-        !self.is_holiday(date) && self.hours_of(date).next().is_some()
-    }
-
     fn is_holiday(&self, date: NaiveDate) -> bool {
         self.holidays.contains(&date) || (self.national_holidays && is_national_holiday(date))
     }
@@ -89,39 +83,26 @@ impl Calendar {
         self.hours.iter().filter(move |interval| u32::from(interval.weekday()) == weekday)
     }
 
-    fn first_instant(&self, from: DateTime<Utc>, wanted: bool) -> Option<DateTime<Utc>> {
-        if self.is_open(from) == wanted {
-            return Some(from);
-        }
-        let today = self.today(from);
-        (0..=HORIZON_DAYS).find_map(|days| {
-            let date = today.checked_add_days(Days::new(days))?;
-            self.first_instant_on(date, from, wanted)
-        })
-    }
-
-    fn first_instant_on(&self, date: NaiveDate, from: DateTime<Utc>, wanted: bool) -> Option<DateTime<Utc>> {
+    fn first_open_on(&self, date: NaiveDate, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let begins = self.start_of_day(date)?;
         let ends = self.start_of_day(date.succ_opt()?)?;
         let offset = self.offset_at(begins);
         if offset != self.offset_at(ends - TimeDelta::seconds(1)) {
-            return self.first_minute(begins.max(from), ends, wanted);
+            return self.first_open_minute(begins.max(from), ends);
         }
         let midnight = date.and_time(NaiveTime::MIN).and_utc() - offset;
-        let bounds = self.hours_of(date).flat_map(|interval| [interval.opens_minute(), interval.closes_minute()]);
-        bounds
-            .map(|minute| (midnight + TimeDelta::minutes(i64::from(minute))).max(begins))
-            .chain([begins])
-            .filter(|instant| *instant >= from && self.is_open(*instant) == wanted)
+        self.hours_of(date)
+            .map(|interval| (midnight + TimeDelta::minutes(interval.opens_minute().into())).max(begins))
+            .filter(|instant| *instant >= from && self.is_open(*instant))
             .min()
     }
 
     /// Checks each minute: for days on which the clocks change, and an hour is missing or repeated.
-    fn first_minute(&self, from: DateTime<Utc>, until: DateTime<Utc>, wanted: bool) -> Option<DateTime<Utc>> {
+    fn first_open_minute(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let whole = from.with_second(0)?.with_nanosecond(0)?;
         let first = if whole == from { whole } else { whole + TimeDelta::minutes(1) };
         let minutes = (until - first).num_minutes();
-        (0..=minutes).map(|minute| first + TimeDelta::minutes(minute)).find(|instant| self.is_open(*instant) == wanted)
+        (0..=minutes).map(|minute| first + TimeDelta::minutes(minute)).find(|instant| self.is_open(*instant))
     }
 
     fn offset_at(&self, instant: DateTime<Utc>) -> TimeDelta {

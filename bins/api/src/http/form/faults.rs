@@ -1,6 +1,6 @@
 //! The errors of a request, and the faults of texts and of free-form objects.
 
-use regua_domain::{Language, Text, code_point, printable, refused_character};
+use regua_domain::{CodePoint, Language, Text, printable, refused_character};
 use serde_json::Value;
 
 use crate::http::error::{Code, FieldError, Problem};
@@ -52,7 +52,7 @@ pub(crate) fn text_fault(text: &str, most: usize) -> Option<(&'static str, Text)
         return Some(("too_long", Text::of("field-too-long").with("length", length).with("most", most)));
     }
     let (_, character) = refused_character(text, &[])?;
-    let text = Text::of("field-invisible-character").with("character", code_point(character));
+    let text = Text::of("field-invisible-character").with("character", CodePoint(character));
     Some(("invalid_characters", text))
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn object_fault(object: &Value, bytes: usize, most: usize) -> Option<
     if depth(object) > MAX_DEPTH {
         return Some(("too_deep", Text::of("object-too-deep").with("most", MAX_DEPTH)));
     }
-    let text = Text::of("object-invisible-character").with("character", code_point(refused_in(object)?));
+    let text = Text::of("object-invisible-character").with("character", CodePoint(refused_in(object)?));
     Some(("invalid_characters", text))
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::tags::{Block, Piece, PieceKind, Tag, Wrong, pieces};
 use super::{MAX_CHARACTERS, TemplateError, TemplateProblem, markup};
-use crate::text::refused_character;
+use crate::text::{CodePoint, refused_character};
 
 const MAX_DEPTH: usize = 8;
 /// Most tags, with the ends of blocks and `else`; limits the rendered text.
@@ -26,7 +26,7 @@ fn check_characters(source: &str) -> Result<(), Wrong> {
         return Err((at, TemplateProblem::TooLong));
     }
     match refused_character(source, &['\n', '\t']) {
-        Some((at, character)) => Err((at, TemplateProblem::ForbiddenCharacter { character })),
+        Some((at, character)) => Err((at, TemplateProblem::ForbiddenCharacter { character: CodePoint(character) })),
         None => Ok(()),
     }
 }

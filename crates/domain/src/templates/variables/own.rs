@@ -5,9 +5,8 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::VARIABLE_NAMES;
-use crate::Text;
 use crate::templates::active_text::{active, active_text};
-use crate::text::{code_point, is_template_word, is_variable_name, printable, refused_character};
+use crate::text::{CodePoint, is_template_word, is_variable_name, printable, refused_character};
 
 const MAX_VARIABLES: usize = 50;
 const MAX_CHARACTERS: usize = 1000;
@@ -67,7 +66,10 @@ fn scalar(name: &str, value: &Value) -> Result<Option<Value>, VariablesError> {
                 return Err(VariablesError::TooLong { name: name.to_owned() });
             }
             if let Some((_, character)) = refused_character(&text, &['\n']) {
-                return Err(VariablesError::InvalidCharacters { name: name.to_owned(), character });
+                return Err(VariablesError::InvalidCharacters {
+                    name: name.to_owned(),
+                    character: CodePoint(character),
+                });
             }
             if let Some((_, found)) = active(&text) {
                 return Err(VariablesError::ForbiddenMarkup { name: name.to_owned(), found });
@@ -77,55 +79,25 @@ fn scalar(name: &str, value: &Value) -> Result<Option<Value>, VariablesError> {
     }
 }
 
-/// Why own variables are refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VariablesError {
-    /// More than 50.
-    #[error("{count} variables; at most 50 are allowed")]
-    TooMany {
-        /// The posted number.
-        count: usize,
-    },
-    /// A name of the fleet's variables, or a reserved word.
-    #[error("the variable name {name:?} is reserved")]
-    Reserved {
-        /// The name.
-        name: String,
-    },
-    /// Not `[a-z_][a-z0-9_]*`, or longer than 40.
-    #[error("{name:?} is no variable name: use lower-case letters, digits and _, at most 40")]
-    InvalidName {
-        /// The name, cut short.
-        name: String,
-    },
-    /// A list or an object.
-    #[error("the variable {name:?} is neither a string, a number nor a boolean")]
-    NotScalar {
-        /// The name.
-        name: String,
-    },
-    /// More than 1000 characters.
-    #[error("the variable {name:?} has more than 1000 characters")]
-    TooLong {
-        /// The name.
-        name: String,
-    },
-    /// A control character except line feeds, or one that is invisible or changes the direction of text.
-    #[error("the variable {name:?} holds the character U+{:04X}", u32::from(*character))]
-    InvalidCharacters {
-        /// The name.
-        name: String,
-        /// The character.
-        character: char,
-    },
-    /// A script, or a link that is not of the web.
-    #[error("the variable {name:?} holds {found}")]
-    ForbiddenMarkup {
-        /// The name.
-        name: String,
-        /// The match.
-        found: String,
-    },
+input_error! {
+    /// Why own variables are refused.
+    pub enum VariablesError {
+        TooMany { count: usize } = "too_many_variables", "{count} variables; at most 50 are allowed",
+            with most = MAX_VARIABLES;
+        Reserved { name: String } = "reserved_variable", "the variable name {name:?} is reserved";
+        InvalidName { name: String } = "variable_invalid_name",
+            "{name:?} is no variable name: use lower-case letters, digits and _, at most 40",
+            with most = SHOWN_CHARACTERS;
+        NotScalar { name: String } = "variable_not_scalar",
+            "the variable {name:?} is neither a string, a number nor a boolean";
+        TooLong { name: String } = "variable_too_long", "the variable {name:?} has more than 1000 characters",
+            with most = MAX_CHARACTERS;
+        InvalidCharacters { name: String, character: CodePoint } = "variable_invalid_characters",
+            "the variable {name:?} holds the character {character}";
+        ForbiddenMarkup { name: String, found: String } = "variable_forbidden_markup",
+            "the variable {name:?} holds {found}",
+            with_text problem = active_text(found);
+    }
 }
 
 impl VariablesError {
@@ -139,34 +111,6 @@ impl VariablesError {
             | Self::TooLong { name }
             | Self::InvalidCharacters { name, .. }
             | Self::ForbiddenMarkup { name, .. } => Some(name),
-        }
-    }
-
-    /// Stable name in problem documents.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::TooMany { .. } => "too_many_variables",
-            Self::Reserved { .. } => "reserved_variable",
-            Self::InvalidName { .. } => "variable_invalid_name",
-            Self::NotScalar { .. } => "variable_not_scalar",
-            Self::TooLong { .. } => "variable_too_long",
-            Self::InvalidCharacters { .. } => "variable_invalid_characters",
-            Self::ForbiddenMarkup { .. } => "variable_forbidden_markup",
-        }
-    }
-
-    /// The explanation for people.
-    pub fn text(&self) -> Text {
-        let text = Text::of_code(self.code());
-        match self {
-            Self::TooMany { count } => text.with("count", count).with("most", MAX_VARIABLES),
-            Self::Reserved { name } | Self::NotScalar { name } => text.with("name", name),
-            Self::InvalidName { name } => text.with("name", name).with("most", SHOWN_CHARACTERS),
-            Self::TooLong { name } => text.with("name", name).with("most", MAX_CHARACTERS),
-            Self::InvalidCharacters { name, character } => {
-                text.with("name", name).with("character", code_point(*character))
-            }
-            Self::ForbiddenMarkup { name, found } => text.with("name", name).with_text("problem", active_text(found)),
         }
     }
 }

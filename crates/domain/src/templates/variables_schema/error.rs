@@ -6,61 +6,16 @@ use jsonschema::error::ValidationErrorKind;
 use super::{MAX_BYTES, MAX_DEPTH, MAX_PATTERNS};
 use crate::Text;
 
-/// Why a JSON value is not a schema.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SchemaError {
-    /// Not a JSON object.
-    #[error("a schema is a JSON object")]
-    NotAnObject,
-    /// Above 20,000 bytes.
-    #[error("the schema has more than 20000 bytes")]
-    TooLong,
-    /// Nested more than 16 deep.
-    #[error("the schema is nested more than 16 deep")]
-    TooDeep,
-    /// More than 32 patterns.
-    #[error("the schema has more than 32 patterns")]
-    TooManyPatterns,
-    /// A reference that points outside `#/$defs/`, or is within it.
-    #[error("the reference {reference:?} does not point from outside into #/$defs/")]
-    Reference {
-        /// The reference, cut short.
-        reference: String,
-    },
-    /// Not valid JSON Schema.
-    #[error("not a valid JSON Schema at {path:?}: {message}")]
-    Invalid {
-        /// JSON pointer into the schema.
-        path: String,
-        /// The library's message.
-        message: String,
-    },
-}
-
-impl SchemaError {
-    /// Stable name in problem documents.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NotAnObject => "schema_not_an_object",
-            Self::TooLong => "schema_too_long",
-            Self::TooDeep => "schema_too_deep",
-            Self::TooManyPatterns => "schema_too_many_patterns",
-            Self::Reference { .. } => "schema_reference",
-            Self::Invalid { .. } => "schema_invalid",
-        }
-    }
-
-    /// The explanation for people.
-    pub fn text(&self) -> Text {
-        let text = Text::of_code(self.code());
-        match self {
-            Self::NotAnObject => text,
-            Self::TooLong => text.with("most", MAX_BYTES),
-            Self::TooDeep => text.with("most", MAX_DEPTH),
-            Self::TooManyPatterns => text.with("most", MAX_PATTERNS),
-            Self::Reference { reference } => text.with("reference", reference),
-            Self::Invalid { path, message } => text.with("path", path).with("message", message),
-        }
+input_error! {
+    /// Why a JSON value is not a schema.
+    pub enum SchemaError {
+        NotAnObject = "schema_not_an_object", "a schema is a JSON object";
+        TooLong = "schema_too_long", "the schema has more than 20000 bytes", with most = MAX_BYTES;
+        TooDeep = "schema_too_deep", "the schema is nested more than 16 deep", with most = MAX_DEPTH;
+        TooManyPatterns = "schema_too_many_patterns", "the schema has more than 32 patterns", with most = MAX_PATTERNS;
+        Reference { reference: String } = "schema_reference",
+            "the reference {reference:?} does not point from outside into #/$defs/";
+        Invalid { path: String, message: String } = "schema_invalid", "not a valid JSON Schema at {path:?}: {message}";
     }
 }
 

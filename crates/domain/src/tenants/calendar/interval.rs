@@ -1,7 +1,5 @@
 //! One interval of open hours.
 
-use crate::Text;
-
 const DAY_MINUTES: u16 = 24 * 60;
 
 /// An interval of open hours on one weekday.
@@ -59,40 +57,12 @@ impl OpenInterval {
     }
 }
 
-/// Why values are not an interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OpenIntervalError {
-    /// Not 1 to 7.
-    #[error("weekday {weekday} is not between 1 (Monday) and 7 (Sunday)")]
-    Weekday {
-        /// The value.
-        weekday: u8,
-    },
-    /// Closes after 24:00.
-    #[error("an interval ends at 24:00 (minute 1440) at the latest")]
-    PastMidnight,
-    /// Opens at or after its closing.
-    #[error("an interval must open before it closes")]
-    Empty,
-}
-
-impl OpenIntervalError {
-    /// Stable name in problem documents.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Weekday { .. } => "hours_weekday",
-            Self::PastMidnight => "hours_past_midnight",
-            Self::Empty => "hours_empty",
-        }
-    }
-
-    /// The explanation for people.
-    pub fn text(&self) -> Text {
-        let text = Text::of_code(self.code());
-        match self {
-            Self::Weekday { weekday } => text.with("weekday", weekday),
-            Self::PastMidnight | Self::Empty => text,
-        }
+input_error! {
+    /// Why values are not an interval.
+    pub enum OpenIntervalError {
+        Weekday { weekday: u8 } = "hours_weekday", "weekday {weekday} is not between 1 (Monday) and 7 (Sunday)";
+        PastMidnight = "hours_past_midnight", "an interval ends at 24:00 (minute 1440) at the latest";
+        Empty = "hours_empty", "an interval must open before it closes";
     }
 }
 
