@@ -93,8 +93,7 @@ async fn set_templates(conn: &mut PgConnection, tenant: TenantId, instance: Inst
             variations: Variations::parse(vec![TEMPLATE.to_owned()])?,
         };
         let template = templates::put(conn, tenant, &template, now).await?;
-        type_defaults::set_template(conn, tenant, message_type, template, true).await?;
-        type_defaults::set_instance(conn, tenant, message_type, instance, true).await?;
+        type_defaults::set_missing(conn, tenant, message_type, Some(template), Some(instance)).await?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use regua_domain::{AttemptId, ContactId, ContactStatus, QueueId, Rule};
+use regua_domain::{AttemptId, ContactId, ContactStatus, LaneKey, QueueId, Rule};
 use regua_store::attempts::AttemptKey;
 use regua_store::contacts::{self, NewAttempt, Quota};
 use regua_store::lanes;
@@ -76,7 +76,8 @@ async fn mark_leaves_out_contacts_that_are_locked_or_changed() {
     let queue = QueueId(erp.send_accepted("overdue", &batch("lote-a", 4)).await.parse().unwrap());
     let now = fleet.clock.now();
     let mut transaction = fleet.database.pool.begin().await.unwrap();
-    lanes::take(&mut transaction, tenant.id, tenant.instances[0], "first", Duration::from_secs(60)).await.unwrap();
+    let lane = LaneKey { tenant: tenant.id, instance: tenant.instances[0] };
+    lanes::lease(&mut transaction, lane, "first", Duration::from_secs(60)).await.unwrap();
     let quota = [Quota { tenant_id: tenant.id, queue_id: queue, quota: 4 }];
     let claimed = contacts::claim(&mut transaction, &quota, now).await.unwrap();
     let ids: Vec<ContactId> = claimed.iter().map(|contact| contact.contact_id).collect();
@@ -94,7 +95,8 @@ async fn mark_leaves_out_contacts_that_are_locked_or_changed() {
     assert_eq!(BTreeSet::from_iter(marked), BTreeSet::from([attempts[0].key.attempt, attempts[2].key.attempt]));
     let skips: Vec<_> = ids.iter().map(|contact| (tenant.id, *contact, Rule::AttemptsUsedUp)).collect();
     let skipped = contacts::skip(&mut transaction, &skips, now).await.unwrap();
-    assert_eq!(skipped, [((tenant.id, ids[3]), ContactStatus::Skipped)]);
+    let skipped: Vec<_> = skipped.iter().map(|moved| (moved.tenant_id, moved.contact_id, moved.to)).collect();
+    assert_eq!(skipped, [(tenant.id, ids[3], ContactStatus::Skipped)]);
     holder.rollback().await.unwrap();
     let marked = contacts::mark_sending(&mut transaction, "first", &attempts[1..2], now).await.unwrap();
     assert_eq!(marked, [attempts[1].key.attempt]);

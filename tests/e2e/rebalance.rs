@@ -5,7 +5,7 @@ mod fixture;
 
 use std::time::Duration;
 
-use regua_domain::{InstanceId, TenantId};
+use regua_domain::LaneKey;
 use regua_store::lanes::{self, LeaseResult, Released};
 use regua_tests::{Fleet, FleetOptions, Process, TenantOptions, batch, eventually};
 
@@ -128,41 +128,41 @@ async fn offered_lane_is_free_and_waits_for_a_worker() {
     let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
     let (fleet, tenant, erp) = Fleet::with(options, TenantOptions::default()).await;
     erp.send_accepted("overdue", &batch("lote-a", 1)).await;
-    let (tenant, instance): (TenantId, InstanceId) = (tenant.id, tenant.instances[0]);
+    let lane = LaneKey { tenant: tenant.id, instance: tenant.instances[0] };
     let mut conn = fleet.database.pool.acquire().await.unwrap();
-    let LeaseResult::Leased(first) = lanes::take(&mut conn, tenant, instance, "first", LEASE).await.unwrap() else {
+    let LeaseResult::Leased(first) = lanes::lease(&mut conn, lane, "first", LEASE).await.unwrap() else {
         panic!("a free lane cannot be taken")
     };
-    assert_eq!(lanes::offer(&mut conn, tenant, instance, first.epoch - 1).await.unwrap(), Released::Lost);
+    assert_eq!(lanes::offer(&mut conn, lane, first.epoch - 1).await.unwrap(), Released::Lost);
     assert_eq!(lanes::count_offered(&mut conn, Duration::ZERO).await.unwrap(), (0, false));
     // A doorbell rings for the held lane; the next holder must look for work.
-    assert!(matches!(lanes::take(&mut conn, tenant, instance, "second", LEASE).await.unwrap(), LeaseResult::Held));
-    assert_eq!(lanes::offer(&mut conn, tenant, instance, first.epoch).await.unwrap(), Released::Free);
-    assert_eq!(lanes::offer(&mut conn, tenant, instance, first.epoch).await.unwrap(), Released::Lost);
+    assert!(matches!(lanes::lease(&mut conn, lane, "second", LEASE).await.unwrap(), LeaseResult::Held));
+    assert_eq!(lanes::offer(&mut conn, lane, first.epoch).await.unwrap(), Released::Free);
+    assert_eq!(lanes::offer(&mut conn, lane, first.epoch).await.unwrap(), Released::Lost);
     assert_eq!(lanes::count_offered(&mut conn, LEASE).await.unwrap(), (1, false));
 
     // Periodic leaves an offered lane to the workers for some seconds, and a worker with enough lanes leaves it to the
     // others.
-    let unattended = lanes::take_unattended(&mut conn, fleet.clock.now(), LEASE, 10).await.unwrap();
+    let unattended = lanes::find_unattended_to_ring(&mut conn, fleet.clock.now(), LEASE, 10).await.unwrap();
     assert!(unattended.is_empty(), "{unattended:?}");
     let long_ago =
         "update lanes set offered_at = now() - interval '7 seconds' where offered_at is not null returning 1::bigint";
     assert_eq!(fleet.count(long_ago).await, 1);
     assert_eq!(
-        lanes::take_unattended(&mut conn, fleet.clock.now(), LEASE, 10).await.unwrap().len(),
+        lanes::find_unattended_to_ring(&mut conn, fleet.clock.now(), LEASE, 10).await.unwrap().len(),
         1,
         "then periodic rings for the lane"
     );
     assert!(lanes::take_offered(&mut conn, "second", LEASE, LEASE, 10).await.unwrap().is_empty());
     assert!(lanes::take_offered(&mut conn, "second", LEASE, Duration::ZERO, 0).await.unwrap().is_empty());
     let acquired = lanes::take_offered(&mut conn, "second", LEASE, Duration::ZERO, 10).await.unwrap();
-    let [(_, _, second)] = &acquired[..] else { panic!("{acquired:?}") };
+    let [(_, second)] = &acquired[..] else { panic!("{acquired:?}") };
     assert!(second.epoch > first.epoch && second.bell > first.bell && !second.was_abandoned, "{second:?}");
     assert!(lanes::take_offered(&mut conn, "third", LEASE, Duration::ZERO, 10).await.unwrap().is_empty());
 
     // A doorbell's worker takes an offered lane, too; then the lane is no longer offered.
-    lanes::offer(&mut conn, tenant, instance, second.epoch).await.unwrap();
-    assert!(matches!(lanes::take(&mut conn, tenant, instance, "third", LEASE).await.unwrap(), LeaseResult::Leased(_)));
+    lanes::offer(&mut conn, lane, second.epoch).await.unwrap();
+    assert!(matches!(lanes::lease(&mut conn, lane, "third", LEASE).await.unwrap(), LeaseResult::Leased(_)));
     assert_eq!(lanes::count_offered(&mut conn, Duration::ZERO).await.unwrap(), (0, false));
     drop(conn);
     fleet.end_unfinished().await;
@@ -176,8 +176,8 @@ async fn lease_that_expired_before_its_commit_is_taken_again() {
         FleetOptions { workers: 1, periodic: false, lease: Duration::from_secs(2), ..FleetOptions::default() };
     let (fleet, tenant, erp) = Fleet::with(options, TenantOptions::default()).await;
     let mut frozen = fleet.database.pool.begin().await.unwrap();
-    let lease = Duration::from_secs(60);
-    let acquired = lanes::take(&mut frozen, tenant.id, tenant.instances[0], "frozen", lease).await.unwrap();
+    let (lane, lease) = (LaneKey { tenant: tenant.id, instance: tenant.instances[0] }, Duration::from_secs(60));
+    let acquired = lanes::lease(&mut frozen, lane, "frozen", lease).await.unwrap();
     assert!(matches!(acquired, LeaseResult::Leased(_)));
     let queue = erp.send_accepted("overdue", &batch("lote-a", 3)).await;
     let waiting = "select count(*) from pg_stat_activity where datname = current_database()

@@ -15,12 +15,15 @@ use regua_worker::harness::{ManualWorker, StopReason};
 /// Parts of statements that are bound to no tenant, each with its reason.
 const UNBOUND: [(&str, &str); 35] = [
     // Periodic reads due rows of all tenants, and changes them by tenant_id.
-    ("from queues where status = 'scheduled'", "scheduled_batches: one scan by a partial index, bounded"),
-    ("from queues where status = 'paused_hours'", "resume_at_hour: the same"),
+    ("from queues q where q.status = 'scheduled'", "scheduled_batches: one scan by a partial index, bounded"),
+    ("from queues q where q.status = 'paused_hours'", "resume_at_hour: the same"),
     ("where leased_by is not null and lease_expires_at < now() and", "stale_leases: the same"),
     ("with waiting as materialized ( select distinct on", "unattended_lanes: the same"),
     ("from instances where next_check_at <= $1", "instance_recovery: the same"),
-    ("with stuck as materialized", "instance_recovery: queues whose instance is open again"),
+    (
+        "using (tenant_id, instance_id) where q.status = 'instance_down'",
+        "instance_recovery: queues whose instance is open again",
+    ),
     ("with finished as materialized", "completion: the same"),
     ("from attempts where next_look_at <= $1", "unconfirmed: attempts that are to be looked for"),
     (

@@ -109,8 +109,7 @@ impl Tenant {
                     .unwrap(),
             };
             let template = templates::put(conn, id, &template, now).await.unwrap();
-            type_defaults::set_template(conn, id, message_type, template, true).await.unwrap();
-            type_defaults::set_instance(conn, id, message_type, instances[0], true).await.unwrap();
+            type_defaults::set_missing(conn, id, message_type, Some(template), Some(instances[0])).await.unwrap();
         }
         transaction.commit().await.unwrap();
         let key = Self::add_key(pool, id, &MessageType::ALL, None, now).await;

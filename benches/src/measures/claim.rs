@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use regua_boot::Clock;
-use regua_domain::AttemptId;
+use regua_domain::{AttemptId, LaneKey};
 use regua_store::attempts::AttemptKey;
-use regua_store::contacts::{Claimed, NewAttempt, Quota};
+use regua_store::contacts::{ClaimedContact, NewAttempt, Quota};
 use regua_store::{contacts, queues};
 use sqlx::{Connection, PgConnection};
 
@@ -29,7 +29,7 @@ pub(crate) struct Claims {
 struct Claim {
     runnable: Duration,
     claim: Duration,
-    claimed: Vec<Claimed>,
+    claimed: Vec<ClaimedContact>,
 }
 
 /// For every instance, `rounds` times: claims contacts, marks them, and makes them pending again. Their rows and index
@@ -45,9 +45,9 @@ pub(crate) async fn churn(conn: &mut PgConnection, tenant: &Tenant, rounds: usiz
     Ok(())
 }
 
-async fn mark(conn: &mut PgConnection, tenant: &Tenant, claimed: &[Claimed]) -> anyhow::Result<()> {
+async fn mark(conn: &mut PgConnection, tenant: &Tenant, claimed: &[ClaimedContact]) -> anyhow::Result<()> {
     let now = Clock::system().now();
-    let attempt = |contact: &Claimed| NewAttempt {
+    let attempt = |contact: &ClaimedContact| NewAttempt {
         key: AttemptKey { tenant: tenant.id, contact: contact.contact_id, attempt: AttemptId::new(now) },
         number: contact.attempts + 1,
         lease_epoch: 1,
@@ -61,7 +61,7 @@ async fn mark(conn: &mut PgConnection, tenant: &Tenant, claimed: &[Claimed]) -> 
 async fn set_status(
     conn: &mut PgConnection,
     tenant: &Tenant,
-    claimed: &[Claimed],
+    claimed: &[ClaimedContact],
     status: &str,
     attempts: i16,
 ) -> anyhow::Result<()> {
@@ -77,7 +77,7 @@ async fn set_status(
 }
 
 /// Moves a queue's next position, as the worker does in the claim's transaction. Not timed: one row by its key.
-async fn advance(conn: &mut PgConnection, tenant: &Tenant, claimed: &[Claimed]) -> anyhow::Result<()> {
+async fn advance(conn: &mut PgConnection, tenant: &Tenant, claimed: &[ClaimedContact]) -> anyhow::Result<()> {
     let last = claimed.iter().filter_map(|contact| Some((tenant.id, contact.queue_id, contact.position? + 1))).max();
     queues::start(conn, last.as_slice(), Clock::system().now()).await?;
     Ok(())
@@ -104,7 +104,8 @@ async fn claim(conn: &mut PgConnection, tenant: &Tenant, instance: &Instance) ->
     let now = Clock::system().now();
     let mut transaction = conn.begin().await?;
     let started = Instant::now();
-    let found = queues::runnable(&mut transaction, &[(tenant.id, instance.id, u32::try_from(BATCH)?)], now).await?;
+    let lane = LaneKey { tenant: tenant.id, instance: instance.id };
+    let found = queues::runnable(&mut transaction, &[(lane, u32::try_from(BATCH)?)], now).await?;
     let runnable = started.elapsed();
     let queue_id = found.first().context("an instance has no runnable queue")?.queue_id;
     let quotas = [Quota { tenant_id: tenant.id, queue_id, quota: BATCH }];

@@ -7,12 +7,10 @@ mod api_key;
 mod caller;
 mod client;
 mod csrf;
-mod posted;
 mod session;
 
 pub(crate) use self::access::{Access, Administer, Operate, Platform, Principal, Read};
 pub(crate) use self::actor::Actor;
-pub(crate) use self::caller::Caller;
+pub(crate) use self::caller::{Caller, Posted};
 pub(crate) use self::client::{Client, UnauthenticatedRequest};
-pub(crate) use self::posted::Posted;
 pub(crate) use self::session::session_cookie;

@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::{Request, StatusCode};
 use chrono::{DateTime, Utc};
 use regua_domain::{Language, MessageType, TenantId, VariablesSchema, Variations};
-use regua_store::contacts::NewContacts;
+use regua_store::intake::NewContacts;
 use serde_json::Value;
 use uuid::Uuid;
 

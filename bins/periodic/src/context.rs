@@ -22,7 +22,7 @@ pub(crate) struct Context {
     pub(crate) secrets: SecretKeys,
     pub(crate) settings: PeriodicSettings,
     /// Wakes the relay after a pass that stored doorbells.
-    pub(crate) rang: Arc<Notify>,
+    pub(crate) relay_wakeup: Arc<Notify>,
 }
 
 impl Context {

@@ -28,7 +28,7 @@ impl ManualPeriodic {
         secrets: SecretKeys,
         settings: PeriodicSettings,
     ) -> Self {
-        Self(Context { pool, clock, metrics, gateway, secrets, settings, rang: Arc::new(Notify::new()) })
+        Self(Context { pool, clock, metrics, gateway, secrets, settings, relay_wakeup: Arc::new(Notify::new()) })
     }
 
     pub async fn run_retention(&self) -> anyhow::Result<u64> {

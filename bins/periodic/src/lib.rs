@@ -79,12 +79,12 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
 /// When a task panicked.
 pub async fn run(periodic: Periodic, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Periodic { pool, broker, clock, metrics, gateway, secrets, settings } = periodic;
-    let rang = Arc::new(Notify::new());
+    let relay_wakeup = Arc::new(Notify::new());
     let deliveries = broker.consume(Program::Periodic, shutdown.clone()).await;
-    let relay = regua_broker::run_relay(broker, Arc::clone(&rang), settings.every, shutdown.clone());
+    let relay = regua_broker::run_relay(broker, Arc::clone(&relay_wakeup), settings.every, shutdown.clone());
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(relay);
-    let context = Context { pool, clock, metrics, gateway, secrets, settings, rang };
+    let context = Context { pool, clock, metrics, gateway, secrets, settings, relay_wakeup };
     tasks.spawn(webhooks::run(context.clone(), deliveries, shutdown.clone()));
     for reconciler in reconcilers::ALL {
         tasks.spawn(repeat(reconciler, context.clone(), shutdown.clone()));

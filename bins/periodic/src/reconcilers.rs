@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use regua_broker::{Doorbell, DoorbellKind, ring_all};
 use regua_domain::{QueueId, TenantId};
-use regua_store::queues::{ActiveQueues, Woken};
+use regua_store::queues::ActiveQueues;
 use regua_store::{advisory_locks, doorbells, instances, lanes, queues, transact};
 use sqlx::PgConnection;
 
@@ -39,9 +39,7 @@ pub(crate) struct Reconciler {
 enum Run {
     /// One transaction, in one replica at a time. The number is that of the advisory lock.
     Locked(i32, Pass),
-    /// One transaction in every replica, because each replica has gauges.
-    PerReplica(Pass),
-    /// Several transactions, which the pass opens; it lets all replicas run, or takes locks itself.
+    /// Transactions that the pass opens; it lets all replicas run, or takes locks itself.
     Concurrent(OwnPass),
 }
 
@@ -52,11 +50,7 @@ pub(crate) static ALL: &[Reconciler] = &[
     locked("unattended_lanes", 2, 4, |conn, context| Box::pin(unattended_lanes(conn, context))),
     locked("instance_recovery", 1, 5, |conn, context| Box::pin(instance_recovery(conn, context))),
     locked("completion", 5, 6, |conn, context| Box::pin(completion(conn, context))),
-    Reconciler {
-        name: "gauges",
-        every_ticks: 5,
-        run: Run::PerReplica(|conn, context| Box::pin(gauges(conn, context))),
-    },
+    concurrent("gauges", 5, |context| Box::pin(gauges(context))),
     concurrent("unconfirmed", 1, |context| Box::pin(unconfirmed::pass(context))),
     concurrent("erasures", 2, |context| Box::pin(retention::erasures_pass(context))),
     concurrent("retention", 60, |context| Box::pin(retention::pass(context))),
@@ -75,24 +69,20 @@ impl Reconciler {
     /// Runs one pass; returns the number of repaired rows, 0 when another replica runs the pass.
     pub(crate) async fn pass(&self, context: &Context) -> anyhow::Result<u64> {
         match self.run {
-            Run::Locked(lock, pass) => in_transaction(context, Some(lock), pass).await,
-            Run::PerReplica(pass) => in_transaction(context, None, pass).await,
+            Run::Locked(lock, pass) => in_transaction(context, lock, pass).await,
             Run::Concurrent(pass) => pass(context).await,
         }
     }
 }
 
-async fn in_transaction(context: &Context, lock: Option<i32>, pass: Pass) -> anyhow::Result<u64> {
+async fn in_transaction(context: &Context, lock: i32, pass: Pass) -> anyhow::Result<u64> {
     let running = transact(&context.pool, async |conn| -> anyhow::Result<u64> {
-        let is_alone = match lock {
-            Some(lock) => advisory_locks::try_for_transaction(conn, lock).await?,
-            None => true,
-        };
+        let is_alone = advisory_locks::try_for_transaction(conn, lock).await?;
         if is_alone { pass(conn, context).await } else { Ok(0) }
     });
     let repaired = running.await?;
     if repaired > 0 {
-        context.rang.notify_one();
+        context.relay_wakeup.notify_one();
     }
     Ok(repaired)
 }
@@ -101,7 +91,7 @@ async fn in_transaction(context: &Context, lock: Option<i32>, pass: Pass) -> any
 async fn scheduled_batches(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
     let woken = queues::wake_scheduled(conn, now, LIMIT).await?;
-    let doorbells = woken.iter().map(|woken| doorbell(woken.message_type.into(), woken));
+    let doorbells = woken.iter().map(|queue| doorbell(queue.message_type.into(), (queue.tenant_id, queue.queue_id)));
     ring(conn, doorbells, now).await
 }
 
@@ -109,20 +99,21 @@ async fn scheduled_batches(conn: &mut PgConnection, context: &Context) -> anyhow
 async fn resume_at_hour(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
     let woken = queues::wake_paused_hours(conn, now, LIMIT).await?;
-    ring(conn, woken.iter().map(|woken| doorbell(DoorbellKind::Resume, woken)), now).await
+    let doorbells = woken.iter().map(|queue| doorbell(DoorbellKind::Resume, (queue.tenant_id, queue.queue_id)));
+    ring(conn, doorbells, now).await
 }
 
 /// Rings for lanes whose lease has expired. The worker that receives the doorbell takes the lane over.
 async fn stale_leases(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
-    let expired = lanes::take_expired(conn, RING_PAUSE, LIMIT).await?;
-    ring(conn, of_kind(DoorbellKind::CheckStale, expired), context.clock.now()).await
+    let expired = lanes::find_expired_to_ring(conn, RING_PAUSE, LIMIT).await?;
+    ring(conn, expired.into_iter().map(|queue| doorbell(DoorbellKind::CheckStale, queue)), context.clock.now()).await
 }
 
 /// Rings for free lanes with due contacts: a doorbell was lost, or a retry is due.
 async fn unattended_lanes(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
     let now = context.clock.now();
-    let unattended = lanes::take_unattended(conn, now, RING_PAUSE, LIMIT).await?;
-    ring(conn, of_kind(DoorbellKind::CheckStale, unattended), now).await
+    let unattended = lanes::find_unattended_to_ring(conn, now, RING_PAUSE, LIMIT).await?;
+    ring(conn, unattended.into_iter().map(|queue| doorbell(DoorbellKind::CheckStale, queue)), now).await
 }
 
 /// Rings for instances whose next check is due. Wakes queues that wait although their instance is connected, and rings
@@ -131,8 +122,9 @@ async fn instance_recovery(conn: &mut PgConnection, context: &Context) -> anyhow
     let now = context.clock.now();
     let due = instances::take_due_checks(conn, now, now + context.settings.recheck_after, LIMIT).await?;
     let woken = queues::wake_connected(conn, now, LIMIT).await?;
-    let doorbells = woken.iter().map(|woken| doorbell(DoorbellKind::Resume, woken));
-    ring(conn, of_kind(DoorbellKind::CheckRecovery, due).chain(doorbells), now).await
+    let checks = due.into_iter().map(|queue| doorbell(DoorbellKind::CheckRecovery, queue));
+    let resumed = woken.iter().map(|queue| doorbell(DoorbellKind::Resume, (queue.tenant_id, queue.queue_id)));
+    ring(conn, checks.chain(resumed), now).await
 }
 
 /// Completes queues without pending and sending contacts. Usually the transaction of the last outcome completes the
@@ -141,24 +133,24 @@ async fn completion(conn: &mut PgConnection, context: &Context) -> anyhow::Resul
     Ok(queues::complete_finished(conn, context.clock.now(), LIMIT).await?)
 }
 
-async fn gauges(conn: &mut PgConnection, context: &Context) -> anyhow::Result<u64> {
-    let active = queues::count_active(conn).await?;
+/// Every replica has gauges.
+async fn gauges(context: &Context) -> anyhow::Result<u64> {
+    let reading = transact(&context.pool, async |conn| -> Result<_, sqlx::Error> {
+        Ok((queues::count_active(conn).await?, doorbells::count(conn).await?))
+    });
+    let (active, waiting) = reading.await?;
     let gauge = &context.metrics.active_queues;
     gauge.reset();
     for ActiveQueues { tenant_id, status, count } in active {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and there are never 2^52 queues")]
         gauge.with_label_values(&[tenant_id.to_string().as_str(), status.as_str()]).set(count as f64);
     }
-    context.metrics.doorbells_waiting.set(doorbells::count(conn).await?);
+    context.metrics.doorbells_waiting.set(waiting);
     Ok(0)
 }
 
-fn doorbell(kind: DoorbellKind, woken: &Woken) -> Doorbell {
-    Doorbell::Queue { kind, tenant_id: woken.tenant_id, queue_id: woken.queue_id }
-}
-
-fn of_kind(kind: DoorbellKind, queues: Vec<(TenantId, QueueId)>) -> impl Iterator<Item = Doorbell> {
-    queues.into_iter().map(move |(tenant_id, queue_id)| Doorbell::Queue { kind, tenant_id, queue_id })
+const fn doorbell(kind: DoorbellKind, (tenant_id, queue_id): (TenantId, QueueId)) -> Doorbell {
+    Doorbell::Queue { kind, tenant_id, queue_id }
 }
 
 async fn ring(

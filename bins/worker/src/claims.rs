@@ -1,23 +1,22 @@
 //! Claims contacts for many lanes in one transaction.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use fail::fail_point;
 use regua_boot::Clock;
 use regua_domain::{
-    CampaignId, ContactFacts, ContactStatus, Decision, InstanceState, LaneFacts, MessageType, QueueFacts, QueueId,
-    Rule, TenantId, Waiting, decide, split_batch,
+    CampaignId, ContactFacts, ContactStatus, Decision, InstanceState, LaneFacts, LaneKey, MessageType, QueueFacts,
+    QueueId, Rule, TenantId, Waiting, decide, split_claim,
 };
-use regua_store::contacts::{self, Claimed, Quota};
-use regua_store::lanes;
+use regua_store::contacts::{self, ClaimedContact, Quota};
+use regua_store::lanes::{self, LockedLane};
 use regua_store::queues::{self, Runnable};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::group::{GroupSettings, Grouped};
 use crate::lane_configs::LaneConfig;
-use crate::lease::LaneKey;
 
 const GROUPS: GroupSettings<ClaimRequest> =
     GroupSettings { name: "claims", tasks: 2, limit: 100, is_repeated: |_| false };
@@ -30,7 +29,7 @@ pub(crate) struct ClaimRequest {
     pub(crate) lane: LaneKey,
     pub(crate) epoch: i64,
     pub(crate) limit: u32,
-    /// The number of the claim in its lease: [`split_batch`] gives each message type its tenth by turns.
+    /// The number of the claim in its lease: [`split_claim`] gives each message type its tenth by turns.
     pub(crate) turn: u64,
     pub(crate) config: Arc<LaneConfig>,
 }
@@ -42,9 +41,8 @@ pub(crate) struct ClaimedQueue {
     pub(crate) message_type: MessageType,
 }
 
-#[derive(Default)]
-pub(crate) struct ClaimedContacts {
-    pub(crate) contacts: Vec<Claimed>,
+pub(crate) struct ClaimResult {
+    pub(crate) contacts: Vec<ClaimedContact>,
     /// The queues of `contacts`, and others of the lane.
     pub(crate) queues: HashMap<QueueId, ClaimedQueue>,
     /// When the earliest retry is due.
@@ -52,7 +50,7 @@ pub(crate) struct ClaimedContacts {
 }
 
 /// Sends claims to the tasks that work on them in groups.
-pub(crate) struct Claims(Grouped<ClaimRequest, Option<ClaimedContacts>>);
+pub(crate) struct Claims(Grouped<ClaimRequest, Option<ClaimResult>>);
 
 impl Claims {
     /// Starts the tasks, which end when the `Claims` is dropped.
@@ -64,7 +62,7 @@ impl Claims {
     }
 
     /// The lane's next contacts; none when the lease is lost.
-    pub(crate) async fn claim(&self, request: ClaimRequest) -> anyhow::Result<Option<ClaimedContacts>> {
+    pub(crate) async fn claim(&self, request: ClaimRequest) -> anyhow::Result<Option<ClaimResult>> {
         self.0.ask(request.lane.instance, request).await
     }
 }
@@ -73,7 +71,7 @@ impl Claims {
 struct LaneClaim<'a> {
     request: &'a ClaimRequest,
     queues: Vec<Runnable>,
-    claimed: ClaimedContacts,
+    contacts: Vec<ClaimedContact>,
     /// The lane has contacts, or its queues have none that are due.
     is_done: bool,
 }
@@ -82,7 +80,7 @@ async fn claim(
     conn: &mut PgConnection,
     requests: &[&ClaimRequest],
     now: DateTime<Utc>,
-) -> anyhow::Result<Vec<Option<ClaimedContacts>>> {
+) -> anyhow::Result<Vec<Option<ClaimResult>>> {
     let mut transaction = conn.begin().await?;
     let conn = &mut *transaction;
     let mut claims = lock_lanes_and_queues(conn, requests, now).await?;
@@ -94,7 +92,7 @@ async fn claim(
         let common = |queue: &Runnable| ClaimedQueue { campaign: queue.campaign_id, message_type: queue.message_type };
         let queues = claim.queues.iter().map(|queue| (queue.queue_id, common(queue))).collect();
         let next_due_at = claim.queues.iter().filter_map(|queue| queue.next_due_at).min();
-        (claim.request.lane, ClaimedContacts { queues, next_due_at, ..claim.claimed })
+        (claim.request.lane, ClaimResult { contacts: claim.contacts, queues, next_due_at })
     };
     let mut claimed: HashMap<_, _> = claims.into_values().map(claimed).collect();
     Ok(requests.iter().map(|request| claimed.remove(&request.lane)).collect())
@@ -107,24 +105,15 @@ async fn lock_lanes_and_queues<'a>(
     requests: &[&'a ClaimRequest],
     now: DateTime<Utc>,
 ) -> anyhow::Result<HashMap<LaneKey, LaneClaim<'a>>> {
-    let mut wanted: Vec<_> = requests.iter().map(|one| (one.lane.tenant, one.lane.instance, one.epoch)).collect();
-    wanted.sort_unstable();
+    let wanted: Vec<_> = requests.iter().map(|one| (one.lane, one.epoch)).collect();
     let locked = lanes::lock(conn, &wanted).await?;
-    let locked: Vec<_> =
-        locked.iter().map(|lane| LaneKey { tenant: lane.tenant_id, instance: lane.instance_id }).collect();
-    let mut claims: HashMap<_, _> = requests
-        .iter()
-        .copied()
-        .filter(|request| locked.contains(&request.lane))
-        .map(|request| {
-            let claimed = ClaimedContacts::default();
-            (request.lane, LaneClaim { request, queues: Vec::new(), claimed, is_done: false })
-        })
-        .collect();
-    let limits: Vec<_> = claims
-        .values()
-        .map(|claim| (claim.request.lane.tenant, claim.request.lane.instance, claim.request.limit))
-        .collect();
+    let locked: HashSet<_> = locked.iter().map(LockedLane::key).collect();
+    let of_locked =
+        requests.iter().copied().filter(|request| locked.contains(&request.lane)).map(|request| {
+            (request.lane, LaneClaim { request, queues: Vec::new(), contacts: Vec::new(), is_done: false })
+        });
+    let mut claims: HashMap<_, _> = of_locked.collect();
+    let limits: Vec<_> = claims.values().map(|claim| (claim.request.lane, claim.request.limit)).collect();
     let runnable = queues::runnable(conn, &limits, now).await?;
     // Locks all queues in key order. The updates below would lock some of them in another order, and could deadlock.
     let ids: Vec<_> = runnable.iter().map(|queue| (queue.tenant_id, queue.queue_id)).collect();
@@ -151,9 +140,12 @@ async fn claim_contacts(
         let waiting: Vec<_> = claim
             .queues
             .iter()
-            .map(|queue| Waiting { priority: queue.message_type.priority(), waiting: queue.waiting })
+            .map(|queue| Waiting {
+                priority: queue.message_type.priority(),
+                waiting: queue.waiting.try_into().unwrap_or(0),
+            })
             .collect();
-        let quotas = split_batch(claim.request.limit, claim.request.turn, &waiting);
+        let quotas = split_claim(claim.request.limit, claim.request.turn, &waiting);
         let before = wanted.len();
         for (queue, quota) in claim.queues.iter().zip(quotas).filter(|(_, quota)| *quota > 0) {
             let quota = i32::try_from(quota).unwrap_or(i32::MAX);
@@ -168,7 +160,7 @@ async fn claim_contacts(
     let lane_of: HashMap<_, _> = wanted.iter().map(|(lane, quota)| (quota.queue_id, *lane)).collect();
     for contact in contacts::claim(conn, &quotas, now).await? {
         if let Some(claim) = lane_of.get(&contact.queue_id).and_then(|lane| claims.get_mut(lane)) {
-            claim.claimed.contacts.push(contact);
+            claim.contacts.push(contact);
             claim.is_done = true;
         }
     }
@@ -176,7 +168,7 @@ async fn claim_contacts(
     for (lane, quota) in &wanted {
         let Some(claim) = claims.get_mut(lane) else { continue };
         let Some(queue) = claim.queues.iter_mut().find(|queue| queue.queue_id == quota.queue_id) else { continue };
-        positions.push((quota.tenant_id, quota.queue_id, next_position(queue, &claim.claimed.contacts)));
+        positions.push((quota.tenant_id, quota.queue_id, next_position(queue, &claim.contacts)));
         if !claim.is_done {
             // The queue has no due contact, although some were counted. The next round gives its quota to other queues.
             queue.waiting = 0;
@@ -187,7 +179,7 @@ async fn claim_contacts(
 }
 
 /// The queue's new `next_position`: no contact before this position waits for its first attempt.
-fn next_position(queue: &Runnable, claimed: &[Claimed]) -> i32 {
+fn next_position(queue: &Runnable, claimed: &[ClaimedContact]) -> i32 {
     let mut of_queue = claimed.iter().filter(|contact| contact.queue_id == queue.queue_id).peekable();
     if of_queue.peek().is_none() {
         return queue.total;

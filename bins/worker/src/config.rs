@@ -10,18 +10,15 @@ use regua_secrets::SecretArguments;
 /// Consumes doorbells and sends the messages of the instances whose lanes it holds.
 #[derive(Debug, Parser)]
 #[command(name = "regua-worker", version)]
+#[expect(missing_docs, reason = "documentation of a flattened field would replace that of its arguments in --help")]
 pub struct Config {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub database: DatabaseArguments,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub broker: BrokerArguments,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub log: LogArguments,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "its own documentation would replace the arguments' in --help")]
     pub secrets: SecretArguments,
     /// Port of /healthz, /readyz and /metrics
     #[arg(long, env = "METRICS_PORT", default_value_t = 9090)]

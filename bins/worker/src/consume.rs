@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fail::fail_point;
 use regua_broker::{Broker, Delivery, Doorbell, DoorbellKind, Program};
-use regua_domain::{QueueId, TenantId};
+use regua_domain::{LaneKey, QueueId, TenantId};
 use regua_store::instances::{self, Instance};
 use regua_store::{queues, transact};
 use sqlx::{PgConnection, PgPool};
@@ -15,7 +15,6 @@ use tokio_util::task::TaskTracker;
 use crate::context::Context;
 use crate::health::{self, Health};
 use crate::lanes::Lanes;
-use crate::lease::LaneKey;
 
 /// Consumes doorbells until shutdown.
 pub(crate) async fn run(

@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use regua_boot::Clock;
-use regua_domain::{AttemptId, InstanceId, Rule, TenantId};
+use regua_domain::{AttemptId, InstanceId, LaneKey, Rule, TenantId};
 use regua_evolution::{EvolutionClient, Outcome};
 use regua_secrets::SecretKeys;
 use regua_store::PinnedConnection;
-use regua_store::contacts::Claimed;
+use regua_store::contacts::{ClaimedContact, Finish};
 use regua_store::lanes::Lease;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::attempt::{self, AttemptWriter, Finish, Mark};
+use crate::attempt::{self, AttemptWriter, Mark, NotMarked};
 use crate::claims::Claims;
 use crate::config::WorkerSettings;
 use crate::context::Context;
@@ -24,9 +24,9 @@ use crate::health::HealthChecks;
 use crate::lane::{self, Lane, ReleaseResult};
 use crate::lane_configs::LaneConfigs;
 use crate::lanes::Lanes;
-use crate::lease::{HeldLease, LaneKey};
+use crate::lease::HeldLease;
 use crate::metrics::WorkerMetrics;
-use crate::next_state::{NextState, next_state, not_posted};
+use crate::next_state::{next_state, not_posted};
 
 /// A worker that does nothing by itself.
 pub struct ManualWorker(Arc<Lanes>);
@@ -85,15 +85,13 @@ pub struct MarkRequest(Mark);
 
 impl MarkRequest {
     pub const fn attempt(&self) -> AttemptId {
-        self.0.attempt
+        self.0.attempt_id()
     }
 
     pub const fn number(&self) -> i16 {
-        self.0.number
+        self.0.attempt.number
     }
 }
-
-pub struct FinishRequest(Finish);
 
 pub enum MarkResult {
     Send,
@@ -135,19 +133,19 @@ impl ManualLane {
         Ok(self.0.claim(&config).await?.map(StopReason))
     }
 
-    pub fn claimed(&self) -> impl Iterator<Item = &Claimed> {
+    pub fn claimed(&self) -> impl Iterator<Item = &ClaimedContact> {
         self.0.claimed.iter()
     }
 
-    pub fn pop_claimed(&mut self) -> Option<Claimed> {
+    pub fn pop_claimed(&mut self) -> Option<ClaimedContact> {
         self.0.claimed.pop_front()
     }
 
-    pub fn push_claimed(&mut self, contact: Claimed) {
+    pub fn push_claimed(&mut self, contact: ClaimedContact) {
         self.0.claimed.push_front(contact);
     }
 
-    pub async fn mark_request(&mut self, contact: &Claimed) -> anyhow::Result<MarkRequest> {
+    pub async fn mark_request(&mut self, contact: &ClaimedContact) -> anyhow::Result<MarkRequest> {
         let config = self.0.config().await?;
         Ok(MarkRequest(self.0.mark_of(contact, &config)))
     }
@@ -157,36 +155,37 @@ impl ManualLane {
         let mark = Mark { is_repeated, ..request.0.clone() };
         let results = self.commit(&[&mark], &[]).await?;
         Ok(match results.into_iter().next() {
-            Some(attempt::MarkResult::Send { .. }) => MarkResult::Send,
-            Some(attempt::MarkResult::Hold { rule: Rule::Pacing, .. }) => MarkResult::NotYet,
-            Some(attempt::MarkResult::Hold { until, rule }) => MarkResult::Hold(until, rule),
-            Some(attempt::MarkResult::Skip { .. } | attempt::MarkResult::Outdated { .. }) => MarkResult::Skip,
-            Some(attempt::MarkResult::LeaseLost) | None => MarkResult::LeaseLost,
+            Some(Ok(_)) => MarkResult::Send,
+            Some(Err(NotMarked::Hold { rule: Rule::Pacing, .. })) => MarkResult::NotYet,
+            Some(Err(NotMarked::Hold { until, rule })) => MarkResult::Hold(until, rule),
+            Some(Err(NotMarked::Skip | NotMarked::Outdated { .. })) => MarkResult::Skip,
+            Some(Err(NotMarked::LeaseLost)) | None => MarkResult::LeaseLost,
         })
     }
 
     /// Holds the contact's queue and drops its claimed contacts.
     pub async fn hold_claimed(
         &mut self,
-        contact: &Claimed,
+        contact: &ClaimedContact,
         until: Option<DateTime<Utc>>,
         rule: Rule,
     ) -> anyhow::Result<()> {
         self.0.hold_claimed(contact.queue_id, until, rule).await
     }
 
-    pub async fn finish_request(&mut self, mark: &MarkRequest, outcome: &Outcome) -> anyhow::Result<FinishRequest> {
+    pub async fn finish_request(&mut self, mark: &MarkRequest, outcome: &Outcome) -> anyhow::Result<Finish> {
         let config = self.0.config().await?;
-        let (number, now) = (u16::try_from(mark.0.number)?, self.0.context.clock.now());
-        Ok(finish_request(mark, next_state(outcome, mark.0.contact, number, &config.retry, now)))
+        let (attempt, now) = (mark.0.attempt, self.0.context.clock.now());
+        let next = next_state(outcome, attempt.key.contact, u16::try_from(attempt.number)?, &config.retry, now);
+        Ok(mark.0.finish(next))
     }
 
-    pub fn not_posted(&self, mark: &MarkRequest) -> FinishRequest {
-        finish_request(mark, not_posted(self.0.context.clock.now()))
+    pub fn not_posted(&self, mark: &MarkRequest) -> Finish {
+        mark.0.finish(not_posted(self.0.context.clock.now()))
     }
 
-    pub async fn finish(&self, request: &FinishRequest) -> Result<(), sqlx::Error> {
-        self.commit(&[], &[&request.0]).await.map(drop)
+    pub async fn finish(&self, request: &Finish) -> Result<(), sqlx::Error> {
+        self.commit(&[], &[request]).await.map(drop)
     }
 
     /// Releases the lane; false when there is a reason to go on.
@@ -199,9 +198,4 @@ impl ManualLane {
         attempt::commit(PinnedConnection::new(pool.clone()).get().await?, &settings.name, marks, finishes, clock.now())
             .await
     }
-}
-
-fn finish_request(mark: &MarkRequest, next_state: NextState) -> FinishRequest {
-    let Mark { tenant, instance, queue, contact, attempt, .. } = mark.0;
-    FinishRequest(Finish { tenant, instance, queue, contact, attempt, next_state })
 }

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use regua_domain::{ContactId, InstanceState, QueueId};
-use regua_store::contacts::Claimed;
+use regua_domain::{ContactId, InstanceState, LaneKey, QueueId};
+use regua_store::contacts::ClaimedContact;
 use regua_store::lanes::Lease;
 use regua_store::{TRANSACTION_TIMEOUT, instances, transact, within};
 use tokio::task::JoinSet;
@@ -26,7 +26,7 @@ use crate::claims::ClaimedQueue;
 use crate::context::Context;
 use crate::health::Health;
 use crate::lane_configs::LaneConfig;
-use crate::lease::{HeldLease, LaneKey};
+use crate::lease::HeldLease;
 
 /// How long a lane uses a configuration before it reads it again.
 const CONFIG_TTL: Duration = Duration::from_secs(10);
@@ -59,7 +59,7 @@ pub(crate) struct Lane {
     config: Option<(Instant, Arc<LaneConfig>)>,
     last_seen_open: Option<Instant>,
     /// Claimed contacts that are not marked yet.
-    pub(crate) claimed: VecDeque<Claimed>,
+    pub(crate) claimed: VecDeque<ClaimedContact>,
     /// The queues of `claimed`.
     queues: HashMap<QueueId, ClaimedQueue>,
     sends: JoinSet<SendReport>,

@@ -5,18 +5,21 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use anyhow::Context;
-use regua_domain::{Pacing, RetrySchedule, TenantId, TenantRules};
+use chrono::TimeDelta;
+use regua_domain::{LaneKey, Pacing, RetrySchedule, TenantId, TenantRules};
 use regua_secrets::SecretKeys;
 use regua_store::instances::Instance;
-use regua_store::{calendars, instances, tenant_configs};
+use regua_store::{instances, tenant_rules};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::group::{GroupSettings, Grouped};
 use crate::health::{self, Address};
-use crate::lease::LaneKey;
-
 const GROUPS: GroupSettings<LaneKey> =
     GroupSettings { name: "lane configurations", tasks: 1, limit: 1000, is_repeated: |_| false };
+
+/// How long before its slot an attempt is marked, where the lane sends several at once: about the time of a commit. The
+/// slots of such a lane may be closer together than one commit takes.
+const LEAD_TIME: TimeDelta = TimeDelta::milliseconds(50);
 
 /// The settings of tenant and instance that a lane uses.
 #[derive(Clone, Debug)]
@@ -28,6 +31,13 @@ pub(crate) struct LaneConfig {
     pub(crate) retry: RetrySchedule,
     pub(crate) daily_cap: Option<u32>,
     pub(crate) concurrency: usize,
+}
+
+impl LaneConfig {
+    /// How long before its slot an attempt may be marked; the post waits for the slot.
+    pub(crate) fn lead_time(&self) -> TimeDelta {
+        if self.concurrency > 1 { LEAD_TIME } else { TimeDelta::zero() }
+    }
 }
 
 /// Sends requests to the task that reads configurations. The answer is none if the instance was deleted.
@@ -52,32 +62,24 @@ async fn read(
     lanes: &[&LaneKey],
 ) -> anyhow::Result<Vec<Option<Arc<LaneConfig>>>> {
     let ids: Vec<_> = lanes.iter().map(|lane| (lane.tenant, lane.instance)).collect();
-    let mut tenants: Vec<_> = lanes.iter().map(|lane| lane.tenant).collect();
-    tenants.sort_unstable();
-    tenants.dedup();
+    let tenants: Vec<_> = lanes.iter().map(|lane| lane.tenant).collect();
     let mut transaction = conn.begin().await?;
-    let configs = tenant_configs::get_all(&mut transaction, &tenants).await?;
-    let mut calendars = calendars::get_all(&mut transaction, configs.values()).await?;
+    let rules = tenant_rules::get_all(&mut transaction, &tenants).await?;
     let instances = instances::get_all(&mut transaction, &ids).await?;
     transaction.commit().await?;
-    let mut tenants = HashMap::new();
-    for (tenant, config) in configs {
-        let max_attempts = u16::try_from(config.max_attempts)?;
-        let calendar = calendars.remove(&tenant).context("a tenant without a calendar")?;
-        tenants.insert(tenant, Arc::new(TenantRules { calendar, max_attempts, active: config.active }));
-    }
-    let read = instances.into_iter().map(|instance| lane_config(instance, &tenants, secrets));
+    let rules = rules.into_iter().map(|(tenant, rules)| (tenant, Arc::new(rules))).collect();
+    let read = instances.into_iter().map(|instance| lane_config(instance, &rules, secrets));
     let configs = read.collect::<anyhow::Result<HashMap<_, _>>>()?;
     Ok(lanes.iter().map(|lane| configs.get(lane).cloned()).collect())
 }
 
 fn lane_config(
     instance: Instance,
-    tenants: &HashMap<TenantId, Arc<TenantRules>>,
+    rules: &HashMap<TenantId, Arc<TenantRules>>,
     secrets: &SecretKeys,
 ) -> anyhow::Result<(LaneKey, Arc<LaneConfig>)> {
     let key = LaneKey { tenant: instance.tenant_id, instance: instance.instance_id };
-    let rules = tenants.get(&key.tenant).context("the tenant has no configuration")?;
+    let rules = rules.get(&key.tenant).context("the tenant has no configuration")?;
     let config = LaneConfig {
         tenant: Arc::clone(rules),
         pacing: Pacing {

@@ -1,19 +1,20 @@
 //! The lanes that this process holds: acquires their leases, renews them by heartbeat, and invalidates a lease that was
 //! not renewed in time by the process's own clock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use fail::fail_point;
+use regua_domain::LaneKey;
 use regua_store::lanes::{Lease, LeaseResult};
 use regua_store::{contacts, lanes, transact};
 use tokio::time::MissedTickBehavior;
 
 use crate::context::Context;
 use crate::lane::Lane;
-use crate::lease::{HeldLease, LaneKey};
+use crate::lease::HeldLease;
 
 /// The worker itself rings for a retry that is due within this time; periodic rings for later ones.
 const RING_WITHIN: TimeDelta = TimeDelta::seconds(60);
@@ -63,12 +64,11 @@ impl Lanes {
     pub(crate) async fn acquire(&self, key: LaneKey) -> Result<Option<Lease>, sqlx::Error> {
         let Context { pool, settings, clock, .. } = &*self.context;
         let taking = transact(pool, async |conn| -> Result<_, sqlx::Error> {
-            let result = lanes::take(conn, key.tenant, key.instance, &settings.name, settings.lease).await?;
+            let result = lanes::lease(conn, key, &settings.name, settings.lease).await?;
             let LeaseResult::Leased(lease) = result else { return Ok(None) };
             // A lane that was released may have an attempt under way too: its worker could not write the outcome.
-            let lane = [(key.tenant, key.instance)];
-            if lease.was_abandoned || !contacts::with_attempts_under_way(conn, &lane).await?.is_empty() {
-                let unconfirmed = contacts::close_abandoned(conn, key.tenant, key.instance, clock.now()).await?;
+            if lease.was_abandoned || !contacts::with_attempts_under_way(conn, &[key]).await?.is_empty() {
+                let unconfirmed = contacts::close_abandoned(conn, key, clock.now()).await?;
                 tracing::warn!(tenant_id = %key.tenant, instance_id = %key.instance, epoch = lease.epoch, unconfirmed,
                     "a lane was taken over, and its abandoned attempts were closed");
             }
@@ -96,11 +96,15 @@ impl Lanes {
                 () = lanes.context.clock.sleep_until(at) => {}
                 () = lanes.context.shutdown.cancelled() => return,
             }
-            if let Err(error) = lanes.ring(key).await {
-                tracing::warn!(error = format!("{error:#}"), instance_id = %key.instance,
-                    "a lane could not be acquired");
-            }
+            lanes.ring_or_warn(key).await;
         });
+    }
+
+    /// Rings for the lane; a failure is only logged, because periodic rings again.
+    pub(crate) async fn ring_or_warn(self: &Arc<Self>, key: LaneKey) {
+        if let Err(error) = self.ring(key).await {
+            tracing::warn!(error = format!("{error:#}"), instance_id = %key.instance, "a lane could not be acquired");
+        }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -138,15 +142,12 @@ impl Lanes {
                 continue;
             }
             let asked_at = Instant::now();
-            let renewing = async {
-                let mut transaction = pool.begin().await?;
-                let renewed = lanes::heartbeat(&mut transaction, &renewals_of(&held), settings.lease).await?;
-                transaction.commit().await?;
-                Ok::<_, sqlx::Error>(renewed)
-            };
+            let leases: Vec<_> = held.iter().map(|(key, lease)| (*key, lease.epoch)).collect();
+            let renewing = transact(pool, async |conn| lanes::heartbeat(conn, &leases, settings.lease).await);
+            let renewing = Box::pin(renewing);
             // After a renewal without an answer, time for another one remains before the lease ends.
             match regua_store::within(settings.lease / 3, renewing).await {
-                Ok(renewed) => self.apply_renewals(&held, &renewed, asked_at + self.trusted()),
+                Ok(renewed) => self.apply_renewals(&held, &renewed.into_iter().collect(), asked_at + self.trusted()),
                 Err(error) => tracing::warn!(%error, lanes = held.len(), "leases could not be renewed"),
             }
         }
@@ -155,12 +156,11 @@ impl Lanes {
     fn apply_renewals(
         &self,
         held: &HashMap<LaneKey, Arc<HeldLease>>,
-        renewed: &[lanes::LeaseRenewal],
+        renewed: &HashSet<(LaneKey, i64)>,
         valid_until: Instant,
     ) {
-        let epochs: HashMap<_, _> = renewed.iter().map(|lane| ((lane.0, lane.1), lane.2)).collect();
         for (key, lease) in held {
-            if epochs.get(&(key.tenant, key.instance)) == Some(&lease.epoch) {
+            if renewed.contains(&(*key, lease.epoch)) {
                 lease.set_valid_until(valid_until);
             } else if self.with_held(|now| now.contains_key(key)) && lease.is_valid() {
                 self.context.metrics.leases_lost.inc();
@@ -179,10 +179,6 @@ impl Lanes {
     fn with_held<T>(&self, access: impl FnOnce(&mut HashMap<LaneKey, Arc<HeldLease>>) -> T) -> T {
         access(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-fn renewals_of(held: &HashMap<LaneKey, Arc<HeldLease>>) -> Vec<lanes::LeaseRenewal> {
-    held.iter().map(|(key, lease)| (key.tenant, key.instance, lease.epoch)).collect()
 }
 
 /// Removes a lane from the held ones on drop, also when the lane's task panics. The heartbeat then leaves the lane out,

@@ -1,16 +1,9 @@
-//! The key of a lane ([`LaneKey`]), and a lease that this process holds ([`HeldLease`]).
+//! A lease that this process holds.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use regua_domain::{InstanceId, TenantId};
 use tokio_util::sync::CancellationToken;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct LaneKey {
-    pub(crate) tenant: TenantId,
-    pub(crate) instance: InstanceId,
-}
 
 /// A lease of this process. By the process's own monotonic clock it ends before PostgreSQL lets another worker take the
 /// lane.

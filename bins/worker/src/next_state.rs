@@ -3,16 +3,7 @@
 use chrono::{DateTime, Utc};
 use regua_domain::{AttemptOutcome, ContactId, ContactStatus, RetrySchedule};
 use regua_evolution::Outcome;
-
-/// The columns of an outcome, and the contact's state that follows from it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NextState {
-    pub(crate) outcome: AttemptOutcome,
-    pub(crate) reason: Option<String>,
-    pub(crate) message_id: Option<String>,
-    pub(crate) status: ContactStatus,
-    pub(crate) due_at: Option<DateTime<Utc>>,
-}
+use regua_store::contacts::NextState;
 
 /// A contact whose message certainly did not leave is retried as often as the schedule allows. A contact whose message
 /// may have left becomes unconfirmed. `attempt` is the attempt's number, from 1.

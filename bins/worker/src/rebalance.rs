@@ -16,7 +16,6 @@ use tokio::time::MissedTickBehavior;
 
 use crate::context::Context;
 use crate::lanes::Lanes;
-use crate::lease::LaneKey;
 
 /// Time between two passes, and so the longest pause of an instance whose lane moves to another worker.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -166,9 +165,9 @@ impl Rebalancer {
         let asked_at = Instant::now();
         let taking = transact(pool, async |conn| -> Result<_, sqlx::Error> {
             let leases = lanes::take_offered(conn, &settings.name, settings.lease, offered_for, limit).await?;
-            for (tenant, instance, _) in leases.iter().filter(|(.., lease)| lease.was_abandoned) {
-                let unconfirmed = contacts::close_abandoned(conn, *tenant, *instance, clock.now()).await?;
-                tracing::warn!(tenant_id = %tenant, instance_id = %instance, unconfirmed,
+            for (lane, _) in leases.iter().filter(|(_, lease)| lease.was_abandoned) {
+                let unconfirmed = contacts::close_abandoned(conn, *lane, clock.now()).await?;
+                tracing::warn!(tenant_id = %lane.tenant, instance_id = %lane.instance, unconfirmed,
                     "the abandoned attempts of an offered lane were closed");
             }
             fail_point!("take_offered::before_commit");
@@ -177,8 +176,8 @@ impl Rebalancer {
         let leases = taking.await?;
         fail_point!("take_offered::committed");
         let count = leases.len();
-        for (tenant, instance, lease) in leases {
-            self.lanes.serve(LaneKey { tenant, instance }, &lease, asked_at);
+        for (lane, lease) in leases {
+            self.lanes.serve(lane, &lease, asked_at);
         }
         if count > 0 {
             metrics.lanes_taken_over.inc_by(count as u64);
@@ -197,14 +196,9 @@ impl Rebalancer {
         let pool = &self.lanes.context().pool;
         let found = transact(pool, async |conn| lanes::find_expired(conn, EXPIRED_TIMEOUT, limit).await).await?;
         self.expired = if found.is_empty() { 0 } else { self.expired - found.len() };
-        for (tenant, instance) in found {
+        for lane in found {
             let lanes = Arc::clone(&self.lanes);
-            self.lanes.context().tasks.spawn(async move {
-                if let Err(error) = lanes.ring(LaneKey { tenant, instance }).await {
-                    tracing::warn!(error = format!("{error:#}"), instance_id = %instance,
-                        "a lane could not be acquired");
-                }
-            });
+            self.lanes.context().tasks.spawn(async move { lanes.ring_or_warn(lane).await });
         }
         Ok(())
     }

@@ -72,7 +72,7 @@ impl Doorbell {
         }
     }
 
-    /// The row of the doorbell of a new queue.
+    /// The row to store.
     pub fn to_row(&self) -> NewDoorbell {
         let (routing_key, priority) = (self.topic().stored_routing_key(), self.topic().priority());
         NewDoorbell { routing_key, priority, body: self.to_json() }
@@ -99,11 +99,10 @@ impl Doorbell {
 
 /// Rings a doorbell in the caller's transaction: it is delivered if and only if the transaction commits.
 pub async fn ring(conn: &mut PgConnection, doorbell: &Doorbell, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    let (topic, body) = (doorbell.topic(), doorbell.to_json());
-    let (routing_key, priority) = (topic.stored_routing_key(), topic.priority());
+    let row = doorbell.to_row();
     match doorbell {
-        Doorbell::Queue { tenant_id, .. } => doorbells::put(conn, *tenant_id, routing_key, priority, &body, now).await,
-        Doorbell::WebhookEvents => doorbells::put_without_tenant(conn, routing_key, priority, &body, now).await,
+        Doorbell::Queue { tenant_id, .. } => doorbells::put(conn, *tenant_id, &row, now).await,
+        Doorbell::WebhookEvents => doorbells::put_without_tenant(conn, &row, now).await,
     }
 }
 

@@ -45,7 +45,7 @@ impl Broker for EmbeddedBroker {
         let (deliveries, receiver) = mpsc::channel(self.prefetch.into());
         let consumer = Consumer {
             pool: self.pool.clone(),
-            routing_keys: Topic::stored_routing_keys(&program.topics()),
+            routing_keys: Topic::stored_routing_keys(program.topics()),
             slots: Arc::new(Semaphore::new(self.prefetch.into())),
             deliveries,
             shutdown,

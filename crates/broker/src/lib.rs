@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use delivery::Delivery;
 pub use doorbell::{Doorbell, Unreadable, ring, ring_all};
-pub use rabbit::{RabbitAway, TopologyMismatch};
+pub use rabbit::Outage;
 pub use relay::run_relay;
-pub use settings::{AmqpUrls, BrokerSettings, QueueType, UnknownQueueType, UnreadableAmqpUrl};
+pub use settings::{AmqpUrls, BrokerSettings, QueueType, UnreadableAmqpUrl};
 pub use topic::{DoorbellKind, Program};
 
 /// Carries doorbells from the transaction that rings them to a consumer.

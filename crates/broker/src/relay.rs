@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Broker, RabbitAway, TopologyMismatch};
+use crate::{Broker, Outage};
 
 /// Relays after each `wake` and at least once in `every`, until `shutdown`. A caller wakes the relay after a commit
 /// that rang a doorbell.
@@ -24,7 +24,7 @@ pub async fn run_relay(broker: Arc<dyn Broker>, wake: Arc<Notify>, every: Durati
                 }
             }
             // The connection's supervisor has logged it.
-            Err(error) if error.is::<RabbitAway>() || error.is::<TopologyMismatch>() => {
+            Err(error) if error.is::<Outage>() => {
                 tracing::debug!(%error, "doorbells wait for RabbitMQ");
             }
             Err(error) if is_failing => tracing::debug!(%error, "doorbells still cannot be relayed"),

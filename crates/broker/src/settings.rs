@@ -14,23 +14,6 @@ pub enum QueueType {
     Quorum,
 }
 
-impl FromStr for QueueType {
-    type Err = UnknownQueueType;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "classic" => Ok(Self::Classic),
-            "quorum" => Ok(Self::Quorum),
-            _ => Err(UnknownQueueType(text.to_owned())),
-        }
-    }
-}
-
-/// The text is not the name of a queue type.
-#[derive(Debug, thiserror::Error)]
-#[error("unknown queue type {0:?}: use classic or quorum")]
-pub struct UnknownQueueType(String);
-
 /// The nodes of one RabbitMQ, in the order of connection attempts. No `Debug`: each URL holds a password.
 #[derive(Clone)]
 pub struct AmqpUrls(pub(crate) Vec<AMQPUri>);

@@ -40,11 +40,6 @@ impl DoorbellKind {
         }
     }
 
-    /// The routing key in RabbitMQ, which is also the name of RabbitMQ's queue.
-    pub fn routing_key(self, namespace: &str) -> String {
-        Topic::Queue(self).routing_key(namespace)
-    }
-
     /// 10, 5 and 1 by the product's requirements. Resume and the checks have 10: they are few, and a whole queue waits
     /// for each of them.
     pub const fn priority(self) -> u8 {
@@ -116,21 +111,13 @@ impl Topic {
         format!("{namespace}.{}", self.as_str())
     }
 
-    /// The routing key in the table of doorbells, without a namespace.
-    pub(crate) const fn stored_routing_key(self) -> &'static str {
-        match self {
-            Self::Queue(DoorbellKind::Overdue) => "billing.overdue",
-            Self::Queue(DoorbellKind::Upcoming) => "billing.upcoming",
-            Self::Queue(DoorbellKind::Notification) => "billing.notification",
-            Self::Queue(DoorbellKind::Resume) => "billing.resume",
-            Self::Queue(DoorbellKind::CheckStale) => "billing.check_stale",
-            Self::Queue(DoorbellKind::CheckRecovery) => "billing.check_recovery",
-            Self::WebhookEvents => "billing.webhook_events",
-        }
+    /// The routing key in the table of doorbells, whatever the fleet's namespace is.
+    pub(crate) fn stored_routing_key(self) -> String {
+        self.routing_key("billing")
     }
 
-    pub(crate) fn stored_routing_keys(topics: &[Self]) -> Vec<String> {
-        topics.iter().map(|topic| topic.stored_routing_key().to_owned()).collect()
+    pub(crate) fn stored_routing_keys(topics: Vec<Self>) -> Vec<String> {
+        topics.into_iter().map(Self::stored_routing_key).collect()
     }
 
     /// Webhook events have the highest priority: their doorbells are few, and a proof may wait behind one.
@@ -149,7 +136,7 @@ mod tests {
     #[test]
     fn namespace_is_the_first_word_of_the_routing_key() {
         for topic in Topic::all() {
-            assert_eq!(topic.routing_key("billing"), topic.stored_routing_key());
+            assert_eq!(topic.stored_routing_key(), format!("billing.{}", topic.as_str()));
         }
         assert_eq!(Topic::Queue(DoorbellKind::CheckStale).routing_key("t1"), "t1.check_stale");
     }

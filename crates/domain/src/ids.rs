@@ -73,6 +73,15 @@ ids! {
     AuditId,
 }
 
+/// The key of a lane, which is also that of its instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneKey {
+    /// The owner.
+    pub tenant: TenantId,
+    /// The instance.
+    pub instance: InstanceId,
+}
+
 /// An event's number: it grows in the order in which readers see the events of a tenant. Gaps are normal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -24,18 +24,17 @@ pub use campaigns::{
 };
 pub use events::EventKind;
 pub use ids::{
-    ApiKeyId, AttemptId, AuditId, CampaignId, ContactId, EventSeq, EvidenceId, InstanceId, QueueId, SessionId,
+    ApiKeyId, AttemptId, AuditId, CampaignId, ContactId, EventSeq, EvidenceId, InstanceId, LaneKey, QueueId, SessionId,
     TemplateId, TenantId, UserId, WebhookEventId, time_ordered_uuid,
 };
 pub use language::{Argument, Language, Text};
 pub use sending::{
     ContactFacts, Decision, InstanceState, LaneFacts, LookSchedule, LookScheduleError, Pacing, QueueFacts,
-    RetrySchedule, Rule, TenantRules, UnfoundAttempt, Waiting, decide, should_resend, split_batch,
+    RetrySchedule, Rule, TenantRules, UnfoundAttempt, Waiting, decide, should_resend, split_claim,
 };
 pub use templates::{
     ContactDetails, MessageTemplate, OwnVariables, RenderError, SchemaError, SchemaViolation, TemplateError,
     TemplateProblem, VARIABLE_NAMES, Variables, VariablesError, VariablesSchema, Variations, VariationsError,
-    choose_variation,
 };
 pub use tenants::{
     ActorKind, Calendar, Capability, DEFAULT_HOURS, Email, ErasureReason, InstanceName, InvalidName, OpenInterval,

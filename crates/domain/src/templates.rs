@@ -4,9 +4,7 @@ mod active_text;
 mod template;
 mod variables;
 mod variables_schema;
-mod variation;
 
 pub use template::{MessageTemplate, RenderError, TemplateError, TemplateProblem, Variations, VariationsError};
 pub use variables::{ContactDetails, OwnVariables, VARIABLE_NAMES, Variables, VariablesError};
 pub use variables_schema::{SchemaError, SchemaViolation, VariablesSchema};
-pub use variation::choose_variation;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::address::InstanceAddress;
-use crate::history::{LookResult, MOST_PAGES, Search, read_page};
+use crate::history::{LookResult, MAX_PAGES, Search, read_page};
 use crate::networks::AllowedNetworks;
 use crate::outcome::{Outcome, Reply, outcome};
 use crate::reason::Reason;
@@ -120,7 +120,7 @@ impl EvolutionClient {
     pub async fn find_sent(&self, instance: &InstanceAddress, search: &Search) -> LookResult {
         let jids = search.jids();
         for jid in &jids {
-            for page in 1..=MOST_PAGES {
+            for page in 1..=MAX_PAGES {
                 let request = self
                     .http
                     .post(instance.url("chat", "findMessages"))
@@ -133,7 +133,7 @@ impl EvolutionClient {
                 if !has_more {
                     break;
                 }
-                if page == MOST_PAGES {
+                if page == MAX_PAGES {
                     return LookResult::Failed { reason: Reason::Unrecognised };
                 }
             }

@@ -11,7 +11,7 @@ use crate::reason::Reason;
 
 const ROWS_PER_PAGE: usize = 100;
 /// Most pages that a look reads. No recipient gets more messages in the time of a search.
-pub(crate) const MOST_PAGES: usize = 10;
+pub(crate) const MAX_PAGES: usize = 10;
 
 /// The message that is looked for.
 #[derive(Clone)]

@@ -77,7 +77,7 @@ impl Outcome {
     }
 
     /// Whether the instance's state should be checked before the next send ([`Reason::suggests_instance_down`]).
-    pub fn instance_looks_down(&self) -> bool {
+    pub fn suggests_instance_down(&self) -> bool {
         self.reason().is_some_and(Reason::suggests_instance_down)
     }
 

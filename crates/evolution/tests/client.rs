@@ -73,7 +73,7 @@ async fn refused_connection_is_not_sent() {
     drop(listener);
     let outcome = send(&format!("http://{address}")).await;
     assert_eq!(outcome, Outcome::NotSent { reason: Reason::GatewayUnreachable, retry: true });
-    assert!(outcome.instance_looks_down());
+    assert!(outcome.suggests_instance_down());
 }
 
 #[tokio::test]

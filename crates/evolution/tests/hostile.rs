@@ -60,7 +60,7 @@ async fn call_all(client: &EvolutionClient, address: &InstanceAddress) -> Result
 impl Results {
     fn assert_not_reached(&self, reason: Reason, case: &str) {
         assert_eq!(self.send, Outcome::NotSent { reason, retry: true }, "{case}");
-        assert!(self.send.instance_looks_down(), "{case}");
+        assert!(self.send.suggests_instance_down(), "{case}");
         assert_eq!(self.state, ConnectionState::Unreachable { reason }, "{case}");
         assert_eq!((&self.look, self.webhook), (&LookResult::Failed { reason }, Err(reason)), "{case}");
     }

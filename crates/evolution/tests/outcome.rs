@@ -153,7 +153,7 @@ fn unwritten_request_is_not_sent_and_lost_answer_is_unknown() {
 }
 
 #[test]
-fn instance_looks_down_when_its_next_send_would_fail() {
+fn suggests_instance_down_when_its_next_send_would_fail() {
     let down = [
         outcome(&Reply::NotConnected),
         answered(401, ""),
@@ -165,7 +165,7 @@ fn instance_looks_down_when_its_next_send_would_fail() {
         enveloped(500, "Internal Server Error", &json!("… (reading 'textMessage')")),
         enveloped(400, "Bad Request", &json!(["TypeError: … (reading 'id')"])),
     ];
-    assert!(down.iter().all(Outcome::instance_looks_down), "{down:?}");
+    assert!(down.iter().all(Outcome::suggests_instance_down), "{down:?}");
     let up = [
         outcome(&Reply::Lost),
         answered(201, r#"{"key":{"id":"3EB0"}}"#),
@@ -173,7 +173,7 @@ fn instance_looks_down_when_its_next_send_would_fail() {
         enveloped(400, "Bad Request", &json!(["Error: Timed Out"])),
         enveloped(400, "Bad Request", &json!([{"exists": false}])),
     ];
-    assert!(!up.iter().any(Outcome::instance_looks_down), "{up:?}");
+    assert!(!up.iter().any(Outcome::suggests_instance_down), "{up:?}");
 }
 
 #[test]

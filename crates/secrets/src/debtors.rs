@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use regua_domain::{PhoneNumber, TenantId};
-use regua_store::debtors::{Debtor, Hashes};
+use regua_store::contacts::Hashes;
+use regua_store::debtors::Debtor;
 use ring::hmac;
 
 use crate::SecretKeys;

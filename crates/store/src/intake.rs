@@ -5,4 +5,4 @@ mod batch_plan;
 mod create;
 
 pub use batch_plan::{AcceptedBatch, BatchPlan, BatchRequest, plan_batch};
-pub use create::{NewCampaign, create};
+pub use create::{Insertion, NewCampaign, NewContacts, create, insertions};

@@ -21,4 +21,4 @@ pub use database::{
 pub use database::{access, advisory_locks, sealed_secrets, server};
 pub use messaging::{dead_letters, doorbells, events, instances, lanes, webhook_events, workers};
 pub use people::{audit_log, login_failures, sessions, users};
-pub use tenants::{api_keys, business_hours, calendars, debtors, holidays, retention, tenant_configs};
+pub use tenants::{api_keys, business_hours, debtors, holidays, retention, tenant_configs, tenant_rules};

@@ -2,11 +2,11 @@
 
 pub mod api_keys;
 pub mod business_hours;
-pub mod calendars;
 pub mod debtors;
 pub mod holidays;
 pub mod retention;
 pub mod tenant_configs;
+pub mod tenant_rules;
 
 use chrono::{DateTime, Utc};
 use regua_domain::{Slug, TenantId, TenantStatus};
@@ -90,14 +90,10 @@ pub async fn list(conn: &mut PgConnection, slug: Option<&str>, after: &str, limi
 
 /// One tenant, locked until the transaction ends.
 pub async fn lock(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Tenant>, Error> {
-    sqlx::query_as!(
-        Tenant,
-        r#"select tenant_id, slug as "slug: Slug", name, status as "status: TenantStatus", created_at
-         from tenants where tenant_id = $1 for no key update"#,
-        tenant as TenantId
-    )
-    .fetch_optional(conn)
-    .await
+    sqlx::query!("select tenant_id from tenants where tenant_id = $1 for no key update", tenant as TenantId)
+        .fetch_optional(&mut *conn)
+        .await?;
+    find(conn, tenant).await
 }
 
 /// Sets a tenant's name and status.

@@ -3,7 +3,7 @@
 use regua_domain::{ContactStatus, QueueId};
 use regua_evolution::Outcome;
 use regua_store::attempts::UnknownAttempt;
-use regua_store::contacts::{self, Claimed, Locked};
+use regua_store::contacts::{self, ClaimedContact, Locked};
 use regua_store::queues::{self, ContactMove};
 use regua_worker::harness::MarkRequest;
 use uuid::Uuid;
@@ -29,7 +29,7 @@ pub(super) enum Defect {
 #[expect(clippy::disallowed_methods, reason = "no statement of the store has this defect")]
 pub(super) async fn mark_without_the_fence(
     case: &Case<'_>,
-    contact: &Claimed,
+    contact: &ClaimedContact,
     mark_request: &MarkRequest,
     lease_epoch: i64,
 ) -> anyhow::Result<()> {
@@ -64,7 +64,7 @@ pub(super) async fn mark_without_the_fence(
 pub(super) async fn mark_after_post(
     case: &mut Case<'_>,
     held: &mut HeldLane,
-    contact: Claimed,
+    contact: ClaimedContact,
     mark_request: MarkRequest,
     outcome: Outcome,
 ) -> anyhow::Result<()> {

@@ -1,9 +1,10 @@
 //! Steps outside of workers and replicas: expiring leases, delayed messages, webhooks, operators, and time.
 
 use chrono::TimeDelta;
-use regua_domain::{ContactId, ControlAction, EvidenceSource, GatewayEventName, QueueStatus};
+use regua_domain::{ContactId, ControlAction, EvidenceSource, GatewayEventName, LaneKey, QueueStatus};
 use regua_store::contacts::{self, Evidence, Locked, Unconfirmed};
-use regua_store::{lanes, queues, webhook_events};
+use regua_store::lanes;
+use regua_store::{queues, webhook_events};
 use serde_json::json;
 
 use super::case::{Case, LEASE};
@@ -74,8 +75,8 @@ pub(super) async fn expire(case: &mut Case<'_>, lane: usize) -> anyhow::Result<(
 async fn heartbeat(case: &mut Case<'_>, n: usize) -> anyhow::Result<()> {
     let Some(held) = &case.workers[n].held else { return Ok(()) };
     let fixture = case.fixture;
-    let lease = (fixture.tenant.id, fixture.tenant.instances[held.lane], held.manual.epoch());
-    let renewed = lanes::heartbeat(&mut *fixture.pool.acquire().await?, &[lease], LEASE).await?;
+    let lane = LaneKey { tenant: fixture.tenant.id, instance: fixture.tenant.instances[held.lane] };
+    let renewed = lanes::heartbeat(&mut *fixture.pool.acquire().await?, &[(lane, held.manual.epoch())], LEASE).await?;
     if renewed.is_empty() {
         held.manual.end_lease();
     }

@@ -6,8 +6,8 @@ mod send;
 use anyhow::ensure;
 use regua_domain::Rule;
 use regua_evolution::Outcome;
-use regua_store::contacts::Claimed;
-use regua_worker::harness::{FinishRequest, ManualLane, MarkRequest, MarkResult, StopReason};
+use regua_store::contacts::{ClaimedContact, Finish};
+use regua_worker::harness::{ManualLane, MarkRequest, MarkResult, StopReason};
 
 use super::case::Case;
 use super::defects::{self, Defect};
@@ -29,22 +29,22 @@ enum LoopState {
     Ready,
     /// A mark is to be committed, or repeated because its answer was lost.
     Marking {
-        contact: Claimed,
+        contact: ClaimedContact,
         mark_request: MarkRequest,
         is_repeated: bool,
     },
     /// Defect: the request was posted before the mark.
     Posted {
-        contact: Claimed,
+        contact: ClaimedContact,
         mark_request: MarkRequest,
         outcome: Outcome,
     },
     /// The claimed contacts must wait and are put back.
-    Holding(Box<Claimed>, Option<chrono::DateTime<chrono::Utc>>, Rule),
+    Holding(Box<ClaimedContact>, Option<chrono::DateTime<chrono::Utc>>, Rule),
     /// The mark may be committed although its answer was lost. It is finished as not sent.
     WritingNotSent {
-        contact: Claimed,
-        finish_request: FinishRequest,
+        contact: ClaimedContact,
+        finish_request: Finish,
     },
     /// The database failed.
     Failed,
@@ -122,7 +122,7 @@ impl WorkerStep<'_, '_> {
         self.case.record(format!("worker {n} {what}{fault}"));
     }
 
-    fn name(&self, contact: &Claimed) -> String {
+    fn name(&self, contact: &ClaimedContact) -> String {
         format!("contact {}", self.case.contact_index(contact.contact_id))
     }
 
@@ -193,7 +193,7 @@ impl WorkerStep<'_, '_> {
     async fn mark(
         &mut self,
         held: &mut HeldLane,
-        contact: Claimed,
+        contact: ClaimedContact,
         mark_request: MarkRequest,
         is_repeated: bool,
     ) -> anyhow::Result<()> {
@@ -216,7 +216,7 @@ impl WorkerStep<'_, '_> {
     async fn handle_mark_result(
         &mut self,
         held: &mut HeldLane,
-        contact: Claimed,
+        contact: ClaimedContact,
         mark_request: MarkRequest,
         is_repeated: bool,
         result: MarkResult,
@@ -255,8 +255,8 @@ impl WorkerStep<'_, '_> {
     async fn finish_not_posted(
         &mut self,
         held: &mut HeldLane,
-        contact: Claimed,
-        finish_request: FinishRequest,
+        contact: ClaimedContact,
+        finish_request: Finish,
     ) -> anyhow::Result<()> {
         let name = self.name(&contact);
         self.record(&format!("finishes {name} as not sent"));

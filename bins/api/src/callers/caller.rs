@@ -1,11 +1,11 @@
-//! The principal of a billing route: an API key, or a user.
+//! The principal of a billing route: an API key, or a user; and the body that it posted.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::Method;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, EXPECT};
 use axum::http::request::Parts;
 use regua_domain::{ActorKind, ApiKeyId, Capability, Language, MessageType, Scope, Text};
 use regua_store::api_keys::ApiKey;
@@ -17,7 +17,7 @@ use super::client::Client;
 use super::session::session_cookie;
 use crate::context::Context;
 use crate::credentials::keys::API_KEY_HEADER;
-use crate::http::body::BodyOwner;
+use crate::http::body::{BodyOwner, drain, read_json};
 use crate::http::request::language;
 use crate::http::{Code, Problem};
 use crate::limits::Permit;
@@ -78,6 +78,38 @@ impl FromRequestParts<Context> for Caller {
         let context = context.clone();
         let actor = Actor { context, tenant_id, kind, id: Some(id.0), name, client, is_platform: false };
         Ok(Self { actor, language: language(&parts.headers), key: Some(key), _permit: permit })
+    }
+}
+
+/// A caller and the body that it posted.
+pub(crate) struct Posted {
+    pub(crate) caller: Caller,
+    /// The whole body. Its content type is JSON; it is not parsed.
+    pub(crate) body: Vec<u8>,
+    /// The permit for the body's memory, held until the request ends.
+    pub(crate) memory: Option<Permit>,
+}
+
+impl FromRequest<Context> for Posted {
+    type Rejection = Problem;
+
+    /// The caller is authenticated before the body is read.
+    async fn from_request(request: Request, context: &Context) -> Result<Self, Problem> {
+        let limit = context.settings.max_body_bytes;
+        let (mut parts, body) = request.into_parts();
+        let mut stream = body.into_data_stream();
+        let posted = async {
+            let caller = Caller::from_request_parts(&mut parts, context).await?;
+            let body = read_json(&parts.headers, &mut stream, context, caller.tenant_id, limit).await?;
+            let too_large = Text::of("batch-body-too-large").with("limit", limit);
+            let (body, memory) = body.ok_or_else(|| Problem::with_detail(Code::BodyTooLarge, too_large))?;
+            Ok(Self { caller, body, memory: Some(memory) })
+        };
+        let posted = posted.await;
+        if posted.is_err() && !parts.headers.contains_key(EXPECT) {
+            drain(stream, limit);
+        }
+        posted
     }
 }
 

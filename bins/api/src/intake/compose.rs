@@ -8,7 +8,7 @@ use regua_domain::{
     ContactDetails, ContactId, Language, MessageType, PhoneKind, Reference, RenderError, TenantId, Text, Variables,
     VariablesSchema, Variations, printable,
 };
-use regua_store::contacts::NewContacts;
+use regua_store::intake::NewContacts;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;

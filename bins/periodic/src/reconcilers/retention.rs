@@ -5,9 +5,9 @@ use std::pin::Pin;
 
 use chrono::{DateTime, Utc};
 use fail::fail_point;
-use regua_domain::{ContactId, PhoneNumber, TenantId};
+use regua_domain::PhoneNumber;
 use regua_secrets::DebtorKeys;
-use regua_store::contacts::{self, Erasable};
+use regua_store::contacts::{self, DueErasure, Erasable, Hashes};
 use regua_store::{advisory_locks, events, retention, transact, webhook_events};
 use sqlx::PgConnection;
 
@@ -96,11 +96,7 @@ async fn erase_old(conn: &mut PgConnection, keys: &DebtorKeys, now: DateTime<Utc
     let found = retention::list_contacts(conn, tenant, queue, ROWS).await?;
     let erasable: Vec<_> = found
         .iter()
-        .map(|(contact_id, phone)| Erasable {
-            contact_id: *contact_id,
-            phone_hash: keys.hashes(tenant, phone, None).phone,
-            external_id_hash: None,
-        })
+        .map(|(contact_id, phone)| Erasable { contact_id: *contact_id, hashes: keys.hashes(tenant, phone, None) })
         .collect();
     let erased = contacts::erase(conn, tenant, &erasable, now).await?.erased;
     if i64::try_from(found.len())? < ROWS {
@@ -129,28 +125,14 @@ async fn delete_events(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::R
 async fn erase_requested(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<StepResult> {
     let found = contacts::list_due_erasures(conn, ROWS).await?;
     let Some(tenant) = found.first().map(|due| due.tenant_id) else { return Ok(NOTHING) };
-    let of_tenant: Vec<_> = found.iter().filter(|due| due.tenant_id == tenant).collect();
-    let erasable: Vec<_> = of_tenant.iter().map(|due| without_hashes(due.contact_id)).collect();
-    let erased = contacts::erase(conn, tenant, &erasable, now).await?.erased;
-    delete_webhook_events(conn, tenant, of_tenant.iter().map(|due| due.phone.as_str())).await?;
-    Ok(StepResult { rows: erased, has_more: erased > 0 })
-}
-
-/// The hashes were stored with the request.
-const fn without_hashes(contact_id: ContactId) -> Erasable {
-    Erasable { contact_id, phone_hash: None, external_id_hash: None }
-}
-
-/// Deletes the stored webhook events with these phone numbers: the gateway may have reported the message since the
-/// request.
-async fn delete_webhook_events(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    phones: impl Iterator<Item = &str>,
-) -> anyhow::Result<()> {
-    let numbers = phones.filter_map(|phone| PhoneNumber::from_stored(phone).ok());
-    let digits: Vec<_> =
-        numbers.flat_map(|number| number.same_line()).map(|number| number.digits().to_owned()).collect();
+    let of_tenant: Vec<_> = found.into_iter().filter(|due| due.tenant_id == tenant).collect();
+    // The hashes were stored with the request.
+    let erasable = |due: &DueErasure| Erasable { contact_id: due.contact_id, hashes: Hashes::default() };
+    let erased = contacts::erase(conn, tenant, &of_tenant.iter().map(erasable).collect::<Vec<_>>(), now).await?.erased;
+    // The gateway may have reported the messages since the request.
+    let numbers = of_tenant.iter().filter_map(|due| PhoneNumber::from_stored(&due.phone).ok());
+    let lines = numbers.flat_map(|number| number.same_line());
+    let digits: Vec<_> = lines.map(|line| line.digits().to_owned()).collect();
     webhook_events::delete_containing(conn, tenant, &digits).await?;
-    Ok(())
+    Ok(StepResult { rows: erased, has_more: erased > 0 })
 }

@@ -142,7 +142,10 @@ async fn apply_nothing_found(context: &Context, attempt: &UnknownAttempt) -> any
         // The time between two looks stays even if the looks are late: a message needs time to appear in the history.
         return schedule_look(context, attempt, looks, (attempt.finished_at + after).max(now + since_last)).await;
     }
-    if has_unmatched_webhooks(context, attempt).await? {
+    let (tenant, instance) = (attempt.key.tenant, attempt.instance_id);
+    let reading = transact(&context.pool, async |conn| webhook_events::has_unmatched(conn, tenant, instance).await);
+    // One of the webhook events may be evidence for this attempt.
+    if reading.await? {
         return schedule_look(context, attempt, attempt.looks, now + context.settings.looks.first()).await;
     }
     let deciding = transact(&context.pool, async |conn| -> anyhow::Result<_> {
@@ -153,17 +156,11 @@ async fn apply_nothing_found(context: &Context, attempt: &UnknownAttempt) -> any
     let decided = deciding.await?;
     fail_point!("decide::committed");
     let Some(decided) = decided else { return Ok(false) };
-    context.rang.notify_one();
+    context.relay_wakeup.notify_one();
     context.metrics.unconfirmed_settled.with_label_values(&[decided.as_str()]).inc();
     tracing::info!(attempt_id = %attempt.key.attempt, contact_id = %attempt.key.contact, decided = decided.as_str(),
         "the last look for an unknown attempt found nothing");
     Ok(true)
-}
-
-/// Whether webhook events of the instance are not matched yet: one of them may be evidence for this attempt.
-async fn has_unmatched_webhooks(context: &Context, attempt: &UnknownAttempt) -> anyhow::Result<bool> {
-    let (tenant, instance) = (attempt.key.tenant, attempt.instance_id);
-    Ok(transact(&context.pool, async |conn| webhook_events::has_unmatched(conn, tenant, instance).await).await?)
 }
 
 async fn schedule_look(

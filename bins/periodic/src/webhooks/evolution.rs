@@ -8,7 +8,7 @@ use regua_domain::{EvidenceSource, PhoneNumber, Reference};
 use regua_evolution::is_same_text;
 use regua_evolution::webhook::{GatewayEvent, Message, MessageStatus, Recipient, read_event};
 use regua_store::attempts::{self, Candidate};
-use regua_store::contacts::{self, Delivery, Evidence};
+use regua_store::contacts::{self, DeliveryStatus, Evidence};
 use regua_store::transact;
 use regua_store::webhook_events::{self, StoredGatewayEvent};
 use sqlx::PgConnection;
@@ -72,9 +72,9 @@ async fn apply(conn: &mut PgConnection, context: &Context, event: &StoredGateway
                 learn_left(conn, context, event, &message).await?;
             }
             let delivery = match status {
-                MessageStatus::Delivered => Delivery::Delivered,
-                MessageStatus::Read => Delivery::Read,
-                MessageStatus::Error => Delivery::Refused,
+                MessageStatus::Delivered => DeliveryStatus::Delivered,
+                MessageStatus::Read => DeliveryStatus::Read,
+                MessageStatus::Error => DeliveryStatus::Refused,
                 MessageStatus::Other => return Ok(true),
             };
             let (tenant, instance, at) = (event.tenant_id, event.instance_id, event.received_at);

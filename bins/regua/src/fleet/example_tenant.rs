@@ -51,7 +51,7 @@ pub(crate) async fn ensure(pool: &PgPool, secrets: &SecretKeys, gateway: &str, p
     let instance = ensure_instance(conn, secrets, tenant, gateway).await?;
     instances::set_pace(conn, tenant, instance, None, None, pace.concurrency).await?;
     for message_type in MessageType::ALL {
-        type_defaults::set_instance(conn, tenant, message_type, instance, true).await?;
+        type_defaults::set_missing(conn, tenant, message_type, None, Some(instance)).await?;
     }
     let present = templates::list(conn, tenant, None).await?;
     for source in TEMPLATES {
@@ -59,7 +59,7 @@ pub(crate) async fn ensure(pool: &PgPool, secrets: &SecretKeys, gateway: &str, p
         // A present template may have been edited, and is kept.
         if !present.iter().any(|one| one.name == template.name && one.message_type == template.message_type) {
             let id = templates::put(conn, tenant, &template, Clock::system().now()).await?;
-            type_defaults::set_template(conn, tenant, template.message_type, id, true).await?;
+            type_defaults::set_missing(conn, tenant, template.message_type, Some(id), None).await?;
         }
     }
     transaction.commit().await?;

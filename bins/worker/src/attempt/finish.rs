@@ -4,26 +4,13 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use regua_domain::{AttemptId, ContactId, ContactStatus, InstanceId, QueueId, QueueStatus, TenantId};
-use regua_store::attempts::AttemptKey;
-use regua_store::contacts;
+use regua_domain::{AttemptOutcome, ContactStatus, EvidenceSource, QueueStatus};
+use regua_store::attempts;
+use regua_store::contacts::{self, Evidence, Finish, NextState};
 use regua_store::queues::ContactMove;
 use sqlx::PgConnection;
 
 use super::Queues;
-use super::learn::learn;
-use crate::next_state::NextState;
-
-/// A request to write the outcome of an attempt.
-#[derive(Clone, Debug)]
-pub(crate) struct Finish {
-    pub(crate) tenant: TenantId,
-    pub(crate) instance: InstanceId,
-    pub(crate) queue: QueueId,
-    pub(crate) contact: ContactId,
-    pub(crate) attempt: AttemptId,
-    pub(crate) next_state: NextState,
-}
 
 pub(super) async fn write_outcomes(
     conn: &mut PgConnection,
@@ -32,7 +19,7 @@ pub(super) async fn write_outcomes(
     moves: &mut Vec<ContactMove>,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    let outcomes: Vec<_> = finishes.iter().map(|finish| outcome_row(finish, queues)).collect();
+    let outcomes: Vec<_> = finishes.iter().map(|finish| in_locked_queue(finish, queues)).collect();
     let finished = contacts::finish(conn, &outcomes, now).await?;
     moves.extend(finished.iter().map(|contact| ContactMove {
         tenant_id: contact.tenant_id,
@@ -42,28 +29,36 @@ pub(super) async fn write_outcomes(
         to: contact.status,
     }));
     let written: HashSet<_> = finished.iter().map(|contact| contact.attempt_id).collect();
-    for outcome in outcomes.iter().filter(|outcome| !written.contains(&outcome.key.attempt)) {
+    for outcome in outcomes.into_iter().filter(|outcome| !written.contains(&outcome.key.attempt)) {
         learn(conn, outcome, now).await?;
     }
     Ok(())
 }
 
-/// The outcome's row. If the queue was cancelled since the mark, the contact becomes `cancelled` instead of `pending`.
-fn outcome_row(finish: &Finish, queues: &Queues) -> contacts::Finish {
-    let next_state = &finish.next_state;
-    let is_cancelled =
-        queues.get(&(finish.tenant, finish.queue)).is_some_and(|queue| queue.status == QueueStatus::Cancelled);
-    let status = match next_state.status {
-        ContactStatus::Pending if is_cancelled => ContactStatus::Cancelled,
-        status => status,
-    };
-    contacts::Finish {
-        key: AttemptKey { tenant: finish.tenant, contact: finish.contact, attempt: finish.attempt },
-        instance_id: finish.instance,
-        outcome: next_state.outcome,
-        reason: next_state.reason.clone(),
-        message_id: next_state.message_id.clone(),
-        status,
-        due_at: next_state.due_at.filter(|_| status == ContactStatus::Pending),
+/// If the queue was cancelled since the mark, the contact becomes `cancelled` instead of `pending`.
+fn in_locked_queue(finish: &Finish, queues: &Queues) -> Finish {
+    let mut finish = finish.clone();
+    let queue = queues.get(&(finish.key.tenant, finish.queue_id));
+    if finish.next.status == ContactStatus::Pending && queue.is_some_and(|queue| queue.status == QueueStatus::Cancelled)
+    {
+        finish.next = NextState { status: ContactStatus::Cancelled, due_at: None, ..finish.next };
     }
+    finish
+}
+
+/// Learns a late outcome as evidence. The next holder of the lane has closed the attempt already, so the outcome is not
+/// written as such.
+async fn learn(conn: &mut PgConnection, late: Finish, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    let Finish { key, next, .. } = late;
+    let outcome = next.outcome;
+    let evidence = match outcome {
+        AttemptOutcome::Sent => Evidence::Left { message_id: next.message_id, at: now },
+        // An unknown outcome is no evidence. Its reason is stored, because it may say that the message probably left.
+        AttemptOutcome::Unknown => return attempts::set_reason(conn, key, next.reason.as_deref(), now).await,
+        AttemptOutcome::NotSent | AttemptOutcome::Refused => Evidence::NotLeft(next),
+    };
+    let learnt = contacts::learn(conn, key, EvidenceSource::LateAnswer, &evidence, None, now).await?;
+    tracing::warn!(attempt_id = %key.attempt, outcome = outcome.as_str(), ?learnt,
+        "an outcome was written after its lane was taken over");
+    Ok(())
 }

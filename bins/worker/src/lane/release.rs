@@ -23,8 +23,8 @@ impl Lane {
     /// lane must work on.
     pub(crate) async fn release(&mut self, reason: StopReason) -> anyhow::Result<ReleaseResult> {
         let mut transaction = self.context.pool.begin().await?;
-        let (tenant, instance, epoch) = (self.key.tenant, self.key.instance, self.lease.epoch);
-        if lanes::lock(&mut transaction, &[(tenant, instance, epoch)]).await?.is_empty() {
+        let (lane, epoch) = (self.key, self.lease.epoch);
+        if lanes::lock(&mut transaction, &[(lane, epoch)]).await?.is_empty() {
             tracing::warn!(
                 claimed = self.claimed.len(),
                 "the lane was taken over; its new owner closes abandoned attempts"
@@ -53,12 +53,12 @@ impl Lane {
             StopReason::ReleaseRequested | StopReason::Shutdown => {}
         }
         if self.may_have_open_attempts {
-            contacts::close_abandoned(&mut transaction, tenant, instance, self.context.clock.now()).await?;
+            contacts::close_abandoned(&mut transaction, lane, self.context.clock.now()).await?;
         }
         let released = if is_offered {
-            lanes::offer(&mut transaction, tenant, instance, epoch).await?
+            lanes::offer(&mut transaction, lane, epoch).await?
         } else {
-            lanes::release(&mut transaction, tenant, instance, epoch, seen_bell).await?
+            lanes::release(&mut transaction, lane, epoch, seen_bell).await?
         };
         fail_point!("release::before_commit");
         transaction.commit().await?;

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use regua_domain::{AttemptOutcome, ContactId, QueueId, Rule};
-use regua_evolution::InstanceAddress;
-use regua_store::contacts::Claimed;
+use fail::fail_point;
+use regua_domain::{AttemptOutcome, ContactId, PhoneNumber, QueueId, Rule};
+use regua_evolution::{InstanceAddress, Outcome};
+use regua_store::attempts::AttemptKey;
+use regua_store::contacts::{ClaimedContact, NewAttempt, NextState};
 
 use super::Context;
 use super::sent_log::PostedAttempt;
-use crate::attempt::{Finish, Mark, MarkFailed, MarkResult, OutcomeReceipt, post};
+use crate::attempt::{Mark, MarkFailed, NotMarked, OutcomeReceipt, Slot};
 use crate::claims::ClaimedQueue;
-use crate::lane_configs::LaneConfig;
 use crate::lease::HeldLease;
-use crate::next_state::{NextState, next_state, not_posted};
+use crate::next_state::{next_state, not_posted, unreadable_number};
 
 /// Pause before a failed mark is repeated.
 const MARK_RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -23,15 +24,15 @@ const MARK_RETRY_PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct SendTask {
     pub(super) context: Arc<Context>,
     pub(super) lease: Arc<HeldLease>,
-    pub(super) config: Arc<LaneConfig>,
     pub(super) address: Arc<InstanceAddress>,
     pub(super) queue: ClaimedQueue,
-    pub(super) contact: Claimed,
+    pub(super) contact: ClaimedContact,
     pub(super) mark: Mark,
 }
 
 pub(super) struct SendReport {
     pub(super) contact: ContactId,
+    pub(super) queue: QueueId,
     pub(super) end: SendEnd,
     /// When the instance may send next; none without a mark.
     pub(super) next_send_at: Option<DateTime<Utc>>,
@@ -42,24 +43,10 @@ pub(super) struct SendReport {
 pub(super) enum SendEnd {
     /// The message left, so the instance is connected.
     Sent,
-    /// The attempt has any other outcome. `looks_down`: the outcome suggests that the instance is down.
-    NotSent {
-        looks_down: bool,
+    OtherOutcome {
+        suggests_instance_down: bool,
     },
-    /// The contact is never sent: the mark skipped it, or its state was final already.
-    Skipped,
-    /// Another transaction has locked the contact, or changed it since the claim. If the contact is still pending, a
-    /// later claim reads it again. The slot is unused, so the instance may send at `next_send_at`.
-    Outdated {
-        next_send_at: Option<DateTime<Utc>>,
-    },
-    /// The contact and its queue must wait.
-    OnHold {
-        queue: QueueId,
-        until: Option<DateTime<Utc>>,
-        rule: Rule,
-    },
-    LeaseLost,
+    NotMarked(NotMarked),
     /// Nothing was posted: the process shuts down, the lease is no longer valid, or the stored phone number is invalid.
     Stopped,
 }
@@ -68,39 +55,34 @@ impl SendTask {
     pub(super) async fn run(self) -> SendReport {
         let mut may_be_marked = false;
         let end = match self.mark(&mut may_be_marked).await {
-            Ok((send_at, next_send_at, attempts)) => return self.post(send_at, next_send_at, attempts).await,
+            Ok(slot) => return self.post(slot).await,
             Err(end) => end,
         };
         // A mark that was not answered may be committed. Nothing was posted, so the attempt is closed as not sent.
         let receipt = if may_be_marked { Some(self.finish(not_posted(self.context.clock.now())).await) } else { None };
-        SendReport { contact: self.contact.contact_id, end, next_send_at: None, receipt }
+        self.report(end, None, receipt)
     }
 
-    /// Marks the attempt, and repeats the mark until the database answers. Returns the time of this send, the time of
-    /// the lane's next send, and the attempt's number for the retry schedule.
-    async fn mark(&self, may_be_marked: &mut bool) -> Result<(DateTime<Utc>, DateTime<Utc>, u16), SendEnd> {
+    /// Marks the attempt, and repeats the mark until the database answers.
+    async fn mark(&self, may_be_marked: &mut bool) -> Result<Slot, SendEnd> {
         loop {
             if self.context.shutdown.is_cancelled() || !self.lease.is_valid() {
                 return Err(SendEnd::Stopped);
             }
             let mark = Mark { is_repeated: *may_be_marked, ..self.mark.clone() };
             match self.context.attempt_writer.mark(mark).await {
-                Ok(MarkResult::Send { send_at, next_send_at, attempts }) => {
-                    return Ok((send_at, next_send_at, attempts));
-                }
-                Ok(MarkResult::Hold { until: Some(at), rule: Rule::Pacing }) => self.sleep_until(at).await,
-                Ok(MarkResult::Hold { until, rule }) => {
-                    return Err(SendEnd::OnHold { queue: self.mark.queue, until, rule });
-                }
-                Ok(MarkResult::Skip { .. }) => return Err(SendEnd::Skipped),
-                Ok(MarkResult::Outdated { next_send_at }) => return Err(SendEnd::Outdated { next_send_at }),
-                Ok(MarkResult::LeaseLost) => return Err(SendEnd::LeaseLost),
+                Ok(Err(NotMarked::Hold { until: Some(at), rule: Rule::Pacing })) => self.sleep_until(at).await,
+                Ok(result) => return result.map_err(SendEnd::NotMarked),
                 Err(MarkFailed) => {
                     *may_be_marked = true;
                     tokio::time::sleep(MARK_RETRY_PAUSE).await;
                 }
             }
         }
+    }
+
+    fn report(&self, end: SendEnd, next_send_at: Option<DateTime<Utc>>, receipt: Option<OutcomeReceipt>) -> SendReport {
+        SendReport { contact: self.contact.contact_id, queue: self.contact.queue_id, end, next_send_at, receipt }
     }
 
     async fn sleep_until(&self, at: DateTime<Utc>) {
@@ -111,33 +93,46 @@ impl SendTask {
     }
 
     /// Posts once, at the attempt's slot.
-    async fn post(self, send_at: DateTime<Utc>, next_send_at: DateTime<Utc>, attempts: u16) -> SendReport {
+    async fn post(self, Slot { send_at, next_send_at, attempts }: Slot) -> SendReport {
         if send_at > self.context.clock.now() {
             self.sleep_until(send_at).await;
         }
-        let Context { gateway, clock, .. } = &*self.context;
         let started = Instant::now();
-        let (end, next) = match post(gateway, &self.address, &self.contact, &self.lease, clock).await {
+        let (end, next) = match self.post_once().await {
             Ok(outcome) => {
-                let next = next_state(&outcome, self.contact.contact_id, attempts, &self.config.retry, clock.now());
+                let (now, retry) = (self.context.clock.now(), &self.mark.config.retry);
+                let next = next_state(&outcome, self.contact.contact_id, attempts, retry, now);
                 self.log_and_count(started.elapsed(), &next);
-                let looks_down = outcome.instance_looks_down();
+                let suggests_instance_down = outcome.suggests_instance_down();
                 let is_sent = next.outcome == AttemptOutcome::Sent;
-                (if is_sent { SendEnd::Sent } else { SendEnd::NotSent { looks_down } }, next)
+                (if is_sent { SendEnd::Sent } else { SendEnd::OtherOutcome { suggests_instance_down } }, next)
             }
             Err(next) => (SendEnd::Stopped, next),
         };
-        let receipt = Some(self.finish(next).await);
-        SendReport { contact: self.contact.contact_id, end, next_send_at: Some(next_send_at), receipt }
+        let receipt = self.finish(next).await;
+        self.report(end, Some(next_send_at), Some(receipt))
     }
 
-    async fn finish(&self, next_state: NextState) -> OutcomeReceipt {
-        let Mark { tenant, instance, queue, contact, attempt, .. } = self.mark;
-        self.context.attempt_writer.finish(Finish { tenant, instance, queue, contact, attempt, next_state }).await
+    /// The one request to the gateway; no transaction is open. The error is the next state of a contact whose message was
+    /// not posted.
+    async fn post_once(&self) -> Result<Outcome, NextState> {
+        let Ok(number) = PhoneNumber::from_stored(&self.contact.phone) else { return Err(unreadable_number()) };
+        if !self.lease.is_valid() {
+            return Err(not_posted(self.context.clock.now()));
+        }
+        fail_point!("post::before");
+        let outcome = self.context.gateway.send_text(&self.address, &number, &self.contact.text).await;
+        fail_point!("post::after");
+        Ok(outcome)
+    }
+
+    async fn finish(&self, next: NextState) -> OutcomeReceipt {
+        self.context.attempt_writer.finish(self.mark.finish(next)).await
     }
 
     fn log_and_count(&self, duration: Duration, next: &NextState) {
-        let Mark { tenant, queue, contact, instance, .. } = self.mark;
+        let Mark { attempt: NewAttempt { key, .. }, queue, instance, .. } = self.mark;
+        let AttemptKey { tenant, contact, .. } = key;
         let ClaimedQueue { campaign, message_type } = self.queue;
         let posted = PostedAttempt { tenant, campaign, contact, queue, message_type, instance };
         if next.outcome == AttemptOutcome::Sent {

@@ -6,16 +6,13 @@ use std::time::Instant;
 use anyhow::bail;
 use chrono::TimeDelta;
 use regua_domain::{AttemptId, ContactStatus};
-use regua_store::contacts::{Claimed, MarkFacts};
+use regua_store::attempts::AttemptKey;
+use regua_store::contacts::{ClaimedContact, MarkFacts, NewAttempt};
 
 use super::send_task::{SendEnd, SendReport, SendTask};
 use super::{Lane, StopReason};
-use crate::attempt::Mark;
+use crate::attempt::{Mark, NotMarked};
 use crate::lane_configs::LaneConfig;
-
-/// How long before its slot an attempt is marked, where the lane sends several at once: about the time of a commit. The
-/// slots of such a lane may be closer together than one commit takes.
-const LEAD_TIME: TimeDelta = TimeDelta::milliseconds(50);
 
 impl Lane {
     /// Waits until fewer than `concurrency` sends are under way and the slot has come, and starts the next send;
@@ -30,7 +27,7 @@ impl Lane {
                 return Ok(Some(reason));
             }
         }
-        self.wait_for_slot(lead_time(&config)).await;
+        self.wait_for_slot(config.lead_time()).await;
         if let Some(reason) = self.stop_reason() {
             return Ok(Some(reason));
         }
@@ -40,14 +37,14 @@ impl Lane {
             return Ok(Some(reason));
         }
         let Ok(address) = config.address.clone() else { bail!("the instance's address or token cannot be used") };
-        // A report with `OnHold` may have removed all claimed contacts.
+        // A report with a hold may have removed all claimed contacts.
         let Some(contact) = self.claimed.pop_front() else { return Ok(None) };
         let Some(queue) = self.queues.get(&contact.queue_id).copied() else { return Ok(None) };
         self.sending.insert(contact.contact_id);
         let mark = self.mark_of(&contact, &config);
         // An estimate for the next wait. The mark computes the slot from the lane's row.
         let (instance, now) = (self.key.instance, self.context.clock.now());
-        self.next_send_at = Some(config.pacing.next_send_at(instance, self.next_send_at, now, mark.chance()));
+        self.next_send_at = Some(config.pacing.next_send_at(instance, self.next_send_at, now, mark.jitter_random()));
         let task = SendTask {
             context: Arc::clone(&self.context),
             lease: Arc::clone(&self.lease),
@@ -55,7 +52,6 @@ impl Lane {
             queue,
             contact,
             mark,
-            config: Arc::clone(&config),
         };
         self.sends.spawn(task.run());
         if config.concurrency == 1 {
@@ -74,13 +70,16 @@ impl Lane {
         }
     }
 
-    pub(crate) fn mark_of(&self, contact: &Claimed, config: &LaneConfig) -> Mark {
+    pub(crate) fn mark_of(&self, contact: &ClaimedContact, config: &Arc<LaneConfig>) -> Mark {
+        let attempt = AttemptId::new(self.context.clock.now());
         Mark {
-            tenant: self.key.tenant,
+            attempt: NewAttempt {
+                key: AttemptKey { tenant: self.key.tenant, contact: contact.contact_id, attempt },
+                number: contact.attempts.saturating_add(1),
+                lease_epoch: self.lease.epoch,
+            },
             instance: self.key.instance,
-            epoch: self.lease.epoch,
             queue: contact.queue_id,
-            contact: contact.contact_id,
             claimed: MarkFacts {
                 tenant_id: self.key.tenant,
                 contact_id: contact.contact_id,
@@ -88,15 +87,10 @@ impl Lane {
                 attempts: contact.attempts,
                 due_at: contact.due_at,
                 resends: contact.resends,
-                unmade: contact.unmade,
+                unposted: contact.unposted,
                 open_attempt: None,
             },
-            attempt: AttemptId::new(self.context.clock.now()),
-            number: contact.attempts.saturating_add(1),
-            tenant_rules: Arc::clone(&config.tenant),
-            pacing: config.pacing,
-            lead_time: lead_time(config),
-            daily_cap: config.daily_cap,
+            config: Arc::clone(config),
             is_repeated: false,
         }
     }
@@ -104,7 +98,7 @@ impl Lane {
     /// Waits for one send task and applies its report; a reason when the lane must stop.
     async fn await_send(&mut self) -> anyhow::Result<Option<StopReason>> {
         let Some(report) = self.sends.join_next().await else { return Ok(None) };
-        let Ok(SendReport { contact, end, next_send_at, receipt }) = report else {
+        let Ok(SendReport { contact, queue, end, next_send_at, receipt }) = report else {
             // The task panicked, perhaps after its mark.
             self.may_have_open_attempts = true;
             return Ok(None);
@@ -114,17 +108,17 @@ impl Lane {
         self.next_send_at = self.next_send_at.max(next_send_at);
         match end {
             SendEnd::Sent => self.last_seen_open = Some(Instant::now()),
-            SendEnd::NotSent { looks_down: true } => self.last_seen_open = None,
-            SendEnd::NotSent { .. } | SendEnd::Skipped => {}
-            SendEnd::Outdated { next_send_at } => {
+            SendEnd::OtherOutcome { suggests_instance_down: true } => self.last_seen_open = None,
+            SendEnd::OtherOutcome { .. } | SendEnd::NotMarked(NotMarked::Skip) => {}
+            SendEnd::NotMarked(NotMarked::Outdated { next_send_at }) => {
                 self.outdated.insert(contact);
                 // Replaces the estimate of `start_send`, because the slot is unused.
                 self.next_send_at = next_send_at;
             }
-            SendEnd::OnHold { queue, until, rule } => {
+            SendEnd::NotMarked(NotMarked::Hold { until, rule }) => {
                 Box::pin(self.hold_claimed(queue, until, rule)).await?;
             }
-            SendEnd::LeaseLost => return Ok(Some(StopReason::LeaseLost)),
+            SendEnd::NotMarked(NotMarked::LeaseLost) => return Ok(Some(StopReason::LeaseLost)),
             SendEnd::Stopped => return Ok(self.stop_reason()),
         }
         Ok(None)
@@ -153,8 +147,4 @@ impl Lane {
         }
         self.await_receipts().await;
     }
-}
-
-fn lead_time(config: &LaneConfig) -> TimeDelta {
-    if config.concurrency > 1 { LEAD_TIME } else { TimeDelta::zero() }
 }

@@ -1,8 +1,7 @@
 //! The log lines of attempts. Each message that left is one line under a target of its own, which `RUST_LOG` silences.
 
 use regua_domain::{CampaignId, ContactId, InstanceId, MessageType, QueueId, TenantId};
-
-use crate::next_state::NextState;
+use regua_store::contacts::NextState;
 
 /// The log target of messages that left.
 const SENT: &str = "regua::sent";

@@ -3,6 +3,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ impl<S: Clone> Link<S> {
             failures = if begun.elapsed() > STABLE_AFTER { 0 } else { failures + 1 };
             let pause = match &outage {
                 Outage::Away(_) => pause(failures, jitter),
-                Outage::Mismatch(_) => MISMATCH_PAUSE,
+                Outage::Mismatch { .. } => MISMATCH_PAUSE,
             };
             self.mark_down(&outage);
             tokio::select! {
@@ -83,13 +84,11 @@ impl<S: Clone> Link<S> {
     /// Logs the start of an outage as a warning or an error, and further failures for debugging only.
     fn mark_down(&self, outage: &Outage) {
         let before = self.state.send_replace(State::Down(outage.clone()));
-        match (outage, before) {
-            (Outage::Mismatch(_), State::Down(Outage::Mismatch(_)))
-            | (Outage::Away(_), State::Down(Outage::Away(_))) => {
-                tracing::debug!(role = self.role, ?outage, "RabbitMQ is still away");
-            }
-            (Outage::Mismatch(error), _) => tracing::error!(role = self.role, %error, "RabbitMQ cannot be used"),
-            (Outage::Away(error), _) => tracing::warn!(role = self.role, %error, "RabbitMQ is away; reconnecting"),
+        let is_known = matches!(before, State::Down(earlier) if discriminant(&earlier) == discriminant(outage));
+        match outage {
+            _ if is_known => tracing::debug!(role = self.role, ?outage, "RabbitMQ is still away"),
+            Outage::Mismatch { .. } => tracing::error!(role = self.role, error = %outage, "RabbitMQ cannot be used"),
+            Outage::Away(_) => tracing::warn!(role = self.role, error = %outage, "RabbitMQ is away; reconnecting"),
         }
     }
 }

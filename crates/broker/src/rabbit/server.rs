@@ -51,7 +51,7 @@ impl Server {
                     return Ok(connection);
                 }
                 // All nodes of a cluster have the same topology.
-                Ok(Err(mismatch @ Outage::Mismatch(_))) => return Err(mismatch),
+                Ok(Err(mismatch @ Outage::Mismatch { .. })) => return Err(mismatch),
                 Ok(Err(reason)) | Err(reason) => outage = reason,
             }
         }

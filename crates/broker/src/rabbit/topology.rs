@@ -5,7 +5,7 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 
-use super::outage::{Outage, TopologyMismatch};
+use super::outage::Outage;
 use crate::QueueType;
 use crate::topic::Topic;
 
@@ -79,7 +79,7 @@ fn refusal(what: &'static str, name: &str, error: lapin::Error) -> Outage {
     match error.kind() {
         ErrorKind::ProtocolError(amqp) if amqp.get_id() == PRECONDITION_FAILED => {
             let difference = amqp.get_message().as_str().trim_start_matches("PRECONDITION_FAILED - ").to_owned();
-            Outage::Mismatch(TopologyMismatch { what, name: name.to_owned(), difference })
+            Outage::Mismatch { what, name: name.to_owned(), difference }
         }
         _ => error.into(),
     }

@@ -134,7 +134,7 @@ impl World {
         }
         let channel = self.channel().await;
         let dead = format!("{}.dead", self.namespace);
-        let queues = DoorbellKind::ALL.map(|kind| kind.routing_key(&self.namespace));
+        let queues = DoorbellKind::ALL.map(|kind| format!("{}.{kind}", self.namespace));
         let webhook_events = format!("{}.webhook_events", self.namespace);
         for queue in queues.into_iter().chain([webhook_events, dead.clone()]) {
             channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();

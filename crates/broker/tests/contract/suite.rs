@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regua_broker::{Doorbell, DoorbellKind, Program, ring, run_relay};
-use regua_store::doorbells;
+use regua_store::doorbells::{self, NewDoorbell};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -104,7 +104,8 @@ pub(crate) async fn unreadable_doorbells_go_to_the_dead_letters_and_the_others_a
     let mut deliveries = broker.consume(Program::Worker, world.shutdown.clone()).await;
     let mut conn = world.pool.acquire().await.unwrap();
     for body in [json!({"v": 2, "kind": "overdue"}), json!("not even an object")] {
-        doorbells::put(&mut conn, world.tenant, "billing.overdue", 10, &body, now()).await.unwrap();
+        let unreadable = NewDoorbell { routing_key: "billing.overdue".to_owned(), priority: 10, body };
+        doorbells::put(&mut conn, world.tenant, &unreadable, now()).await.unwrap();
     }
     let readable = world.doorbell(DoorbellKind::Overdue);
     world.ring(&[readable]).await;

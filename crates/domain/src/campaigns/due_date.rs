@@ -76,6 +76,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Text;
 
     fn day(text: &str) -> NaiveDate {
         parse_due_date(text).unwrap()

@@ -116,6 +116,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Text;
 
     #[test]
     fn decimal_strings_with_a_dot_are_exact() {

@@ -5,7 +5,6 @@ mod error;
 mod grammar;
 mod markup;
 mod output;
-mod render_error;
 mod tags;
 mod variations;
 
@@ -19,8 +18,7 @@ use self::output::Bounded;
 use crate::templates::active_text::active;
 use crate::{Reference, Variables};
 
-pub use error::{TemplateError, TemplateProblem};
-pub use render_error::RenderError;
+pub use error::{RenderError, TemplateError, TemplateProblem};
 pub use variations::{Variations, VariationsError};
 
 /// Longest template and longest message, in characters; WhatsApp's own limit for a text.

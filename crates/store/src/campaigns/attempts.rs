@@ -14,12 +14,10 @@ pub use unknown::{
 
 /// Identifies an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct AttemptKey {
-    /// The owner.
     pub tenant: TenantId,
-    /// The contact.
     pub contact: ContactId,
-    /// The attempt.
     pub attempt: AttemptId,
 }
 

@@ -51,12 +51,11 @@ pub async fn add(conn: &mut PgConnection, new: &NewEvidence<'_>, now: DateTime<U
 
 /// A proof that the message of an attempt left.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Proof {
-    /// Where it comes from.
     pub source: EvidenceSource,
     /// The message's id at WhatsApp, where it is known.
     pub message_id: Option<String>,
-    /// Time of storage.
     pub created_at: DateTime<Utc>,
 }
 

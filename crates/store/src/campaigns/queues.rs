@@ -6,7 +6,7 @@ mod recount;
 mod wake;
 
 use chrono::{DateTime, Utc};
-use regua_domain::{CampaignId, EventKind, InstanceId, MessageType, QueueId, QueueStatus, Rule, TenantId};
+use regua_domain::{CampaignId, EventKind, InstanceId, LaneKey, MessageType, QueueId, QueueStatus, Rule, TenantId};
 use sqlx::{Error, PgConnection};
 
 use crate::columns::column;
@@ -18,16 +18,12 @@ pub use wake::{Woken, wake_connected, wake_paused_hours, wake_scheduled};
 
 /// A queue whose row is locked until the transaction ends.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct LockedQueue {
-    /// The owner.
     pub tenant_id: TenantId,
-    /// The queue's id.
     pub queue_id: QueueId,
-    /// The instance that sends it.
     pub instance_id: InstanceId,
-    /// The type of all its messages.
     pub message_type: MessageType,
-    /// The queue's state.
     pub status: QueueStatus,
     /// The earliest time of the first send.
     pub scheduled_for: Option<DateTime<Utc>>,
@@ -85,25 +81,20 @@ pub async fn set_status(
 
 /// A queue that a lane may claim from.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Runnable {
-    /// The owner.
     pub tenant_id: TenantId,
-    /// The instance that sends it.
     pub instance_id: InstanceId,
-    /// The queue's id.
     pub queue_id: QueueId,
-    /// Its campaign's id.
     pub campaign_id: CampaignId,
-    /// The type of all its messages.
     pub message_type: MessageType,
-    /// The queue's state.
     pub status: QueueStatus,
     /// The earliest time of the first send.
     pub scheduled_for: Option<DateTime<Utc>>,
     /// Contacts of the batch.
     pub total: i32,
     /// An upper estimate of the number of due contacts, at most the caller's bound.
-    pub waiting: u32,
+    pub waiting: i64,
     /// When the earliest requeued contact is due.
     pub next_due_at: Option<DateTime<Utc>>,
 }
@@ -112,10 +103,11 @@ pub struct Runnable {
 /// its waiting contacts are counted. Indexes `queues_of_instance` and `contacts_requeued`.
 pub async fn runnable(
     conn: &mut PgConnection,
-    lanes: &[(TenantId, InstanceId, u32)],
+    lanes: &[(LaneKey, u32)],
     now: DateTime<Utc>,
 ) -> Result<Vec<Runnable>, Error> {
-    let rows = sqlx::query!(
+    sqlx::query_as!(
+        Runnable,
         r#"select q.tenant_id as "tenant_id: TenantId", q.instance_id as "instance_id: InstanceId",
                   q.queue_id as "queue_id: QueueId", q.campaign_id as "campaign_id: CampaignId",
                   q.type as "message_type: MessageType", q.status as "status: QueueStatus", q.scheduled_for, q.total,
@@ -131,26 +123,13 @@ pub async fn runnable(
            join queues q on q.tenant_id = u.tenant_id and q.instance_id = u.instance_id
            where q.status in ('pending', 'running')
            order by q.tenant_id, q.instance_id, q.priority desc, q.created_at"#,
-        &column(lanes, |lane| lane.0) as &[TenantId],
-        &column(lanes, |lane| lane.1) as &[InstanceId],
-        &column(lanes, |lane| i64::from(lane.2)),
+        &column(lanes, |(lane, _)| lane.tenant) as &[TenantId],
+        &column(lanes, |(lane, _)| lane.instance) as &[InstanceId],
+        &column(lanes, |(_, bound)| i64::from(*bound)),
         now
     )
     .fetch_all(conn)
-    .await?;
-    let queues = rows.into_iter().map(|row| Runnable {
-        tenant_id: row.tenant_id,
-        instance_id: row.instance_id,
-        queue_id: row.queue_id,
-        campaign_id: row.campaign_id,
-        message_type: row.message_type,
-        status: row.status,
-        scheduled_for: row.scheduled_for,
-        total: row.total,
-        waiting: u32::try_from(row.waiting).unwrap_or_default(),
-        next_due_at: row.next_due_at,
-    });
-    Ok(queues.collect())
+    .await
 }
 
 /// Makes locked queues `running`, and advances each to a position below which no contact waits for its first attempt.
@@ -236,12 +215,10 @@ pub async fn complete_finished(conn: &mut PgConnection, now: DateTime<Utc>, limi
 
 /// Unfinished queues of one tenant in one state.
 #[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct ActiveQueues {
-    /// The owner.
     pub tenant_id: TenantId,
-    /// The state.
     pub status: QueueStatus,
-    /// Number of queues.
     pub count: i64,
 }
 

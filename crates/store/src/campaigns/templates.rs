@@ -1,26 +1,21 @@
 //! Tables `templates` and `template_variations`.
 
-mod listing;
-
 use chrono::{DateTime, Utc};
 use regua_domain::{MessageTemplate, MessageType, TemplateId, TenantId, Variations};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
-pub use listing::{Listed, delete, list};
-
 /// A template with its variations.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Template {
-    /// The template's id.
     pub template_id: TemplateId,
     /// Unique per tenant.
     pub name: String,
-    /// The type of message it is for.
     pub message_type: MessageType,
     /// JSON Schema of a contact's own variables.
     pub variables_schema: Option<Value>,
-    /// The texts.
     pub variations: Variations,
 }
 
@@ -64,4 +59,60 @@ pub async fn put(
     .execute(conn)
     .await?;
     Ok(id)
+}
+
+// A template with its times and whether it is a default.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Template))]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
+pub struct Listed {
+    #[cfg_attr(feature = "openapi", schema(value_type = uuid::Uuid))]
+    pub template_id: TemplateId,
+    pub name: String,
+    #[serde(rename = "type")]
+    #[cfg_attr(feature = "openapi", schema(inline))]
+    pub message_type: MessageType,
+    /// Sources of the variations.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 5))]
+    pub variations: Vec<String>,
+    /// JSON Schema of the contacts' variables.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub variables_schema: Option<Value>,
+    /// Whether the template is the default of its type.
+    #[serde(rename = "default")]
+    pub is_default: bool,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A tenant's templates by name, or one of them.
+pub async fn list(conn: &mut PgConnection, tenant: TenantId, one: Option<TemplateId>) -> Result<Vec<Listed>, Error> {
+    sqlx::query_as!(
+        Listed,
+        r#"select t.template_id as "template_id: TemplateId", t.name, t.type as "message_type: MessageType",
+                  t.variables_schema, t.created_at, t.updated_at,
+                  (select array_agg(v.source order by v.variation) from template_variations v
+                   where v.tenant_id = t.tenant_id and v.template_id = t.template_id) as "variations!",
+                  exists (select from type_defaults d
+                          where d.tenant_id = t.tenant_id and d.template_id = t.template_id) as "is_default!"
+           from templates t
+           where t.tenant_id = $1 and ($2::uuid is null or t.template_id = $2)
+           order by t.name"#,
+        tenant as TenantId,
+        one as Option<TemplateId>
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Deletes a template. The error is a violated reference where a campaign or a default refers to it.
+pub async fn delete(conn: &mut PgConnection, tenant: TenantId, template: TemplateId) -> Result<(), Error> {
+    sqlx::query!(
+        "delete from templates where tenant_id = $1 and template_id = $2",
+        tenant as TenantId,
+        template as TemplateId
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

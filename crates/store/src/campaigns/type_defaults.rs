@@ -4,46 +4,23 @@ use regua_domain::{InstanceId, MessageType, TemplateId, TenantId};
 use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
 
-/// Makes a template the default of its type; where `only_if_none`, an existing default stays.
-pub async fn set_template(
+/// Sets the defaults that the type does not have yet.
+pub async fn set_missing(
     conn: &mut PgConnection,
     tenant: TenantId,
     message_type: MessageType,
-    template: TemplateId,
-    only_if_none: bool,
+    template: Option<TemplateId>,
+    instance: Option<InstanceId>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "insert into type_defaults (tenant_id, type, template_id) values ($1, $2, $3)
+        "insert into type_defaults (tenant_id, type, template_id, instance_id) values ($1, $2, $3, $4)
          on conflict (tenant_id, type) do update
-             set template_id = case when $4 then coalesce(type_defaults.template_id, excluded.template_id)
-                                    else excluded.template_id end",
+             set template_id = coalesce(type_defaults.template_id, excluded.template_id),
+                 instance_id = coalesce(type_defaults.instance_id, excluded.instance_id)",
         tenant as TenantId,
         message_type as MessageType,
-        template as TemplateId,
-        only_if_none
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Makes an instance the default of a type; where `only_if_none`, an existing default stays.
-pub async fn set_instance(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    message_type: MessageType,
-    instance: InstanceId,
-    only_if_none: bool,
-) -> Result<(), Error> {
-    sqlx::query!(
-        "insert into type_defaults (tenant_id, type, instance_id) values ($1, $2, $3)
-         on conflict (tenant_id, type) do update
-             set instance_id = case when $4 then coalesce(type_defaults.instance_id, excluded.instance_id)
-                                    else excluded.instance_id end",
-        tenant as TenantId,
-        message_type as MessageType,
-        instance as InstanceId,
-        only_if_none
+        template as Option<TemplateId>,
+        instance as Option<InstanceId>
     )
     .execute(conn)
     .await?;

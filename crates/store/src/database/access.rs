@@ -61,27 +61,32 @@ pub async fn begin_webhook(pool: &PgPool, tenant: TenantId) -> Result<Transactio
 /// Begins a transaction of the API for a caller whose tenant is unknown. It sees only the rows of the API key with the
 /// prefix `lookup`.
 pub async fn begin_lookup(pool: &PgPool, lookup: &str) -> Result<Transaction<'static, Postgres>, Error> {
-    let mut transaction = pool.begin_with("begin; set local role regua_api").await?;
-    sqlx::query!("select set_config('regua.lookup', $1, true)", lookup).fetch_one(&mut *transaction).await?;
-    Ok(transaction)
+    begin_search(pool, "regua.lookup", lookup).await
 }
 
 /// Begins a transaction of the API for a caller that names its tenant by the slug. It sees only that tenant's row.
 pub async fn begin_slug(pool: &PgPool, slug: &str) -> Result<Transaction<'static, Postgres>, Error> {
+    begin_search(pool, "regua.slug", slug).await
+}
+
+async fn begin_search(pool: &PgPool, setting: &str, value: &str) -> Result<Transaction<'static, Postgres>, Error> {
     let mut transaction = pool.begin_with("begin; set local role regua_api").await?;
-    sqlx::query!("select set_config('regua.slug', $1, true)", slug).fetch_one(&mut *transaction).await?;
+    set(&mut transaction, setting, value).await?;
     Ok(transaction)
+}
+
+async fn set(conn: &mut PgConnection, setting: &str, value: &str) -> Result<(), Error> {
+    sqlx::query!("select set_config($1, $2, true)", setting, value).fetch_one(conn).await?;
+    Ok(())
 }
 
 /// Lets a transaction of the API see the rows of all tenants in `tenants`, and give the role `platform`. The caller has
 /// checked that the principal has the capability `Platform`.
 pub async fn allow_platform(conn: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query!("select set_config('regua.platform', 'on', true)").fetch_one(conn).await?;
-    Ok(())
+    set(conn, "regua.platform", "on").await
 }
 
 /// Lets a transaction that began with a lookup or a slug see the rows of the tenant that was found.
 pub async fn set_tenant(conn: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
-    sqlx::query!("select set_config('regua.tenant_id', $1, true)", tenant.to_string()).fetch_one(conn).await?;
-    Ok(())
+    set(conn, "regua.tenant_id", &tenant.to_string()).await
 }

@@ -41,6 +41,35 @@ pub struct KeyUse {
     pub count: i64,
 }
 
+/// A query about the column `$secret` of `$table`, whose key is `tenant_id` and `$row`: which secrets a key has not sealed,
+/// or their replacement.
+macro_rules! secrets {
+    (list $table:literal, $row:literal, $secret:literal, $($argument:expr),+) => {
+        sqlx::query_as!(
+            StoredSecret,
+            "select tenant_id as tenant, " + $row + " as row, " + $secret + r#" as "secret!" from "# + $table
+                + " where not starts_with(" + $secret + ", 'v1:' || $1 || ':')
+                      and ($2::uuid is null or (tenant_id, " + $row + ") > ($2, $3::uuid))
+                    order by tenant_id, " + $row + " limit $4",
+            $($argument),+
+        )
+    };
+    (replace $table:literal, $row:literal, $secret:literal, $($argument:expr),+) => {
+        sqlx::query!(
+            "with ordered as materialized (
+                 select s.tenant_id, u.row, u.sealed
+                 from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) as u (tenant_id, row, stored, sealed)
+                 join " + $table + " s on s.tenant_id = u.tenant_id and s." + $row + " = u.row
+                 where s." + $secret + " = u.stored
+                 order by s.tenant_id, u.row for no key update of s
+             )
+             update " + $table + " s set " + $secret + " = o.sealed
+             from ordered o where s.tenant_id = o.tenant_id and s." + $row + " = o.row",
+            $($argument),+
+        )
+    };
+}
+
 /// The next secrets of a column that this key has not sealed, by primary key after `after`.
 pub async fn list_not_sealed_with(
     conn: &mut PgConnection,
@@ -50,84 +79,31 @@ pub async fn list_not_sealed_with(
     limit: i64,
 ) -> Result<Vec<StoredSecret>, Error> {
     let (tenant, row) = after.unzip();
+    let tenant = tenant.map(|tenant| tenant.0);
     match column {
         Column::InstanceToken => {
-            sqlx::query_as!(
-                StoredSecret,
-                "select tenant_id as tenant, instance_id as row, token as secret from instances
-                 where not starts_with(token, 'v1:' || $1 || ':')
-                   and ($2::uuid is null or (tenant_id, instance_id) > ($2, $3::uuid))
-                 order by tenant_id, instance_id limit $4",
-                key_id,
-                tenant as Option<TenantId>,
-                row,
-                limit
-            )
-            .fetch_all(conn)
-            .await
+            secrets!(list "instances", "instance_id", "token", key_id, tenant, row, limit).fetch_all(conn).await
         }
         Column::TotpSeed => {
-            sqlx::query_as!(
-                StoredSecret,
-                r#"select tenant_id as tenant, user_id as row, totp_seed as "secret!" from users
-                   where not starts_with(totp_seed, 'v1:' || $1 || ':')
-                     and ($2::uuid is null or (tenant_id, user_id) > ($2, $3::uuid))
-                   order by tenant_id, user_id limit $4"#,
-                key_id,
-                tenant as Option<TenantId>,
-                row,
-                limit
-            )
-            .fetch_all(conn)
-            .await
+            secrets!(list "users", "user_id", "totp_seed", key_id, tenant, row, limit).fetch_all(conn).await
         }
     }
 }
 
 /// Replaces stored secrets by sealed ones, except those that changed since they were read; returns how many.
 pub async fn reseal(conn: &mut PgConnection, column: Column, secrets: &[(StoredSecret, Sealed)]) -> Result<u64, Error> {
-    let tenants = columns::column(secrets, |(stored, _)| stored.tenant);
+    let tenants = columns::column(secrets, |(stored, _)| stored.tenant.0);
     let rows = columns::column(secrets, |(stored, _)| stored.row);
     let stored = columns::column(secrets, |(stored, _)| stored.secret.clone());
     let sealed = columns::column(secrets, |(_, sealed)| sealed.as_str().to_owned());
     let changed = match column {
         Column::InstanceToken => {
-            sqlx::query!(
-                "with ordered as materialized (
-                     select i.tenant_id, i.instance_id, u.sealed
-                     from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) as u (tenant_id, instance_id, stored, sealed)
-                     join instances i using (tenant_id, instance_id)
-                     where i.token = u.stored
-                     order by i.tenant_id, i.instance_id for no key update of i
-                 )
-                 update instances i set token = o.sealed
-                 from ordered o where i.tenant_id = o.tenant_id and i.instance_id = o.instance_id",
-                &tenants as &[TenantId],
-                &rows,
-                &stored,
-                &sealed
-            )
-            .execute(conn)
-            .await?
+            secrets!(replace "instances", "instance_id", "token", &tenants, &rows, &stored, &sealed)
+                .execute(conn)
+                .await?
         }
         Column::TotpSeed => {
-            sqlx::query!(
-                "with ordered as materialized (
-                     select s.tenant_id, s.user_id, u.sealed
-                     from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) as u (tenant_id, user_id, stored, sealed)
-                     join users s using (tenant_id, user_id)
-                     where s.totp_seed = u.stored
-                     order by s.tenant_id, s.user_id for no key update of s
-                 )
-                 update users s set totp_seed = o.sealed
-                 from ordered o where s.tenant_id = o.tenant_id and s.user_id = o.user_id",
-                &tenants as &[TenantId],
-                &rows,
-                &stored,
-                &sealed
-            )
-            .execute(conn)
-            .await?
+            secrets!(replace "users", "user_id", "totp_seed", &tenants, &rows, &stored, &sealed).execute(conn).await?
         }
     };
     Ok(changed.rows_affected())

@@ -20,22 +20,16 @@ pub struct Server {
 
 /// The server of the connection.
 pub async fn about(conn: &mut PgConnection) -> Result<Server, Error> {
-    let row = sqlx::query!(
+    sqlx::query_as!(
+        Server,
         r#"select current_setting('server_version_num')::integer as "version_number!",
                   current_setting('server_version') as "version!",
                   current_setting('fsync')::boolean as "fsync!",
-                  current_setting('synchronous_commit') as "synchronous_commit!",
+                  current_setting('synchronous_commit') <> 'off' as "synchronous_commit!",
                   current_setting('full_page_writes')::boolean as "full_page_writes!""#
     )
     .fetch_one(conn)
-    .await?;
-    Ok(Server {
-        version_number: row.version_number,
-        version: row.version,
-        fsync: row.fsync,
-        synchronous_commit: row.synchronous_commit != "off",
-        full_page_writes: row.full_page_writes,
-    })
+    .await
 }
 
 /// The end of the primary's write-ahead log, in bytes: every earlier commit is below. A replica refuses the question.

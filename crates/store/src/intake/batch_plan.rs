@@ -7,17 +7,15 @@ use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
 use crate::business_hours::OpenHours;
-use crate::calendars;
 use crate::templates::Template;
+use crate::tenant_rules;
 
 /// What a posted batch asks for.
 #[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are columns of the campaign")]
 pub struct BatchRequest<'a> {
-    /// The owner.
     pub tenant_id: TenantId,
-    /// The type it is posted to.
     pub message_type: MessageType,
-    /// The caller's id of the batch.
     pub external_id: &'a str,
     /// The template's name; none: the tenant's default for the type.
     pub template: Option<&'a str>,
@@ -46,22 +44,18 @@ pub struct BatchPlan {
 
 /// An accepted batch, as far as the answer to its replay needs it.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the tables' columns")]
 pub struct AcceptedBatch {
-    /// The campaign's id.
     pub campaign_id: CampaignId,
-    /// Its queue's id.
     pub queue_id: QueueId,
-    /// The type it was posted to.
     pub message_type: MessageType,
     /// The fingerprint.
     pub body_hash: Vec<u8>,
-    /// The queue's present state.
     pub queue_status: QueueStatus,
     /// Number of accepted contacts.
     pub total: i32,
-    /// The first answer's list of rejected contacts.
+    /// The first answer's lists.
     pub rejected: Value,
-    /// The first answer's list of warnings.
     pub warnings: Value,
 }
 
@@ -116,7 +110,7 @@ pub async fn plan_batch(conn: &mut PgConnection, request: BatchRequest<'_>) -> R
     .await?;
     let hours = OpenHours::from_columns(row.weekdays, row.opens, row.closes);
     let holidays = row.holidays.into_iter().flatten().collect();
-    let calendar = calendars::calendar(&row.time_zone, row.keeps_hours, row.national_holidays, &hours, holidays);
+    let calendar = tenant_rules::calendar(&row.time_zone, row.keeps_hours, row.national_holidays, &hours, holidays);
     let template = |template_id, name, sources| {
         let variations = Variations::parse(sources).map_err(|error| Error::Decode(Box::new(error)))?;
         let (message_type, variables_schema) = (request.message_type, row.variables_schema);

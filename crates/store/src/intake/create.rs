@@ -1,41 +1,40 @@
-//! Stores an accepted batch.
+//! Stores an accepted batch in one transaction: its campaign with the first contacts, then the others, 64 with each
+//! statement.
 
-use chrono::{DateTime, Utc};
+use std::fmt;
+use std::ops::Range;
+
+use chrono::{DateTime, NaiveDate, Utc};
 use regua_domain::{
-    ApiKeyId, CampaignId, InstanceId, MessageType, QueueId, QueueStatus, TemplateId, TenantId, time_ordered_uuid,
+    ApiKeyId, CampaignId, ContactId, InstanceId, MessageType, QueueId, QueueStatus, TemplateId, TenantId,
+    time_ordered_uuid,
 };
 use serde_json::Value;
-use sqlx::{Error, PgConnection};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{Error, PgConnection, Postgres};
 
-use crate::contacts::{NewContacts, insert_contacts};
 use crate::doorbells::NewDoorbell;
 
 /// A batch to be stored with its queue.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the fields are the tables' columns")]
 pub struct NewCampaign<'a> {
-    /// The owner.
     pub tenant_id: TenantId,
-    /// The campaign's id.
     pub campaign_id: CampaignId,
-    /// Its queue's id.
     pub queue_id: QueueId,
     /// The caller's id of the batch: unique per tenant.
     pub external_id: &'a str,
-    /// For people.
     pub name: &'a str,
-    /// Decides priority and rules.
     pub message_type: MessageType,
-    /// The template of its texts.
     pub template_id: TemplateId,
-    /// The instance that sends it.
     pub instance_id: InstanceId,
     /// The API key that posted it.
     pub api_key_id: ApiKeyId,
     /// The fingerprint.
     pub body_hash: &'a [u8],
-    /// The answer's list of rejected contacts.
+    /// The answer's lists.
     pub rejected: &'a Value,
-    /// The answer's list of warnings.
     pub warnings: &'a Value,
     /// The caller's data, returned unread.
     pub metadata: &'a Value,
@@ -49,8 +48,76 @@ pub struct NewCampaign<'a> {
     pub doorbell: Option<NewDoorbell>,
 }
 
+/// Accepted contacts of one batch, by column.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
+pub struct NewContacts {
+    pub ids: Vec<ContactId>,
+    /// Places in the accepted batch.
+    pub positions: Vec<i32>,
+    pub external_ids: Vec<Option<String>>,
+    pub names: Vec<String>,
+    /// E.164.
+    pub phones: Vec<String>,
+    pub due_dates: Vec<Option<NaiveDate>>,
+    /// Centavos.
+    pub amounts: Vec<Option<i64>>,
+    /// Own variables, as JSON text.
+    pub variables: Vec<String>,
+    /// The caller's data, as JSON text.
+    pub metadata: Vec<String>,
+    /// From 1.
+    pub variations: Vec<i16>,
+    pub references: Vec<String>,
+    pub texts: Vec<String>,
+}
+
+/// Most contacts of one statement. Such a statement takes the database a few milliseconds, about a time slice of the
+/// scheduler, so that other requests run in between.
+const CONTACTS_PER_STATEMENT: usize = 64;
+
+impl NewContacts {
+    /// The contacts that [`create`] inserts.
+    fn first(&self) -> Range<usize> {
+        0..self.ids.len().min(CONTACTS_PER_STATEMENT)
+    }
+}
+
+/// A query that inserts a range of contacts. Its SQL begins with `$with` and ends with `$from`; its arguments after `$12`
+/// are tenant (`$13`), queue (`$14`), `due_at` (`$15`), `now` (`$16`), and those of `$with`.
+macro_rules! insert_contacts {
+    ($with:literal, $from:literal, $contacts:expr, $rows:expr, $($argument:expr),+ $(,)?) => {
+        sqlx::query!(
+            $with
+                + "insert into contacts (tenant_id, queue_id, contact_id, position, external_id, name, phone, due_date,
+                                         amount_cents, variables, metadata, variation, reference, text, due_at,
+                                         created_at, updated_at)
+                   select $13, $14, u.id, u.position, u.external_id, u.name, u.phone, u.due_date, u.amount,
+                          u.variables::jsonb, u.metadata::jsonb, u.variation, u.reference, u.text, $15, $16, $16
+                   from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::date[], $7::bigint[],
+                               $8::text[], $9::text[], $10::smallint[], $11::text[], $12::text[])
+                        as u (id, position, external_id, name, phone, due_date, amount, variables, metadata, variation,
+                              reference, text)"
+                + $from,
+            &$contacts.ids[$rows] as &[ContactId],
+            &$contacts.positions[$rows],
+            &$contacts.external_ids[$rows] as &[Option<String>],
+            &$contacts.names[$rows],
+            &$contacts.phones[$rows],
+            &$contacts.due_dates[$rows] as &[Option<NaiveDate>],
+            &$contacts.amounts[$rows] as &[Option<i64>],
+            &$contacts.variables[$rows],
+            &$contacts.metadata[$rows],
+            &$contacts.variations[$rows],
+            &$contacts.references[$rows],
+            &$contacts.texts[$rows],
+            $($argument),+
+        )
+    };
+}
+
 /// Stores a campaign, its queue, its doorbell and its first contacts; false, and nothing is stored, when the tenant has
-/// a campaign of this `external_id`. `contacts::insertions` inserts the other contacts of a larger batch.
+/// a campaign of this `external_id`. [`insertions`] inserts the other contacts of a larger batch.
 ///
 /// One statement, because each statement of a small post is a round trip, and a round trip takes longer than the work. A
 /// concurrent call with the same `external_id` blocks here until the first one has committed or rolled back.
@@ -98,9 +165,43 @@ pub async fn create(conn: &mut PgConnection, new: &NewCampaign<'_>, now: DateTim
         status as QueueStatus,
         total,
         time_ordered_uuid(now),
-        doorbell.map(|doorbell| doorbell.routing_key),
+        doorbell.map(|doorbell| doorbell.routing_key.as_str()),
         doorbell.map(|doorbell| i16::from(doorbell.priority)),
         doorbell.map(|doorbell| &doorbell.body) as Option<&Value>
     );
     Ok(inserted.execute(conn).await?.rows_affected() > 0)
+}
+
+/// A statement that inserts contacts, with its encoded arguments.
+pub struct Insertion(Query<'static, Postgres, PgArguments>);
+
+impl fmt::Debug for Insertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Insertion")
+    }
+}
+
+/// Encodes the statements that insert the contacts of a batch after the first ones, which [`create`] inserts.
+/// A large batch keeps a core busy.
+pub fn insertions(
+    tenant: TenantId,
+    queue: QueueId,
+    contacts: &NewContacts,
+    due_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Vec<Insertion> {
+    let count = contacts.ids.len();
+    let insertion = |first: usize| {
+        let end = count.min(first + CONTACTS_PER_STATEMENT);
+        Insertion(insert_contacts!("", "", contacts, first..end, tenant as TenantId, queue as QueueId, due_at, now))
+    };
+    (CONTACTS_PER_STATEMENT..count).step_by(CONTACTS_PER_STATEMENT).map(insertion).collect()
+}
+
+impl Insertion {
+    /// Inserts the contacts.
+    pub async fn execute(self, conn: &mut PgConnection) -> Result<(), Error> {
+        self.0.execute(conn).await?;
+        Ok(())
+    }
 }

@@ -28,11 +28,11 @@ pub struct HeldDoorbell {
     pub revision: i64,
 }
 
-/// A doorbell of a new queue. `intake::create` stores it.
+/// A doorbell to be stored.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct NewDoorbell {
-    pub routing_key: &'static str,
+    pub routing_key: String,
     /// RabbitMQ's message priority.
     pub priority: u8,
     pub body: Value,
@@ -42,9 +42,7 @@ pub struct NewDoorbell {
 pub async fn put(
     conn: &mut PgConnection,
     tenant: TenantId,
-    routing_key: &str,
-    priority: u8,
-    body: &Value,
+    new: &NewDoorbell,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
@@ -53,9 +51,9 @@ pub async fn put(
              set revision = doorbells.revision + 1, visible_at = now()",
         tenant as TenantId,
         time_ordered_uuid(now),
-        routing_key,
-        i16::from(priority),
-        body
+        new.routing_key,
+        i16::from(new.priority),
+        new.body
     )
     .execute(conn)
     .await?;
@@ -66,21 +64,15 @@ pub async fn put(
 /// locks no waiting doorbell, and its role need not see the row.
 ///
 /// A consumer may therefore acknowledge the doorbell before this transaction is committed. It must look again later.
-pub async fn put_without_tenant(
-    conn: &mut PgConnection,
-    routing_key: &str,
-    priority: u8,
-    body: &Value,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
+pub async fn put_without_tenant(conn: &mut PgConnection, new: &NewDoorbell, now: DateTime<Utc>) -> Result<(), Error> {
     sqlx::query!(
         "insert into doorbells (tenant_id, doorbell_id, routing_key, priority, body) values ($1, $2, $3, $4, $5)
          on conflict do nothing",
         Uuid::nil(),
         time_ordered_uuid(now),
-        routing_key,
-        i16::from(priority),
-        body
+        new.routing_key,
+        i16::from(new.priority),
+        new.body
     )
     .execute(conn)
     .await?;

@@ -12,18 +12,16 @@ const AGE: TimeDelta = TimeDelta::days(14);
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Event {
     /// The reader's next cursor.
     pub seq: EventSeq,
-    /// What happened.
     pub kind: EventKind,
     /// Business time of the transaction.
     pub at: DateTime<Utc>,
     /// The queue, or the contact's queue.
     pub queue_id: Option<QueueId>,
-    /// The contact.
     pub contact_id: Option<ContactId>,
-    /// The instance.
     pub instance_id: Option<InstanceId>,
 }
 

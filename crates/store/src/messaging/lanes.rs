@@ -3,18 +3,16 @@
 //! nothing.
 
 mod handover;
-mod monitor;
 mod unattended;
 
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use regua_domain::{InstanceId, TenantId};
+use regua_domain::{InstanceId, LaneKey, TenantId};
 use sqlx::{Error, PgConnection};
 
 pub use handover::{count_offered, find_expired, offer, take_offered};
-pub use monitor::count_expired;
-pub use unattended::{take_expired, take_unattended};
+pub use unattended::{count_expired, find_expired_to_ring, find_unattended_to_ring};
 
 use crate::columns::column;
 
@@ -27,15 +25,11 @@ pub struct Lease {
     pub bell: i64,
     /// When the lane's pace allows the next send.
     pub next_send_at: Option<DateTime<Utc>>,
-    /// The day of `sent_that_day`, in the tenant's time zone.
-    pub sent_on: Option<NaiveDate>,
-    /// Number of messages on `sent_on`.
-    pub sent_that_day: i32,
     /// The lease of the former worker expired: the caller closes the attempts that it left under way.
     pub was_abandoned: bool,
 }
 
-/// The result of [`take`].
+/// The result of [`lease`].
 #[derive(Clone, Debug)]
 pub enum LeaseResult {
     /// This worker holds the lane.
@@ -47,22 +41,21 @@ pub enum LeaseResult {
 }
 
 /// Leases the lane if it is free or its lease has expired; otherwise raises its bell.
-pub async fn take(
+pub async fn lease(
     conn: &mut PgConnection,
-    tenant: TenantId,
-    instance: InstanceId,
+    lane: LaneKey,
     worker: &str,
-    lease: Duration,
+    length: Duration,
 ) -> Result<LeaseResult, Error> {
     loop {
-        if let Some(lease) = take_free(conn, tenant, instance, worker, lease).await? {
+        if let Some(lease) = lease_free(conn, lane, worker, length).await? {
             return Ok(LeaseResult::Leased(lease));
         }
         let is_held = sqlx::query_scalar!(
             r#"update lanes set bell = bell + 1 where tenant_id = $1 and instance_id = $2
                returning leased_by is not null and lease_expires_at >= now() as "is_held!""#,
-            tenant as TenantId,
-            instance as InstanceId
+            lane.tenant as TenantId,
+            lane.instance as InstanceId
         )
         .fetch_optional(&mut *conn)
         .await?;
@@ -76,12 +69,11 @@ pub async fn take(
     }
 }
 
-async fn take_free(
+async fn lease_free(
     conn: &mut PgConnection,
-    tenant: TenantId,
-    instance: InstanceId,
+    lane: LaneKey,
     worker: &str,
-    lease: Duration,
+    length: Duration,
 ) -> Result<Option<Lease>, Error> {
     sqlx::query_as!(
         Lease,
@@ -94,30 +86,26 @@ async fn take_free(
          set leased_by = $3, lease_epoch = l.lease_epoch + 1, lease_expires_at = now() + $4, last_heartbeat = now(),
              rung_at = null, offered_at = null
          from before b where l.tenant_id = b.tenant_id and l.instance_id = b.instance_id
-         returning l.lease_epoch as epoch, l.bell, l.next_send_at, l.sent_on, l.sent_that_day,
-                   b.leased_by is not null as "was_abandoned!""#,
-        tenant as TenantId,
-        instance as InstanceId,
+         returning l.lease_epoch as epoch, l.bell, l.next_send_at, b.leased_by is not null as "was_abandoned!""#,
+        lane.tenant as TenantId,
+        lane.instance as InstanceId,
         worker,
-        lease as Duration
+        length as Duration
     )
     .fetch_optional(conn)
     .await
 }
 
-/// A lane and the epoch of its lease, which a heartbeat renews.
-pub type LeaseRenewal = (TenantId, InstanceId, i64);
-
-/// Renews the given leases that have not expired, in one statement; returns the renewed ones.
+/// Renews the leases of these lanes under these epochs that have not expired, in one statement; returns the renewed
+/// ones.
 ///
 /// The lease of a lane that the worker leaves out expires. The statement locks rows in key order, as the attempt writer
 /// does, so that the two do not deadlock.
 pub async fn heartbeat(
     conn: &mut PgConnection,
-    lanes: &[LeaseRenewal],
-    lease: Duration,
-) -> Result<Vec<LeaseRenewal>, Error> {
-    let (tenants, instances, epochs): (Vec<_>, Vec<_>, Vec<_>) = lanes.iter().copied().collect();
+    lanes: &[(LaneKey, i64)],
+    length: Duration,
+) -> Result<Vec<(LaneKey, i64)>, Error> {
     let rows = sqlx::query!(
         r#"with mine as materialized (
              select l.tenant_id, l.instance_id from lanes l
@@ -129,15 +117,15 @@ pub async fn heartbeat(
          )
          update lanes l set lease_expires_at = now() + $4, last_heartbeat = now()
          from mine m where l.tenant_id = m.tenant_id and l.instance_id = m.instance_id
-         returning l.tenant_id as "tenant_id: TenantId", l.instance_id as "instance_id: InstanceId", l.lease_epoch"#,
-        &tenants as &[TenantId],
-        &instances as &[InstanceId],
-        &epochs,
-        lease as Duration
+         returning l.tenant_id as "tenant: TenantId", l.instance_id as "instance: InstanceId", l.lease_epoch"#,
+        &column(lanes, |(lane, _)| lane.tenant) as &[TenantId],
+        &column(lanes, |(lane, _)| lane.instance) as &[InstanceId],
+        &column(lanes, |(_, epoch)| *epoch),
+        length as Duration
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.tenant_id, row.instance_id, row.lease_epoch)).collect())
+    Ok(column(&rows, |row| (LaneKey { tenant: row.tenant, instance: row.instance }, row.lease_epoch)))
 }
 
 /// The result of [`release`] and of [`offer`].
@@ -154,8 +142,7 @@ pub enum Released {
 /// Releases a lane, unless its bell was raised since `seen_bell`. With `None` the bell does not matter.
 pub async fn release(
     conn: &mut PgConnection,
-    tenant: TenantId,
-    instance: InstanceId,
+    lane: LaneKey,
     epoch: i64,
     seen_bell: Option<i64>,
 ) -> Result<Released, Error> {
@@ -163,8 +150,8 @@ pub async fn release(
         "update lanes set leased_by = null, lease_expires_at = null
          where tenant_id = $1 and instance_id = $2 and lease_epoch = $3 and leased_by is not null
            and ($4::bigint is null or bell = $4)",
-        tenant as TenantId,
-        instance as InstanceId,
+        lane.tenant as TenantId,
+        lane.instance as InstanceId,
         epoch,
         seen_bell
     )
@@ -175,8 +162,8 @@ pub async fn release(
     }
     let bell = sqlx::query_scalar!(
         "select bell from lanes where tenant_id = $1 and instance_id = $2 and lease_epoch = $3 and leased_by is not null",
-        tenant as TenantId,
-        instance as InstanceId,
+        lane.tenant as TenantId,
+        lane.instance as InstanceId,
         epoch
     )
     .fetch_optional(conn)
@@ -186,9 +173,9 @@ pub async fn release(
 
 /// Locks, in key order, the given lanes that are still leased under the given epochs; returns them. Until the
 /// transaction ends no other worker takes them, so none is taken between a mark and its commit.
-pub async fn lock(conn: &mut PgConnection, lanes: &[(TenantId, InstanceId, i64)]) -> Result<Vec<LockedLane>, Error> {
-    let (tenants, instances, epochs): (Vec<_>, Vec<_>, Vec<_>) = lanes.iter().copied().collect();
-    let rows = sqlx::query!(
+pub async fn lock(conn: &mut PgConnection, lanes: &[(LaneKey, i64)]) -> Result<Vec<LockedLane>, Error> {
+    let mut locked = sqlx::query_as!(
+        LockedLane,
         r#"select l.tenant_id as "tenant_id: TenantId", l.instance_id as "instance_id: InstanceId", l.next_send_at, l.sent_on,
                   l.sent_that_day, l.leased_by is not null as "is_held!"
            from lanes l
@@ -196,25 +183,16 @@ pub async fn lock(conn: &mut PgConnection, lanes: &[(TenantId, InstanceId, i64)]
              on l.tenant_id = u.tenant_id and l.instance_id = u.instance_id and l.lease_epoch = u.epoch
            order by l.tenant_id, l.instance_id
            for no key update of l"#,
-        &tenants as &[TenantId],
-        &instances as &[InstanceId],
-        &epochs
+        &column(lanes, |(lane, _)| lane.tenant) as &[TenantId],
+        &column(lanes, |(lane, _)| lane.instance) as &[InstanceId],
+        &column(lanes, |(_, epoch)| *epoch)
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        // Filtered here and not in SQL: with statistics of a time when all lanes were free, the planner would use the
-        // index of the held lanes, and read thousands for a few.
-        .filter(|row| row.is_held)
-        .map(|row| LockedLane {
-            tenant_id: row.tenant_id,
-            instance_id: row.instance_id,
-            next_send_at: row.next_send_at,
-            sent_on: row.sent_on,
-            sent_that_day: row.sent_that_day,
-        })
-        .collect())
+    // Filtered here and not in SQL: with statistics of a time when all lanes were free, the planner would use the index
+    // of the held lanes, and read thousands for a few.
+    locked.retain(|lane| lane.is_held);
+    Ok(locked)
 }
 
 /// A lane whose row is locked until the transaction ends.
@@ -228,6 +206,15 @@ pub struct LockedLane {
     /// The day of `sent_that_day`, in the tenant's time zone.
     pub sent_on: Option<NaiveDate>,
     pub sent_that_day: i32,
+    /// False only while [`lock`] reads the row.
+    pub is_held: bool,
+}
+
+impl LockedLane {
+    /// The key of the lane.
+    pub const fn key(&self) -> LaneKey {
+        LaneKey { tenant: self.tenant_id, instance: self.instance_id }
+    }
 }
 
 /// Writes the pace and the daily counts of lanes that [`lock`] has locked.

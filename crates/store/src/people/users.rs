@@ -65,14 +65,15 @@ pub async fn create(conn: &mut PgConnection, user: &NewUser<'_>, now: DateTime<U
     Ok(inserted.rows_affected() == 1)
 }
 
-/// The tenant's users, by e-mail address.
-pub async fn list(conn: &mut PgConnection, tenant: TenantId) -> Result<Vec<User>, Error> {
+/// The tenant's users by e-mail address, or one of them.
+pub async fn list(conn: &mut PgConnection, tenant: TenantId, one: Option<UserId>) -> Result<Vec<User>, Error> {
     sqlx::query_as!(
         User,
         r#"select user_id, email as "email: Email", name, role as "role: UserRole", active,
                   password_hash is null as "invited!", totp_confirmed as has_totp, last_login_at, created_at
-           from users where tenant_id = $1 order by email"#,
-        tenant as TenantId
+           from users where tenant_id = $1 and ($2::uuid is null or user_id = $2) order by email"#,
+        tenant as TenantId,
+        one as Option<UserId>
     )
     .fetch_all(conn)
     .await
@@ -80,16 +81,14 @@ pub async fn list(conn: &mut PgConnection, tenant: TenantId) -> Result<Vec<User>
 
 /// One user, locked until the transaction ends.
 pub async fn lock(conn: &mut PgConnection, tenant: TenantId, user: UserId) -> Result<Option<User>, Error> {
-    sqlx::query_as!(
-        User,
-        r#"select user_id, email as "email: Email", name, role as "role: UserRole", active,
-                  password_hash is null as "invited!", totp_confirmed as has_totp, last_login_at, created_at
-           from users where tenant_id = $1 and user_id = $2 for no key update"#,
+    sqlx::query!(
+        "select user_id from users where tenant_id = $1 and user_id = $2 for no key update",
         tenant as TenantId,
         user as UserId
     )
-    .fetch_optional(conn)
-    .await
+    .fetch_optional(&mut *conn)
+    .await?;
+    Ok(list(conn, tenant, Some(user)).await?.pop())
 }
 
 /// Serializes changes of a tenant's users, so that two owners cannot demote each other at the same time. It comes

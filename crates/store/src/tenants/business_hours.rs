@@ -29,21 +29,16 @@ impl OpenHours {
     }
 }
 
-/// The open intervals of these tenants, in the order of the week.
-pub async fn all(conn: &mut PgConnection, tenants: &[TenantId]) -> Result<Vec<(TenantId, OpenHours)>, Error> {
-    let rows = sqlx::query!(
-        r#"select tenant_id as "tenant_id: TenantId", weekday, opens_minute, closes_minute from business_hours
-         where tenant_id = any($1)
-         order by tenant_id, weekday, opens_minute"#,
-        tenants as &[TenantId]
+/// The open intervals of a tenant, in the order of the week.
+pub async fn list(conn: &mut PgConnection, tenant: TenantId) -> Result<Vec<OpenHours>, Error> {
+    sqlx::query_as!(
+        OpenHours,
+        "select weekday, opens_minute, closes_minute from business_hours
+         where tenant_id = $1 order by weekday, opens_minute",
+        tenant as TenantId
     )
     .fetch_all(conn)
-    .await?;
-    let hours = rows.into_iter().map(|row| {
-        let (weekday, opens_minute, closes_minute) = (row.weekday, row.opens_minute, row.closes_minute);
-        (row.tenant_id, OpenHours { weekday, opens_minute, closes_minute })
-    });
-    Ok(hours.collect())
+    .await
 }
 
 /// Replaces the open intervals of a tenant. Checks of the table refuse wrong intervals.

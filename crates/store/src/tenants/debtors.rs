@@ -7,7 +7,7 @@ use regua_domain::{ContactId, PhoneNumber, TenantId, Traces};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
-use crate::contacts::{self, Erasable, ErasedContacts};
+use crate::contacts::{self, Erasable, ErasedContacts, Hashes};
 use crate::{campaigns, webhook_events};
 
 /// Most contacts of a page.
@@ -32,15 +32,6 @@ impl fmt::Debug for Debtor {
         let by = if self.external_id.is_some() { "external_id" } else { "phone" };
         f.debug_struct("Debtor").field("by", &by).finish_non_exhaustive()
     }
-}
-
-/// The keyed hashes that replace an erased contact's number and id.
-#[derive(Clone, Debug, Default)]
-pub struct Hashes {
-    /// Of the phone number.
-    pub phone: Option<Vec<u8>>,
-    /// Of the tenant's own id.
-    pub external_id: Option<Vec<u8>>,
 }
 
 /// A page of a debtor's contacts.
@@ -180,14 +171,11 @@ pub async fn erase(
     now: DateTime<Utc>,
 ) -> Result<ErasedContacts, Error> {
     let known = Known::read(conn, tenant, debtor, contacts).await?;
-    let erasable: Vec<_> = known
-        .contacts
-        .iter()
-        .map(|contact| {
-            let Hashes { phone, external_id } = hashes(&contact.phone, contact.external_id.as_deref());
-            Erasable { contact_id: contact.contact_id, phone_hash: phone, external_id_hash: external_id }
-        })
-        .collect();
+    let erasable = |contact: &KnownContact| {
+        let hashes = hashes(&contact.phone, contact.external_id.as_deref());
+        Erasable { contact_id: contact.contact_id, hashes }
+    };
+    let erasable: Vec<_> = known.contacts.iter().map(erasable).collect();
     let erased = contacts::erase(conn, tenant, &erasable, now).await?;
     campaigns::remove_traces(conn, tenant, contacts, &known.traces).await?;
     webhook_events::delete_containing(conn, tenant, &known.needles).await?;

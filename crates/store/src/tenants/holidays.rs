@@ -4,17 +4,6 @@ use chrono::NaiveDate;
 use regua_domain::TenantId;
 use sqlx::{Error, PgConnection};
 
-/// The closed days of these tenants.
-pub async fn all(conn: &mut PgConnection, tenants: &[TenantId]) -> Result<Vec<(TenantId, NaiveDate)>, Error> {
-    let rows = sqlx::query!(
-        r#"select tenant_id as "tenant_id: TenantId", day from holidays where tenant_id = any($1)"#,
-        tenants as &[TenantId]
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.tenant_id, row.day)).collect())
-}
-
 /// Adds a closed day, or renames it.
 pub async fn put(conn: &mut PgConnection, tenant: TenantId, day: NaiveDate, name: &str) -> Result<(), Error> {
     sqlx::query!(

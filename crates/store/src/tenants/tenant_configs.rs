@@ -1,7 +1,5 @@
 //! Table `tenant_configs`: a tenant's rates, limits and time zone.
 
-use std::collections::HashMap;
-
 use regua_domain::{MessageType, TenantId};
 use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
@@ -13,9 +11,6 @@ use sqlx::{Error, PgConnection};
 pub struct TenantConfig {
     #[serde(skip, default = "no_tenant")]
     pub tenant_id: TenantId,
-    /// False: the tenant is suspended.
-    #[serde(skip)]
-    pub active: bool,
     /// IANA name.
     #[cfg_attr(feature = "openapi", schema(example = "America/Sao_Paulo"))]
     pub time_zone: String,
@@ -45,26 +40,18 @@ fn no_tenant() -> TenantId {
 
 /// A tenant's configuration.
 pub async fn get(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<TenantConfig>, Error> {
-    Ok(get_all(conn, &[tenant]).await?.remove(&tenant))
-}
-
-/// The configurations of those of these tenants that exist.
-pub async fn get_all(conn: &mut PgConnection, tenants: &[TenantId]) -> Result<HashMap<TenantId, TenantConfig>, Error> {
-    let configs = sqlx::query_as!(
+    sqlx::query_as!(
         TenantConfig,
-        r#"select c.tenant_id, t.status = 'active' as "active!", c.time_zone, c.keeps_hours, c.national_holidays,
-                  c.messages_per_minute, c.jitter_percent, c.daily_cap, c.max_attempts,
-                  c.resend_unconfirmed as "resend_unconfirmed: Vec<MessageType>", c.requests_per_minute
-           from tenant_configs c join tenants t using (tenant_id)
-           where c.tenant_id = any($1)"#,
-        tenants as &[TenantId]
+        r#"select tenant_id, time_zone, keeps_hours, national_holidays, messages_per_minute, jitter_percent, daily_cap,
+                  max_attempts, resend_unconfirmed as "resend_unconfirmed: Vec<MessageType>", requests_per_minute
+           from tenant_configs where tenant_id = $1"#,
+        tenant as TenantId
     )
-    .fetch_all(conn)
-    .await?;
-    Ok(configs.into_iter().map(|config| (config.tenant_id, config)).collect())
+    .fetch_optional(conn)
+    .await
 }
 
-/// Replaces a tenant's configuration, except `active`. Checks of the table refuse wrong values.
+/// Replaces a tenant's configuration. Checks of the table refuse wrong values.
 pub async fn put(conn: &mut PgConnection, config: &TenantConfig) -> Result<(), Error> {
     sqlx::query!(
         "update tenant_configs

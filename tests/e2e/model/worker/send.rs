@@ -1,15 +1,15 @@
 //! An attempt under way: after its mark the worker checks its lease, posts, and finishes the attempt.
 
 use regua_evolution::Outcome;
-use regua_store::contacts::Claimed;
-use regua_worker::harness::{FinishRequest, MarkRequest, MarkResult, StopReason};
+use regua_store::contacts::{ClaimedContact, Finish};
+use regua_worker::harness::{MarkRequest, MarkResult, StopReason};
 
 use super::{HeldLane, LoopState, WorkerStep};
 use crate::model::plan::Fault;
 
 /// One marked attempt.
 pub(super) struct SendTask {
-    pub(super) contact: Claimed,
+    pub(super) contact: ClaimedContact,
     pub(super) mark_request: MarkRequest,
     pub(super) state: SendState,
 }
@@ -18,7 +18,7 @@ pub(super) enum SendState {
     Marked,
     /// The lease was checked. The post is next, however long the worker pauses before it.
     Checked,
-    Answered(FinishRequest),
+    Answered(Finish),
 }
 
 impl WorkerStep<'_, '_> {
@@ -51,7 +51,7 @@ impl WorkerStep<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn post(&mut self, contact: &Claimed, mark_request: &MarkRequest) -> anyhow::Result<Outcome> {
+    pub(super) fn post(&mut self, contact: &ClaimedContact, mark_request: &MarkRequest) -> anyhow::Result<Outcome> {
         let (name, script) = (self.name(contact), self.script);
         self.case.record(format!("worker {} posts {name}: {script:?}", self.n));
         let now = self.case.now;
@@ -64,7 +64,7 @@ impl HeldLane {
     /// Defect: commits the mark after its request was posted.
     pub(in super::super) async fn mark_after_post(
         &mut self,
-        contact: Claimed,
+        contact: ClaimedContact,
         mark_request: MarkRequest,
         outcome: &Outcome,
     ) -> anyhow::Result<()> {

@@ -101,7 +101,7 @@ pub(super) fn batch(input: &[u8]) -> Result<String, String> {
     ))
 }
 
-fn rows_can_be_stored(rows: &regua_store::contacts::NewContacts) -> Result<(), String> {
+fn rows_can_be_stored(rows: &regua_store::intake::NewContacts) -> Result<(), String> {
     ensure(rows.positions.is_sorted_by(|before, after| before < after), "positions grow")?;
     let ids: Vec<_> = rows.external_ids.iter().flatten().collect();
     ensure(ids.iter().collect::<HashSet<_>>().len() == ids.len(), "an id is accepted once")?;

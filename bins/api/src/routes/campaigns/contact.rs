@@ -3,7 +3,7 @@
 use regua_broker::{Doorbell, DoorbellKind, ring};
 use regua_domain::{ContactStatus as Status, EvidenceSource, OperatorDecision, QueueStatus};
 use regua_store::attempts::{self, Attempt};
-use regua_store::contacts::{self, Contact, Evidence, Locked, Name, Unconfirmed};
+use regua_store::contacts::{self, Contact, ContactKey, Evidence, Locked, Unconfirmed};
 
 use crate::callers::Caller;
 use crate::http::error::{ControlProblems, QueueProblems};
@@ -27,8 +27,8 @@ struct ContactHistory {
     params(("contact" = String, Path, description = "`contact_id`, or the reference in the message, such as 7K3F9Q")),
     responses((status = 200, description = "The contact", body = ContactHistory), QueueProblems)
 )]
-async fn contact_history(caller: Caller, InPath(name): InPath<Name>) -> Answer<ContactHistory> {
-    caller.read(async |conn| history(conn, &caller, name).await).await.map(Json)
+async fn contact_history(caller: Caller, InPath(key): InPath<ContactKey>) -> Answer<ContactHistory> {
+    caller.read(async |conn| history(conn, &caller, key).await).await.map(Json)
 }
 
 word_members! { OperatorDecision = OperatorDecision::ALL; }
@@ -50,13 +50,13 @@ body! {
     responses((status = 200, description = "The contact after the decision", body = ContactHistory), ControlProblems)
 )]
 async fn contact_verdict(
-    InPath(name): InPath<Name>,
+    InPath(key): InPath<ContactKey>,
     caller: Caller,
     Valid(VerdictRequest { verdict: decision, said_by }): Valid<VerdictRequest>,
 ) -> Answer<ContactHistory> {
     let said_by = said_by.unwrap_or_else(|| caller.name.clone());
     let work = async |conn: &mut PgConnection, now| {
-        let id = found(contacts::get(conn, caller.tenant_id, name).await?)?.contact_id;
+        let id = found(contacts::get(conn, caller.tenant_id, key).await?)?.contact_id;
         match contacts::lock_unconfirmed(conn, caller.tenant_id, id, now).await? {
             Locked::Unconfirmed(contact) => apply(conn, decision, &contact, &said_by, now).await?,
             // Locking the contact applies stored evidence, which may have changed its status: commit it.
@@ -65,7 +65,7 @@ async fn contact_verdict(
         }
         let after = json!({ "verdict": decision.as_str(), "said_by": said_by });
         caller.record(conn, "contact.decided", id, (&(), &after), now).await?;
-        history(conn, &caller, name).await.map(Ok)
+        history(conn, &caller, key).await.map(Ok)
     };
     let answer = caller.transact(work).await??;
     caller.context.relay_wakeup.notify_one();
@@ -99,8 +99,8 @@ async fn apply(
     Ok(())
 }
 
-async fn history(conn: &mut PgConnection, caller: &Caller, name: Name) -> Result<ContactHistory, Problem> {
-    let contact = found(contacts::get(conn, caller.tenant_id, name).await?)?;
+async fn history(conn: &mut PgConnection, caller: &Caller, key: ContactKey) -> Result<ContactHistory, Problem> {
+    let contact = found(contacts::get(conn, caller.tenant_id, key).await?)?;
     let history = attempts::list(conn, caller.tenant_id, contact.contact_id).await?;
     Ok(ContactHistory { contact, history })
 }

@@ -9,8 +9,7 @@ use fail::fail_point;
 use regua_broker::Doorbell;
 use regua_domain::{CampaignId, MessageType, QueueId, Text};
 use regua_store::access;
-use regua_store::contacts::{self, NewContacts};
-use regua_store::intake::{self, AcceptedBatch, BatchRequest, NewCampaign};
+use regua_store::intake::{self, AcceptedBatch, BatchRequest, NewCampaign, NewContacts};
 use sqlx::{Postgres, Transaction};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -126,7 +125,7 @@ async fn store(
     let (campaign_id, queue_id) = (CampaignId::new(now), QueueId::new(now));
     let accepted = SendAccepted::new(context, campaign_id, queue_id, plan, &composed)?;
     let (rows, rejected) = (composed.contacts, composed.rejected.len());
-    let encode = move || (contacts::insertions(tenant_id, queue_id, &rows, due_at, now), rows);
+    let encode = move || (intake::insertions(tenant_id, queue_id, &rows, due_at, now), rows);
     let ((insertions, rows), mut transaction) = match open {
         Some(open) => (encode(), open),
         None => (compute(encode).await?, access::begin(&context.pool, tenant_id).await?),

@@ -50,7 +50,6 @@ async fn replace_config(access: Access<Administer>, Valid(body): Valid<ConfigReq
         let before = found(tenant_configs::get(conn, access.tenant_id).await?)?;
         let after = TenantConfig {
             tenant_id: access.tenant_id,
-            active: before.active,
             time_zone: body.time_zone.name().to_owned(),
             keeps_hours: body.keeps_hours,
             national_holidays: body.national_holidays,

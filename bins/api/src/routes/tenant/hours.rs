@@ -61,12 +61,12 @@ async fn replace_hours(access: Access<Administer>, Valid(body): Valid<HoursReque
 
 async fn read(conn: &mut PgConnection, access: &Principal) -> Result<Hours, Problem> {
     let text = |minute: i16| format!("{:02}:{:02}", minute / 60, minute % 60);
-    let open = |(_, OpenHours { weekday, opens_minute, closes_minute })| Open {
+    let open = |OpenHours { weekday, opens_minute, closes_minute }| Open {
         weekday,
         opens: text(opens_minute),
         closes: text(closes_minute),
     };
-    let all = business_hours::all(conn, &[access.tenant_id]).await?;
+    let all = business_hours::list(conn, access.tenant_id).await?;
     Ok(Hours { items: all.into_iter().map(open).collect() })
 }
 

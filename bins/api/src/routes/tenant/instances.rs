@@ -93,7 +93,7 @@ async fn create_instance(access: Access<Operate>, mut body: Draft<NewInstanceReq
         }
         instances::set_pace(conn, tenant, id, messages_per_minute, daily_cap, lane_concurrency).await?;
         for message_type in MessageType::ALL {
-            type_defaults::set_instance(conn, tenant, message_type, id, true).await?;
+            type_defaults::set_missing(conn, tenant, message_type, None, Some(id)).await?;
         }
         Ok(((), find(conn, &access, id).await?))
     };

@@ -72,7 +72,7 @@ async fn create_template(access: Access<Operate>, Valid(body): Valid<NewTemplate
         if templates::put(conn, access.tenant_id, &template, now).await? != template_id {
             return Err(Problem::name_taken(Text::of("template-name-taken").with("name", &template.name)));
         }
-        type_defaults::set_template(conn, access.tenant_id, message_type, template_id, true).await?;
+        type_defaults::set_missing(conn, access.tenant_id, message_type, Some(template_id), None).await?;
         Ok(((), find(conn, &access, template_id).await?))
     };
     created(access.change("template.created", template_id, work).await?)

@@ -52,7 +52,7 @@ body! {
 /// The tenant's users.
 #[utoipa::path(get, path = "/users", responses((status = 200, description = "All users", body = Users)))]
 async fn list_users(access: Access<Administer>) -> Answer<Users> {
-    let items = access.read(async |conn| users::list(conn, access.tenant_id).await).await?;
+    let items = access.read(async |conn| users::list(conn, access.tenant_id, None).await).await?;
     Ok(Json(Users { items }))
 }
 
@@ -70,7 +70,7 @@ async fn invite_user(access: Access<Administer>, Valid(body): Valid<InviteReques
     let new = NewUser { tenant_id, user_id, email, name, role: *role, invitation_hash: &hash, invitation_expires_at };
     let work = async |conn: &mut PgConnection, now| {
         users::lock_user_changes(conn, tenant_id).await?;
-        let count = users::list(conn, tenant_id).await?.len();
+        let count = users::list(conn, tenant_id, None).await?.len();
         refuse_unless(count < MAX_USERS, Text::of("user-too-many").with("most", MAX_USERS))?;
         if !users::create(conn, &new, now).await? {
             return Err(Problem::name_taken(Text::of("user-email-taken").with("email", email)));

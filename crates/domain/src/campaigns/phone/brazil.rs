@@ -2,7 +2,7 @@
 //! that ERPs store. The `phonenumber` library accepts every number made here (tested). Unlike the library, this module
 //! refuses service numbers and adds the ninth digit to eight-digit mobiles.
 
-use super::error::PhoneError;
+use super::PhoneError;
 
 const AREA_CODES: [&str; 67] = [
     "11", "12", "13", "14", "15", "16", "17", "18", "19", "21", "22", "24", "27", "28", "31", "32", "33", "34", "35",

@@ -1,4 +1,4 @@
-//! Errors of templates. `render_error` has those of messages.
+//! Errors of templates and of their messages.
 
 use crate::Text;
 use crate::templates::active_text::active_text;
@@ -82,5 +82,18 @@ impl TemplateError {
     pub fn text(&self) -> Text {
         let text = Text::of("template-position").with("line", self.line).with("column", self.column);
         text.with_text("problem", self.problem.text())
+    }
+}
+
+input_error! {
+    /// Why a template cannot be rendered for a contact. The code is also the contact's reason. `Engine` should not
+    /// happen.
+    pub enum RenderError {
+        MissingVariable { name: String } = "missing_variable", "the variable {name:?} is missing";
+        Blank = "message_blank", "the message is blank";
+        TooLong = "message_too_long", "the message has more than 4096 characters";
+        ForbiddenMarkup { found: String } = "message_forbidden_markup", "{found} is not allowed in a message",
+            with_text problem = active_text(found);
+        Engine { message: String } = "render_failed", "the template engine failed: {message}";
     }
 }

@@ -2,7 +2,8 @@
 //! requirements).
 
 use super::{MessageTemplate, TemplateError};
-use crate::{Text, choose_variation};
+use crate::Text;
+use crate::stable_hash::stable_hash;
 
 const MAX_VARIATIONS: usize = 5;
 
@@ -34,9 +35,10 @@ impl Variations {
         self.0.get(usize::from(variation).checked_sub(1)?)
     }
 
-    /// A contact's variation and its number; see [`choose_variation`].
+    /// The variation, and its number, for the contact that `key` identifies (by its id, or by batch and external id). The
+    /// variations are chosen evenly, and a replay or a retry of the contact gets the same one.
     pub fn choose(&self, key: &[u8]) -> (u8, &MessageTemplate) {
-        let variation = choose_variation(key, self.count());
+        let variation = number_for(key, self.count());
         (variation, &self.0[usize::from(variation) - 1])
     }
 
@@ -82,5 +84,42 @@ impl VariationsError {
                 Text::of("template-variation").with("variation", variation).with_text("problem", error.text())
             }
         }
+    }
+}
+
+/// A number from 1 to `count`, by a hash of the key.
+fn number_for(key: &[u8], count: u8) -> u8 {
+    let chosen = stable_hash("variation", &[key]) % u64::from(count.max(1));
+    u8::try_from(chosen).unwrap_or_default() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variation_is_used_about_equally() {
+        for count in 1..=5_u8 {
+            let mut seen = [0_u32; 5];
+            for key in 0..10_000_u32 {
+                seen[usize::from(number_for(&key.to_be_bytes(), count)) - 1] += 1;
+            }
+            let expected = 10_000.0 / f64::from(count);
+            let chi_square: f64 =
+                seen[..usize::from(count)].iter().map(|seen| (f64::from(*seen) - expected).powi(2) / expected).sum();
+            // 18.5 is the 99.9 % quantile for four degrees of freedom.
+            assert!(chi_square < 18.5, "{count} variations: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn choice_is_the_same_in_every_release() {
+        let chosen: Vec<u8> = ["a", "b", "NF-123", "NF-124", ""].map(|key| number_for(key.as_bytes(), 5)).to_vec();
+        assert_eq!(chosen, [2, 3, 4, 3, 2]);
+    }
+
+    #[test]
+    fn zero_variations_choose_the_first() {
+        assert_eq!(number_for(b"x", 0), 1);
     }
 }

@@ -11,18 +11,15 @@ use super::AttemptKey;
 
 /// An attempt of outcome unknown, with what a look needs.
 #[derive(Clone)]
+#[expect(missing_docs, reason = "the fields are the tables' columns")]
 pub struct UnknownAttempt {
-    /// The attempt.
     pub key: AttemptKey,
-    /// Its instance; only this instance's history is searched.
+    /// Only this instance's history is searched.
     pub instance_id: InstanceId,
-    /// The type of the message.
     pub message_type: MessageType,
     /// E.164.
     pub phone: String,
-    /// The reference in the text.
     pub reference: String,
-    /// The message.
     pub text: String,
     /// Time of the mark.
     pub started_at: DateTime<Utc>,
@@ -156,12 +153,11 @@ pub async fn give_up_looking(conn: &mut PgConnection, key: AttemptKey) -> Result
 
 /// An attempt that a message of the gateway may belong to.
 #[derive(Clone)]
+#[expect(missing_docs, reason = "the fields are the tables' columns")]
 pub struct Candidate {
-    /// The attempt.
     pub key: AttemptKey,
-    /// Its contact's number, E.164.
+    /// E.164.
     pub phone: String,
-    /// The message.
     pub text: String,
 }
 

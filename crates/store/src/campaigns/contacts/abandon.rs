@@ -1,7 +1,7 @@
 //! Closes abandoned attempts: those that the former holder of a lane left under way.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{ContactId, ContactStatus, InstanceId, QueueId, TenantId};
+use regua_domain::{ContactId, ContactStatus, InstanceId, LaneKey, QueueId, TenantId};
 use sqlx::{Error, PgConnection};
 
 use crate::columns::column;
@@ -14,14 +14,10 @@ use crate::queues::{self, ContactMove};
 /// A contact in its first attempt is at its queue's `next_position` or after it, and a contact in a later attempt is
 /// `requeued`. So the statement reads few other contacts. Indexes `queues_unfinished`, `contacts_of_queue` and
 /// `contacts_requeued`.
-pub async fn close_abandoned(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    instance: InstanceId,
-    now: DateTime<Utc>,
-) -> Result<u64, Error> {
-    lock_queues_of(conn, tenant, instance).await?;
-    let rows = sqlx::query!(
+pub async fn close_abandoned(conn: &mut PgConnection, lane: LaneKey, now: DateTime<Utc>) -> Result<u64, Error> {
+    lock_queues_of(conn, lane).await?;
+    let moves = sqlx::query_as!(
+        ContactMove,
         r#"with under_way as materialized (
              select c.contact_id, c.attempts as number, c.attempt_id, c.attempt_epoch, c.attempt_worker,
                     c.attempt_started_at,
@@ -54,36 +50,30 @@ pub async fn close_abandoned(
                  reason = case when not w.has_left then 'worker_lost' end, updated_at = $3
              from under_way w
              where c.tenant_id = $1 and c.contact_id = w.contact_id
-             returning c.queue_id, c.contact_id, c.status
+             returning c.tenant_id, c.queue_id, c.contact_id, c.status
          )
-         select queue_id as "queue_id: QueueId", contact_id as "contact_id: ContactId", status as "status: ContactStatus"
+         select tenant_id as "tenant_id: TenantId", queue_id as "queue_id: QueueId", contact_id as "contact_id: ContactId",
+                'sending' as "from!: ContactStatus", status as "to: ContactStatus"
          from moved"#,
-        tenant as TenantId,
-        instance as InstanceId,
+        lane.tenant as TenantId,
+        lane.instance as InstanceId,
         now
     )
     .fetch_all(&mut *conn)
     .await?;
-    let moves = column(&rows, |row| ContactMove {
-        tenant_id: tenant,
-        queue_id: row.queue_id,
-        contact_id: row.contact_id,
-        from: ContactStatus::Sending,
-        to: row.status,
-    });
     queues::record_moves(conn, &moves, now).await?;
     Ok(moves.iter().filter(|moved| moved.to == ContactStatus::Unconfirmed).count() as u64)
 }
 
 /// Locks an instance's queues with attempts under way, in key order.
-async fn lock_queues_of(conn: &mut PgConnection, tenant: TenantId, instance: InstanceId) -> Result<(), Error> {
+async fn lock_queues_of(conn: &mut PgConnection, lane: LaneKey) -> Result<(), Error> {
     sqlx::query!(
         "select queue_id from queues
          where tenant_id = $1 and instance_id = $2 and status not in ('completed', 'failed') and sending > 0
          order by queue_id
          for no key update",
-        tenant as TenantId,
-        instance as InstanceId
+        lane.tenant as TenantId,
+        lane.instance as InstanceId
     )
     .fetch_all(conn)
     .await?;
@@ -92,20 +82,17 @@ async fn lock_queues_of(conn: &mut PgConnection, tenant: TenantId, instance: Ins
 
 /// Returns the given lanes that have an attempt under way. The caller has locked the lanes, so that no contact is
 /// marked meanwhile. Index `queues_unfinished`.
-pub async fn with_attempts_under_way(
-    conn: &mut PgConnection,
-    lanes: &[(TenantId, InstanceId)],
-) -> Result<Vec<(TenantId, InstanceId)>, Error> {
-    let rows = sqlx::query!(
-        r#"select u.tenant_id as "tenant_id!: TenantId", u.instance_id as "instance_id!: InstanceId"
+pub async fn with_attempts_under_way(conn: &mut PgConnection, lanes: &[LaneKey]) -> Result<Vec<LaneKey>, Error> {
+    sqlx::query_as!(
+        LaneKey,
+        r#"select u.tenant_id as "tenant!: TenantId", u.instance_id as "instance!: InstanceId"
            from unnest($1::uuid[], $2::uuid[]) as u (tenant_id, instance_id)
            where exists (select from queues q
                          where q.tenant_id = u.tenant_id and q.instance_id = u.instance_id
                            and q.status not in ('completed', 'failed') and q.sending > 0)"#,
-        &column(lanes, |lane| lane.0) as &[TenantId],
-        &column(lanes, |lane| lane.1) as &[InstanceId]
+        &column(lanes, |lane| lane.tenant) as &[TenantId],
+        &column(lanes, |lane| lane.instance) as &[InstanceId]
     )
     .fetch_all(conn)
-    .await?;
-    Ok(column(&rows, |row| (row.tenant_id, row.instance_id)))
+    .await
 }

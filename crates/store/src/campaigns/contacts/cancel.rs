@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use regua_domain::{ContactId, ContactStatus, QueueId, TenantId};
 use sqlx::{Error, PgConnection};
 
-use crate::columns::column;
 use crate::queues::{self, ContactMove};
 
 /// Cancels the pending contacts of a locked queue. A `sending` contact does not change. A resent contact with an
@@ -15,7 +14,8 @@ pub async fn cancel_unsent(
     queue: QueueId,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let rows = sqlx::query!(
+    let moves = sqlx::query_as!(
+        ContactMove,
         r#"with moved as (
              update contacts c
              set status = case when c.resends > 0 and exists (
@@ -24,26 +24,21 @@ pub async fn cancel_unsent(
                                else 'cancelled' end,
                  requeued = false, reason = 'queue_cancelled', updated_at = $3
              where tenant_id = $1 and queue_id = $2 and status = 'pending'
-             returning c.contact_id, c.status
+             returning c.tenant_id, c.queue_id, c.contact_id, c.status
          ), reopened as (
              update attempts a set next_look_at = $3, looks = 0
              from moved m
              where m.status = 'unconfirmed' and a.tenant_id = $1 and a.contact_id = m.contact_id
                and a.outcome = 'unknown'
          )
-         select contact_id as "contact_id: ContactId", status as "status: ContactStatus" from moved"#,
+         select tenant_id as "tenant_id: TenantId", queue_id as "queue_id: QueueId", contact_id as "contact_id: ContactId",
+                'pending' as "from!: ContactStatus", status as "to: ContactStatus"
+         from moved"#,
         tenant as TenantId,
         queue as QueueId,
         now
     )
     .fetch_all(&mut *conn)
     .await?;
-    let moves = column(&rows, |row| ContactMove {
-        tenant_id: tenant,
-        queue_id: queue,
-        contact_id: row.contact_id,
-        from: ContactStatus::Pending,
-        to: row.status,
-    });
     queues::record_moves(conn, &moves, now).await
 }

@@ -8,33 +8,28 @@ use crate::columns::column;
 
 /// A claimed contact.
 #[derive(Clone)]
-pub struct Claimed {
-    /// The contact's id.
+#[expect(missing_docs, reason = "the fields are the table's columns")]
+pub struct ClaimedContact {
     pub contact_id: ContactId,
-    /// Its queue.
     pub queue_id: QueueId,
     /// Its place in the batch; none for a requeued contact.
     pub position: Option<i32>,
     /// E.164.
     pub phone: String,
-    /// The rendered text.
     pub text: String,
-    /// Number of attempts.
     pub attempts: i16,
     /// Of them, resends of an unconfirmed contact.
     pub resends: i16,
     /// Of them, attempts that were marked and not posted.
-    pub unmade: i16,
-    /// When the contact became due.
+    pub unposted: i16,
     pub due_at: DateTime<Utc>,
 }
 
 /// How many contacts to claim from one queue.
 #[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Quota {
-    /// The owner.
     pub tenant_id: TenantId,
-    /// The queue.
     pub queue_id: QueueId,
     /// Most contacts.
     pub quota: i32,
@@ -46,16 +41,21 @@ pub struct Quota {
 /// The statement writes nothing. The caller has leased and locked the lanes of these queues, so no other worker marks
 /// their contacts. The plan must read only `contacts_requeued`, and `contacts_of_queue` from the queue's
 /// `next_position` on (a test asserts it).
-pub async fn claim(conn: &mut PgConnection, quotas: &[Quota], now: DateTime<Utc>) -> Result<Vec<Claimed>, Error> {
-    let rows = sqlx::query!(
+pub async fn claim(
+    conn: &mut PgConnection,
+    quotas: &[Quota],
+    now: DateTime<Utc>,
+) -> Result<Vec<ClaimedContact>, Error> {
+    sqlx::query_as!(
+        ClaimedContact,
         r#"select c.contact_id as "contact_id!: ContactId", c.queue_id as "queue_id!: QueueId",
-                  c.position as "position!", c.requeued as "requeued!", c.phone as "phone!", c.text as "text!",
+                  case when not c.requeued then c.position end as position, c.phone as "phone!", c.text as "text!",
                   c.attempts as "attempts!", c.resends as "resends!", c.due_at as "due_at!",
                   case when c.attempts = 0 then 0::smallint
                        else (select count(*)::smallint from attempts m
                              where m.tenant_id = c.tenant_id and m.contact_id = c.contact_id
                                and m.reason = 'lease_lost')
-                  end as "unmade!"
+                  end as "unposted!"
            from unnest($1::uuid[], $2::uuid[], $3::integer[]) with ordinality as u (tenant_id, queue_id, quota, place)
            join queues q on q.tenant_id = u.tenant_id and q.queue_id = u.queue_id and q.status in ('pending', 'running')
            cross join lateral (
@@ -81,17 +81,5 @@ pub async fn claim(conn: &mut PgConnection, quotas: &[Quota], now: DateTime<Utc>
         now
     )
     .fetch_all(conn)
-    .await?;
-    let claimed = rows.into_iter().map(|row| Claimed {
-        contact_id: row.contact_id,
-        queue_id: row.queue_id,
-        position: (!row.requeued).then_some(row.position),
-        phone: row.phone,
-        text: row.text,
-        attempts: row.attempts,
-        resends: row.resends,
-        unmade: row.unmade,
-        due_at: row.due_at,
-    });
-    Ok(claimed.collect())
+    .await
 }

@@ -12,16 +12,14 @@ use crate::queues::{self, ContactMove};
 
 /// An unconfirmed contact whose queue and row are locked.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the tables' columns")]
 pub struct Unconfirmed {
     /// The contact and its unknown attempt.
     pub key: AttemptKey,
-    /// Its queue.
     pub queue_id: QueueId,
-    /// The queue's state.
     pub queue_status: QueueStatus,
     /// The gateway client's reason, or `worker_lost`.
     pub reason: Option<String>,
-    /// Number of resends.
     pub resends: i16,
     /// The contact's erasure was requested or is done, so the contact cannot be resent.
     pub is_to_be_erased: bool,
@@ -83,17 +81,7 @@ pub async fn lock_unconfirmed(
 /// for the queue.
 pub async fn resend(conn: &mut PgConnection, contact: &Unconfirmed, now: DateTime<Utc>) -> Result<(), Error> {
     attempts::stop_looking(conn, contact.key, Resolution::Resent).await?;
-    sqlx::query!(
-        "update contacts set status = 'pending', requeued = true, due_at = $3, resends = resends + 1,
-                             reason = 'unconfirmed_resent', updated_at = $3
-         where tenant_id = $1 and contact_id = $2",
-        contact.key.tenant as TenantId,
-        contact.key.contact as ContactId,
-        now
-    )
-    .execute(&mut *conn)
-    .await?;
-    record(conn, contact, ContactStatus::Pending, now).await
+    set_status(conn, contact, ContactStatus::Pending, "unconfirmed_resent", now).await
 }
 
 /// Makes a locked unconfirmed contact `failed`, by an operator's decision. The contact is never sent again, but later
@@ -114,16 +102,7 @@ pub async fn give_up(
     };
     evidence::add(conn, &decision, now).await?;
     attempts::stop_looking(conn, contact.key, Resolution::Operator).await?;
-    sqlx::query!(
-        "update contacts set status = 'failed', reason = 'given_up', updated_at = $3
-         where tenant_id = $1 and contact_id = $2",
-        contact.key.tenant as TenantId,
-        contact.key.contact as ContactId,
-        now
-    )
-    .execute(&mut *conn)
-    .await?;
-    record(conn, contact, ContactStatus::Failed, now).await
+    set_status(conn, contact, ContactStatus::Failed, "given_up", now).await
 }
 
 async fn status(conn: &mut PgConnection, tenant: TenantId, contact: ContactId) -> Result<ContactStatus, Error> {
@@ -136,12 +115,29 @@ async fn status(conn: &mut PgConnection, tenant: TenantId, contact: ContactId) -
     .await
 }
 
-async fn record(
+/// A contact that becomes `pending` is resent.
+async fn set_status(
     conn: &mut PgConnection,
     contact: &Unconfirmed,
     status: ContactStatus,
+    reason: &str,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    let is_resent = status == ContactStatus::Pending;
+    sqlx::query!(
+        "update contacts
+         set status = $3, requeued = $4, due_at = case when $4 then $6 else due_at end,
+             resends = resends + $4::boolean::integer::smallint, reason = $5, updated_at = $6
+         where tenant_id = $1 and contact_id = $2",
+        contact.key.tenant as TenantId,
+        contact.key.contact as ContactId,
+        status as ContactStatus,
+        is_resent,
+        reason,
+        now
+    )
+    .execute(&mut *conn)
+    .await?;
     let AttemptKey { tenant: tenant_id, contact: contact_id, .. } = contact.key;
     let moved =
         ContactMove { tenant_id, queue_id: contact.queue_id, contact_id, from: ContactStatus::Unconfirmed, to: status };

@@ -8,7 +8,7 @@ use crate::queues;
 
 /// A status of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub enum DeliveryStatus {
     /// The message is on the recipient's phone.
     Delivered,
     /// The recipient has seen it.
@@ -25,7 +25,7 @@ pub async fn record_delivery(
     tenant: TenantId,
     instance: InstanceId,
     message_id: &str,
-    delivery: Delivery,
+    delivery: DeliveryStatus,
     at: DateTime<Utc>,
 ) -> Result<bool, Error> {
     let contact = sqlx::query!(
@@ -71,8 +71,8 @@ pub async fn record_delivery(
         tenant as TenantId,
         contact.contact_id as ContactId,
         contact.queue_id as QueueId,
-        matches!(delivery, Delivery::Delivered | Delivery::Read),
-        delivery == Delivery::Read,
+        matches!(delivery, DeliveryStatus::Delivered | DeliveryStatus::Read),
+        delivery == DeliveryStatus::Read,
         at
     )
     .fetch_one(conn)

@@ -10,13 +10,19 @@ use crate::queues::{self, ContactMove};
 
 /// A contact to be erased, with the hashes that replace its debtor's identifiers.
 #[derive(Clone)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct Erasable {
-    /// The contact's id.
     pub contact_id: ContactId,
-    /// Keyed hash of the phone number.
-    pub phone_hash: Option<Vec<u8>>,
-    /// Keyed hash of the debtor's external id.
-    pub external_id_hash: Option<Vec<u8>>,
+    pub hashes: Hashes,
+}
+
+/// The keyed hashes that replace an erased contact's number and id.
+#[derive(Clone, Debug, Default)]
+pub struct Hashes {
+    /// Of the phone number.
+    pub phone: Option<Vec<u8>>,
+    /// Of the tenant's own id.
+    pub external_id: Option<Vec<u8>>,
 }
 
 /// Counts of an erasure.
@@ -41,8 +47,7 @@ pub async fn erase(
     now: DateTime<Utc>,
 ) -> Result<ErasedContacts, Error> {
     let ids = column(contacts, |contact| contact.contact_id);
-    lock(conn, tenant, &ids).await?;
-    for contact in unconfirmed(conn, tenant, &ids).await? {
+    for contact in lock(conn, tenant, &ids).await? {
         lock_unconfirmed(conn, tenant, contact, now).await?;
     }
     let cancelled = cancel(conn, tenant, &ids, now).await?;
@@ -51,8 +56,9 @@ pub async fn erase(
     Ok(ErasedContacts { erased, cancelled, being_sent })
 }
 
-/// Locks the queues of these contacts in key order, and then the contacts.
-async fn lock(conn: &mut PgConnection, tenant: TenantId, contacts: &[ContactId]) -> Result<(), Error> {
+/// Locks the queues of these contacts in key order, and then the contacts; returns those that are unconfirmed and not
+/// erased.
+async fn lock(conn: &mut PgConnection, tenant: TenantId, contacts: &[ContactId]) -> Result<Vec<ContactId>, Error> {
     let queues = sqlx::query_scalar!(
         r#"select distinct queue_id as "queue_id: QueueId" from contacts where tenant_id = $1 and contact_id = any($2)"#,
         tenant as TenantId,
@@ -61,29 +67,15 @@ async fn lock(conn: &mut PgConnection, tenant: TenantId, contacts: &[ContactId])
     .fetch_all(&mut *conn)
     .await?;
     queues::lock(conn, &column(&queues, |queue| (tenant, *queue))).await?;
-    sqlx::query!(
-        "select contact_id from contacts where tenant_id = $1 and contact_id = any($2) order by contact_id for no key update",
+    let rows = sqlx::query!(
+        r#"select contact_id as "contact_id: ContactId", status = 'unconfirmed' and erased_at is null as "is_unconfirmed!"
+           from contacts where tenant_id = $1 and contact_id = any($2) order by contact_id for no key update"#,
         tenant as TenantId,
         contacts as &[ContactId]
     )
     .fetch_all(conn)
     .await?;
-    Ok(())
-}
-
-async fn unconfirmed(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    contacts: &[ContactId],
-) -> Result<Vec<ContactId>, Error> {
-    sqlx::query_scalar!(
-        r#"select contact_id as "contact_id: ContactId" from contacts
-           where tenant_id = $1 and contact_id = any($2) and status = 'unconfirmed' and erased_at is null"#,
-        tenant as TenantId,
-        contacts as &[ContactId]
-    )
-    .fetch_all(conn)
-    .await
+    Ok(rows.into_iter().filter(|row| row.is_unconfirmed).map(|row| row.contact_id).collect())
 }
 
 /// Cancels pending contacts; returns their number. A resent contact with an unknown attempt becomes `unconfirmed`
@@ -94,7 +86,8 @@ async fn cancel(
     contacts: &[ContactId],
     now: DateTime<Utc>,
 ) -> Result<u64, Error> {
-    let rows = sqlx::query!(
+    let moves = sqlx::query_as!(
+        ContactMove,
         r#"update contacts c
            set status = case when c.resends > 0 and exists (
                                  select from attempts a where a.tenant_id = c.tenant_id
@@ -102,23 +95,17 @@ async fn cancel(
                              else 'cancelled' end,
                requeued = false, reason = 'debtor_erased', updated_at = $3
            where tenant_id = $1 and contact_id = any($2) and status = 'pending'
-           returning c.contact_id as "contact_id: ContactId", c.queue_id as "queue_id: QueueId",
-                     c.status as "status: ContactStatus""#,
+           returning c.tenant_id as "tenant_id: TenantId", c.queue_id as "queue_id: QueueId",
+                     c.contact_id as "contact_id: ContactId", 'pending' as "from!: ContactStatus",
+                     c.status as "to: ContactStatus""#,
         tenant as TenantId,
         contacts as &[ContactId],
         now
     )
     .fetch_all(&mut *conn)
     .await?;
-    let moves = column(&rows, |row| ContactMove {
-        tenant_id: tenant,
-        queue_id: row.queue_id,
-        contact_id: row.contact_id,
-        from: ContactStatus::Pending,
-        to: row.status,
-    });
     queues::record_moves(conn, &moves, now).await?;
-    Ok(rows.len() as u64)
+    Ok(moves.len() as u64)
 }
 
 /// Stores the requests with their hashes. A later request for the same contact does not replace the first one.
@@ -134,8 +121,8 @@ async fn store_request(
          where c.tenant_id = $1 and c.contact_id = u.contact_id and c.erasure_asked_at is null",
         tenant as TenantId,
         &column(contacts, |contact| contact.contact_id) as &[ContactId],
-        &column(contacts, |contact| contact.phone_hash.clone()) as &[Option<Vec<u8>>],
-        &column(contacts, |contact| contact.external_id_hash.clone()) as &[Option<Vec<u8>>],
+        &column(contacts, |contact| contact.hashes.phone.clone()) as &[Option<Vec<u8>>],
+        &column(contacts, |contact| contact.hashes.external_id.clone()) as &[Option<Vec<u8>>],
         now
     )
     .execute(conn)
@@ -188,10 +175,9 @@ async fn erase_requested(
 
 /// A contact whose erasure was requested while the contact was `sending`, and whose attempt has finished since.
 #[derive(Clone)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct DueErasure {
-    /// The owner.
     pub tenant_id: TenantId,
-    /// The contact's id.
     pub contact_id: ContactId,
     /// E.164.
     pub phone: String,

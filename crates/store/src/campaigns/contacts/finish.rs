@@ -7,37 +7,41 @@ use sqlx::{Error, PgConnection};
 use crate::attempts::AttemptKey;
 use crate::columns::column;
 
-/// The outcome of an attempt and the next state of its contact.
-#[derive(Clone, Debug)]
-pub struct Finish {
-    /// The attempt.
-    pub key: AttemptKey,
-    /// The instance that posted it.
-    pub instance_id: InstanceId,
-    /// The outcome.
+/// The outcome of an attempt, and the contact's state that follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
+pub struct NextState {
     pub outcome: AttemptOutcome,
     /// The gateway client's reason, as text: this crate does not know the gateway.
     pub reason: Option<String>,
     /// The message's id at WhatsApp.
     pub message_id: Option<String>,
-    /// The contact's next state.
     pub status: ContactStatus,
     /// Time of the retry; only with `pending`.
     pub due_at: Option<DateTime<Utc>>,
 }
 
-/// A contact whose outcome was written.
-#[derive(Clone, Copy, Debug)]
-pub struct Finished {
-    /// The owner.
-    pub tenant_id: TenantId,
+/// A request to write the outcome of an attempt.
+#[derive(Clone, Debug)]
+pub struct Finish {
     /// The attempt.
-    pub attempt_id: AttemptId,
+    pub key: AttemptKey,
     /// The contact's queue.
     pub queue_id: QueueId,
-    /// The contact.
+    /// The instance that posted the attempt.
+    pub instance_id: InstanceId,
+    /// What is written.
+    pub next: NextState,
+}
+
+/// A contact whose outcome was written, with its state after `sending`.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
+pub struct Finished {
+    pub tenant_id: TenantId,
+    pub attempt_id: AttemptId,
+    pub queue_id: QueueId,
     pub contact_id: ContactId,
-    /// The contact's state after `sending`.
     pub status: ContactStatus,
 }
 
@@ -45,7 +49,8 @@ pub struct Finished {
 /// with this attempt (its lane was taken over) does not change. The caller passes such an outcome to [`super::learn`].
 /// The caller has locked the contacts' queues.
 pub async fn finish(conn: &mut PgConnection, outcomes: &[Finish], now: DateTime<Utc>) -> Result<Vec<Finished>, Error> {
-    let (sent, others): (Vec<_>, Vec<_>) = outcomes.iter().partition(|finish| finish.outcome == AttemptOutcome::Sent);
+    let (sent, others): (Vec<_>, Vec<_>) =
+        outcomes.iter().partition(|finish| finish.next.outcome == AttemptOutcome::Sent);
     let mut finished = Vec::with_capacity(outcomes.len());
     if !sent.is_empty() {
         finished = finish_sent(conn, &sent, now).await?;
@@ -62,7 +67,8 @@ async fn finish_sent(
     outcomes: &[&Finish],
     now: DateTime<Utc>,
 ) -> Result<Vec<Finished>, Error> {
-    let rows = sqlx::query!(
+    sqlx::query_as!(
+        Finished,
         r#"with moved as (
              update contacts c
              set status = 'sent', requeued = false, reason = null, updated_at = $6,
@@ -81,24 +87,17 @@ async fn finish_sent(
              from moved
          )
          select tenant_id as "tenant_id: TenantId", attempt_id as "attempt_id!: AttemptId",
-                queue_id as "queue_id: QueueId", contact_id as "contact_id: ContactId"
+                queue_id as "queue_id: QueueId", contact_id as "contact_id: ContactId", 'sent' as "status!: ContactStatus"
          from moved"#,
         &column(outcomes, |finish| finish.key.tenant) as &[TenantId],
         &column(outcomes, |finish| finish.key.contact) as &[ContactId],
         &column(outcomes, |finish| finish.key.attempt) as &[AttemptId],
         &column(outcomes, |finish| finish.instance_id) as &[InstanceId],
-        &column(outcomes, |finish| finish.message_id.clone()) as &[Option<String>],
+        &column(outcomes, |finish| finish.next.message_id.clone()) as &[Option<String>],
         now
     )
     .fetch_all(conn)
-    .await?;
-    Ok(column(&rows, |row| Finished {
-        tenant_id: row.tenant_id,
-        attempt_id: row.attempt_id,
-        queue_id: row.queue_id,
-        contact_id: row.contact_id,
-        status: ContactStatus::Sent,
-    }))
+    .await
 }
 
 /// Writes outcomes not sent, refused and unknown. Four cases change the state that the caller passes:
@@ -174,11 +173,11 @@ async fn finish_others(
         &column(outcomes, |finish| finish.key.contact) as &[ContactId],
         &column(outcomes, |finish| finish.key.attempt) as &[AttemptId],
         &column(outcomes, |finish| finish.instance_id) as &[InstanceId],
-        &column(outcomes, |finish| finish.outcome) as &[AttemptOutcome],
-        &column(outcomes, |finish| finish.reason.clone()) as &[Option<String>],
-        &column(outcomes, |finish| finish.message_id.clone()) as &[Option<String>],
-        &column(outcomes, |finish| finish.status) as &[ContactStatus],
-        &column(outcomes, |finish| finish.due_at) as &[Option<DateTime<Utc>>],
+        &column(outcomes, |finish| finish.next.outcome) as &[AttemptOutcome],
+        &column(outcomes, |finish| finish.next.reason.clone()) as &[Option<String>],
+        &column(outcomes, |finish| finish.next.message_id.clone()) as &[Option<String>],
+        &column(outcomes, |finish| finish.next.status) as &[ContactStatus],
+        &column(outcomes, |finish| finish.next.due_at) as &[Option<DateTime<Utc>>],
         now
     )
     .fetch_all(conn)

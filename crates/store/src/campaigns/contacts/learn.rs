@@ -6,6 +6,7 @@ use regua_domain::{
 };
 use sqlx::{Error, PgConnection};
 
+use super::NextState;
 use crate::attempts::AttemptKey;
 use crate::evidence::{self, NewEvidence};
 use crate::queues::{self, ContactMove, LockedQueue};
@@ -20,17 +21,9 @@ pub enum Evidence {
         /// When it left.
         at: DateTime<Utc>,
     },
-    /// The message certainly did not leave.
-    NotLeft {
-        /// Not sent or refused.
-        outcome: AttemptOutcome,
-        /// The gateway client's reason, as text: this crate does not know the gateway.
-        reason: Option<String>,
-        /// The contact's next state: `pending` or `failed`.
-        status: ContactStatus,
-        /// Time of the retry; only with `pending`.
-        due_at: Option<DateTime<Utc>>,
-    },
+    /// The message certainly did not leave: its outcome is not sent or refused, and its contact becomes `pending` or
+    /// `failed`.
+    NotLeft(NextState),
 }
 
 /// Result of [`learn`].
@@ -52,7 +45,6 @@ pub enum LearnResult {
 }
 
 struct Facts {
-    key: AttemptKey,
     queue_id: QueueId,
     queue_status: QueueStatus,
     status: ContactStatus,
@@ -87,9 +79,9 @@ pub async fn learn(
     match evidence {
         Evidence::Left { message_id, at } => {
             close(conn, key, source, AttemptOutcome::Sent, None, message_id.as_deref()).await?;
-            apply_left(conn, &facts, message_id.as_deref(), *at, now).await
+            apply_left(conn, key, &facts, message_id.as_deref(), *at, now).await
         }
-        Evidence::NotLeft { outcome, reason, status, due_at } => {
+        Evidence::NotLeft(next) => {
             if facts.outcome != Some(AttemptOutcome::Unknown) || facts.was_resent {
                 return Ok(LearnResult::Unchanged);
             }
@@ -97,8 +89,8 @@ pub async fn learn(
                 // The next look learns that proof.
                 return Ok(LearnResult::Unchanged);
             }
-            close(conn, key, source, *outcome, reason.as_deref(), None).await?;
-            apply_not_left(conn, &facts, reason.as_deref(), *status, *due_at, now).await
+            close(conn, key, source, next.outcome, next.reason.as_deref(), None).await?;
+            apply_not_left(conn, key, &facts, next, now).await
         }
     }
 }
@@ -107,7 +99,7 @@ impl Evidence {
     fn as_row<'a>(&'a self, key: AttemptKey, source: EvidenceSource, said_by: Option<&'a str>) -> NewEvidence<'a> {
         let (has_left, reason, message_id) = match self {
             Self::Left { message_id, .. } => (true, None, message_id.as_deref()),
-            Self::NotLeft { reason, .. } => (false, reason.as_deref(), None),
+            Self::NotLeft(next) => (false, next.reason.as_deref(), None),
         };
         NewEvidence { key, source, has_left, reason, message_id, said_by }
     }
@@ -120,19 +112,24 @@ impl Facts {
             Evidence::Left { message_id, .. } => {
                 self.outcome == Some(AttemptOutcome::Sent) && (message_id.is_none() || *message_id == self.message_id)
             }
-            Evidence::NotLeft { outcome, .. } => self.outcome == Some(*outcome),
+            Evidence::NotLeft(next) => self.outcome == Some(next.outcome),
         }
     }
 }
 
 async fn lock_facts(conn: &mut PgConnection, key: AttemptKey) -> Result<Option<Facts>, Error> {
     let (tenant, contact) = (key.tenant, key.contact);
-    let Some(queue) = lock_queue_of(conn, tenant, contact).await? else { return Ok(None) };
-    let row = sqlx::query!(
-        r#"select c.status as "status: ContactStatus", c.message_id as contact_message_id, c.attempt_id = $3 as "is_latest!",
+    if lock_queue_of(conn, tenant, contact).await?.is_none() {
+        return Ok(None);
+    }
+    sqlx::query_as!(
+        Facts,
+        r#"select q.queue_id as "queue_id: QueueId", q.status as "queue_status: QueueStatus",
+                  c.status as "status: ContactStatus", c.message_id as contact_message_id, c.attempt_id = $3 as "is_latest!",
                   a.outcome as "outcome?: AttemptOutcome", a.message_id, coalesce(a.settled_by = 'resent', false) as "was_resent!",
                   c.erasure_asked_at is not null as "is_to_be_erased!"
            from contacts c
+           join queues q on q.tenant_id = c.tenant_id and q.queue_id = c.queue_id
            left join attempts a on a.tenant_id = c.tenant_id and a.contact_id = c.contact_id and a.attempt_id = $3
            where c.tenant_id = $1 and c.contact_id = $2 and (a.outcome is not null or c.attempt_id = $3)
            for no key update of c"#,
@@ -141,20 +138,7 @@ async fn lock_facts(conn: &mut PgConnection, key: AttemptKey) -> Result<Option<F
         key.attempt as AttemptId
     )
     .fetch_optional(conn)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Facts {
-        key,
-        queue_id: queue.queue_id,
-        queue_status: queue.status,
-        status: row.status,
-        contact_message_id: row.contact_message_id,
-        is_latest: row.is_latest,
-        outcome: row.outcome,
-        message_id: row.message_id,
-        was_resent: row.was_resent,
-        is_to_be_erased: row.is_to_be_erased,
-    }))
+    .await
 }
 
 pub(super) async fn lock_queue_of(
@@ -202,6 +186,7 @@ async fn close(
 /// reads this outcome ([`super::finish`]).
 async fn apply_left(
     conn: &mut PgConnection,
+    key: AttemptKey,
     facts: &Facts,
     message_id: Option<&str>,
     at: DateTime<Utc>,
@@ -222,8 +207,8 @@ async fn apply_left(
              requeued = requeued and not $3,
              message_id = coalesce(message_id, $4), sent_at = coalesce(sent_at, $5), updated_at = $6
          where tenant_id = $1 and contact_id = $2",
-        facts.key.tenant as TenantId,
-        facts.key.contact as ContactId,
+        key.tenant as TenantId,
+        key.contact as ContactId,
         is_moved,
         message_id,
         at,
@@ -234,47 +219,47 @@ async fn apply_left(
     if !is_moved {
         return Ok(LearnResult::Unchanged);
     }
-    facts.record(conn, ContactStatus::Sent, now).await
+    facts.record(conn, key, ContactStatus::Sent, now).await
 }
 
 async fn apply_not_left(
     conn: &mut PgConnection,
+    key: AttemptKey,
     facts: &Facts,
-    reason: Option<&str>,
-    status: ContactStatus,
-    due_at: Option<DateTime<Utc>>,
+    next: &NextState,
     now: DateTime<Utc>,
 ) -> Result<LearnResult, Error> {
     if facts.status != ContactStatus::Unconfirmed || !facts.is_latest {
         return Ok(LearnResult::Unchanged);
     }
     let is_never_sent = facts.queue_status == QueueStatus::Cancelled || facts.is_to_be_erased;
-    let is_cancelled = status == ContactStatus::Pending && is_never_sent;
-    let status = if is_cancelled { ContactStatus::Cancelled } else { status };
+    let is_cancelled = next.status == ContactStatus::Pending && is_never_sent;
+    let status = if is_cancelled { ContactStatus::Cancelled } else { next.status };
     sqlx::query!(
         "update contacts
          set status = $3, requeued = $3 = 'pending', due_at = coalesce($4, due_at), reason = $5, updated_at = $6
          where tenant_id = $1 and contact_id = $2",
-        facts.key.tenant as TenantId,
-        facts.key.contact as ContactId,
+        key.tenant as TenantId,
+        key.contact as ContactId,
         status as ContactStatus,
-        due_at.filter(|_| status == ContactStatus::Pending),
-        reason,
+        next.due_at.filter(|_| status == ContactStatus::Pending),
+        next.reason.as_deref(),
         now
     )
     .execute(&mut *conn)
     .await?;
-    facts.record(conn, status, now).await
+    facts.record(conn, key, status, now).await
 }
 
 impl Facts {
     async fn record(
         &self,
         conn: &mut PgConnection,
+        key: AttemptKey,
         status: ContactStatus,
         now: DateTime<Utc>,
     ) -> Result<LearnResult, Error> {
-        let AttemptKey { tenant: tenant_id, contact: contact_id, .. } = self.key;
+        let AttemptKey { tenant: tenant_id, contact: contact_id, .. } = key;
         let moved = ContactMove { tenant_id, queue_id: self.queue_id, contact_id, from: self.status, to: status };
         queues::record_moves(conn, &[moved], now).await?;
         Ok(LearnResult::Moved { queue_id: self.queue_id, status })

@@ -1,29 +1,26 @@
 //! The mark: makes a contact `sending` before its request, or `skipped`.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{AttemptId, ContactId, ContactStatus, Rule, TenantId};
+use regua_domain::{AttemptId, ContactId, ContactStatus, QueueId, Rule, TenantId};
 use sqlx::{Error, PgConnection};
 
 use crate::attempts::AttemptKey;
 use crate::columns::column;
+use crate::queues::ContactMove;
 
 /// The facts that decide a mark.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct MarkFacts {
-    /// The owner.
     pub tenant_id: TenantId,
-    /// The contact.
     pub contact_id: ContactId,
-    /// The contact's state.
     pub status: ContactStatus,
-    /// Number of attempts.
     pub attempts: i16,
-    /// When the contact is due.
     pub due_at: DateTime<Utc>,
     /// Of the attempts, resends of an unconfirmed contact.
     pub resends: i16,
     /// Of the attempts, those that were marked and not posted.
-    pub unmade: i16,
+    pub unposted: i16,
     /// The attempt under way, when the contact is `sending`.
     pub open_attempt: Option<AttemptId>,
 }
@@ -37,7 +34,7 @@ pub async fn mark_facts(conn: &mut PgConnection, contacts: &[(TenantId, ContactI
                   case when c.attempts = 0 then 0::smallint
                        else (select count(*)::smallint from attempts m
                              where m.tenant_id = c.tenant_id and m.contact_id = c.contact_id and m.reason = 'lease_lost')
-                  end as "unmade!",
+                  end as "unposted!",
                   case when c.status = 'sending' then c.attempt_id end as "open_attempt: AttemptId"
            from contacts c
            join unnest($1::uuid[], $2::uuid[]) as u (tenant_id, contact_id) using (tenant_id, contact_id)"#,
@@ -96,15 +93,16 @@ pub async fn mark_sending(
     .await
 }
 
-/// Makes pending contacts `skipped`, each by a rule; returns the new states. Like [`mark_sending`], the statement
+/// Makes pending contacts `skipped`, each by a rule; returns their moves. Like [`mark_sending`], the statement
 /// leaves out a contact that another transaction has locked, or that is no longer pending. A resent contact with an
 /// unknown attempt becomes `unconfirmed` instead, and the looks for that attempt start again.
 pub async fn skip(
     conn: &mut PgConnection,
     skips: &[(TenantId, ContactId, Rule)],
     now: DateTime<Utc>,
-) -> Result<Vec<((TenantId, ContactId), ContactStatus)>, Error> {
-    let rows = sqlx::query!(
+) -> Result<Vec<ContactMove>, Error> {
+    sqlx::query_as!(
+        ContactMove,
         r#"with free as materialized (
              select c.tenant_id, c.contact_id, u.rule
              from unnest($1::uuid[], $2::uuid[], $3::text[]) as u (tenant_id, contact_id, rule)
@@ -124,14 +122,14 @@ pub async fn skip(
              requeued = false, reason = f.rule, updated_at = $4
          from free f
          where c.tenant_id = f.tenant_id and c.contact_id = f.contact_id
-         returning c.tenant_id as "tenant_id: TenantId", c.contact_id as "contact_id: ContactId",
-                   c.status as "status: ContactStatus""#,
+         returning c.tenant_id as "tenant_id: TenantId", c.queue_id as "queue_id: QueueId",
+                   c.contact_id as "contact_id: ContactId", 'pending' as "from!: ContactStatus",
+                   c.status as "to: ContactStatus""#,
         &column(skips, |skip| skip.0) as &[TenantId],
         &column(skips, |skip| skip.1) as &[ContactId],
         &column(skips, |skip| skip.2) as &[Rule],
         now
     )
     .fetch_all(conn)
-    .await?;
-    Ok(column(&rows, |row| ((row.tenant_id, row.contact_id), row.status)))
+    .await
 }

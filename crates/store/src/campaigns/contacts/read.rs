@@ -48,14 +48,14 @@ pub struct Contact {
 
 /// How a caller names one contact.
 #[derive(Clone, Copy, Debug)]
-pub enum Name {
+pub enum ContactKey {
     /// By id.
     Id(ContactId),
     /// By the reference in the message.
     Reference(Reference),
 }
 
-impl FromStr for Name {
+impl FromStr for ContactKey {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
@@ -64,10 +64,10 @@ impl FromStr for Name {
 }
 
 /// One contact. Indexes: the primary key, `contacts_by_reference`.
-pub async fn get(conn: &mut PgConnection, tenant: TenantId, name: Name) -> Result<Option<Contact>, Error> {
-    let (id, reference) = match name {
-        Name::Id(id) => (Some(id), None),
-        Name::Reference(reference) => (None, Some(reference.to_string())),
+pub async fn get(conn: &mut PgConnection, tenant: TenantId, key: ContactKey) -> Result<Option<Contact>, Error> {
+    let (id, reference) = match key {
+        ContactKey::Id(id) => (Some(id), None),
+        ContactKey::Reference(reference) => (None, Some(reference.to_string())),
     };
     sqlx::query_as!(
         Contact,

@@ -11,16 +11,12 @@ use crate::columns::column;
 
 /// A contact that moved from one state to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the table's columns")]
 pub struct ContactMove {
-    /// The owner.
     pub tenant_id: TenantId,
-    /// The contact's queue.
     pub queue_id: QueueId,
-    /// The contact.
     pub contact_id: ContactId,
-    /// The state before.
     pub from: ContactStatus,
-    /// The new state.
     pub to: ContactStatus,
 }
 

@@ -3,27 +3,23 @@
 
 use std::time::Duration;
 
-use regua_domain::{InstanceId, TenantId};
+use regua_domain::{InstanceId, LaneKey, TenantId};
 use sqlx::{Error, PgConnection};
 
 use super::{Lease, Released};
+use crate::columns::column;
 use crate::contacts::with_attempts_under_way;
 
 /// How long after an offer periodic rings for the lane. The workers usually take the lane earlier.
 pub(super) const RING_AFTER: Duration = Duration::from_secs(6);
 
 /// Releases a lane and offers it to other workers. The bell does not matter, because the next worker claims at once.
-pub async fn offer(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    instance: InstanceId,
-    epoch: i64,
-) -> Result<Released, Error> {
+pub async fn offer(conn: &mut PgConnection, lane: LaneKey, epoch: i64) -> Result<Released, Error> {
     let freed = sqlx::query!(
         "update lanes set leased_by = null, lease_expires_at = null, offered_at = now()
          where tenant_id = $1 and instance_id = $2 and lease_epoch = $3 and leased_by is not null",
-        tenant as TenantId,
-        instance as InstanceId,
+        lane.tenant as TenantId,
+        lane.instance as InstanceId,
         epoch
     )
     .execute(conn)
@@ -50,10 +46,10 @@ pub async fn count_offered(conn: &mut PgConnection, timeout: Duration) -> Result
 pub async fn take_offered(
     conn: &mut PgConnection,
     worker: &str,
-    lease: Duration,
+    length: Duration,
     offered_for: Duration,
     limit: usize,
-) -> Result<Vec<(TenantId, InstanceId, Lease)>, Error> {
+) -> Result<Vec<(LaneKey, Lease)>, Error> {
     let rows = sqlx::query!(
         r#"with offered as materialized (
              select tenant_id, instance_id from lanes
@@ -65,39 +61,29 @@ pub async fn take_offered(
          set leased_by = $1, lease_epoch = l.lease_epoch + 1, lease_expires_at = now() + $2, last_heartbeat = now(),
              rung_at = null, offered_at = null
          from offered o where l.tenant_id = o.tenant_id and l.instance_id = o.instance_id
-         returning l.tenant_id as "tenant_id: TenantId", l.instance_id as "instance_id: InstanceId", l.lease_epoch, l.bell,
-                   l.next_send_at, l.sent_on, l.sent_that_day"#,
+         returning l.tenant_id as "tenant: TenantId", l.instance_id as "instance: InstanceId", l.lease_epoch, l.bell,
+                   l.next_send_at"#,
         worker,
-        lease as Duration,
+        length as Duration,
         offered_for as Duration,
         i64::try_from(limit).unwrap_or(i64::MAX)
     )
     .fetch_all(&mut *conn)
     .await?;
-    let lanes: Vec<_> = rows.iter().map(|row| (row.tenant_id, row.instance_id)).collect();
+    let lanes = column(&rows, |row| LaneKey { tenant: row.tenant, instance: row.instance });
     let with_open_attempts = with_attempts_under_way(conn, &lanes).await?;
-    let leased = rows.into_iter().map(|row| {
-        let lease = Lease {
-            epoch: row.lease_epoch,
-            bell: row.bell,
-            next_send_at: row.next_send_at,
-            sent_on: row.sent_on,
-            sent_that_day: row.sent_that_day,
-            was_abandoned: with_open_attempts.contains(&(row.tenant_id, row.instance_id)),
-        };
-        (row.tenant_id, row.instance_id, lease)
+    let leased = lanes.into_iter().zip(rows).map(|(lane, row)| {
+        let was_abandoned = with_open_attempts.contains(&lane);
+        (lane, Lease { epoch: row.lease_epoch, bell: row.bell, next_send_at: row.next_send_at, was_abandoned })
     });
     Ok(leased.collect())
 }
 
 /// Finds up to `limit` lanes whose lease has expired, which the caller then takes. Hides each for `pause` from further
 /// calls. Index `lanes_by_owner`.
-pub async fn find_expired(
-    conn: &mut PgConnection,
-    pause: Duration,
-    limit: usize,
-) -> Result<Vec<(TenantId, InstanceId)>, Error> {
-    let rows = sqlx::query!(
+pub async fn find_expired(conn: &mut PgConnection, pause: Duration, limit: usize) -> Result<Vec<LaneKey>, Error> {
+    sqlx::query_as!(
+        LaneKey,
         r#"with expired as materialized (
              select tenant_id, instance_id from lanes
              where leased_by is not null and lease_expires_at < now() and (rung_at is null or rung_at < now() - $1::interval)
@@ -106,11 +92,10 @@ pub async fn find_expired(
          )
          update lanes l set rung_at = now()
          from expired e where l.tenant_id = e.tenant_id and l.instance_id = e.instance_id
-         returning l.tenant_id as "tenant_id: TenantId", l.instance_id as "instance_id: InstanceId""#,
+         returning l.tenant_id as "tenant: TenantId", l.instance_id as "instance: InstanceId""#,
         pause as Duration,
         i64::try_from(limit).unwrap_or(i64::MAX)
     )
     .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.tenant_id, row.instance_id)).collect())
+    .await
 }

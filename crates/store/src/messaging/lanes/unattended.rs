@@ -11,7 +11,7 @@ use super::handover::RING_AFTER;
 
 /// Finds lanes whose lease has expired; returns for each a queue of its instance to ring for, an unfinished one if
 /// there is one. Takes no lease. Index `lanes_by_owner`.
-pub async fn take_expired(
+pub async fn find_expired_to_ring(
     conn: &mut PgConnection,
     pause: Duration,
     limit: i64,
@@ -44,7 +44,7 @@ pub async fn take_expired(
 /// Finds free lanes with a due contact; returns for each its most urgent queue to ring for. Their doorbell was lost, or
 /// a retry is due. Leaves out a lane that was offered less than six seconds ago, because workers take it. Takes no
 /// lease.
-pub async fn take_unattended(
+pub async fn find_unattended_to_ring(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     pause: Duration,
@@ -78,4 +78,15 @@ pub async fn take_unattended(
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.tenant_id, row.queue_id)).collect())
+}
+
+/// The number of leases that expired longer than `since` ago and that no worker has taken over.
+pub async fn count_expired(conn: &mut PgConnection, since: Duration) -> Result<i64, Error> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from lanes
+           where leased_by is not null and lease_expires_at < now() - $1::interval"#,
+        since as Duration
+    )
+    .fetch_one(conn)
+    .await
 }
