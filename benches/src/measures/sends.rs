@@ -26,7 +26,7 @@ const BATCH: usize = 10_000;
 /// Batches posted at once.
 const CALLERS: usize = 4;
 /// The fraction of the bare loop that sends through many instances reach today, with nginx as gateway. The aim is 0.3.
-const MANY_OF_LOOP: f64 = 0.15;
+const MANY_OF_LOOP: f64 = 0.2;
 /// The same for one instance.
 const ONE_OF_LOOP: f64 = 0.1;
 /// How long all messages may take.
