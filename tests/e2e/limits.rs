@@ -7,6 +7,7 @@ mod flood;
 mod keys;
 mod rates;
 mod redis;
+mod webhooks;
 
 use std::num::NonZeroU32;
 

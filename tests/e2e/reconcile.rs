@@ -1,6 +1,7 @@
 //! Attempts of unknown outcome: looks in the gateway's history, and resends by the tenant's policy.
 
 mod decisions;
+mod webhook_passes;
 mod webhook_reader;
 mod webhooks;
 

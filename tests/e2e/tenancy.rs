@@ -13,7 +13,7 @@ use regua_worker::WorkerSettings;
 use regua_worker::harness::{ManualWorker, StopReason};
 
 /// Parts of statements that are bound to no tenant, each with its reason.
-const UNBOUND: [(&str, &str); 35] = [
+const UNBOUND: [(&str, &str); 36] = [
     // Periodic reads due rows of all tenants, and changes them by tenant_id.
     ("from queues q where q.status = 'scheduled'", "scheduled_batches: one scan by a partial index, bounded"),
     ("from queues q where q.status = 'paused_hours'", "resume_at_hour: the same"),
@@ -37,6 +37,7 @@ const UNBOUND: [(&str, &str); 35] = [
     ("select tenant_id, session_id from sessions where expires_at", "retention: old sessions"),
     ("select tenant_id, email, network from login_failures where since", "retention: old login failures"),
     ("delete from dead_letters where died_at", "retention: old dead letters"),
+    ("update dead_letters set body = '{}' where died_at", "retention: old bodies of webhook events"),
     ("with tenant as materialized ( select o.tenant_id from tenant_configs o", "old_events: of one tenant, by its key"),
     // Workers distribute the lanes of all tenants, and change a lane by tenant_id.
     ("from workers w where w.expires_at >= now()", "rebalance: the number of lanes of each worker"),

@@ -11,6 +11,7 @@ use regua_domain::{InstanceId, TenantId};
 use regua_evolution::{ClientSettings, EvolutionClient};
 use regua_secrets::SecretKeys;
 use regua_store::api_keys::ApiKey;
+use regua_store::instances::WebhookSecret;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
@@ -56,7 +57,7 @@ pub(crate) struct State {
     /// API keys by lookup prefix.
     pub(crate) keys: Cache<String, ApiKey>,
     /// Hashes of the secrets that webhooks carry.
-    pub(crate) webhook_secrets: Cache<(TenantId, InstanceId), Vec<u8>>,
+    pub(crate) webhook_secrets: Cache<(TenantId, InstanceId), WebhookSecret>,
     /// Notified after each commit that wrote a doorbell.
     pub(crate) relay_wakeup: Arc<Notify>,
     /// Notified after each commit of a webhook event.

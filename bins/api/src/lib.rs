@@ -40,7 +40,7 @@ use crate::http::{Connections, openapi, request};
 pub use crate::context::{Api, ApiSettings, ReplicaSettings};
 pub use crate::credentials::keys;
 pub use crate::http::{Cause, CommandLine};
-pub use crate::limits::{ClientAddress, LimitSettings, RedisAddress, TrustedProxies};
+pub use crate::limits::{ClientAddress, EventAmount, LimitSettings, RedisAddress, TrustedProxies};
 pub use crate::metrics::ApiMetrics;
 pub use crate::routes::platform::new_tenant::NewTenant;
 pub use crate::texts::render_text;

@@ -3,6 +3,7 @@
 
 mod budgets;
 mod client_address;
+mod event_amount;
 mod large_batches;
 mod local;
 mod lookups;
@@ -12,6 +13,7 @@ mod refused;
 mod resources;
 mod settings;
 mod subject;
+mod waiting_events;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +25,12 @@ use self::lookups::LookUps;
 use self::rates::RateLimits;
 use self::refused::Refusals;
 use self::resources::RequestBudget;
+use self::waiting_events::WaitingEvents;
 use crate::metrics::ApiMetrics;
 
 pub(crate) use self::budgets::Permit;
 pub use self::client_address::{ClientAddress, TrustedProxies};
+pub use self::event_amount::EventAmount;
 pub(crate) use self::rates::RateStatus;
 pub use self::redis::RedisAddress;
 pub(crate) use self::refused::Refused;
@@ -42,20 +46,22 @@ pub(crate) struct Limits {
     pub(crate) requests: RequestBudget,
     pub(crate) bodies: BodyBudget,
     pub(crate) large_batches: LargeBatches,
+    pub(crate) waiting_events: WaitingEvents,
 }
 
 impl Limits {
     /// `patience` is how long a request may wait for the memory of its body, and a large batch for its permit.
     pub(crate) fn new(settings: &LimitSettings, patience: Duration, clock: Clock, metrics: ApiMetrics) -> Self {
         let refusals = Refusals::new(metrics.clone());
-        let rates = Arc::new(RateLimits::new(settings, clock, metrics, refusals.clone()));
+        let rates = Arc::new(RateLimits::new(settings, clock, metrics.clone(), refusals.clone()));
         Self {
             look_ups: LookUps::new(Arc::clone(&rates), refusals.clone()),
             rates,
             connections: Arc::new(ConnectionBudget::new(settings, refusals.clone())),
             requests: RequestBudget::new(settings, refusals.clone()),
             bodies: BodyBudget::new(settings, patience, refusals.clone()),
-            large_batches: LargeBatches::new(settings, patience, refusals),
+            large_batches: LargeBatches::new(settings, patience, refusals.clone()),
+            waiting_events: WaitingEvents::new(settings, metrics, refusals),
         }
     }
 }

@@ -11,6 +11,8 @@ regua_boot::metrics! {
             "Requests and connections refused, by the limit that refused them", ["layer"];
         rate_limiter_degraded: IntGauge = "regua_rate_limiter_degraded",
             "1 while Redis is away and each process counts requests by itself", [];
+        webhook_events_dropped: IntCounter = "regua_webhook_events_dropped_total",
+            "Status events that were deleted unread, because too many events of their number or tenant waited", [];
         key_look_ups: IntCounter = "regua_key_look_ups_total", "Database look-ups of keys and webhook secrets", [];
     }
 }

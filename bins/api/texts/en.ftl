@@ -32,6 +32,7 @@ problem-in-use-title = In use
 problem-in-use-detail = Another object still depends on it.
 problem-webhook-secret-invalid-title = Webhook secret invalid
 problem-webhook-secret-invalid-detail = The secret in X-Regua-Webhook-Secret is not the secret of this number. Set it up again with `regua instance webhook`.
+webhook-tenant-suspended = The account is suspended, so its webhooks are not accepted.
 problem-ip-not-allowed-title = IP address not allowed
 problem-ip-not-allowed-detail = This key may not be used from the address that the request came from.
 problem-template-type-not-allowed-title = Message type not allowed

@@ -32,6 +32,7 @@ problem-in-use-title = Em uso
 problem-in-use-detail = Algo ainda depende dele.
 problem-webhook-secret-invalid-title = Segredo do webhook inválido
 problem-webhook-secret-invalid-detail = O segredo enviado em X-Regua-Webhook-Secret não é o deste número. Configure de novo com `regua instance webhook`.
+webhook-tenant-suspended = A conta está suspensa; os webhooks dela não são aceitos.
 problem-ip-not-allowed-title = Endereço IP não autorizado
 problem-ip-not-allowed-detail = Esta chave não pode ser usada a partir do endereço de onde veio a requisição.
 problem-template-type-not-allowed-title = Tipo de mensagem não autorizado

@@ -9,6 +9,8 @@ regua_boot::metrics! {
             "Unknown attempts that were resolved, by resolution", ["settled_by"];
         messages_doubled: IntCounter = "regua_messages_doubled_total",
             "Contacts for which the gateway proves a second message", [];
+        webhook_events_dead: IntCounter = "regua_webhook_events_dead_total",
+            "Webhook events that became dead letters, because their reader failed three times", [];
         data_erased: IntCounterVec = "regua_data_erased_total",
             "Rows that retention or a request erased or deleted, by kind", ["what"];
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Longer than any id of WhatsApp or of Evolution.
-const LONGEST_ID: usize = 200;
+pub(crate) const LONGEST_ID: usize = 200;
 
 pub(crate) fn is_message_id(id: &str) -> bool {
     !id.is_empty() && is_storable(id)

@@ -1,11 +1,22 @@
 //! Gateway events about messages of the fleet. Webhooks arrive out of order and more than once. A webhook's date is a
 //! local time labelled as UTC, so only the time of the message in it is read.
 
+mod members;
+mod stored;
+
 use chrono::{DateTime, Utc};
 use regua_domain::GatewayEventName;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use crate::message::{is_message_id, text_of};
+use self::members::{members, scalar, short_string, string};
+use crate::message::{LONGEST_ID, is_message_id};
+
+/// Most characters of a text that are read. No message of the fleet has more than 4096.
+const MAX_TEXT: usize = 65_536;
+
+/// Longer than any status of WhatsApp, and than any name of an event.
+const MAX_WORD: usize = 64;
 
 /// The report of a webhook.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,8 +43,10 @@ pub struct Message {
     pub message_id: String,
     /// The recipient's jid or LID.
     pub remote_jid: String,
-    /// Its text.
+    /// Its text, at most 65,536 characters.
     pub text: String,
+    /// Whether the text was longer.
+    pub is_cut: bool,
     /// When the message left, in whole seconds; `None` when the webhook has no time.
     pub left_at: Option<DateTime<Utc>>,
 }
@@ -74,42 +87,90 @@ pub enum MessageStatus {
     Other,
 }
 
-/// Reads the `data` of a webhook of this event.
-pub fn read_event(event: GatewayEventName, data: &Value) -> GatewayEvent {
-    match event {
-        GatewayEventName::SendMessage => message(&data["key"]["id"], &data["key"]["remoteJid"], data)
-            .map_or(GatewayEvent::Irrelevant, GatewayEvent::Left),
-        GatewayEventName::MessagesUpdate if data["fromMe"] == true => {
-            let Some(message_id) = data["keyId"].as_str().filter(|id| is_message_id(id)) else {
-                return GatewayEvent::Irrelevant;
-            };
-            let status = match data["status"].as_str() {
-                Some("DELIVERY_ACK") => MessageStatus::Delivered,
-                Some("READ" | "PLAYED") => MessageStatus::Read,
-                Some("ERROR") => MessageStatus::Error,
-                _ => MessageStatus::Other,
-            };
-            let message = message(&data["keyId"], &data["remoteJid"], data);
-            GatewayEvent::Status { message_id: message_id.to_owned(), status, message }
-        }
-        GatewayEventName::MessagesUpdate => GatewayEvent::Irrelevant,
+/// The body of a webhook is not JSON, or names no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the body of the webhook cannot be read")]
+pub struct MalformedWebhook;
+
+/// A webhook's body. The other members, such as the instance's token, are skipped.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    event: &'a RawValue,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+impl GatewayEvent {
+    /// Whether the event may prove that a message left.
+    pub const fn proves_sending(&self) -> bool {
+        matches!(self, Self::Left(_) | Self::Status { message: Some(_), .. })
     }
 }
 
-fn message(id: &Value, jid: &Value, data: &Value) -> Option<Message> {
-    Some(Message {
-        message_id: id.as_str().filter(|id| is_message_id(id))?.to_owned(),
-        remote_jid: jid.as_str()?.to_owned(),
-        text: text_of(&data["message"])?.to_owned(),
-        left_at: data["messageTimestamp"].as_i64().and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
-    })
+/// Reads the body of a webhook; `None` when the event's name is not one that is stored. It takes less than twice the
+/// memory of the body, whatever the body's shape.
+///
+/// # Errors
+/// When the body is not JSON or names no event.
+pub fn read_webhook(body: &[u8]) -> Result<Option<(GatewayEventName, GatewayEvent)>, MalformedWebhook> {
+    let body = std::str::from_utf8(body).map_err(|_| MalformedWebhook)?;
+    let Envelope { event, data } = serde_json::from_str(body).map_err(|_| MalformedWebhook)?;
+    if !event.get().starts_with('"') {
+        return Err(MalformedWebhook);
+    }
+    let name = short_string(Some(event.get()), MAX_WORD).and_then(|name| name.parse().ok());
+    Ok(name.map(|name| (name, read_event(name, data.map_or("null", RawValue::get)))))
+}
+
+/// Reads the `data` of a webhook of this event.
+pub fn read_event(event: GatewayEventName, data: &str) -> GatewayEvent {
+    match event {
+        GatewayEventName::SendMessage => {
+            let [key] = members(Some(data), ["key"]);
+            let [id, jid] = members(key, ["id", "remoteJid"]);
+            message(id, jid, data).map_or(GatewayEvent::Irrelevant, GatewayEvent::Left)
+        }
+        GatewayEventName::MessagesUpdate => read_update(data),
+    }
+}
+
+fn read_update(data: &str) -> GatewayEvent {
+    let [from_me, id, jid, status] = members(Some(data), ["fromMe", "keyId", "remoteJid", "status"]);
+    let message_id = short_string(id, LONGEST_ID).filter(|id| is_message_id(id));
+    let Some(message_id) = message_id.filter(|_| scalar(from_me) == Some(true)) else {
+        return GatewayEvent::Irrelevant;
+    };
+    let status = match short_string(status, MAX_WORD).as_deref() {
+        Some("DELIVERY_ACK") => MessageStatus::Delivered,
+        Some("READ" | "PLAYED") => MessageStatus::Read,
+        Some("ERROR") => MessageStatus::Error,
+        _ => MessageStatus::Other,
+    };
+    GatewayEvent::Status { message_id, status, message: message(id, jid, data) }
+}
+
+fn message(id: Option<&str>, jid: Option<&str>, data: &str) -> Option<Message> {
+    let message_id = short_string(id, LONGEST_ID).filter(|id| is_message_id(id))?;
+    let remote_jid = short_string(jid, LONGEST_ID)?;
+    let [message, timestamp, cut] = members(Some(data), ["message", "messageTimestamp", "textCut"]);
+    // Baileys writes a text that holds a link as an `extendedTextMessage`.
+    let [conversation, extended] = members(message, ["conversation", "extendedTextMessage"]);
+    let [extended] = members(extended, ["text"]);
+    let (text, is_cut) = string(conversation, MAX_TEXT).or_else(|| string(extended, MAX_TEXT))?;
+    let left_at = scalar(timestamp).and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+    Some(Message { message_id, remote_jid, text, is_cut: is_cut || scalar(cut) == Some(true), left_at })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    fn read(event: GatewayEventName, data: &Value) -> GatewayEvent {
+        read_event(event, &data.to_string())
+    }
 
     #[test]
     fn send_message_event_reports_a_message_that_left() {
@@ -118,9 +179,7 @@ mod tests {
             "message": {"conversation": "Ref. 7K3F9Q"}, "messageType": "conversation",
             "messageTimestamp": 1_795_229_804, "source": "unknown", "instanceId": "aed3",
         });
-        let GatewayEvent::Left(message) = read_event(GatewayEventName::SendMessage, &data) else {
-            panic!("no message")
-        };
+        let GatewayEvent::Left(message) = read(GatewayEventName::SendMessage, &data) else { panic!("no message") };
         assert_eq!(
             (message.message_id.as_str(), message.recipient()),
             ("9caf17c0", Recipient::Number("5511988887777"))
@@ -138,7 +197,7 @@ mod tests {
             ("5511988887777", Recipient::Number("5511988887777")),
         ] {
             let (message_id, remote_jid) = ("3EB01".to_owned(), jid.to_owned());
-            let message = Message { message_id, remote_jid, text: String::new(), left_at: None };
+            let message = Message { message_id, remote_jid, text: String::new(), is_cut: false, left_at: None };
             assert_eq!(message.recipient(), expected, "{jid}");
         }
     }
@@ -147,7 +206,7 @@ mod tests {
     fn status_of_incoming_messages_is_irrelevant() {
         let update = |status: &str, from_me: bool| {
             let data = json!({"keyId": "3EB01", "remoteJid": "1@lid", "fromMe": from_me, "status": status});
-            match read_event(GatewayEventName::MessagesUpdate, &data) {
+            match read(GatewayEventName::MessagesUpdate, &data) {
                 GatewayEvent::Status { status, message: None, .. } => Some(status),
                 _ => None,
             }
@@ -162,8 +221,55 @@ mod tests {
     #[test]
     fn malformed_events_are_irrelevant() {
         for data in [json!(null), json!([]), json!({"key": {"id": 5}}), json!({"key": {"id": ""}, "message": "x"})] {
-            assert!(read_event(GatewayEventName::SendMessage, &data) == GatewayEvent::Irrelevant);
-            assert!(read_event(GatewayEventName::MessagesUpdate, &data) == GatewayEvent::Irrelevant);
+            assert!(read(GatewayEventName::SendMessage, &data) == GatewayEvent::Irrelevant);
+            assert!(read(GatewayEventName::MessagesUpdate, &data) == GatewayEvent::Irrelevant);
         }
+    }
+
+    #[test]
+    fn stored_event_is_read_like_the_one_that_arrived() {
+        let message = json!({"extendedTextMessage": {"text": "Ref. 7K3F9Q https://a.example"}, "x": [{"a": 0}]});
+        let left = json!({"key": {"id": "3EB01", "remoteJid": "5511@s.whatsapp.net", "x": 1}, "message": message});
+        let mut read_by = json!({"keyId": "3EB01", "remoteJid": "1@lid", "fromMe": true, "status": "PLAYED"});
+        let status = read_by.clone();
+        read_by["message"] = message;
+        read_by["messageTimestamp"] = json!(1_795_229_804);
+        for (name, data, proves_sending) in [
+            (GatewayEventName::SendMessage, left, true),
+            (GatewayEventName::MessagesUpdate, status, false),
+            (GatewayEventName::MessagesUpdate, read_by, true),
+            (GatewayEventName::MessagesUpdate, json!({"keyId": 5}), false),
+            (GatewayEventName::SendMessage, Value::Null, false),
+        ] {
+            let event = read(name, &data);
+            assert_eq!(event.proves_sending(), proves_sending, "{data}");
+            let stored = event.to_data();
+            assert!(stored.len() < 200 && !stored.contains("\"x\""), "{stored}");
+            assert!(read_event(name, &stored) == event, "{stored}");
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut_and_marked() {
+        let body = |length| {
+            let data =
+                json!({"key": {"id": "1", "remoteJid": "1@lid"}, "message": {"conversation": "é".repeat(length)}});
+            json!({"event": "send.message", "data": data}).to_string().into_bytes()
+        };
+        for (length, characters, is_cut) in [(MAX_TEXT, MAX_TEXT, false), (MAX_TEXT + 1, MAX_TEXT, true)] {
+            let Ok(Some((name, event))) = read_webhook(&body(length)) else { panic!("no event") };
+            assert!(read_event(name, &event.to_data()) == event);
+            let GatewayEvent::Left(message) = event else { panic!("no message") };
+            assert_eq!((message.text.chars().count(), message.is_cut), (characters, is_cut));
+        }
+    }
+
+    #[test]
+    fn id_or_jid_longer_than_any_real_one_is_not_read() {
+        let long = "1".repeat(LONGEST_ID + 1);
+        let data = json!({"key": {"id": "1", "remoteJid": long}, "message": {"conversation": "x"}});
+        assert!(read(GatewayEventName::SendMessage, &data) == GatewayEvent::Irrelevant);
+        let data = json!({"keyId": long, "fromMe": true, "status": "READ"});
+        assert!(read(GatewayEventName::MessagesUpdate, &data) == GatewayEvent::Irrelevant);
     }
 }

@@ -101,7 +101,7 @@ async fn deliver_webhook(case: &mut Case<'_>, n: usize) -> anyhow::Result<()> {
     let instance = fixture.lane(case.plan, *queue);
     let conn = &mut *fixture.pool.acquire().await?;
     let (tenant, event) = (fixture.tenant.id, GatewayEventName::SendMessage);
-    webhook_events::insert_gateway_event(conn, tenant, instance, event, &data, case.now).await?;
+    webhook_events::insert_gateway_event(conn, tenant, instance, event, &data.to_string(), true, case.now).await?;
     case.replicas[0].replica.match_webhooks().await?;
     case.record(format!("the gateway posts a webhook of message {} to contact {n}", message.id));
     Ok(())

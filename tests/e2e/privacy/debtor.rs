@@ -144,6 +144,7 @@ pub(super) async fn store_webhook(fleet: &Fleet, tenant: &Tenant, digits: &str) 
     let mut transaction = fleet.database.pool.begin().await.unwrap();
     let now = fleet.clock.now();
     let (instance, event) = (tenant.instances[0], GatewayEventName::SendMessage);
-    webhook_events::insert_gateway_event(&mut transaction, tenant.id, instance, event, &data, now).await.unwrap();
+    let data = data.to_string();
+    webhook_events::insert_gateway_event(&mut transaction, tenant.id, instance, event, &data, true, now).await.unwrap();
     transaction.commit().await.unwrap();
 }

@@ -4,7 +4,6 @@ use chrono::TimeDelta;
 use regua_domain::EventKind;
 use regua_store::{PoolMode, PoolSettings, Role};
 
-use super::retention::periodic;
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +81,7 @@ async fn events_are_deleted_after_14_days_and_not_before() {
     let written = fleet.clock.now();
     assert!(events[0] >= 5 && events[0] == events[1], "{events:?}");
 
-    let periodic = periodic(&fleet);
+    let periodic = fleet.manual_periodic();
     fleet.manual_clock.set(begun + TimeDelta::days(14) - TimeDelta::minutes(1));
     assert_eq!(periodic.delete_old_events().await.unwrap(), 0, "one minute before their end");
     fleet.manual_clock.set(written + TimeDelta::days(14) - TimeDelta::seconds(1));

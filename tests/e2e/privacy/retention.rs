@@ -1,31 +1,11 @@
 //! Retention: each tenant's data is erased and later deleted at its time, also if periodic crashes in between.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use regua_evolution::EvolutionClient;
-use regua_periodic::PeriodicSettings;
-use regua_periodic::harness::ManualPeriodic;
-use regua_store::{PoolMode, PoolSettings, Role};
 use regua_tests::Process;
 
 use super::*;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_regua-test-process");
-
-/// Periodic step by step, with its database role.
-pub(super) fn periodic(fleet: &Fleet) -> ManualPeriodic {
-    let settings = PoolSettings {
-        database_url: fleet.database.url.clone(),
-        application_name: "regua-retention",
-        role: Role::Fleet,
-        pool_mode: PoolMode::Session,
-        max_connections: 2,
-        acquire_timeout: std::time::Duration::from_secs(3),
-    };
-    let pool = regua_store::pool(&settings).unwrap();
-    let gateway = EvolutionClient::new(regua_tests::gateway_settings()).unwrap();
-    let (secrets, settings) = (regua_secrets::SecretKeys::development(), PeriodicSettings::default());
-    ManualPeriodic::new(pool, fleet.clock.clone(), fleet.metrics.periodic.clone(), gateway, secrets, settings)
-}
 
 /// The tenant's rows of the table of contacts, as text.
 async fn contacts(fleet: &Fleet, tenant: &Tenant) -> Vec<String> {
@@ -54,7 +34,7 @@ async fn data_is_erased_and_deleted_when_its_retention_ends_and_not_before() {
     fleet.wait_for_free_lanes().await;
     let theirs = contacts(&fleet, &other).await;
 
-    let periodic = periodic(&fleet);
+    let periodic = fleet.manual_periodic();
     fleet.manual_clock.set(ended + TimeDelta::days(30) - TimeDelta::minutes(1));
     assert_eq!(periodic.run_retention().await.unwrap(), 0, "one minute before its end");
     assert_eq!(fleet.count("select count(*) from contacts where erased_at is not null").await, 0);
@@ -108,7 +88,7 @@ async fn old_sessions_and_login_failures_are_deleted() {
     let wrong = json!({"tenant": "acme", "email": "owner@acme.example", "password": "falsch"});
     let refused = owner.api.call(Method::POST, "/api/v1/auth/login", Some(&wrong)).await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
-    let (begun, periodic) = (fleet.clock.now(), periodic(&fleet));
+    let (begun, periodic) = (fleet.clock.now(), fleet.manual_periodic());
     let left = async || {
         (fleet.count("select count(*) from sessions").await, fleet.count("select count(*) from login_failures").await)
     };

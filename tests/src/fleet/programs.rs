@@ -7,6 +7,7 @@ use regua_api::{Api, ApiMetrics, ReplicaSettings};
 use regua_boot::Registry;
 use regua_broker::{Broker, BrokerSettings};
 use regua_evolution::{ClientSettings, EvolutionClient};
+use regua_periodic::harness::ManualPeriodic;
 use regua_periodic::{Periodic, PeriodicMetrics, PeriodicSettings};
 use regua_sandbox::Sandbox;
 use regua_store::{PoolMode, PoolSettings, Role};
@@ -85,6 +86,14 @@ impl Fleet {
             },
         };
         self.programs.push(tokio::spawn(regua_periodic::run(periodic, self.shutdown.clone())));
+    }
+
+    /// A periodic step by step, with its database role.
+    pub fn manual_periodic(&self) -> ManualPeriodic {
+        let pool = open_pool_of(2, &self.database.url, PoolMode::Session, "regua-manual");
+        let gateway = EvolutionClient::new(gateway_settings()).unwrap();
+        let (metrics, settings) = (self.metrics.periodic.clone(), PeriodicSettings::default());
+        ManualPeriodic::new(pool, self.clock.clone(), metrics, gateway, self.options.secrets.clone(), settings)
     }
 
     /// Starts one more worker; returns its number.

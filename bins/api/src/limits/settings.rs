@@ -6,6 +6,7 @@ use std::time::Duration;
 use regua_domain::Rate;
 
 use super::client_address::TrustedProxies;
+use super::event_amount::EventAmount;
 use super::redis::RedisAddress;
 
 /// The limits of an API process.
@@ -29,6 +30,10 @@ pub struct LimitSettings {
     pub body_bytes: usize,
     /// Large batches that are processed at once. One tenant may have half of them.
     pub cores: usize,
+    /// Webhook events of one number that wait for their reader.
+    pub events_of_number: EventAmount,
+    /// Webhook events of all numbers of a tenant that wait for their reader.
+    pub events_of_tenant: EventAmount,
     /// How long a new connection may take to send the head of its first request.
     pub first_head_within: Duration,
     /// How long a connection may be idle between two requests, including the head of the next one.
@@ -48,6 +53,8 @@ impl Default for LimitSettings {
             concurrent_requests: 512,
             body_bytes: 256 << 20,
             cores: std::thread::available_parallelism().map_or(2, usize::from),
+            events_of_number: EventAmount { events: 20_000, bytes: 64 << 20 },
+            events_of_tenant: EventAmount { events: 100_000, bytes: 256 << 20 },
             first_head_within: Duration::from_secs(15),
             idle: Duration::from_secs(75),
         }

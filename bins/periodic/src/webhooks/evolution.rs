@@ -1,23 +1,32 @@
 //! Matches events of the gateway with attempts: a message that left is evidence for its attempt, and a status is a sent
 //! contact's delivery.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::FutureExt;
 use regua_domain::{EvidenceSource, PhoneNumber, Reference};
 use regua_evolution::is_same_text;
 use regua_evolution::webhook::{GatewayEvent, Message, MessageStatus, Recipient, read_event};
 use regua_store::attempts::{self, Candidate};
 use regua_store::contacts::{self, DeliveryStatus, Evidence};
-use regua_store::transact;
-use regua_store::webhook_events::{self, StoredGatewayEvent};
+use regua_store::webhook_events::{self, PassBudget, StoredGatewayEvent};
+use regua_store::{dead_letters, is_unavailable, transact};
 use sqlx::PgConnection;
 
 use super::Pass;
 use crate::context::Context;
 
-/// Most events of one pass.
-const LIMIT: usize = 500;
+/// How much one pass reads. An event of 64 Ki characters has at most 384 KiB, and one of an earlier version 1 MiB.
+const BUDGET: PassBudget = PassBudget { events: 500, events_of_tenant: 100, bytes: 16 << 20 };
+
+/// After so many failed passes in a row an event becomes a dead letter.
+const MAX_FAILURES: i16 = 3;
+
+/// The log has the error, which may quote the event.
+const DEAD_REASON: &str =
+    "its reader failed three times: the log of regua-periodic has the errors, by webhook_event_id";
 
 /// How long events are hidden from other replicas. Then the events of a replica that died are due again.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,20 +36,47 @@ const MAX_AGE: TimeDelta = TimeDelta::hours(24);
 
 /// Matches the events that are due.
 pub(super) async fn pass(context: &Context) -> anyhow::Result<Pass> {
-    let (now, limit) = (context.clock.now(), i64::try_from(LIMIT)?);
+    let now = context.clock.now();
     let reading = transact(&context.pool, async |conn| {
-        webhook_events::take_due_gateway_events(conn, now, VISIBILITY_TIMEOUT, limit).await
+        webhook_events::take_due_gateway_events(conn, now, VISIBILITY_TIMEOUT, BUDGET).await
     });
     let events = reading.await?;
-    let mut pass = Pass { due: events.len(), done: 0, is_full: events.len() == LIMIT };
+    let is_full = events.iter().any(|event| event.is_followed);
+    let mut pass = Pass { due: events.len(), done: 0, is_full };
     for event in events {
-        match transact(&context.pool, async |conn| match_event(conn, context, &event).await).await {
+        let matching = transact(&context.pool, async |conn| match_event(conn, context, &event).await);
+        // An event that makes its reader panic must not end the process, which would read it again after its start.
+        let matched = AssertUnwindSafe(matching).catch_unwind().await;
+        match matched.unwrap_or_else(|_| Err(anyhow::anyhow!("a panic"))) {
             Ok(is_done) => pass.done += u64::from(is_done),
-            Err(error) => tracing::warn!(webhook_event_id = %event.id, error = format!("{error:#}"),
-                "a webhook event could not be matched"),
+            Err(error) => record_failure(context, &event, &error).await?,
         }
     }
     Ok(pass)
+}
+
+/// Counts the failure, unless the database was unavailable; the event is due again after the visibility timeout. After
+/// the last failure the event becomes a dead letter.
+async fn record_failure(context: &Context, event: &StoredGatewayEvent, error: &anyhow::Error) -> anyhow::Result<()> {
+    tracing::warn!(webhook_event_id = %event.id, error = format!("{error:#}"), "a webhook event could not be matched");
+    if error.downcast_ref().is_some_and(is_unavailable) {
+        return Ok(());
+    }
+    let recording = transact(&context.pool, async |conn| -> anyhow::Result<bool> {
+        let failures = webhook_events::record_failure(conn, event.tenant_id, event.id).await?;
+        let is_dead = failures.is_some_and(|failures| failures >= MAX_FAILURES);
+        if is_dead {
+            let now = context.clock.now();
+            dead_letters::move_event(conn, event.tenant_id, event.id, DEAD_REASON, now).await?;
+        }
+        Ok(is_dead)
+    });
+    if recording.await? {
+        context.metrics.webhook_events_dead.inc();
+        tracing::error!(webhook_event_id = %event.id, tenant_id = %event.tenant_id,
+            "a webhook event goes to the dead letters");
+    }
+    Ok(())
 }
 
 /// Deletes an event that was applied or is too old, and postpones the others.

@@ -6,6 +6,8 @@ use regua_domain::{CampaignId, ContactId, QueueId, TenantId};
 use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
 
+use crate::dead_letters;
+
 /// How long data is stored, in days of 24 hours after the end of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -143,7 +145,7 @@ const SESSIONS: TimeDelta = TimeDelta::days(90);
 const LOGIN_FAILURES: TimeDelta = TimeDelta::days(1);
 const DEAD_LETTERS: TimeDelta = TimeDelta::days(90);
 
-/// Deletes old sessions, login failures and dead letters; returns how many. Indexes `sessions_by_expires_at` and
+/// Deletes old sessions, login failures and dead letters, and the bodies of dead webhook events; returns how many. Indexes `sessions_by_expires_at` and
 /// `login_failures_by_since`.
 pub async fn delete_old(conn: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
     let sessions = sqlx::query!(
@@ -165,6 +167,8 @@ pub async fn delete_old(conn: &mut PgConnection, now: DateTime<Utc>, limit: i64)
     )
     .execute(&mut *conn)
     .await?;
-    let letters = sqlx::query!("delete from dead_letters where died_at < $1", now - DEAD_LETTERS).execute(conn).await?;
-    Ok(sessions.rows_affected() + failures.rows_affected() + letters.rows_affected())
+    let letters =
+        sqlx::query!("delete from dead_letters where died_at < $1", now - DEAD_LETTERS).execute(&mut *conn).await?;
+    let emptied = dead_letters::empty_old_events(conn, now).await?;
+    Ok(sessions.rows_affected() + failures.rows_affected() + letters.rows_affected() + emptied)
 }

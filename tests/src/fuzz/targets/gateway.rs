@@ -92,17 +92,18 @@ pub(super) fn outcome(input: &[u8]) -> Result<String, String> {
 
 pub(super) fn webhook(input: &[u8]) -> Result<String, String> {
     let (event, data) = parts(input);
-    let Ok(data) = serde_json::from_str::<Value>(&data) else { return Ok("no JSON".to_owned()) };
+    let Ok(value) = serde_json::from_str::<Value>(&data) else { return Ok("no JSON".to_owned()) };
     let Ok(event) = event.parse() else { return Ok("not stored".to_owned()) };
     let said = read_event(event, &data);
     ensure(said == read_event(event, &data), "equal inputs have equal results")?;
+    ensure(said == read_event(event, &said.to_data()), "a stored event is read like the one that arrived")?;
     match said {
         GatewayEvent::Irrelevant => Ok("nothing".to_owned()),
         GatewayEvent::Left(message) => is_message(&message).map(|kind| format!("left {kind}")),
         GatewayEvent::Status { message_id, status, message } => {
             ensure(is_storable(&message_id) && !message_id.is_empty(), "a message's id can be stored")?;
             let known = [MessageStatus::Delivered, MessageStatus::Read, MessageStatus::Error, MessageStatus::Other];
-            ensure(known.contains(&status) && data["fromMe"] == true, "only our own messages have a status")?;
+            ensure(known.contains(&status) && value["fromMe"] == true, "only our own messages have a status")?;
             let kind = message.as_ref().map(is_message).transpose()?;
             Ok(format!("{status:?} {kind:?}"))
         }

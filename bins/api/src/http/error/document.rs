@@ -120,7 +120,7 @@ problems! {
     UserChangeProblems = BODY [
         NotAuthenticated, Forbidden, CrossSite, NotFound, NameTaken, StateConflict, ValidationFailed
     ];
-    WebhookProblems = BODY [WebhookSecretInvalid];
+    WebhookProblems = BODY [WebhookSecretInvalid, Forbidden];
 }
 
 fn described(groups: &[&[Code]]) -> BTreeMap<String, RefOr<Described>> {

@@ -2,12 +2,16 @@
 //! API drops an event that gets a 4xx answer, so only a useless event gets one.
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use regua_broker::{Doorbell, ring};
-use regua_domain::{GatewayEventName, InstanceId, TenantId};
-use regua_store::{access, instances, webhook_events};
-use serde::{Deserialize, Serialize};
+use regua_domain::{GatewayEventName, InstanceId, TenantId, Text};
+use regua_evolution::webhook::{GatewayEvent, read_webhook};
+use regua_store::instances::{self, WebhookSecret};
+use regua_store::{access, webhook_events};
+use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,10 +21,10 @@ use uuid::Uuid;
 use crate::context::Context;
 use crate::credentials::cache::Cached;
 use crate::credentials::keys;
-use crate::http::body::read_json;
+use crate::http::body::{drain, read_json};
 use crate::http::error::WebhookProblems;
 use crate::http::{Code, Problem, record_field};
-use crate::limits::Subject;
+use crate::limits::{Refused, Subject};
 
 /// The header of the instance's webhook secret.
 pub(crate) const SECRET_HEADER: &str = "X-Regua-Webhook-Secret";
@@ -28,14 +32,15 @@ pub(crate) const SECRET_HEADER: &str = "X-Regua-Webhook-Secret";
 /// No event about a text message is longer.
 const MAX_EVENT_BYTES: usize = 1 << 20;
 
-/// An event as Evolution API posts it. Other members, such as the instance's token, are dropped.
-#[derive(Deserialize, ToSchema)]
-pub(super) struct GatewayEvent {
+/// An event as Evolution API posts it. Only the members that tell whether a message left, and its status, are stored.
+#[derive(ToSchema)]
+#[schema(as = GatewayEvent)]
+#[expect(dead_code, reason = "it describes a body that `read_webhook` reads")]
+pub(super) struct PostedEvent {
     /// Such as `send.message`.
     event: String,
     /// What the event is about.
-    #[serde(default)]
-    #[schema(value_type = Value)]
+    #[schema(value_type = Value, required = false)]
     data: Value,
 }
 
@@ -52,7 +57,7 @@ pub(super) struct EventAccepted {
         ("tenant_id" = Uuid, Path), ("instance_id" = Uuid, Path),
         ("X-Regua-Webhook-Secret" = String, Header, description = "The secret that `regua instance webhook` set")
     ),
-    request_body = GatewayEvent,
+    request_body = PostedEvent,
     responses((status = 200, description = "Accepted", body = EventAccepted), WebhookProblems)
 )]
 pub(super) async fn evolution(
@@ -67,61 +72,98 @@ pub(super) async fn evolution(
     authenticate(&context, tenant, instance, &parts).await?;
     record_field("tenant_id", tenant);
     record_field("instance_id", instance);
-    let body = read_json(&parts.headers, &mut body.into_data_stream(), &context, tenant, MAX_EVENT_BYTES).await?;
-    let (body, _memory) = body.ok_or_else(|| Problem::of(Code::BodyTooLarge))?;
+    let accepted = accept(&context, tenant, instance, &parts.headers, body).await;
+    accepted.map_err(|problem| if problem.code() == Code::RateLimited { Refused::TooBusy.into() } else { problem })
+}
+
+/// Accepts an event within the tenant's budgets. `rate_limited` says that one is used up; the gateway gets 503 for it.
+async fn accept(
+    context: &Context,
+    tenant: TenantId,
+    instance: InstanceId,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Json<EventAccepted>, Problem> {
+    let _permit = context.limits.requests.take_for_tenant(tenant).await?;
+    let mut stream = body.into_data_stream();
+    let Some((body, _memory)) = read_json(headers, &mut stream, context, tenant, MAX_EVENT_BYTES).await? else {
+        drain(stream, MAX_EVENT_BYTES);
+        return Err(Problem::of(Code::BodyTooLarge));
+    };
     // PostgreSQL's JSON cannot contain NUL, and no sent message contains one.
     let has_nul = body.windows(6).any(|window| window == br"\u0000");
-    let event = serde_json::from_slice::<GatewayEvent>(&body).ok().filter(|_| !has_nul);
-    let event = event.ok_or_else(|| Problem::of(Code::MalformedJson))?;
-    let Ok(name) = event.event.parse::<GatewayEventName>() else {
-        return Ok(Json(EventAccepted { stored: false }));
-    };
-    let now = context.clock.now();
-    let mut transaction = access::begin_webhook(&context.pool, tenant).await?;
-    webhook_events::insert_gateway_event(&mut transaction, tenant, instance, name, &event.data, now).await?;
-    ring(&mut transaction, &Doorbell::WebhookEvents, now).await?;
-    transaction.commit().await?;
-    context.webhook_stored.notify_one();
+    let read = read_webhook(&body).ok().filter(|_| !has_nul).ok_or_else(|| Problem::of(Code::MalformedJson))?;
+    drop(body);
+    let Some((name, event)) = read else { return Ok(Json(EventAccepted { stored: false })) };
+    store(context, tenant, instance, name, &event).await?;
     Ok(Json(EventAccepted { stored: true }))
 }
 
+/// Stores what the reader needs of an event.
+async fn store(
+    context: &Context,
+    tenant: TenantId,
+    instance: InstanceId,
+    name: GatewayEventName,
+    event: &GatewayEvent,
+) -> Result<(), Problem> {
+    let (data, proves, now) = (event.to_data(), event.proves_sending(), context.clock.now());
+    context.limits.waiting_events.reserve(&context.pool, tenant, instance, data.len()).await??;
+    let mut transaction = access::begin_webhook(&context.pool, tenant).await?;
+    webhook_events::insert_gateway_event(&mut transaction, tenant, instance, name, &data, proves, now).await?;
+    ring(&mut transaction, &Doorbell::WebhookEvents, now).await?;
+    transaction.commit().await?;
+    context.webhook_stored.notify_one();
+    Ok(())
+}
+
 /// Checks the secret. The refusal is the same, in the same time, for an unknown instance, an instance without webhooks,
-/// and a wrong secret.
+/// and a wrong secret. With the right secret, a tenant that the platform suspended is refused.
 ///
 /// A gateway posts the webhooks of all its instances from one address, and each may be evidence, so a request with the
-/// right secret is never limited. An address with too many wrong secrets gets 429, which Evolution API retries; it does
-/// not retry 401.
+/// right secret has no limit by its address. An address with too many wrong secrets gets 429, which Evolution API
+/// retries; it does not retry 401 and 403.
 async fn authenticate(context: &Context, tenant: TenantId, instance: InstanceId, parts: &Parts) -> Result<(), Problem> {
     let sent = parts.headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let key = (tenant, instance);
-    let cached = context.webhook_secrets.get(&key, Instant::now(), |hash| keys::has_hash(sent, Some(hash)));
+    let cached = context.webhook_secrets.get(&key, Instant::now(), |secret| keys::has_hash(sent, Some(&secret.hash)));
     let look_up = match cached {
-        Cached::Fresh(_) => return Ok(()),
+        Cached::Fresh(secret) => return refuse_suspended(&secret),
         Cached::Ageing(_) | Cached::Expired => None,
         Cached::Unknown => Some(context.limits.look_ups.begin(parts, Subject::BadWebhooks).await?),
     };
-    if !is_current_secret(context, key, sent).await? {
+    let Some(secret) = look_up_secret(context, key, sent).await? else {
         if look_up.is_none() {
             context.webhook_secrets.remove(&key);
         }
         return Err(Problem::of(Code::WebhookSecretInvalid));
-    }
+    };
     if let Some(look_up) = look_up {
         look_up.refund();
     }
-    Ok(())
+    refuse_suspended(&secret)
 }
 
-/// Looks up the instance's secret, and caches it when it matches.
-async fn is_current_secret(context: &Context, key: (TenantId, InstanceId), sent: &str) -> Result<bool, Problem> {
+fn refuse_suspended(secret: &WebhookSecret) -> Result<(), Problem> {
+    let detail = || Problem::with_detail(Code::Forbidden, Text::of("webhook-tenant-suspended"));
+    if secret.is_suspended { Err(detail()) } else { Ok(()) }
+}
+
+/// Looks up the instance's secret; none unless it is the sent one. A secret that matches is cached.
+async fn look_up_secret(
+    context: &Context,
+    key: (TenantId, InstanceId),
+    sent: &str,
+) -> Result<Option<Arc<WebhookSecret>>, Problem> {
     let started = Instant::now();
     context.metrics.key_look_ups.inc();
     let mut transaction = access::begin(&context.pool, key.0).await?;
     let stored = instances::webhook_secret(&mut transaction, key.0, key.1).await?;
     transaction.commit().await?;
-    let is_match = keys::has_hash(sent, stored.as_deref());
-    if let Some(hash) = stored.filter(|_| is_match) {
-        context.webhook_secrets.insert(key, Arc::new(hash), started);
+    let is_match = keys::has_hash(sent, stored.as_ref().map(|secret| secret.hash.as_slice()));
+    let secret = stored.filter(|_| is_match).map(Arc::new);
+    if let Some(secret) = &secret {
+        context.webhook_secrets.insert(key, Arc::clone(secret), started);
     }
-    Ok(is_match)
+    Ok(secret)
 }

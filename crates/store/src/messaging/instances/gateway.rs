@@ -77,18 +77,28 @@ pub async fn set_webhook_secret(
     Ok(())
 }
 
-/// The SHA-256 of that secret; none when there is no such instance, or when it accepts no webhooks.
+/// What a webhook is checked against.
+pub struct WebhookSecret {
+    /// SHA-256.
+    pub hash: Vec<u8>,
+    /// Whether the platform suspended the tenant, so that no webhook is accepted.
+    pub is_suspended: bool,
+}
+
+/// The hash of that secret; none when there is no such instance, or when it accepts no webhooks.
 pub async fn webhook_secret(
     conn: &mut PgConnection,
     tenant: TenantId,
     instance: InstanceId,
-) -> Result<Option<Vec<u8>>, Error> {
-    let hash = sqlx::query_scalar!(
-        "select webhook_secret_hash from instances where tenant_id = $1 and instance_id = $2",
+) -> Result<Option<WebhookSecret>, Error> {
+    sqlx::query_as!(
+        WebhookSecret,
+        r#"select i.webhook_secret_hash as "hash!", t.status = 'suspended' as "is_suspended!"
+           from instances i join tenants t using (tenant_id)
+           where i.tenant_id = $1 and i.instance_id = $2 and i.webhook_secret_hash is not null"#,
         tenant as TenantId,
         instance as InstanceId
     )
     .fetch_optional(conn)
-    .await?;
-    Ok(hash.flatten())
+    .await
 }
