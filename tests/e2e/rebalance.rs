@@ -8,6 +8,7 @@ use std::time::Duration;
 use regua_domain::LaneKey;
 use regua_store::lanes::{self, LeaseResult, Released};
 use regua_tests::{Fleet, FleetOptions, Process, TenantOptions, batch, eventually};
+use sqlx::Executor;
 
 use self::fixture::{BINARY, Fixture};
 
@@ -176,6 +177,8 @@ async fn lease_that_expired_before_its_commit_is_taken_again() {
         FleetOptions { workers: 1, periodic: false, lease: Duration::from_secs(2), ..FleetOptions::default() };
     let (fleet, tenant, erp) = Fleet::with(options, TenantOptions::default()).await;
     let mut frozen = fleet.database.pool.begin().await.unwrap();
+    // Otherwise PostgreSQL ends the frozen session after five seconds, which on a slow machine is too early.
+    frozen.execute("set local idle_in_transaction_session_timeout = 0").await.unwrap();
     let (lane, lease) = (LaneKey { tenant: tenant.id, instance: tenant.instances[0] }, Duration::from_secs(60));
     let acquired = lanes::lease(&mut frozen, lane, "frozen", lease).await.unwrap();
     assert!(matches!(acquired, LeaseResult::Leased(_)));
