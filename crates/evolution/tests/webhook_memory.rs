@@ -1,5 +1,6 @@
 //! The memory that reading a webhook takes, by the kernel's count of this process. The file has one test, because tests
 //! of one file run at the same time.
+#![cfg(target_os = "linux")]
 
 use regua_evolution::webhook::read_webhook;
 

@@ -77,3 +77,18 @@ async fn key_without_named_scopes_has_three_and_a_change_keeps_them() {
     }
     fleet.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_that_is_created_inactive_is_refused_until_it_is_activated() {
+    let (fleet, _, owner) = fleet_with_user(UserRole::Owner).await;
+    let created = body_of(201, owner.post(&path("/keys"), &json!({"name": "ERP", "active": false})).await);
+    let text = created["api_key"].as_str().unwrap();
+    logs::register_secret(text);
+    assert_eq!(created["active"], false);
+    let key = Client::new(&fleet.api, text);
+    assert_eq!(key.call(Method::GET, "/api/v1/billing/queues", None).await.status, StatusCode::UNAUTHORIZED);
+    let one = path(&format!("/keys/{}", created["key_id"].as_str().unwrap()));
+    body_of(200, owner.put(&one, &json!({"name": "ERP"})).await);
+    assert_eq!(key.call(Method::GET, "/api/v1/billing/queues", None).await.status, StatusCode::OK);
+    fleet.end().await;
+}

@@ -22,8 +22,8 @@ use crate::http::request::language;
 use crate::http::{Code, Problem};
 use crate::limits::Permit;
 
-/// A valid API key with the scope, or a user with the capability, that the route requires. The extractor reads headers only, so a
-/// request is refused before its body is read.
+/// A valid API key with the scope, or a user with the capability, that the route requires. The extractor reads headers
+/// only, so a request is refused before its body is read.
 #[derive(Clone)]
 pub(crate) struct Caller {
     actor: Actor,

@@ -26,7 +26,7 @@ pub struct ApiKey {
     pub requests_per_minute: i32,
 }
 
-/// Stores an active key with the SHA-256 of its secret. It violates a unique index when the lookup prefix exists.
+/// Stores a key with the SHA-256 of its secret. It violates a unique index when the lookup prefix exists.
 pub async fn create(
     conn: &mut PgConnection,
     tenant: TenantId,
@@ -35,8 +35,8 @@ pub async fn create(
 ) -> Result<(), Error> {
     sqlx::query!(
         "insert into api_keys (tenant_id, api_key_id, name, lookup_prefix, secret_hash, allowed_types,
-                               allowed_networks, expires_at, requests_per_minute, created_at, scopes)
-         values ($1, $2, $3, $4, $5, $6, $7::inet[]::cidr[], $8, $9, $10, $11)",
+                               allowed_networks, expires_at, requests_per_minute, created_at, scopes, active)
+         values ($1, $2, $3, $4, $5, $6, $7::inet[]::cidr[], $8, $9, $10, $11, $12)",
         tenant as TenantId,
         key.api_key_id as ApiKeyId,
         key.name,
@@ -47,7 +47,8 @@ pub async fn create(
         key.expires_at,
         key.requests_per_minute,
         key.created_at,
-        &key.scopes as &[Scope]
+        &key.scopes as &[Scope],
+        key.active
     )
     .execute(conn)
     .await?;
