@@ -1,6 +1,6 @@
 //! Scopes of API keys: a key does what its scopes say, and nothing else.
 
-use regua_tests::batch;
+use regua_tests::{batch, eventually};
 
 use super::*;
 
@@ -86,9 +86,10 @@ async fn key_that_is_created_inactive_is_refused_until_it_is_activated() {
     logs::register_secret(text);
     assert_eq!(created["active"], false);
     let key = Client::new(&fleet.api, text);
-    assert_eq!(key.call(Method::GET, "/api/v1/billing/queues", None).await.status, StatusCode::UNAUTHORIZED);
+    let status = async || key.call(Method::GET, "/api/v1/billing/queues", None).await.status;
+    assert_eq!(status().await, StatusCode::UNAUTHORIZED);
     let one = path(&format!("/keys/{}", created["key_id"].as_str().unwrap()));
     body_of(200, owner.put(&one, &json!({"name": "ERP"})).await);
-    assert_eq!(key.call(Method::GET, "/api/v1/billing/queues", None).await.status, StatusCode::OK);
+    eventually("the key to be accepted", async || status().await == StatusCode::OK).await;
     fleet.end().await;
 }

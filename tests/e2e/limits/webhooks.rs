@@ -100,7 +100,7 @@ async fn stored_webhook_holds_only_what_its_reader_needs() {
     assert_eq!(number.post(&proof(1, 70_000)).await, 200);
     let cut = "length(data -> 'message' ->> 'conversation') = 65536 and data -> 'textCut' = 'true'";
     assert_eq!(waiting(&fleet, cut).await, 1);
-    fleet.end().await;
+    fleet.end_unfinished().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,7 +128,7 @@ async fn oldest_statuses_are_deleted_for_new_events_and_proofs_never() {
     assert_eq!(refusals, 2);
     fleet.database.pool.execute("delete from webhook_events").await.unwrap();
     eventually("the budget to be free again", async || number.post(&status(61)).await == 200).await;
-    fleet.end().await;
+    fleet.end_unfinished().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +147,7 @@ async fn waiting_events_of_a_tenant_and_their_bytes_have_budgets() {
     assert!((20..=30).contains(&all), "{all} events wait");
     assert_eq!(waiting(&fleet, "proves_sending").await, 3);
     assert_eq!(other.post(&proof(0, 9000)).await, 200, "another tenant has its own budget");
-    fleet.end().await;
+    fleet.end_unfinished().await;
 }
 
 /// The bound that docs/limits.md states for several processes.
@@ -165,7 +165,7 @@ async fn second_process_exceeds_the_budget_by_a_twentieth_at_most() {
     }
     let all = waiting(&fleet, "true").await;
     assert!((38..=43).contains(&all), "{all} events wait");
-    fleet.end().await;
+    fleet.end_unfinished().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,7 +192,7 @@ async fn webhooks_of_a_suspended_tenant_are_refused_and_not_stored() {
     assert_eq!(waiting(&fleet, "true").await, before + 1);
     set("active").await;
     eventually("the end of the suspension to be seen", async || number.post(&status(14)).await == 200).await;
-    fleet.end().await;
+    fleet.end_unfinished().await;
 }
 
 /// Sends the head of a webhook and the first byte of its body.
@@ -217,12 +217,10 @@ async fn slow_webhooks_exhaust_the_budget_of_their_tenant_only() {
     let number = Number::of(&fleet, &tenant, 0, 1).await;
     let other = TenantOptions { slug: "outra", instances: vec!["sul".to_owned()], ..TenantOptions::default() };
     let other = Number::of(&fleet, &fleet.create_tenant(&other).await, 0, 3).await;
-    let mut slow = Vec::new();
-    for _ in 0..20 {
-        slow.push(begin_post(&fleet, &number).await);
-    }
-    let mut refused = None;
+    let (mut slow, mut refused) = (Vec::new(), None);
+    // One after the other: many at once would use up the budget of all tenants for a moment.
     eventually("the tenant's budget to be used up", async || {
+        slow.push(begin_post(&fleet, &number).await);
         let answer = number.post_bytes(status(0).to_string().into_bytes()).await;
         (answer.status == StatusCode::SERVICE_UNAVAILABLE).then(|| refused = Some(answer)).is_some()
     })
@@ -232,5 +230,5 @@ async fn slow_webhooks_exhaust_the_budget_of_their_tenant_only() {
     assert!(fleet.metrics.api.requests_refused.with_label_values(&["tenants_requests"]).get() > 0);
     drop(slow);
     eventually("the permits to be free again", async || number.post(&status(1)).await == 200).await;
-    fleet.end().await;
+    fleet.end_unfinished().await;
 }

@@ -72,7 +72,7 @@ async fn event_of_one_tenant_is_read_beside_many_of_another() {
     assert_eq!(fleet.manual_periodic().match_webhooks().await.unwrap(), 1, "the first pass applies it");
     assert_eq!(erp.status(&queue).await["read"], 1);
     fleet.database.pool.execute("delete from webhook_events").await.unwrap();
-    fleet.end().await;
+    fleet.end_unfinished().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +109,7 @@ async fn event_that_fails_three_passes_becomes_a_dead_letter() {
     fleet.manual_clock.set(fleet.clock.now() + TimeDelta::hours(2));
     periodic.run_retention().await.unwrap();
     assert_eq!(fleet.count("select count(*) from dead_letters where body = '{}'").await, 1);
-    fleet.end().await;
+    fleet.end_unfinished().await;
 }
 
 /// A failure of the database is not the event's.
@@ -132,7 +132,7 @@ async fn event_is_not_counted_as_failed_while_the_database_is_unavailable() {
     assert_eq!(fleet.count("select count(*) from webhook_events where failures = 0").await, 1);
     assert_eq!(fleet.count("select count(*) from dead_letters").await, 0);
     fleet.database.pool.execute("delete from webhook_events").await.unwrap();
-    fleet.end().await;
+    fleet.end_unfinished().await;
 }
 
 #[tokio::test]
