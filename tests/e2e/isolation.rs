@@ -6,7 +6,7 @@ mod webhooks;
 use std::collections::BTreeSet;
 
 use regua_store::{MIGRATOR, access};
-use regua_tests::{Client, Database, Fleet, FleetOptions, Tenant, TenantOptions, batch};
+use regua_tests::{Client, Database, Fleet, FleetOptions, Tenant, TenantOptions, batch, monday_ten_o_clock};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Row};
 
 /// Tables of the platform, whose rows belong to no tenant: closed to requests, or with a policy of their own.
@@ -237,4 +237,27 @@ async fn database_owner_without_superuser_migrates_and_reads_only_by_role() {
     conn.execute("set role regua_api").await.unwrap();
     assert_eq!(try_statement(&mut conn, "select name from tenants".to_owned()).await, Ok(0));
     conn.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn login_that_is_a_member_of_the_api_role_cannot_give_the_role_platform() {
+    let database = Database::fresh().await;
+    let tenant =
+        Tenant::create(&database.pool, "http://gateway", &TenantOptions::default(), monday_ten_o_clock()).await;
+    let add_user = |role| {
+        format!(
+            "insert into users (tenant_id, user_id, email, name, role, created_at, updated_at)
+             values ('{}', gen_random_uuid(), 'ana@acme.example', 'Ana', '{role}', now(), now())",
+            tenant.id
+        )
+    };
+    for (roles, expected) in [("regua_api", Err(DENIED.to_owned())), ("regua_api, regua_platform", Ok(1))] {
+        let (_, server) = login(&database.pool, roles).await;
+        let name = database.url.rsplit_once('/').unwrap().1;
+        let mut conn = PgConnection::connect(&format!("{server}/{name}")).await.unwrap();
+        conn.execute(AssertSqlSafe(format!("set regua.tenant_id = '{}'", tenant.id))).await.unwrap();
+        assert_eq!(try_statement(&mut conn, add_user("owner")).await, Ok(1), "{roles}");
+        assert_eq!(try_statement(&mut conn, add_user("platform")).await, expected, "{roles}");
+        conn.close().await.unwrap();
+    }
 }

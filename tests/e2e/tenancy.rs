@@ -52,7 +52,7 @@ const UNBOUND: [(&str, &str); 36] = [
     ("from tenants where slug = $1", "an operator names the tenant"),
     ("from tenants where slug > $1", "a platform user lists all tenants"),
     // Commands and checks about all tenants.
-    ("where name = $3 and lower(rtrim(base_url, '/'))", "a new instance must belong to one tenant"),
+    ("select base_url from instances where name = $2", "a new instance must belong to one tenant"),
     ("from instances where not starts_with(token", "regua secrets rotate: pages by primary key"),
     // regua doctor reads all tenants.
     ("from users where not starts_with(totp_seed", "regua secrets rotate: the same"),

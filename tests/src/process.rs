@@ -4,6 +4,8 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
 use crate::{Fleet, logs};
 
 /// A process. Dropping it kills the process and searches its log for secrets and phone numbers.
@@ -16,6 +18,17 @@ pub struct Process {
 impl Process {
     /// Starts a program with the database and the broker of a fleet, a lease of two seconds, and more variables.
     pub fn for_fleet(fleet: &Fleet, binary: &str, program: &str, more: &[(&str, &str)]) -> Self {
+        Self::of_fleet(fleet, Command::new(binary), program, more)
+    }
+
+    /// Starts a program with the database and the broker of a fleet, which may open only so many file descriptors.
+    pub fn with_descriptors(fleet: &Fleet, binary: &str, program: &str, descriptors: u32) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""), binary]);
+        Self::of_fleet(fleet, command, program, &[])
+    }
+
+    fn of_fleet(fleet: &Fleet, command: Command, program: &str, more: &[(&str, &str)]) -> Self {
         let amqp_url = std::env::var("AMQP_URL").unwrap_or_default();
         let mut environment = vec![
             ("DATABASE_URL", fleet.database.url.as_str()),
@@ -28,18 +41,22 @@ impl Process {
         if !amqp_url.is_empty() {
             environment.push(("AMQP_URL", amqp_url.as_str()));
         }
-        Self::start(binary, program, &environment)
+        Self::start_command(command, program, &environment)
     }
 
     /// Starts a program from the tests' binary `regua-test-process`, which calls the program's own `start`.
     pub fn start(binary: &str, program: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_command(Command::new(binary), program, environment)
+    }
+
+    fn start_command(command: Command, program: &str, environment: &[(&str, &str)]) -> Self {
         for (_, value) in environment {
             logs::register_password_of(value);
         }
         let name = format!("regua-{program}-{:032x}.log", crate::database::random());
         let log = std::env::temp_dir().join(name);
         let file = OpenOptions::new().append(true).create_new(true).open(&log).expect("a log");
-        let mut process = Self::spawn(Self::command(binary, program, environment).stdout(Stdio::null()).stderr(file));
+        let mut process = Self::spawn(Self::prepared(command, program, environment).stdout(Stdio::null()).stderr(file));
         process.log = Some(log);
         process
     }
@@ -48,11 +65,10 @@ impl Process {
     pub fn start_with_log(binary: &str, program: &str, environment: &[(&str, &str)], log: &Path) -> Self {
         let log = OpenOptions::new().append(true).create(true).open(log).expect("a log");
         let stderr = log.try_clone().expect("the same log");
-        Self::spawn(Self::command(binary, program, environment).stdout(log).stderr(stderr))
+        Self::spawn(Self::prepared(Command::new(binary), program, environment).stdout(log).stderr(stderr))
     }
 
-    fn command(binary: &str, program: &str, environment: &[(&str, &str)]) -> Command {
-        let mut command = Command::new(binary);
+    fn prepared(mut command: Command, program: &str, environment: &[(&str, &str)]) -> Command {
         command.arg(program).env_remove("AMQP_URL").env("METRICS_PORT", "0").env("LOG_FORMAT", "pretty");
         command
             .env("REGUA_SECRET_KEY", regua_secrets::DEVELOPMENT_SECRET_KEY)
@@ -85,6 +101,19 @@ impl Process {
     pub fn terminate(mut self) -> std::process::ExitStatus {
         self.signal("-TERM");
         self.child.wait().expect("the process ends")
+    }
+
+    /// The number of file descriptors that the process has open.
+    pub fn open_descriptors(&self) -> u64 {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the process runs");
+        u64::try_from(open.count()).expect("a count")
+    }
+
+    /// Changes the number of file descriptors that the running process may open.
+    pub fn limit_descriptors(&self, descriptors: u64) {
+        let process = Pid::from_raw(self.child.id().try_into().expect("a pid"));
+        let limit = Rlimit { current: Some(descriptors), ..getrlimit(Resource::Nofile) };
+        prlimit(process, Resource::Nofile, limit).expect("the limit can be set");
     }
 
     /// Sends SIGSTOP.

@@ -43,7 +43,8 @@ pub struct Config {
     /// Largest request body, in bytes
     #[arg(long, env = "MAX_BODY_BYTES", default_value_t = ApiSettings::default().max_body_bytes)]
     pub max_body_bytes: usize,
-    /// Networks in which a gateway may be, in addition to public addresses, such as 10.0.0.0/8,fd00::/8; "any" for all
+    /// Networks and servers (host:port) where a gateway may be, in addition to public addresses, such as
+    /// 10.0.0.0/8,evolution:8080; "any" for all
     #[arg(long, env = "GATEWAY_ALLOW_NETWORKS", default_value_t)]
     pub gateway_allow_networks: AllowedNetworks,
     /// Seconds that requests under way may take after a signal to end

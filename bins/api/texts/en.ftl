@@ -256,6 +256,7 @@ key-not-valid = The key is no longer valid. Create another.
 key-too-many = There are { $most } keys, the maximum. Use or change one of them.
 key-expiry-past = The date is in the past.
 key-network-invalid = Write a network such as 203.0.113.0/24.
+key-network-host-bits = { $text } is an address inside the network { $network }: write { $network } for the whole network, or { $address } for this address alone.
 retention-proof-too-short = The proof must be stored for at least as long as the personal data.
 template-too-many = There are { $most } templates, the maximum. Delete unused ones.
 template-name-taken = There is already a template "{ $name }". Change it, or choose another name.

@@ -256,6 +256,7 @@ key-not-valid = A chave já não vale. Crie outra.
 key-too-many = Há { $most } chaves, o máximo. Use ou altere uma das que existem.
 key-expiry-past = A data já passou.
 key-network-invalid = Escreva uma rede como 203.0.113.0/24.
+key-network-host-bits = { $text } é um endereço dentro da rede { $network }: escreva { $network } para a rede inteira, ou { $address } para só esse endereço.
 retention-proof-too-short = A prova não pode durar menos que os dados.
 template-too-many = Há { $most } modelos, o máximo. Apague os que ninguém usa.
 template-name-taken = Já há um modelo "{ $name }". Altere-o, ou escolha outro nome.

@@ -1,5 +1,6 @@
 //! Periodic's arguments and environment, and the settings that follow from them.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Parser;
@@ -21,6 +22,9 @@ pub struct Config {
     pub log: LogArguments,
     #[command(flatten)]
     pub secrets: SecretArguments,
+    /// Address on which /healthz, /readyz and /metrics are served
+    #[arg(long, env = "BIND_ADDRESS", default_value = "127.0.0.1")]
+    pub bind_address: IpAddr,
     /// Port of /healthz, /readyz and /metrics
     #[arg(long, env = "METRICS_PORT", default_value_t = 9091)]
     pub metrics_port: u16,
@@ -31,7 +35,8 @@ pub struct Config {
     /// look; after the last one its contact waits for a person, or is sent once more where the tenant allows it
     #[arg(long, env = "UNCONFIRMED_LOOKS_SECONDS", default_value_t = LookSchedule::default())]
     pub unconfirmed_looks_seconds: LookSchedule,
-    /// Networks in which gateways may be, in addition to public addresses, such as 10.0.0.0/8,fd00::/8; any: everywhere
+    /// Networks and servers (host:port) where gateways may be, in addition to public addresses, such as
+    /// 10.0.0.0/8,evolution:8080; any: everywhere
     #[arg(long, env = "GATEWAY_ALLOW_NETWORKS", default_value_t)]
     pub gateway_allow_networks: AllowedNetworks,
 }

@@ -64,7 +64,7 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     let secrets = config.secrets.keys()?;
     let services = Services::open("regua-periodic", Role::Fleet, &config.database, &config.broker)?;
     let gateway = EvolutionClient::new(ClientSettings::with_networks(config.gateway_allow_networks.clone()))?;
-    let listener = TcpListener::bind(("0.0.0.0", config.metrics_port)).await?;
+    let listener = TcpListener::bind((config.bind_address, config.metrics_port)).await?;
     let routes = regua_boot::health_routes(metrics.registry().clone(), services.probes());
     let health = tokio::spawn(regua_boot::serve(listener, routes, shutdown.clone()));
     let Services { pool, broker } = services;

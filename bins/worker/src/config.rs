@@ -1,11 +1,14 @@
 //! The worker's arguments and environment, and the settings that follow from them.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Parser;
 use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
 use regua_evolution::AllowedNetworks;
 use regua_secrets::SecretArguments;
+
+use crate::send_budget::{checked_size, default_size, descriptor_limit};
 
 /// Consumes doorbells and sends the messages of the instances whose lanes it holds.
 #[derive(Debug, Parser)]
@@ -20,6 +23,9 @@ pub struct Config {
     pub log: LogArguments,
     #[command(flatten)]
     pub secrets: SecretArguments,
+    /// Address on which /healthz, /readyz and /metrics are served
+    #[arg(long, env = "BIND_ADDRESS", default_value = "127.0.0.1")]
+    pub bind_address: IpAddr,
     /// Port of /healthz, /readyz and /metrics
     #[arg(long, env = "METRICS_PORT", default_value_t = 9090)]
     pub metrics_port: u16,
@@ -35,20 +41,34 @@ pub struct Config {
     /// Seconds that the gateway may take for a send before its outcome counts as unknown
     #[arg(long, env = "EVOLUTION_TIMEOUT_SECONDS", default_value_t = 150, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub evolution_timeout_seconds: u64,
-    /// Networks in which gateways may be, in addition to public addresses, such as 10.0.0.0/8,fd00::/8; any: everywhere
+    /// Most requests to gateways under way, a quarter of them for one tenant; absent: half of the file descriptors
+    /// (ulimit -n) that the database leaves, at most 8192
+    #[arg(long, env = "MAX_SENDS_UNDER_WAY", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_sends_under_way: Option<u32>,
+    /// Networks and servers (host:port) where gateways may be, in addition to public addresses, such as
+    /// 10.0.0.0/8,evolution:8080; any: everywhere
     #[arg(long, env = "GATEWAY_ALLOW_NETWORKS", default_value_t)]
     pub gateway_allow_networks: AllowedNetworks,
 }
 
 impl Config {
     /// The settings of a worker with this name ([`unique_name`]).
-    pub fn settings(&self, name: String) -> WorkerSettings {
-        WorkerSettings {
+    ///
+    /// # Errors
+    /// When `MAX_SENDS_UNDER_WAY` exceeds the file descriptors that this process may open.
+    pub fn settings(&self, name: String) -> anyhow::Result<WorkerSettings> {
+        let (descriptors, connections) = (descriptor_limit(), self.database.database_max_connections);
+        let max_sends_under_way = match self.max_sends_under_way {
+            None => default_size(descriptors, connections),
+            Some(size) => checked_size(size, descriptors, connections)?,
+        };
+        Ok(WorkerSettings {
+            max_sends_under_way,
             lease: Duration::from_secs(self.worker_lease_seconds),
             recheck_after: Duration::from_secs(self.instance_recheck_seconds),
             shutdown_grace: Duration::from_secs(self.shutdown_grace_seconds),
             ..WorkerSettings::named(name)
-        }
+        })
     }
 }
 
@@ -67,6 +87,8 @@ pub struct WorkerSettings {
     pub shutdown_grace: Duration,
     /// Most contacts of one claim.
     pub claim_limit: u32,
+    /// Most requests to gateways under way; a quarter of them for one tenant.
+    pub max_sends_under_way: usize,
 }
 
 impl WorkerSettings {
@@ -79,6 +101,7 @@ impl WorkerSettings {
             recheck_after: Duration::from_secs(60),
             shutdown_grace: Duration::from_secs(25),
             claim_limit: 100,
+            max_sends_under_way: default_size(descriptor_limit(), 16),
         }
     }
 }

@@ -1,20 +1,19 @@
 //! Consumes doorbells. For a doorbell of any kind the worker acquires the lane of its queue, or raises the lane's bell
-//! if the lane is leased already. It acknowledges the doorbell when lease or bell is committed, before any send.
+//! if the lane is leased already. It acknowledges the doorbell when lease or bell is committed, before any send. For an
+//! instance that is down it starts a check (`recovery`) and acknowledges the doorbell at once.
 
 use std::sync::Arc;
 
 use fail::fail_point;
 use regua_broker::{Broker, Delivery, Doorbell, DoorbellKind, Program};
 use regua_domain::{LaneKey, QueueId, TenantId};
-use regua_store::instances::{self, Instance};
 use regua_store::{queues, transact};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::context::Context;
-use crate::health::{self, Health};
 use crate::lanes::Lanes;
+use crate::recovery;
 
 /// Consumes doorbells until shutdown.
 pub(crate) async fn run(
@@ -67,45 +66,9 @@ async fn ring_lane(
         return Ok(());
     };
     let key = LaneKey { tenant, instance };
-    if kind == DoorbellKind::CheckRecovery && !check_recovery(pool, lanes, key).await? {
+    if kind == DoorbellKind::CheckRecovery {
+        recovery::start_check(lanes, key);
         return Ok(());
     }
     lanes.ring(key).await
-}
-
-/// Checks an instance that was down, and writes the result; returns whether the instance is connected. Checks again
-/// when the address or token was replaced meanwhile.
-async fn check_recovery(pool: &PgPool, lanes: &Lanes, key: LaneKey) -> anyhow::Result<bool> {
-    let context = lanes.context();
-    loop {
-        let reading = transact(pool, async |conn| instances::get(conn, key.tenant, key.instance).await);
-        let Some(instance) = reading.await? else { return Ok(false) };
-        let address = health::address(&instance, &context.secrets);
-        let health = context.health_checks.check(&context.gateway, &address).await;
-        let writing = transact(pool, async |conn| write_health(conn, context, &instance, health).await);
-        if let Some(is_open) = writing.await? {
-            return Ok(is_open);
-        }
-    }
-}
-
-/// Returns whether the instance is connected; none when its address or token was replaced since `checked` was read.
-async fn write_health(
-    conn: &mut PgConnection,
-    context: &Context,
-    checked: &Instance,
-    health: Health,
-) -> Result<Option<bool>, sqlx::Error> {
-    match health {
-        Health::Open => {
-            let (tenant, instance) = (checked.tenant_id, checked.instance_id);
-            let woken = instances::mark_open(conn, tenant, instance, context.clock.now()).await?;
-            tracing::info!(instance_id = %instance, queues = woken.len(), "the instance is connected again");
-            Ok(Some(true))
-        }
-        Health::Down { state, reason } => {
-            let is_written = context.mark_down(conn, checked, state, &reason).await?;
-            Ok(is_written.then_some(false))
-        }
-    }
 }

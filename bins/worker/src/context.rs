@@ -15,6 +15,7 @@ use crate::config::WorkerSettings;
 use crate::health::HealthChecks;
 use crate::lane_configs::LaneConfigs;
 use crate::metrics::WorkerMetrics;
+use crate::send_budget::SendBudget;
 
 pub(crate) struct Context {
     pub(crate) pool: PgPool,
@@ -23,6 +24,7 @@ pub(crate) struct Context {
     pub(crate) gateway: EvolutionClient,
     pub(crate) secrets: SecretKeys,
     pub(crate) health_checks: HealthChecks,
+    pub(crate) send_budget: SendBudget,
     pub(crate) attempt_writer: AttemptWriter,
     pub(crate) lane_configs: LaneConfigs,
     pub(crate) claims: Claims,

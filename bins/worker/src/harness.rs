@@ -27,6 +27,7 @@ use crate::lanes::Lanes;
 use crate::lease::HeldLease;
 use crate::metrics::WorkerMetrics;
 use crate::next_state::{next_state, not_posted};
+use crate::send_budget::SendBudget;
 
 /// A worker that does nothing by itself.
 pub struct ManualWorker(Arc<Lanes>);
@@ -44,6 +45,7 @@ impl ManualWorker {
         let (attempt_writer, _tasks) = AttemptWriter::start(&pool, &clock, &settings.name);
         Self(Lanes::new(Context {
             health_checks: HealthChecks::default(),
+            send_budget: SendBudget::new(settings.max_sends_under_way, &metrics),
             lane_configs: LaneConfigs::start(&pool, &secrets),
             claims: Claims::start(&pool, &clock),
             pool,

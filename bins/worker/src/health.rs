@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use regua_domain::InstanceState;
-use regua_evolution::{ConnectionState, EvolutionClient, InstanceAddress};
+use regua_evolution::{ConnectionState, EvolutionClient, InstanceAddress, Reason};
 use regua_secrets::{SecretKeys, UnusableAddress, open_address};
 use regua_store::instances::Instance;
 use tokio::sync::Semaphore;
@@ -15,7 +15,8 @@ pub(crate) enum Health {
     /// It is connected.
     Open,
     /// It cannot send. Its row stores state and reason.
-    Down { state: InstanceState, reason: String },
+    /// `cause` is the reason that only the log shows ([`Reason::disclosed`]).
+    Down { state: InstanceState, reason: String, cause: Option<Reason> },
 }
 
 /// Most concurrent checks at one gateway: thousands of its lanes may start at the same time, and each check opens a
@@ -30,11 +31,12 @@ pub(crate) struct HealthChecks {
 }
 
 impl HealthChecks {
-    /// Checks an instance once. An instance whose address or token cannot be used counts as unreachable.
-    pub(crate) async fn check(&self, gateway: &EvolutionClient, address: &Address) -> Health {
+    /// Checks an instance once. An instance whose address or token cannot be used counts as unreachable. None: this
+    /// machine had no socket to ask.
+    pub(crate) async fn check(&self, gateway: &EvolutionClient, address: &Address) -> Option<Health> {
         let address = match address {
             Ok(address) => address,
-            Err(unusable) => return down(unusable),
+            Err(unusable) => return Some(down(unusable)),
         };
         let permits = self.permits_of(address.server());
         let _permit = permits.acquire().await;
@@ -47,14 +49,17 @@ impl HealthChecks {
     }
 }
 
-async fn ask(gateway: &EvolutionClient, address: &InstanceAddress) -> Health {
-    let down = |state, reason: &str| Health::Down { state, reason: reason.to_owned() };
-    match gateway.connection_state(address).await {
+async fn ask(gateway: &EvolutionClient, address: &InstanceAddress) -> Option<Health> {
+    let down = |state, reason: &str, cause| Health::Down { state, reason: reason.to_owned(), cause };
+    Some(match gateway.connection_state(address).await {
         ConnectionState::Open => Health::Open,
-        ConnectionState::Connecting => down(InstanceState::Connecting, "connecting"),
-        ConnectionState::Close => down(InstanceState::Close, "disconnected"),
-        ConnectionState::Unreachable { reason } => down(InstanceState::Unreachable, reason.as_str()),
-    }
+        ConnectionState::Connecting => down(InstanceState::Connecting, "connecting", None),
+        ConnectionState::Close => down(InstanceState::Close, "disconnected", None),
+        ConnectionState::Unreachable { reason: Reason::NoSocket } => return None,
+        ConnectionState::Unreachable { reason } => {
+            down(InstanceState::Unreachable, reason.disclosed().as_str(), Some(reason))
+        }
+    })
 }
 
 /// The address of an instance, or the reason why its stored address cannot be used. An instance with an unusable
@@ -72,5 +77,5 @@ fn down(unusable: &UnusableAddress) -> Health {
         UnusableAddress::TokenUnreadable(_) => "token_unreadable".to_owned(),
         UnusableAddress::Invalid(invalid) => invalid.to_string(),
     };
-    Health::Down { state: InstanceState::Unreachable, reason }
+    Health::Down { state: InstanceState::Unreachable, reason, cause: None }
 }

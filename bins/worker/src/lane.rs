@@ -2,6 +2,7 @@
 //! slot, checks that the instance is connected, marks the attempt, posts it once, and finishes it. The lane marks the
 //! next contact while the attempt writer commits an outcome.
 
+mod budget;
 mod claim;
 mod release;
 mod send_task;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use regua_domain::{ContactId, InstanceState, LaneKey, QueueId};
+use regua_evolution::Reason;
 use regua_store::contacts::ClaimedContact;
 use regua_store::lanes::Lease;
 use regua_store::{TRANSACTION_TIMEOUT, instances, transact, within};
@@ -27,6 +29,7 @@ use crate::context::Context;
 use crate::health::Health;
 use crate::lane_configs::LaneConfig;
 use crate::lease::HeldLease;
+use crate::send_budget::SendPermit;
 
 /// How long a lane uses a configuration before it reads it again.
 const CONFIG_TTL: Duration = Duration::from_secs(10);
@@ -41,6 +44,7 @@ pub(crate) enum StopReason {
         config: Arc<LaneConfig>,
         state: InstanceState,
         reason: String,
+        cause: Option<Reason>,
     },
     /// The lease is lost, or no longer certain.
     LeaseLost,
@@ -142,7 +146,7 @@ impl Lane {
                 return Ok(reason);
             }
             let config = self.config().await?;
-            if let Some(reason) = self.check_health(&config).await? {
+            if let Some(reason) = self.check_health(&config, None).await? {
                 return Ok(reason);
             }
             if self.claimed.is_empty() {
@@ -187,16 +191,32 @@ impl Lane {
     }
 
     /// Asks the gateway, unless a check or a sent message showed within `health_ttl` that the instance is connected.
-    async fn check_health(&mut self, config: &Arc<LaneConfig>) -> anyhow::Result<Option<StopReason>> {
+    async fn check_health(
+        &mut self,
+        config: &Arc<LaneConfig>,
+        permit: Option<&SendPermit>,
+    ) -> anyhow::Result<Option<StopReason>> {
         let ttl = self.context.settings.health_ttl;
         if config.address.is_ok() && self.last_seen_open.is_some_and(|seen| seen.elapsed() < ttl) {
             return Ok(None);
         }
+        // A check is a request like a send; before a send it uses the permit of the send.
+        let _permit = match permit {
+            Some(_) => None,
+            None => match self.acquire_permit().await {
+                Ok(permit) => Some(permit),
+                Err(reason) => return Ok(Some(reason)),
+            },
+        };
         Box::pin(self.ask_gateway(config)).await
     }
 
     async fn ask_gateway(&mut self, config: &Arc<LaneConfig>) -> anyhow::Result<Option<StopReason>> {
-        match self.context.health_checks.check(&self.context.gateway, &config.address).await {
+        let health = match self.health(config).await {
+            Ok(health) => health,
+            Err(reason) => return Ok(Some(reason)),
+        };
+        match health {
             Health::Open => {
                 if config.instance.state != InstanceState::Open {
                     let (pool, key, now) = (&self.context.pool, self.key, self.context.clock.now());
@@ -208,8 +228,8 @@ impl Lane {
                 self.last_seen_open = Some(Instant::now());
                 Ok(None)
             }
-            Health::Down { state, reason } => {
-                Ok(Some(StopReason::InstanceDown { config: Arc::clone(config), state, reason }))
+            Health::Down { state, reason, cause } => {
+                Ok(Some(StopReason::InstanceDown { config: Arc::clone(config), state, reason, cause }))
             }
         }
     }

@@ -7,6 +7,7 @@ mod claims;
 pub mod config;
 mod consume;
 mod context;
+mod counted_log;
 mod group;
 mod health;
 mod lane;
@@ -16,6 +17,8 @@ mod lease;
 mod metrics;
 mod next_state;
 mod rebalance;
+mod recovery;
+mod send_budget;
 
 #[cfg(feature = "harness")]
 #[doc(hidden)]
@@ -45,6 +48,7 @@ use crate::context::Context;
 use crate::health::HealthChecks;
 use crate::lane_configs::LaneConfigs;
 use crate::lanes::Lanes;
+use crate::send_budget::SendBudget;
 
 /// What a worker needs.
 pub struct Worker {
@@ -78,10 +82,10 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     let send_timeout = Duration::from_secs(config.evolution_timeout_seconds);
     let networks = config.gateway_allow_networks.clone();
     let gateway = EvolutionClient::new(ClientSettings { send_timeout, ..ClientSettings::with_networks(networks) })?;
-    let listener = TcpListener::bind(("0.0.0.0", config.metrics_port)).await?;
+    let settings = config.settings(config::unique_name())?;
+    let listener = TcpListener::bind((config.bind_address, config.metrics_port)).await?;
     let routes = regua_boot::health_routes(metrics.registry().clone(), services.probes());
     let health = tokio::spawn(regua_boot::serve(listener, routes, shutdown.clone()));
-    let settings = config.settings(config::unique_name());
     let Services { pool, broker } = services;
     run(Worker { pool, broker, clock: Clock::system(), metrics, gateway, secrets, settings }, shutdown).await?;
     health.await?
@@ -97,6 +101,7 @@ pub async fn run(worker: Worker, shutdown: CancellationToken) -> anyhow::Result<
     let (attempt_writer, writer_tasks) = AttemptWriter::start(&pool, &clock, &settings.name);
     let claims = Claims::start(&pool, &clock);
     let lane_configs = LaneConfigs::start(&pool, &secrets);
+    let send_budget = SendBudget::new(settings.max_sends_under_way, &metrics);
     let lanes = Lanes::new(Context {
         pool: pool.clone(),
         clock,
@@ -104,6 +109,7 @@ pub async fn run(worker: Worker, shutdown: CancellationToken) -> anyhow::Result<
         gateway,
         secrets,
         health_checks: HealthChecks::default(),
+        send_budget,
         attempt_writer,
         lane_configs,
         claims,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use regua_domain::{AttemptOutcome, ContactId, ContactStatus, RetrySchedule};
-use regua_evolution::Outcome;
+use regua_evolution::{Outcome, Reason};
 use regua_store::contacts::NextState;
 
 /// A contact whose message certainly did not leave is retried as often as the schedule allows. A contact whose message
@@ -35,9 +35,18 @@ pub(crate) fn next_state(
 /// The next state after an attempt that was marked and not posted: the lease ended, the queue was held, or the process
 /// shuts down.
 pub(crate) fn not_posted(now: DateTime<Utc>) -> NextState {
+    unposted("lease_lost", now)
+}
+
+/// The next state after an attempt for which this machine had no socket. The attempt does not count for the schedule.
+pub(crate) fn without_socket(now: DateTime<Utc>) -> NextState {
+    unposted(Reason::NoSocket.as_str(), now)
+}
+
+fn unposted(reason: &str, now: DateTime<Utc>) -> NextState {
     NextState {
         outcome: AttemptOutcome::NotSent,
-        reason: Some("lease_lost".to_owned()),
+        reason: Some(reason.to_owned()),
         message_id: None,
         status: ContactStatus::Pending,
         due_at: Some(now),
@@ -57,7 +66,6 @@ pub(crate) fn unreadable_number() -> NextState {
 
 #[cfg(test)]
 mod tests {
-    use regua_evolution::Reason;
     use uuid::Uuid;
 
     use super::*;

@@ -2,7 +2,9 @@
 //! of a request or add a query string.
 
 use std::fmt;
+use std::net::IpAddr;
 
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
@@ -73,6 +75,13 @@ impl InstanceAddress {
         self.base_url.as_str().trim_end_matches('/')
     }
 
+    /// Whether this server is the one at `base_url`, in any spelling of one host: with http or https, with or without a
+    /// default port, with a dot at the end, as an IPv4 address inside an IPv6 address. Two host names of one server
+    /// differ.
+    pub fn is_at(&self, base_url: &str) -> bool {
+        Url::parse(base_url).is_ok_and(|other| spelling(&other) == spelling(&self.base_url))
+    }
+
     /// Whether the server may be called. A host name passes: its addresses are checked when it is resolved.
     pub fn is_allowed(&self, networks: &AllowedNetworks) -> bool {
         networks.allow_url(&self.base_url)
@@ -95,6 +104,17 @@ impl InstanceAddress {
     pub(crate) fn send_text(&self) -> Url {
         self.send_text.clone()
     }
+}
+
+/// Host, port and path of a server in the one spelling that is compared. [`Url`] has lower-cased the host already.
+fn spelling(url: &Url) -> (String, Option<u16>, String) {
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let host = address.map_or_else(|_| host.to_owned(), |address| address.to_canonical().to_string());
+    let port = url.port().filter(|port| ![80, 443].contains(port));
+    let path = percent_decode_str(url.path()).decode_utf8_lossy().into_owned();
+    let path = path.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>().join("/");
+    (host, port, path)
 }
 
 fn url(base_url: &Url, group: &str, action: &str, name: &str) -> Url {
@@ -175,6 +195,34 @@ mod tests {
         }
         assert_eq!(server("http://evo:8080/a/"), "http://evo:8080/a");
         assert_eq!(server("http://2130706433"), "http://127.0.0.1");
+    }
+
+    #[test]
+    fn server_is_found_in_every_spelling_and_no_other_server_is() {
+        let same = [
+            ("http://10.0.0.1", "http://[::ffff:10.0.0.1]"),
+            ("http://10.0.0.1:8080", "https://[::ffff:a00:1]:8080/"),
+            ("http://evo.example", "https://evo.example"),
+            ("http://evo.example:443", "https://EVO.example."),
+            ("http://evo.example:80/", "https://evo.example:443//"),
+            ("http://evo.example./a/b", "http://evo.example/%61//b/"),
+            ("http://2130706433", "http://127.0.0.1"),
+            ("https://são.example", "https://xn--so-sia.example"),
+        ];
+        for (one, other) in same {
+            assert!(address(one, "matriz").unwrap().is_at(other), "{one} {other}");
+            assert!(address(other, "matriz").unwrap().is_at(one), "{other} {one}");
+        }
+        let different = [
+            ("http://evo.example", "http://evo.example:8080"),
+            ("http://evo.example", "http://evo2.example"),
+            ("http://evo.example/a", "http://evo.example/b"),
+            ("http://10.0.0.1", "http://10.0.0.2"),
+            ("http://evo.example", "not a URL"),
+        ];
+        for (one, other) in different {
+            assert!(!address(one, "matriz").unwrap().is_at(other), "{one} {other}");
+        }
     }
 
     #[test]

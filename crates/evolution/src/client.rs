@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::address::InstanceAddress;
 use crate::history::{LookResult, MAX_PAGES, Search, read_page};
+use crate::local_errors;
 use crate::networks::AllowedNetworks;
 use crate::outcome::{Outcome, Reply, outcome};
 use crate::reason::Reason;
@@ -163,6 +164,7 @@ impl EvolutionClient {
         match request.header("apikey", instance.token().header()).send().await {
             Ok(response) => read(response).await,
             Err(error) if NotAllowed::is_cause_of(&error) => Reply::NotAllowed,
+            Err(error) if error.is_connect() && local_errors::is_cause_of(&error) => Reply::NoSocket,
             Err(error) => {
                 let is_unwritten = error.is_connect() || error.is_builder();
                 tracing::debug!(error = %error.without_url(), is_unwritten, "Evolution API did not answer");

@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn error_answer_is_a_failed_look() {
         let look = |reply: &Reply| read_page(&search(), &search().jids(), 1, reply).0;
-        let down = Reply::Answered { status: 401, body: b"{}".to_vec() };
+        let unauthorized = br#"{"status":401,"error":"Unauthorized","response":{"message":"Unauthorized"}}"#;
+        let down = Reply::Answered { status: 401, body: unauthorized.to_vec() };
         assert_eq!(look(&down), LookResult::Failed { reason: Reason::Unauthorized });
         let endless = Reply::Answered { status: 200, body: br#"{"messages": {"records": []}}"#.to_vec() };
         assert_eq!(look(&endless), LookResult::Failed { reason: Reason::Unrecognised });

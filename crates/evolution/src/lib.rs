@@ -4,6 +4,7 @@
 mod address;
 mod client;
 mod history;
+mod local_errors;
 mod message;
 mod networks;
 mod outcome;

@@ -40,19 +40,22 @@ const NOT_GLOBAL: [&str; 4] = [
     "3fff::/20",     // documentation
 ];
 
-/// The addresses that gateways may have: all public ones, and the networks that the operator adds.
+/// The addresses that gateways may have: all public ones, and the networks and servers that the operator adds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedNetworks(Allowed);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Allowed {
     Any,
-    PublicAnd(Arc<[IpNetwork]>),
+    PublicAnd { networks: Arc<[IpNetwork]>, servers: Arc<[Server]> },
 }
+
+/// A server inside, at whatever address its name has: the host as a URL writes it, and a port.
+type Server = (String, u16);
 
 impl Default for AllowedNetworks {
     fn default() -> Self {
-        Self(Allowed::PublicAnd(Arc::new([])))
+        Self::public_and(Vec::new(), Vec::new())
     }
 }
 
@@ -62,10 +65,14 @@ impl AllowedNetworks {
         Self(Allowed::Any)
     }
 
+    fn public_and(networks: Vec<IpNetwork>, servers: Vec<Server>) -> Self {
+        Self(Allowed::PublicAnd { networks: networks.into(), servers: servers.into() })
+    }
+
     /// Public addresses and the loopback, on which the sandbox of development and tests listens.
     pub fn with_loopback() -> Self {
         let networks = ["127.0.0.0/8", "::1/128"].map(network);
-        Self(Allowed::PublicAnd(networks.into_iter().flatten().collect()))
+        Self::public_and(networks.into_iter().flatten().collect(), Vec::new())
     }
 
     /// Whether a gateway may be at this address.
@@ -73,15 +80,45 @@ impl AllowedNetworks {
         let address = unmapped(address);
         match &self.0 {
             Allowed::Any => true,
-            Allowed::PublicAnd(networks) => is_public(address) || networks.iter().any(|one| one.contains(address)),
+            Allowed::PublicAnd { networks, .. } => {
+                is_public(address) || networks.iter().any(|one| one.contains(address))
+            }
         }
     }
 
-    /// Whether a URL may be called. A host name passes: its addresses are checked when it is resolved.
-    pub fn allow_url(&self, url: &Url) -> bool {
-        let literal = url.host_str().map(|host| host.trim_matches(['[', ']'])).and_then(|host| host.parse().ok());
-        literal.is_none_or(|address| self.allow(address))
+    /// Whether the operator added a server of this host, whose addresses are then not checked.
+    pub(crate) fn has_server_of(&self, host: &str) -> bool {
+        self.servers().iter().any(|(name, _)| name == host)
     }
+
+    fn servers(&self) -> &[Server] {
+        match &self.0 {
+            Allowed::Any => &[],
+            Allowed::PublicAnd { servers, .. } => servers,
+        }
+    }
+
+    /// Whether a URL may be called. A host name passes: its addresses are checked when it is resolved. A host of which
+    /// the operator added a server has no other port.
+    pub fn allow_url(&self, url: &Url) -> bool {
+        let Some(host) = url.host_str() else { return false };
+        if self.has_server_of(host) {
+            return self
+                .servers()
+                .iter()
+                .any(|(name, port)| name == host && url.port_or_known_default() == Some(*port));
+        }
+        let literal = host.trim_matches(['[', ']']).parse();
+        literal.map_or(true, |address| self.allow(address))
+    }
+}
+
+/// Parses `host:port`.
+fn server(text: &str) -> Option<Server> {
+    let port = text.rsplit_once(':')?.1.parse().ok()?;
+    let url = Url::parse(&format!("http://{text}/")).ok()?;
+    let is_plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    is_plain.then(|| url.host_str().map(|host| (host.to_owned(), port))).flatten()
 }
 
 fn network(text: &str) -> Option<IpNetwork> {
@@ -107,21 +144,26 @@ fn is_public(address: IpAddr) -> bool {
 
 /// A text that is not a list of networks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a network: write any, or networks separated by commas, such as 10.0.0.0/8,fd00::/8")]
+#[error("{0:?} is no network and no host:port: write any, or a list such as 10.0.0.0/8,fd00::/8,evolution:8080")]
 pub struct InvalidNetworks(String);
 
 impl FromStr for AllowedNetworks {
     type Err = InvalidNetworks;
 
-    /// `any`, or networks in CIDR notation separated by commas; an empty text adds none.
+    /// `any`, or networks in CIDR notation and servers as `host:port`, separated by commas; an empty text adds none.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.trim() == "any" {
             return Ok(Self::any());
         }
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        let networks: Result<Vec<_>, _> =
-            parts.map(|part| network(part).ok_or_else(|| InvalidNetworks(part.to_owned()))).collect();
-        Ok(Self(Allowed::PublicAnd(networks?.into())))
+        let (mut networks, mut servers) = (Vec::new(), Vec::new());
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            match (network(part), server(part)) {
+                (Some(network), _) => networks.push(network),
+                (None, Some(server)) => servers.push(server),
+                (None, None) => return Err(InvalidNetworks(part.to_owned())),
+            }
+        }
+        Ok(Self::public_and(networks, servers))
     }
 }
 
@@ -129,8 +171,10 @@ impl fmt::Display for AllowedNetworks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Allowed::Any => f.write_str("any"),
-            Allowed::PublicAnd(networks) => {
-                f.write_str(&networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+            Allowed::PublicAnd { networks, servers } => {
+                let servers = servers.iter().map(|(host, port)| format!("{host}:{port}"));
+                let parts: Vec<_> = networks.iter().map(ToString::to_string).chain(servers).collect();
+                f.write_str(&parts.join(","))
             }
         }
     }
@@ -203,6 +247,19 @@ mod tests {
     }
 
     #[test]
+    fn added_server_is_allowed_at_its_port_and_no_other_port_or_host_is() {
+        let networks = "evolution:8080,10.0.0.7:80";
+        for url in ["http://evolution:8080", "http://EVOLUTION:8080/", "http://10.0.0.7", "http://8.8.8.8:5432"] {
+            assert!(allows(networks, url), "{url}");
+        }
+        for url in ["http://evolution:5432", "https://evolution", "http://10.0.0.7:5432", "http://10.0.0.8"] {
+            assert!(!allows(networks, url), "{url}");
+        }
+        let networks: AllowedNetworks = networks.parse().unwrap();
+        assert!(networks.has_server_of("evolution") && !networks.has_server_of("postgres"));
+    }
+
+    #[test]
     fn every_range_of_the_tables_parses() {
         for text in NOT_PUBLIC.iter().chain(&NOT_GLOBAL).chain(&[GLOBAL_UNICAST]) {
             assert!(network(text).is_some(), "{text}");
@@ -211,10 +268,13 @@ mod tests {
 
     #[test]
     fn networks_round_trip_through_text() {
-        for text in ["", "any", "10.0.0.0/8,fd00::/8"] {
+        for text in ["", "any", "10.0.0.0/8,fd00::/8", "10.0.0.0/8,evolution:8080,[fd00::1]:80"] {
             assert_eq!(text.parse::<AllowedNetworks>().unwrap().to_string(), text);
         }
         let refused = "10.0.0.0/8,intranet".parse::<AllowedNetworks>().unwrap_err().to_string();
         assert!(refused.contains("intranet"), "{refused}");
+        for text in ["evolution:", "evolution:99999", "evolution:80/path", "user@evolution:80", ":80"] {
+            assert!(text.parse::<AllowedNetworks>().is_err(), "{text}");
+        }
     }
 }

@@ -26,6 +26,8 @@ pub enum Reply {
     NotConnected,
     /// No connection, because no gateway may have that address.
     NotAllowed,
+    /// No connection, because this machine has no descriptor or no memory for a socket.
+    NoSocket,
     /// Timeout, reset, a truncated or oversized answer: the request may have been written.
     Lost,
 }
@@ -34,7 +36,11 @@ impl Reply {
     /// Why a request of any route failed. Evolution's guards answer alike on every route, so the table for sends has
     /// all their answers.
     pub(crate) fn failure_reason(&self) -> Reason {
-        outcome(self).reason().unwrap_or(Reason::Unrecognised)
+        match self {
+            // Any service may answer 401, so only Evolution's own envelope says that there is a gateway.
+            Self::Answered { status: 401, body } if !is_enveloped(401, body) => Reason::Unrecognised,
+            other => outcome(other).reason().unwrap_or(Reason::Unrecognised),
+        }
     }
 }
 
@@ -91,6 +97,7 @@ pub fn outcome(reply: &Reply) -> Outcome {
     match reply {
         Reply::NotConnected => Outcome::not_sent(Reason::GatewayUnreachable),
         Reply::NotAllowed => Outcome::not_sent(Reason::AddressNotAllowed),
+        Reply::NoSocket => Outcome::not_sent(Reason::NoSocket),
         Reply::Lost => Outcome::Unknown { reason: Reason::NoAnswer },
         Reply::Answered { status: 201, body } => created(body),
         Reply::Answered { status, body } => {
@@ -188,6 +195,10 @@ fn pre_send_reason(message: &Value) -> Reason {
     causes.into_iter().find(|(ending, _)| text.ends_with(ending)).map_or(Reason::GatewayError, |(_, reason)| reason)
 }
 
+fn is_enveloped(status: u16, body: &[u8]) -> bool {
+    serde_json::from_slice(body).is_ok_and(|body: Value| enveloped(status, &body).is_some())
+}
+
 /// The `message` of Evolution's common envelope, `{"status","error","response":{"message"}}`.
 fn enveloped(status: u16, body: &Value) -> Option<&Value> {
     let is_envelope = body["status"] == status && body["error"].is_string();
@@ -213,6 +224,7 @@ impl fmt::Debug for Reply {
             Self::Answered { status, body } => write!(f, "Answered {{ status: {status}, body: {} bytes }}", body.len()),
             Self::NotConnected => f.write_str("NotConnected"),
             Self::NotAllowed => f.write_str("NotAllowed"),
+            Self::NoSocket => f.write_str("NoSocket"),
             Self::Lost => f.write_str("Lost"),
         }
     }

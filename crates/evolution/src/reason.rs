@@ -9,6 +9,8 @@ pub enum Reason {
     GatewayUnreachable,
     /// No connection, because no gateway may have that address (`GATEWAY_ALLOW_NETWORKS`).
     AddressNotAllowed,
+    /// No connection, because this machine has no descriptor or no memory for a socket. It says nothing about the gateway.
+    NoSocket,
     /// 401. May be temporary: Evolution also refuses an instance's token while its own database is down.
     Unauthorized,
     /// 403, from Evolution's guards or from a proxy.
@@ -55,9 +57,10 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::GatewayUnreachable,
         Self::AddressNotAllowed,
+        Self::NoSocket,
         Self::Unauthorized,
         Self::Forbidden,
         Self::InstanceUnknown,
@@ -86,6 +89,7 @@ impl Reason {
         match self {
             Self::GatewayUnreachable => "gateway_unreachable",
             Self::AddressNotAllowed => "address_not_allowed",
+            Self::NoSocket => "no_socket",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::InstanceUnknown => "instance_unknown",
@@ -107,6 +111,22 @@ impl Reason {
             Self::SuccessWithoutId => "success_without_id",
             Self::BadGateway => "bad_gateway",
             Self::Unrecognised => "unrecognised",
+        }
+    }
+
+    /// The reason that the tenant of an instance may read. It is one for every host that is no Evolution API: forbidden,
+    /// unknown, silent, or another service. A tenant chooses the host, and separate reasons would show which names and
+    /// ports exist inside the network of this machine.
+    #[must_use]
+    pub const fn disclosed(self) -> Self {
+        match self {
+            Self::AddressNotAllowed
+            | Self::NoAnswer
+            | Self::Forbidden
+            | Self::RouteUnknown
+            | Self::BadGateway
+            | Self::Unrecognised => Self::GatewayUnreachable,
+            other => other,
         }
     }
 

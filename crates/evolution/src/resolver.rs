@@ -7,16 +7,22 @@ use std::net::SocketAddr;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use crate::local_errors;
 use crate::networks::AllowedNetworks;
 
-/// The system's resolver without the addresses that are not allowed.
+/// The system's resolver without the addresses that are not allowed. The client has checked the port.
 pub(crate) struct FilteringResolver(pub(crate) AllowedNetworks);
 
 impl Resolve for FilteringResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let networks = self.0.clone();
         Box::pin(async move {
-            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found: Vec<_> = found.map_err(|error| local_errors::probe().unwrap_or(error))?.collect();
+            if networks.has_server_of(name.as_str()) {
+                let addresses: Addrs = Box::new(found.into_iter());
+                return Ok(addresses);
+            }
             Ok(allowed_addresses(&networks, found)?)
         })
     }

@@ -72,6 +72,7 @@ mod tests {
                 r#"{"error":"service not activated","code":"LICENSE_REQUIRED"}"#,
                 unreachable(Reason::LicenceRequired),
             ),
+            (401, "<html>", unreachable(Reason::Unrecognised)),
             (502, "<html>", unreachable(Reason::BadGateway)),
         ];
         for (status, body, expected) in cases {

@@ -1,11 +1,16 @@
 //! Instances in the admin API: tokens are written and never returned, and changes reach a running worker.
 
+use std::time::Instant;
+
 use chrono::TimeDelta;
-use regua_domain::UserRole;
+use futures_util::future::join_all;
+use regua_domain::{InstanceId, UserRole};
 use regua_sandbox::InstanceState;
 use regua_tests::{Fleet, TenantOptions, TestUser, batch, eventually, logs};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use sqlx::Executor;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{body_of, code_of, faults, fleet_with_user, newest_audit_entry, path};
 
@@ -70,8 +75,17 @@ async fn invalid_instance_is_refused_with_every_fault() {
 
     let other = TenantOptions { slug: "other", instances: vec!["filial".to_owned()], ..TenantOptions::default() };
     fleet.create_tenant(&other).await;
-    let theirs = json!({"name": "filial", "base_url": fleet.gateway.to_uppercase().replace("HTTP", "http"), "token": "token-of-theirs"});
-    assert_eq!(code_of(409, add(theirs).await), "name_taken", "an instance belongs to one tenant");
+    let host = fleet.gateway.strip_prefix("http://127.0.0.1").unwrap();
+    for base_url in [
+        fleet.gateway.to_uppercase(),
+        format!("https://127.0.0.1{host}/"),
+        format!("http://127.0.0.1.{host}"),
+        format!("http://[::ffff:127.0.0.1]{host}"),
+        format!("http://[::ffff:7f00:1]{host}//"),
+    ] {
+        let theirs = json!({"name": "filial", "base_url": base_url, "token": "token-of-theirs"});
+        assert_eq!(code_of(409, add(theirs).await), "name_taken", "an instance belongs to one tenant: {base_url}");
+    }
     fleet.end().await;
 }
 
@@ -102,6 +116,33 @@ async fn instance_is_checked_and_its_webhook_is_set() {
     let set = operator.post(&format!("{one}/webhook"), &json!({"public_url": fleet.api})).await;
     let problem = body_of(409, set);
     assert!(problem["detail"].as_str().unwrap().contains("gateway_unreachable"), "{problem:#}");
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_answers_alike_for_forbidden_unknown_and_unreachable_hosts_and_other_services() {
+    let names = ["um", "dois", "tres", "quatro", "cinco"].map(str::to_owned).to_vec();
+    let (fleet, tenant, _) = Fleet::with_tenant(TenantOptions { instances: names, ..TenantOptions::default() }).await;
+    let operator = TestUser::logged_in(&fleet, &tenant, UserRole::Operator, "quem-opera").await;
+    let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other_service = format!("http://{}", service.local_addr().unwrap());
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent_service = format!("http://{}", silent.local_addr().unwrap());
+    let hosts = ["http://10.0.0.1", "http://gateway.invalid", "http://127.0.0.1:9", &other_service, &silent_service];
+    for (instance, host) in tenant.instances.iter().zip(hosts) {
+        set_server(&fleet, *instance, host).await;
+    }
+    let serving = tokio::spawn(refuse_all(service));
+    let checks = tenant.instances.iter().map(async |instance| {
+        let begin = Instant::now();
+        let checked = operator.post(&path(&format!("/instances/{instance}/check")), &json!({})).await;
+        (body_of(200, checked), begin.elapsed())
+    });
+    for (host, (checked, time)) in hosts.iter().zip(join_all(checks).await) {
+        assert_eq!(checked, json!({"state": "unreachable", "reason": "gateway_unreachable"}), "{host}");
+        assert!((3.0..8.0).contains(&time.as_secs_f64()), "{host}: {time:?}");
+    }
+    serving.abort();
     fleet.end().await;
 }
 
@@ -165,4 +206,20 @@ async fn result_for_replaced_token_is_discarded() {
     erp.wait_for_status(&queue, "completed").await;
     fleet.assert_each_left_once(6);
     fleet.end().await;
+}
+
+/// Changes the server of an instance without the checks of the API.
+async fn set_server(fleet: &Fleet, instance: InstanceId, base_url: &str) {
+    let statement = format!("update instances set base_url = '{base_url}' where instance_id = '{instance}'");
+    fleet.database.pool.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+}
+
+/// A service that is no gateway and answers each request with 401.
+async fn refuse_all(listener: tokio::net::TcpListener) {
+    loop {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        let _read = connection.read(&mut request).await;
+        let _closed_by_client = connection.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
+    }
 }

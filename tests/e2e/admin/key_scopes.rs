@@ -93,3 +93,25 @@ async fn key_that_is_created_inactive_is_refused_until_it_is_activated() {
     eventually("the key to be accepted", async || status().await == StatusCode::OK).await;
     fleet.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn network_with_host_bits_is_refused_and_the_refusal_names_the_network() {
+    let (fleet, _, owner) = fleet_with_user(UserRole::Owner).await;
+    let add =
+        async |network: &str| owner.post(&path("/keys"), &json!({"name": "ERP", "allowed_networks": [network]})).await;
+    for (network, named) in [
+        ("127.0.0.1/0", ["0.0.0.0/0", "127.0.0.1"]),
+        ("203.0.113.7/24", ["203.0.113.0/24", "203.0.113.7"]),
+        ("2001:db8::1/32", ["2001:db8::/32", "2001:db8::1"]),
+    ] {
+        let problem = body_of(422, add(network).await);
+        let error = &problem["errors"][0];
+        assert_eq!((&error["field"], &error["code"]), (&json!("allowed_networks[0]"), &json!("invalid_network")));
+        let text = error["message"].as_str().unwrap_or_default();
+        assert!(named.iter().all(|name| text.contains(name)), "{problem:#}");
+    }
+    for (network, stored) in [("203.0.113.0/24", "203.0.113.0/24"), ("203.0.113.7", "203.0.113.7/32")] {
+        assert_eq!(body_of(201, add(network).await)["allowed_networks"], json!([stored]));
+    }
+    fleet.end().await;
+}

@@ -64,7 +64,8 @@ pub(crate) struct GatewayArguments {
     target: TenantArguments,
     #[command(flatten)]
     secrets: SecretArguments,
-    /// Networks in which gateways may be, in addition to public addresses, such as 10.0.0.0/8,fd00::/8; any: everywhere
+    /// Networks and servers (host:port) where gateways may be, in addition to public addresses, such as
+    /// 10.0.0.0/8,evolution:8080; any: everywhere
     #[arg(long, env = "GATEWAY_ALLOW_NETWORKS", default_value_t, value_name = "NETWORKS")]
     gateway_allow_networks: AllowedNetworks,
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use fail::fail_point;
 use regua_domain::InstanceState;
+use regua_evolution::Reason;
 use regua_store::contacts;
 use regua_store::lanes::{self, Released};
 
@@ -41,13 +42,13 @@ impl Lane {
                 next_due_at = next;
                 seen_bell = Some(self.seen_bell);
             }
-            StopReason::InstanceDown { config, state, reason } => {
+            StopReason::InstanceDown { config, state, reason, cause } => {
                 if !self.context.mark_down(&mut transaction, &config.instance, state, &reason).await? {
                     (self.config, self.last_seen_open) = (None, None);
                     self.claimed.clear();
                     return Ok(ReleaseResult::Continue);
                 }
-                log_down(&config, state, &reason);
+                log_down(&config, state, &reason, cause);
             }
             StopReason::LeaseLost => tracing::warn!("the lease is no longer certain; the lane sends no more"),
             StopReason::ReleaseRequested | StopReason::Shutdown => {}
@@ -79,10 +80,11 @@ impl Lane {
 }
 
 /// Warns once for each state: later checks find the state in the instance's row already.
-fn log_down(config: &LaneConfig, state: InstanceState, reason: &str) {
+fn log_down(config: &LaneConfig, state: InstanceState, reason: &str, cause: Option<Reason>) {
     if config.instance.state == state && config.instance.state_reason.as_deref() == Some(reason) {
         return tracing::debug!(%state, reason, "the instance is still down");
     }
+    let cause = cause.map(Reason::as_str);
     let why = config.address.as_ref().err().map(ToString::to_string);
-    tracing::warn!(%state, reason, why, "the instance is down; its queues wait");
+    tracing::warn!(%state, reason, cause, why, "the instance is down; its queues wait");
 }

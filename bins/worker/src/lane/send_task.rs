@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use fail::fail_point;
 use regua_domain::{AttemptOutcome, ContactId, PhoneNumber, QueueId, Rule};
-use regua_evolution::{InstanceAddress, Outcome};
+use regua_evolution::{InstanceAddress, Outcome, Reason};
 use regua_store::attempts::AttemptKey;
 use regua_store::contacts::{ClaimedContact, NewAttempt, NextState};
 
@@ -16,7 +16,7 @@ use super::sent_log::PostedAttempt;
 use crate::attempt::{Mark, MarkFailed, NotMarked, OutcomeReceipt, Slot};
 use crate::claims::ClaimedQueue;
 use crate::lease::HeldLease;
-use crate::next_state::{next_state, not_posted, unreadable_number};
+use crate::next_state::{next_state, not_posted, unreadable_number, without_socket};
 
 /// Pause before a failed mark is repeated.
 const MARK_RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -47,6 +47,8 @@ pub(super) enum SendEnd {
         suggests_instance_down: bool,
     },
     NotMarked(NotMarked),
+    /// Nothing was posted: this machine had no socket.
+    WithoutSocket,
     /// Nothing was posted: the process shuts down, the lease is no longer valid, or the stored phone number is invalid.
     Stopped,
 }
@@ -99,6 +101,10 @@ impl SendTask {
         }
         let started = Instant::now();
         let (end, next) = match self.post_once().await {
+            Ok(outcome) if outcome.reason() == Some(Reason::NoSocket) => {
+                self.context.send_budget.count_without_socket();
+                (SendEnd::WithoutSocket, without_socket(self.context.clock.now()))
+            }
             Ok(outcome) => {
                 let (now, retry) = (self.context.clock.now(), &self.mark.config.retry);
                 let next = next_state(&outcome, self.contact.contact_id, attempts, retry, now);

@@ -14,6 +14,9 @@ use super::{Lane, StopReason};
 use crate::attempt::{Mark, NotMarked};
 use crate::lane_configs::LaneConfig;
 
+/// Pause of a lane after a send for which this machine had no socket.
+const SOCKET_PAUSE: TimeDelta = TimeDelta::seconds(1);
+
 impl Lane {
     /// Waits until fewer than `concurrency` sends are under way and the slot has come, and starts the next send;
     /// returns a reason when the lane must stop.
@@ -28,12 +31,13 @@ impl Lane {
             }
         }
         self.wait_for_slot(config.lead_time()).await;
-        if let Some(reason) = self.stop_reason() {
-            return Ok(Some(reason));
-        }
+        let permit = match self.acquire_permit().await {
+            Ok(permit) => permit,
+            Err(reason) => return Ok(Some(reason)),
+        };
         // The wait may have been long, so configuration and connection are read again.
         let config = self.config().await?;
-        if let Some(reason) = self.check_health(&config).await? {
+        if let Some(reason) = self.check_health(&config, Some(&permit)).await? {
             return Ok(Some(reason));
         }
         let Ok(address) = config.address.clone() else { bail!("the instance's address or token cannot be used") };
@@ -53,7 +57,12 @@ impl Lane {
             contact,
             mark,
         };
-        self.sends.spawn(task.run());
+        self.sends.spawn(async move {
+            let report = task.run().await;
+            // Held from before the mark, so that a marked contact is posted at its slot.
+            drop(permit);
+            report
+        });
         if config.concurrency == 1 {
             return self.await_send().await;
         }
@@ -110,6 +119,9 @@ impl Lane {
             SendEnd::Sent => self.last_seen_open = Some(Instant::now()),
             SendEnd::OtherOutcome { suggests_instance_down: true } => self.last_seen_open = None,
             SendEnd::OtherOutcome { .. } | SendEnd::NotMarked(NotMarked::Skip) => {}
+            SendEnd::WithoutSocket => {
+                self.next_send_at = self.next_send_at.max(Some(self.context.clock.now() + SOCKET_PAUSE));
+            }
             SendEnd::NotMarked(NotMarked::Outdated { next_send_at }) => {
                 self.outdated.insert(contact);
                 // Replaces the estimate of `start_send`, because the slot is unused.

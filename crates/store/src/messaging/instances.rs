@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use regua_domain::{InstanceId, InstanceName, InstanceState, Sealed, TenantId};
 use sqlx::{Error, PgConnection};
 
-pub use gateway::{WebhookSecret, belongs_to_another, set_address, set_webhook_secret, webhook_secret};
+pub use gateway::{WebhookSecret, servers_of_other_tenants, set_address, set_webhook_secret, webhook_secret};
 pub use health::{DownInstance, list_down, mark_down, mark_open, take_due_checks};
 pub use settings::{InstanceSettings, delete, set_pace, settings};
 

@@ -1,5 +1,6 @@
 //! WhatsApp instances at Evolution API servers. A token is sealed before it is stored, and no answer contains it.
 
+mod ask;
 mod gateway;
 
 use regua_domain::{InstanceId, InstanceName, MessageType, Sealed};
@@ -81,14 +82,14 @@ async fn create_instance(access: Access<Operate>, mut body: Draft<NewInstanceReq
     let (base_url, token, name) = (body.base_url.clone(), body.token.clone(), body.name.clone());
     let address = check_address(&mut body, &access.context, base_url, name.as_ref(), token);
     let NewInstanceRequest { name, token, messages_per_minute, daily_cap, lane_concurrency, .. } = body.finish()?;
-    let (server, tenant) = (found(address)?.server().to_owned(), access.tenant_id);
+    let (address, tenant) = (found(address)?, access.tenant_id);
     let id = InstanceId::new(access.context.clock.now());
     let sealed = seal(&access, id, &token)?;
     let work = async |conn: &mut PgConnection, now| {
         let count = instances::settings(conn, tenant, None).await?.len();
         refuse_unless(count < MAX_INSTANCES, Text::of("instance-too-many").with("most", MAX_INSTANCES))?;
-        refuse_instance_of_another(conn, &access, &server, &name).await?;
-        if !instances::create(conn, tenant, id, &name, &server, &sealed, now).await? {
+        refuse_instance_of_another(conn, &access, &address).await?;
+        if !instances::create(conn, tenant, id, &name, address.server(), &sealed, now).await? {
             return Err(Problem::name_taken(Text::of("instance-name-taken").with("name", name)));
         }
         instances::set_pace(conn, tenant, id, messages_per_minute, daily_cap, lane_concurrency).await?;
@@ -137,9 +138,9 @@ async fn replace_instance(
             body.refuse("token", "required", &Text::of("instance-token-required"));
         }
         let InstanceRequest { messages_per_minute, daily_cap, lane_concurrency, .. } = body.finish()?;
-        let server = found(address)?.server().to_owned();
-        refuse_instance_of_another(conn, &access, &server, &before.name).await?;
-        instances::set_address(conn, tenant, id, &server, &seal(&access, id, &token)?, now).await?;
+        let address = found(address)?;
+        refuse_instance_of_another(conn, &access, &address).await?;
+        instances::set_address(conn, tenant, id, address.server(), &seal(&access, id, &token)?, now).await?;
         instances::set_pace(conn, tenant, id, messages_per_minute, daily_cap, lane_concurrency).await?;
         Ok((before, Replaced { instance: find(conn, &access, id).await?, token_replaced }))
     };
@@ -173,13 +174,14 @@ async fn stored_token(conn: &mut PgConnection, access: &Principal, id: InstanceI
 async fn refuse_instance_of_another(
     conn: &mut PgConnection,
     access: &Principal,
-    server: &str,
-    name: &InstanceName,
+    address: &InstanceAddress,
 ) -> Result<(), Problem> {
-    if !instances::belongs_to_another(conn, access.tenant_id, server, name).await? {
+    let name: InstanceName = address.name().parse().map_err(Problem::internal)?;
+    let servers = instances::servers_of_other_tenants(conn, access.tenant_id, &name).await?;
+    if !servers.iter().any(|server| address.is_at(server)) {
         return Ok(());
     }
-    let text = Text::of("instance-of-another-tenant").with("name", name).with("server", server);
+    let text = Text::of("instance-of-another-tenant").with("name", name).with("server", address.server());
     Err(Problem::name_taken(text))
 }
 

@@ -1,10 +1,13 @@
 //! API keys: create, change, rotate with an overlap, revoke. Only the answer that creates a key contains its text.
 
+mod networks;
+
 use chrono::TimeDelta;
 use ipnetwork::IpNetwork;
 use regua_domain::{ApiKeyId, MessageType, Scope};
 use regua_store::api_keys::{self, ListedKey};
 
+use self::networks::parse_network;
 use crate::credentials::{keys, random_bytes};
 use crate::routes::kit::*;
 
@@ -225,10 +228,9 @@ impl Member for Networks {
         let texts = field.texts(50)?;
         let mut networks = Vec::new();
         for (index, text) in texts.iter().enumerate() {
-            // A network is stored without host bits.
-            match text.parse().and_then(|parsed: IpNetwork| IpNetwork::new(parsed.network(), parsed.prefix())) {
+            match parse_network(text) {
                 Ok(network) => networks.push(network),
-                Err(_) => field.refuse_item(index, "invalid_network", &Text::of("key-network-invalid")),
+                Err(refusal) => field.refuse_item(index, "invalid_network", &refusal),
             }
         }
         (networks.len() == texts.len()).then_some(networks)

@@ -54,7 +54,7 @@ pub async fn claim(
                   case when c.attempts = 0 then 0::smallint
                        else (select count(*)::smallint from attempts m
                              where m.tenant_id = c.tenant_id and m.contact_id = c.contact_id
-                               and m.reason = 'lease_lost')
+                               and m.reason in ('lease_lost', 'no_socket'))
                   end as "unposted!"
            from unnest($1::uuid[], $2::uuid[], $3::integer[]) with ordinality as u (tenant_id, queue_id, quota, place)
            join queues q on q.tenant_id = u.tenant_id and q.queue_id = u.queue_id and q.status in ('pending', 'running')

@@ -33,7 +33,8 @@ pub async fn mark_facts(conn: &mut PgConnection, contacts: &[(TenantId, ContactI
                   c.status as "status: ContactStatus", c.attempts, c.resends, c.due_at,
                   case when c.attempts = 0 then 0::smallint
                        else (select count(*)::smallint from attempts m
-                             where m.tenant_id = c.tenant_id and m.contact_id = c.contact_id and m.reason = 'lease_lost')
+                             where m.tenant_id = c.tenant_id and m.contact_id = c.contact_id
+                               and m.reason in ('lease_lost', 'no_socket'))
                   end as "unposted!",
                   case when c.status = 'sending' then c.attempt_id end as "open_attempt: AttemptId"
            from contacts c

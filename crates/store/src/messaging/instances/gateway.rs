@@ -28,35 +28,28 @@ pub async fn set_address(
     Ok(())
 }
 
-/// Whether another tenant has the instance of this name at this server. The answer holds until the transaction ends: a
-/// transaction that asks about the same instance waits. Servers are compared as `InstanceAddress::server` writes them,
-/// older rows as far as SQL can. For this one statement a transaction of the API sees the rows of that instance at
-/// other tenants.
-pub async fn belongs_to_another(
+/// The servers at which other tenants have an instance of this name, as their rows write them. The answer holds until
+/// the transaction ends: a transaction that asks about the same name waits. For this one statement a transaction of the
+/// API sees the rows of these instances.
+pub async fn servers_of_other_tenants(
     conn: &mut PgConnection,
     tenant: TenantId,
-    server: &str,
     name: &InstanceName,
-) -> Result<bool, Error> {
+) -> Result<Vec<String>, Error> {
     let name = name.as_str();
-    sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0))", server, name)
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('instance ' || $1, 0))", name)
         .execute(&mut *conn)
         .await?;
-    let number = format!("{} {name}", server.to_lowercase());
-    sqlx::query!("select set_config('regua.number', $1, true)", number).fetch_one(&mut *conn).await?;
-    let belongs_to_another = sqlx::query_scalar!(
-        r#"select exists (
-               select from instances
-               where name = $3 and lower(rtrim(base_url, '/')) = lower($2) and tenant_id <> $1
-           ) as "exists!""#,
+    sqlx::query!("select set_config('regua.instance_name', $1, true)", name).fetch_one(&mut *conn).await?;
+    let servers = sqlx::query_scalar!(
+        "select base_url from instances where name = $2 and tenant_id <> $1",
         tenant as TenantId,
-        server,
         name
     )
-    .fetch_one(&mut *conn)
+    .fetch_all(&mut *conn)
     .await?;
-    sqlx::query!("select set_config('regua.number', '', true)").fetch_one(conn).await?;
-    Ok(belongs_to_another)
+    sqlx::query!("select set_config('regua.instance_name', '', true)").fetch_one(conn).await?;
+    Ok(servers)
 }
 
 /// Sets the SHA-256 of the secret that an instance's webhooks must carry.

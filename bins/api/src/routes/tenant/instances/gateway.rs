@@ -1,10 +1,11 @@
 //! An instance at its gateway: connection state and webhook.
 
 use regua_domain::{Capability, InstanceId, InstanceName, InstanceState};
-use regua_evolution::{ConnectionState, InstanceAddress, Reason};
+use regua_evolution::{ConnectionState, InstanceAddress};
 use regua_secrets::{UnusableAddress, open_address};
 use regua_store::instances;
 
+use super::ask::ask;
 use crate::context::is_url;
 use crate::credentials::{keys, random_bytes};
 use crate::routes::kit::*;
@@ -72,7 +73,7 @@ pub(super) async fn set_instance_webhook(
         Ok(address)
     };
     let address = access.transact(work).await?;
-    let set = access.context.gateway.set_webhook(&address, &webhook_url, (SECRET_HEADER, &secret)).await;
+    let set = ask(access.context.gateway.set_webhook(&address, &webhook_url, (SECRET_HEADER, &secret))).await;
     set.map_err(|reason| Problem::conflict(Text::of("instance-webhook-not-accepted").with("reason", reason)))?;
     Ok(Json(WebhookSet { webhook_url }))
 }
@@ -96,16 +97,18 @@ fn public_url(mut body: Draft<WebhookRequest>, access: &Principal) -> Result<Str
 }
 
 async fn connection_state(context: &Context, address: &InstanceAddress) -> Checked {
-    let (state, reason) = match context.gateway.connection_state(address).await {
-        ConnectionState::Open => (InstanceState::Open, None),
-        ConnectionState::Connecting => (InstanceState::Connecting, None),
-        ConnectionState::Close => (InstanceState::Close, None),
-        ConnectionState::Unreachable { reason: Reason::AddressNotAllowed } => {
-            (InstanceState::Unreachable, Some("its address is not allowed: see GATEWAY_ALLOW_NETWORKS".to_owned()))
-        }
-        ConnectionState::Unreachable { reason } => (InstanceState::Unreachable, Some(reason.to_string())),
-    };
-    Checked { state, reason }
+    let state = ask(async {
+        Ok(match context.gateway.connection_state(address).await {
+            ConnectionState::Open => InstanceState::Open,
+            ConnectionState::Connecting => InstanceState::Connecting,
+            ConnectionState::Close => InstanceState::Close,
+            ConnectionState::Unreachable { reason } => return Err(reason),
+        })
+    });
+    match state.await {
+        Ok(state) => Checked { state, reason: None },
+        Err(reason) => Checked { state: InstanceState::Unreachable, reason: Some(reason.to_string()) },
+    }
 }
 
 /// The address of an instance; the error is its name and the reason why the stored row is no usable address.
