@@ -142,8 +142,8 @@ async fn late_answer_that_message_probably_left_prevents_resend() {
     let with_reason = "select count(*) from contacts where status = 'unconfirmed' and reason = 'gateway_database'";
     regua_tests::eventually("the reason of the late answer", async || fleet.count(with_reason).await == 1).await;
     for _ in 0..5 {
-        fleet.manual_clock.set(fleet.clock.now() + chrono::TimeDelta::hours(3));
         let looked = fleet.count("select coalesce(sum(looks), 0)::bigint from attempts").await;
+        fleet.manual_clock.set(fleet.clock.now() + chrono::TimeDelta::hours(3));
         regua_tests::eventually("a look", async || {
             let waiting = fleet.count("select count(*) from attempts where next_look_at is not null").await;
             waiting == 0 || fleet.count("select coalesce(sum(looks), 0)::bigint from attempts").await > looked

@@ -1,5 +1,5 @@
-//! The budget of requests to gateways under way: checks and posts, each of which holds a descriptor. One tenant has a
-//! quarter of it, so that gateways that do not answer delay only their own tenant.
+//! The budget of requests to gateways under way, checks and posts. Each holds a descriptor. One tenant has a quarter of
+//! the budget, so gateways that do not answer delay only their own tenant.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -98,8 +98,8 @@ impl AllowedNetworks {
         }
     }
 
-    /// Whether a URL may be called. A host name passes: its addresses are checked when it is resolved. A host of which
-    /// the operator added a server has no other port.
+    /// Whether a URL may be called. A host name passes: its addresses are checked when it is resolved. If the
+    /// operator added servers of a host, its other ports are not allowed.
     pub fn allow_url(&self, url: &Url) -> bool {
         let Some(host) = url.host_str() else { return false };
         if self.has_server_of(host) {
