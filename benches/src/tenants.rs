@@ -61,6 +61,7 @@ impl Tenant {
         config.jitter_percent = 0;
         config.requests_per_minute = 6_000_000; // no rate limit
         tenant_configs::put(conn, &config).await?;
+        tenants::set_max_requests(conn, id, config.requests_per_minute).await?;
         let mut instances = Vec::with_capacity(count);
         for place in 0..count {
             let instance = InstanceId::new(now);

@@ -107,7 +107,11 @@ impl Testbed {
     /// Starts an API and waits until it is ready; returns it with its address.
     pub(crate) async fn api(&self) -> anyhow::Result<(Process, String)> {
         // No rate limit for the one address of all callers.
-        let more = [("BIND_ADDRESS", "127.0.0.1".to_owned()), ("RATE_LIMIT_IP_PER_MINUTE", "0".to_owned())];
+        let more = [
+            ("BIND_ADDRESS", "127.0.0.1".to_owned()),
+            ("RATE_LIMIT_IP_PER_MINUTE", "0".to_owned()),
+            ("RATE_LIMIT_CHANGES_PER_MINUTE", "1000000".to_owned()),
+        ];
         self.start("regua-api", "PORT", &more).await
     }
 

@@ -1,6 +1,7 @@
 //! Row-level security and grants: PostgreSQL itself refuses another tenant's rows, and columns that a program does not
 //! need, for any statement.
 
+mod contacts;
 mod webhooks;
 
 use std::collections::BTreeSet;
@@ -106,6 +107,7 @@ async fn program_roles_have_no_privileges_beyond_their_grants() {
         "instances.created_at",
         "instances.webhook_secret_hash",
         "tenants.created_at",
+        "tenants.max_requests_per_minute",
         "tenants.name",
         "tenants.references_used",
         "tenants.slug",

@@ -1,7 +1,9 @@
 //! The API's limits on callers: request rates, concurrency, body size and slow connections. docs/limits.md lists each
 //! limit with its test.
 
+mod changes;
 mod connections;
+mod database;
 mod fairness;
 mod flood;
 mod keys;

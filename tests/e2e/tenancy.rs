@@ -13,7 +13,7 @@ use regua_worker::WorkerSettings;
 use regua_worker::harness::{ManualWorker, StopReason};
 
 /// Parts of statements that are bound to no tenant, each with its reason.
-const UNBOUND: [(&str, &str); 36] = [
+const UNBOUND: [(&str, &str); 37] = [
     // Periodic reads due rows of all tenants, and changes them by tenant_id.
     ("from queues q where q.status = 'scheduled'", "scheduled_batches: one scan by a partial index, bounded"),
     ("from queues q where q.status = 'paused_hours'", "resume_at_hour: the same"),
@@ -36,6 +36,7 @@ const UNBOUND: [(&str, &str); 36] = [
     ("due.erased_at is not null and due.finished_at <", "retention: one batch whose proof is old enough"),
     ("select tenant_id, session_id from sessions where expires_at", "retention: old sessions"),
     ("select tenant_id, email, network from login_failures where since", "retention: old login failures"),
+    ("from template_versions where replaced_at <", "retention: old texts of templates"),
     ("delete from dead_letters where died_at", "retention: old dead letters"),
     ("update dead_letters set body = '{}' where died_at", "retention: old bodies of webhook events"),
     ("with tenant as materialized ( select o.tenant_id from tenant_configs o", "old_events: of one tenant, by its key"),

@@ -84,6 +84,7 @@ impl Tenant {
         config.resend_unconfirmed.clone_from(&options.resend_unconfirmed);
         config.requests_per_minute = options.requests_per_minute;
         tenant_configs::put(conn, &config).await.unwrap();
+        tenants::set_max_requests(conn, id, config.requests_per_minute.max(6000)).await.unwrap();
         business_hours::replace(conn, id, &DEFAULT_HOURS).await.unwrap();
         let mut instances = Vec::new();
         let mut tokens = Vec::new();

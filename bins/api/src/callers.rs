@@ -4,6 +4,7 @@
 mod access;
 mod actor;
 mod api_key;
+mod audit_difference;
 mod caller;
 mod client;
 mod csrf;

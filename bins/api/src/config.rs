@@ -79,6 +79,10 @@ pub struct LimitArguments {
     /// Requests a minute with a refused key, above which an address is answered 429; half as many may arrive at once
     #[arg(long, env = "RATE_LIMIT_REFUSED_PER_MINUTE", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_limit_refused_per_minute: u32,
+    /// Changes a minute that one user or API key may make (each is an entry of the audit log), above which the answer is
+    /// 429; half as many may arrive at once, and all of a tenant may make twice as many
+    #[arg(long, env = "RATE_LIMIT_CHANGES_PER_MINUTE", default_value_t = LimitSettings::default().changes_per_minute)]
+    pub rate_limit_changes_per_minute: NonZeroU32,
     /// Connections at once, above which new ones are closed; one address may have a quarter of them, unless it is a
     /// trusted proxy
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = LimitSettings::default().connections)]
@@ -112,6 +116,7 @@ impl LimitArguments {
             redis: self.redis_url.as_ref().and_then(|url| url.0.clone()),
             per_address: NonZeroU32::new(self.rate_limit_ip_per_minute).map(Rate::per_minute),
             refused_keys: Rate::with_burst(refused, burst),
+            changes_per_minute: self.rate_limit_changes_per_minute,
             connections: self.max_connections,
             concurrent_requests: self.max_concurrent_requests,
             body_bytes: self.max_body_bytes_in_flight,

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use crate::credentials::cache::Cache;
 use crate::credentials::password::Passwords;
 use crate::credentials::token::AccessTokens;
-use crate::limits::Limits;
+use crate::limits::{Database, Limits};
 use crate::metrics::ApiMetrics;
 
 pub(crate) use self::listings::Listings;
@@ -44,7 +44,7 @@ pub struct Api {
 pub(crate) type Context = Arc<State>;
 
 pub(crate) struct State {
-    pub(crate) pool: PgPool,
+    pub(crate) database: Database,
     pub(crate) listings: Listings,
     pub(crate) secrets: SecretKeys,
     pub(crate) access_tokens: AccessTokens,
@@ -71,7 +71,7 @@ impl State {
         let patience = settings.body_timeout / 2;
         let gateway = EvolutionClient::new(ClientSettings::with_networks(settings.gateway_networks.clone()))?;
         Ok(Arc::new(Self {
-            pool: pool.clone(),
+            database: Database::new(pool.clone(), metrics.clone()),
             listings: Listings::new(pool.clone(), replica.clone(), metrics.clone()),
             secrets: secrets.clone(),
             access_tokens: AccessTokens::new(secrets),

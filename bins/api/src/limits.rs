@@ -2,7 +2,9 @@
 //! requests from slowing others. docs/limits.md explains them.
 
 mod budgets;
+mod changes;
 mod client_address;
+mod database;
 mod event_amount;
 mod large_batches;
 mod local;
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 use regua_boot::Clock;
 
+use self::changes::ChangeRates;
 use self::large_batches::LargeBatches;
 use self::lookups::LookUps;
 use self::rates::RateLimits;
@@ -30,6 +33,7 @@ use crate::metrics::ApiMetrics;
 
 pub(crate) use self::budgets::Permit;
 pub use self::client_address::{ClientAddress, TrustedProxies};
+pub(crate) use self::database::{ConnectionPermit, Database, TenantTransaction, TransactionError};
 pub use self::event_amount::EventAmount;
 pub(crate) use self::rates::RateStatus;
 pub use self::redis::RedisAddress;
@@ -41,6 +45,7 @@ pub(crate) use self::subject::Subject;
 /// The limits of a process.
 pub(crate) struct Limits {
     pub(crate) rates: Arc<RateLimits>,
+    pub(crate) changes: ChangeRates,
     pub(crate) look_ups: LookUps,
     pub(crate) connections: Arc<ConnectionBudget>,
     pub(crate) requests: RequestBudget,
@@ -53,10 +58,12 @@ impl Limits {
     /// `patience` is how long a request may wait for the memory of its body, and a large batch for its permit.
     pub(crate) fn new(settings: &LimitSettings, patience: Duration, clock: Clock, metrics: ApiMetrics) -> Self {
         let refusals = Refusals::new(metrics.clone());
+        let changes = ChangeRates::new(settings, clock.clone(), refusals.clone());
         let rates = Arc::new(RateLimits::new(settings, clock, metrics.clone(), refusals.clone()));
         Self {
             look_ups: LookUps::new(Arc::clone(&rates), refusals.clone()),
             rates,
+            changes,
             connections: Arc::new(ConnectionBudget::new(settings, refusals.clone())),
             requests: RequestBudget::new(settings, refusals.clone()),
             bodies: BodyBudget::new(settings, patience, refusals.clone()),

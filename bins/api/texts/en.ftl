@@ -254,6 +254,7 @@ key-may-not-send = This key may not send messages of type { $type }; it may send
 key-lacks-scope = This key lacks the scope { $scope }; it has: { $scopes }.
 key-not-valid = The key is no longer valid. Create another.
 key-too-many = There are { $most } keys, the maximum. Use or change one of them.
+requests-above-ceiling = The most for this account is { $most } requests a minute. Only the platform changes this ceiling.
 key-expiry-past = The date is in the past.
 key-network-invalid = Write a network such as 203.0.113.0/24.
 key-network-host-bits = { $text } is an address inside the network { $network }: write { $network } for the whole network, or { $address } for this address alone.

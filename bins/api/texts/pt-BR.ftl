@@ -254,6 +254,7 @@ key-may-not-send = Esta chave não pode enviar mensagens do tipo { $type }; ela 
 key-lacks-scope = Esta chave não tem o escopo { $scope }; ela tem: { $scopes }.
 key-not-valid = A chave já não vale. Crie outra.
 key-too-many = Há { $most } chaves, o máximo. Use ou altere uma das que existem.
+requests-above-ceiling = O máximo desta conta é { $most } requisições por minuto. Só a plataforma muda esse teto.
 key-expiry-past = A data já passou.
 key-network-invalid = Escreva uma rede como 203.0.113.0/24.
 key-network-host-bits = { $text } é um endereço dentro da rede { $network }: escreva { $network } para a rede inteira, ou { $address } para só esse endereço.

@@ -218,11 +218,10 @@ impl Lane {
         };
         match health {
             Health::Open => {
-                if config.instance.state != InstanceState::Open {
-                    let (pool, key, now) = (&self.context.pool, self.key, self.context.clock.now());
+                if config.instance.state != InstanceState::Open || !config.instance.is_verified {
+                    let (pool, now) = (&self.context.pool, self.context.clock.now());
                     // The transaction also wakes the instance's queues, so that they do not wait for periodic.
-                    transact(pool, async |conn| instances::mark_open(conn, key.tenant, key.instance, now).await)
-                        .await?;
+                    transact(pool, async |conn| instances::mark_open(conn, &config.instance, now).await).await?;
                     self.config = None;
                 }
                 self.last_seen_open = Some(Instant::now());

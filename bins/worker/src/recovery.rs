@@ -61,9 +61,8 @@ async fn write_health(
 ) -> Result<Option<bool>, sqlx::Error> {
     match health {
         Health::Open => {
-            let (tenant, instance) = (checked.tenant_id, checked.instance_id);
-            let woken = instances::mark_open(conn, tenant, instance, context.clock.now()).await?;
-            tracing::info!(instance_id = %instance, queues = woken.len(), "the instance is connected again");
+            let woken = instances::mark_open(conn, checked, context.clock.now()).await?;
+            tracing::info!(instance_id = %checked.instance_id, queues = woken.len(), "the instance is connected again");
             Ok(Some(true))
         }
         Health::Down { state, reason, .. } => {

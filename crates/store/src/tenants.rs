@@ -59,6 +59,8 @@ pub struct Tenant {
     pub name: String,
     #[cfg_attr(feature = "openapi", schema(inline))]
     pub status: TenantStatus,
+    /// Highest rate limit of an API key.
+    pub max_requests_per_minute: i32,
     pub created_at: DateTime<Utc>,
 }
 
@@ -66,7 +68,8 @@ pub struct Tenant {
 pub async fn find(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Tenant>, Error> {
     sqlx::query_as!(
         Tenant,
-        r#"select tenant_id, slug as "slug: Slug", name, status as "status: TenantStatus", created_at
+        r#"select tenant_id, slug as "slug: Slug", name, status as "status: TenantStatus", max_requests_per_minute,
+                  created_at
          from tenants where tenant_id = $1"#,
         tenant as TenantId
     )
@@ -78,7 +81,8 @@ pub async fn find(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Te
 pub async fn list(conn: &mut PgConnection, slug: Option<&str>, after: &str, limit: i64) -> Result<Vec<Tenant>, Error> {
     sqlx::query_as!(
         Tenant,
-        r#"select tenant_id, slug as "slug: Slug", name, status as "status: TenantStatus", created_at from tenants
+        r#"select tenant_id, slug as "slug: Slug", name, status as "status: TenantStatus", max_requests_per_minute,
+                  created_at from tenants
          where slug > $1 and ($2::text is null or slug = $2) order by slug limit $3"#,
         after,
         slug,
@@ -103,6 +107,18 @@ pub async fn update(conn: &mut PgConnection, tenant: TenantId, name: &str, statu
         tenant as TenantId,
         name,
         status as TenantStatus
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Sets the highest rate limit of a tenant's API keys. A trigger refuses it to all but the platform.
+pub async fn set_max_requests(conn: &mut PgConnection, tenant: TenantId, per_minute: i32) -> Result<(), Error> {
+    sqlx::query!(
+        "update tenants set max_requests_per_minute = $2 where tenant_id = $1",
+        tenant as TenantId,
+        per_minute
     )
     .execute(conn)
     .await?;

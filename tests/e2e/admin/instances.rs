@@ -5,7 +5,7 @@ use std::time::Instant;
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use regua_domain::{InstanceId, UserRole};
-use regua_sandbox::InstanceState;
+use regua_sandbox::{InstanceSettings, InstanceState};
 use regua_tests::{Fleet, TenantOptions, TestUser, batch, eventually, logs};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -75,6 +75,7 @@ async fn invalid_instance_is_refused_with_every_fault() {
 
     let other = TenantOptions { slug: "other", instances: vec!["filial".to_owned()], ..TenantOptions::default() };
     fleet.create_tenant(&other).await;
+    fleet.database.pool.execute("update instances set verified_at = now() where name = 'filial'").await.unwrap();
     let host = fleet.gateway.strip_prefix("http://127.0.0.1").unwrap();
     for base_url in [
         fleet.gateway.to_uppercase(),
@@ -222,4 +223,36 @@ async fn refuse_all(listener: tokio::net::TcpListener) {
         let _read = connection.read(&mut request).await;
         let _closed_by_client = connection.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn number_with_an_invented_token_does_not_keep_its_tenant_from_adding_it() {
+    let (fleet, _, squatter) = fleet_with_user(UserRole::Operator).await;
+    let theirs = TenantOptions { slug: "theirs", instances: vec!["matriz-2".to_owned()], ..TenantOptions::default() };
+    let theirs = fleet.create_tenant(&theirs).await;
+    let operator = TestUser::logged_in(&fleet, &theirs, UserRole::Operator, "ana").await;
+    let third = TenantOptions { slug: "third", instances: vec!["matriz-3".to_owned()], ..TenantOptions::default() };
+    let third = TestUser::logged_in(&fleet, &fleet.create_tenant(&third).await, UserRole::Operator, "bia").await;
+    let number = |token: &str| {
+        logs::register_secret(token);
+        json!({"name": "filial", "base_url": fleet.gateway, "token": token})
+    };
+    fleet.sandbox.create_instance(InstanceSettings::connected("filial", "token-of-the-number"));
+    let (invented, real) = (number("an-invented-token"), number("token-of-the-number"));
+    let squatted = body_of(201, squatter.post(&path("/instances"), &invented).await);
+    let check_squatted = path(&format!("/instances/{}/check", squatted["instance_id"].as_str().unwrap()));
+    assert_eq!(body_of(200, squatter.post(&check_squatted, &json!({})).await)["state"], "unreachable");
+
+    let added = body_of(201, operator.post(&path("/instances"), &real).await);
+    let one = path(&format!("/instances/{}", added["instance_id"].as_str().unwrap()));
+    assert_eq!(body_of(200, operator.post(&format!("{one}/check"), &json!({})).await)["state"], "open");
+    assert_eq!(code_of(409, third.post(&path("/instances"), &invented).await), "name_taken", "it is verified");
+    let squatted = path(&format!("/instances/{}", squatted["instance_id"].as_str().unwrap()));
+    let replaced = json!({"base_url": fleet.gateway, "token": "another-token"});
+    assert_eq!(code_of(409, squatter.put(&squatted, &replaced).await), "name_taken");
+
+    // A replaced token is not verified.
+    body_of(200, operator.put(&one, &json!({"base_url": fleet.gateway, "token": "a-wrong-token"})).await);
+    body_of(201, third.post(&path("/instances"), &real).await);
+    fleet.end().await;
 }

@@ -63,6 +63,7 @@ pub(super) const ROUTES: &[(&str, &str, Access)] = &[
     ("get", "/api/v1/admin/templates/{template_id}", READ),
     ("put", "/api/v1/admin/templates/{template_id}", OPERATE),
     ("delete", "/api/v1/admin/templates/{template_id}", OPERATE),
+    ("get", "/api/v1/admin/templates/{template_id}/versions", READ),
     ("get", "/api/v1/admin/defaults", READ),
     ("put", "/api/v1/admin/defaults/{type}", OPERATE),
     ("get", "/api/v1/admin/instances", READ),

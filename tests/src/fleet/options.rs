@@ -81,7 +81,9 @@ pub fn gateway_settings() -> ClientSettings {
 
 fn unlimited() -> ApiSettings {
     let rate = Rate::per_minute(NonZeroU32::MAX);
-    let limits = LimitSettings { per_address: None, refused_keys: rate, ..LimitSettings::default() };
+    let changes_per_minute = NonZeroU32::MAX;
+    let limits =
+        LimitSettings { per_address: None, refused_keys: rate, changes_per_minute, ..LimitSettings::default() };
     ApiSettings { limits, gateway_networks: AllowedNetworks::with_loopback(), ..ApiSettings::default() }
 }
 

@@ -4,14 +4,14 @@ use chrono::{DateTime, Utc};
 use regua_domain::{ActorKind, Email, TenantId, UserId};
 use regua_store::{access, audit_log};
 use serde::Serialize;
-use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::audit_difference::difference;
 use super::client::{Client, UnauthenticatedRequest};
 use crate::context::Context;
 use crate::http::Problem;
-use crate::limits::ClientAddress;
+use crate::limits::{ClientAddress, TenantTransaction};
 
 /// A user, an API key or the command line, at the tenant that it acts for.
 #[derive(Clone)]
@@ -41,8 +41,23 @@ impl Actor {
         &self,
         work: impl AsyncFnOnce(&mut PgConnection, DateTime<Utc>) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
+        self.run(self.context.database.begin(self.tenant_id).await?, work).await
+    }
+
+    /// As [`Self::transact`], for an export or an erasure of a debtor: a tenant may have one under way.
+    pub(crate) async fn debtor_request<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection, DateTime<Utc>) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        self.run(self.context.database.begin_debtor_request(self.tenant_id).await?, work).await
+    }
+
+    async fn run<T>(
+        &self,
+        mut transaction: TenantTransaction,
+        work: impl AsyncFnOnce(&mut PgConnection, DateTime<Utc>) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
         let now = self.context.clock.now();
-        let mut transaction = access::begin(&self.context.pool, self.tenant_id).await?;
         if self.is_platform {
             access::allow_platform(&mut transaction).await?;
         }
@@ -62,25 +77,54 @@ impl Actor {
         self.transact(async |conn, _| Ok(work(conn).await?)).await
     }
 
-    /// As [`Self::transact`], for work that changes an object, and records the change. `work` returns the object before
-    /// and after the change, without secrets; `()` where there is none.
+    /// Reads a listing, from the replica if there is one.
+    pub(crate) async fn list<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error> + Copy,
+    ) -> Result<T, Problem> {
+        let permit = self.context.database.permit(self.tenant_id).await?;
+        Ok(self.context.listings.list(self.tenant_id, permit, work).await?)
+    }
+
+    /// As [`Self::transact`], for work that changes an object, and records the change within the actor's rate of changes.
+    /// `work` returns the object before and after the change, without secrets; `()` where there is none.
     pub(crate) async fn change<B: Serialize, A: Serialize>(
         &self,
         action: &'static str,
         object: impl ToString,
         work: impl AsyncFnOnce(&mut PgConnection, DateTime<Utc>) -> Result<(B, A), Problem>,
     ) -> Result<A, Problem> {
+        self.admit_change()?;
         self.transact(async |conn, now| {
             let (before, after) = work(conn, now).await?;
-            self.record(conn, action, object, (&before, &after), now).await?;
+            self.record_always(conn, action, object, (&before, &after), now).await?;
             Ok(after)
         })
         .await
     }
 
-    /// Writes the entry of a change, in its transaction: an action such as `instance.updated`, the id of the object
-    /// (empty: the change has none), and the object before and after the change.
+    /// Charges a change to the rates of the person and the tenant. The command line has none.
+    fn admit_change(&self) -> Result<(), Problem> {
+        let Some(person) = self.id else { return Ok(()) };
+        Ok(self.context.limits.changes.admit(person, self.tenant_id)?)
+    }
+
+    /// Writes the entry of a change, in its transaction, within the actor's rate of changes: an action such as
+    /// `instance.updated`, the id of the object (empty: the change has none), and the object before and after the change.
     pub(crate) async fn record(
+        &self,
+        conn: &mut PgConnection,
+        action: &'static str,
+        object: impl ToString,
+        states: (&impl Serialize, &impl Serialize),
+        now: DateTime<Utc>,
+    ) -> Result<(), Problem> {
+        self.admit_change()?;
+        self.record_always(conn, action, object, states, now).await
+    }
+
+    /// As [`Self::record`], for a change that must not be refused: the end of a session.
+    pub(crate) async fn record_always(
         &self,
         conn: &mut PgConnection,
         action: &'static str,
@@ -88,7 +132,8 @@ impl Actor {
         (before, after): (&impl Serialize, &impl Serialize),
         now: DateTime<Utc>,
     ) -> Result<(), Problem> {
-        let (object, before, after) = (object.to_string(), snapshot(before)?, snapshot(after)?);
+        let object = object.to_string();
+        let (before, after) = difference(before, after).map_err(Problem::internal)?;
         let entry = audit_log::NewEntry {
             actor_kind: self.kind,
             actor_id: self.id,
@@ -102,9 +147,4 @@ impl Actor {
         };
         Ok(audit_log::insert(conn, self.tenant_id, &entry, now).await?)
     }
-}
-
-fn snapshot(value: &impl Serialize) -> Result<Option<Value>, Problem> {
-    let value = serde_json::to_value(value).map_err(Problem::internal)?;
-    Ok(Some(value).filter(|value| !value.is_null()))
 }

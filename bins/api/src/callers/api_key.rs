@@ -78,7 +78,7 @@ async fn look_up(
 ) -> Result<Option<Arc<ApiKey>>, Problem> {
     let (now, began) = (context.clock.now(), Instant::now());
     context.metrics.key_look_ups.inc();
-    let mut transaction = access::begin_lookup(&context.pool, prefix).await?;
+    let mut transaction = context.database.begin_lookup(prefix).await?;
     let found = api_keys::find_by_prefix(&mut transaction, prefix).await?;
     let is_match = matches(found.as_ref());
     let found = found.filter(|_| is_match);

@@ -4,7 +4,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use chrono::{DateTime, TimeDelta, Utc};
 use regua_domain::{SessionId, SessionKind, TenantId, UserId};
-use regua_store::access;
 use regua_store::sessions::{self, Session};
 use subtle::ConstantTimeEq;
 
@@ -35,7 +34,12 @@ pub(super) async fn authenticate(parts: &Parts, context: &Context) -> Result<(Se
     if credential.is_cookie() {
         context.limits.rates.charge_login(parts)?;
     }
-    let mut transaction = access::begin(&context.pool, tenant).await?;
+    // A cookie's tenant is known when its secret was compared; a token's when its signature was checked.
+    let mut transaction = if credential.is_cookie() {
+        context.database.begin_check(tenant).await?
+    } else {
+        context.database.begin(tenant).await?
+    };
     let session = sessions::get(&mut transaction, tenant, id).await?.ok_or_else(refused)?;
     let is_open = session.active
         && now < session.expires_at

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use regua_domain::TenantId;
-use regua_store::{access, server, within};
+use regua_store::{server, within};
 use sqlx::{PgConnection, PgPool};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use crate::limits::{ConnectionPermit, TenantTransaction};
 use crate::metrics::ApiMetrics;
 
 /// How long the replica may take for a listing before the primary is read instead.
@@ -53,9 +54,10 @@ impl Listings {
     pub(crate) async fn list<T>(
         &self,
         tenant: TenantId,
+        permit: ConnectionPermit,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error> + Copy,
     ) -> Result<T, sqlx::Error> {
-        self.read(|database| list(database, tenant, work)).await
+        self.read(|database| list(database, tenant, permit.clone(), work)).await
     }
 
     /// Reads from one of the databases. A replica that fails or is slow is not read again before its next check, so only the requests
@@ -126,9 +128,10 @@ impl Replica {
 async fn list<T>(
     database: &PgPool,
     tenant: TenantId,
+    permit: ConnectionPermit,
     work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
 ) -> Result<T, sqlx::Error> {
-    let mut transaction = access::begin(database, tenant).await?;
+    let mut transaction = TenantTransaction::begin(database, tenant, permit).await?;
     let found = work(&mut transaction).await?;
     transaction.commit().await?;
     Ok(found)

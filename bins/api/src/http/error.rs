@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::limits::Refused;
+use crate::limits::{Refused, TransactionError};
 use crate::texts::render_text;
 
 pub(crate) use self::document::{
@@ -258,6 +258,15 @@ impl From<Refused> for Problem {
         match refused {
             Refused::RateLimited(retry_after) => Self::rate_limited(retry_after),
             Refused::TooBusy => Self { is_busy: true, retry_after: Some(BUSY_SECONDS), ..Self::of(Code::Unavailable) },
+        }
+    }
+}
+
+impl From<TransactionError> for Problem {
+    fn from(error: TransactionError) -> Self {
+        match error {
+            TransactionError::Refused(refused) => refused.into(),
+            TransactionError::Failed(error) => error.into(),
         }
     }
 }

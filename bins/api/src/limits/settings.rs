@@ -20,6 +20,8 @@ pub struct LimitSettings {
     pub per_address: Option<Rate>,
     /// The failure budget of one address: refused keys, webhook secrets and logins, each counted apart.
     pub refused_keys: Rate,
+    /// Changes a minute of one user or API key, half of them at once. All of a tenant may make twice as many.
+    pub changes_per_minute: NonZeroU32,
     /// How long the result of a look-up is trusted.
     pub key_cached_for: Duration,
     /// Connections at once. One address may have a quarter of them, unless it is a trusted proxy.
@@ -48,6 +50,7 @@ impl Default for LimitSettings {
             redis: None,
             per_address: Some(Rate::per_minute(rate(6000))),
             refused_keys: Rate::with_burst(rate(60), rate(30)),
+            changes_per_minute: rate(60),
             key_cached_for: Duration::from_secs(2),
             connections: 4096,
             concurrent_requests: 512,

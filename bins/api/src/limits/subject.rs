@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use regua_domain::ApiKeyId;
+use regua_domain::{ApiKeyId, TenantId};
+use uuid::Uuid;
 
 /// The requests that are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +21,10 @@ pub(crate) enum Subject {
     BadWebhooks(IpAddr),
     /// Failed logins of one address.
     BadLogins(IpAddr),
+    /// Changes by one user or API key.
+    Changes(Uuid),
+    /// Changes at one tenant.
+    TenantChanges(TenantId),
 }
 
 impl fmt::Display for Subject {
@@ -32,6 +37,8 @@ impl fmt::Display for Subject {
             Self::BadKeys(address) => write!(f, "regua:limit:bad-keys:{address}"),
             Self::BadWebhooks(address) => write!(f, "regua:limit:bad-webhooks:{address}"),
             Self::BadLogins(address) => write!(f, "regua:limit:bad-logins:{address}"),
+            Self::Changes(person) => write!(f, "regua:limit:changes:{person}"),
+            Self::TenantChanges(tenant) => write!(f, "regua:limit:tenant-changes:{tenant}"),
         }
     }
 }

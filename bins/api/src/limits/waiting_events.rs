@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use regua_domain::{InstanceId, TenantId};
-use sqlx::PgPool;
 
 use self::count::Count;
+use super::database::{Database, TransactionError};
 use super::event_amount::EventAmount;
-use super::refused::{Refusals, Refused};
+use super::refused::Refusals;
 use super::settings::LimitSettings;
 use crate::metrics::ApiMetrics;
 
@@ -55,26 +55,26 @@ impl WaitingEvents {
         Self { of_number, of_tenant, tenants: Mutex::default(), metrics, refusals }
     }
 
-    /// Reserves room for an event of so many bytes, which the caller stores now. The inner error says that the number
-    /// or the tenant has no room and no status to delete.
+    /// Reserves room for an event of so many bytes, which the caller stores now. It is refused when the
+    /// number or the tenant has no room and no status to delete.
     pub(crate) async fn reserve(
         &self,
-        pool: &PgPool,
+        database: &Database,
         tenant: TenantId,
         instance: InstanceId,
         bytes: usize,
-    ) -> Result<Result<(), Refused>, sqlx::Error> {
+    ) -> Result<(), TransactionError> {
         let added = EventAmount { events: 1, bytes: u64::try_from(bytes).unwrap_or(u64::MAX) };
         let events = self.of(tenant);
         match self.add(&events, instance, added) {
-            Reservation::Made => return Ok(Ok(())),
+            Reservation::Made => return Ok(()),
             Reservation::MadeBeforeCount => {
                 if let Ok(_turn) = events.counting.try_lock() {
-                    self.count(pool, tenant, &events).await?;
+                    self.count(database, tenant, &events).await?;
                     // The count does not have this event, which is not stored yet.
                     self.add(&events, instance, added);
                 }
-                return Ok(Ok(()));
+                return Ok(());
             }
             Reservation::NoRoom => {}
         }
@@ -82,12 +82,14 @@ impl WaitingEvents {
         // Another request may have counted while this one waited.
         let mut reservation = self.add(&events, instance, added);
         if reservation == Reservation::NoRoom && !events.is_just_refused(instance, bytes) {
-            self.count(pool, tenant, &events).await?;
+            self.count(database, tenant, &events).await?;
             reservation = self.add(&events, instance, added);
             events.record(instance, (reservation == Reservation::NoRoom).then_some(bytes));
         }
-        let refused = (reservation == Reservation::NoRoom).then(|| self.refusals.too_busy("waiting_events"));
-        Ok(refused.map_or(Ok(()), Err))
+        match reservation {
+            Reservation::NoRoom => Err(self.refusals.too_busy("waiting_events").into()),
+            Reservation::Made | Reservation::MadeBeforeCount => Ok(()),
+        }
     }
 
     fn of(&self, tenant: TenantId) -> Arc<TenantEvents> {
@@ -108,8 +110,13 @@ impl WaitingEvents {
     }
 
     /// Counts, and deletes the oldest statuses where a budget is used up.
-    async fn count(&self, pool: &PgPool, tenant: TenantId, events: &TenantEvents) -> Result<(), sqlx::Error> {
-        let (count, dropped) = count::count_and_delete(pool, tenant, self.of_number, self.of_tenant).await?;
+    async fn count(
+        &self,
+        database: &Database,
+        tenant: TenantId,
+        events: &TenantEvents,
+    ) -> Result<(), TransactionError> {
+        let (count, dropped) = count::count_and_delete(database, tenant, self.of_number, self.of_tenant).await?;
         self.metrics.webhook_events_dropped.inc_by(dropped);
         if dropped > 0 {
             tracing::warn!(count = dropped, "too many webhook events wait: the oldest statuses were deleted");

@@ -8,7 +8,7 @@ use fail::fail_point;
 use regua_domain::PhoneNumber;
 use regua_secrets::DebtorKeys;
 use regua_store::contacts::{self, DueErasure, Erasable, Hashes};
-use regua_store::{advisory_locks, events, retention, transact, webhook_events};
+use regua_store::{advisory_locks, events, retention, templates, transact, webhook_events};
 use sqlx::PgConnection;
 
 use crate::context::Context;
@@ -35,10 +35,11 @@ type StepFuture<'a> = Pin<Box<dyn Future<Output = anyhow::Result<StepResult>> + 
 type Step = for<'a> fn(&'a mut PgConnection, &'a DebtorKeys, DateTime<Utc>) -> StepFuture<'a>;
 
 /// The steps of retention, with their labels in the metric.
-const KINDS: [(&str, Step); 3] = [
+const KINDS: [(&str, Step); 4] = [
     ("personal_data", |conn, keys, now| Box::pin(erase_old(conn, keys, now))),
     ("batches", |conn, _, now| Box::pin(delete_old(conn, now))),
     ("sessions", |conn, _, now| Box::pin(delete_sessions(conn, now))),
+    ("template_versions", |conn, _, now| Box::pin(delete_versions(conn, now))),
 ];
 
 /// Erases and deletes data whose retention is over.
@@ -112,6 +113,11 @@ async fn delete_old(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Resu
 
 async fn delete_sessions(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<StepResult> {
     let rows = retention::delete_old(conn, now, ROWS).await?;
+    Ok(StepResult { rows, has_more: i64::try_from(rows)? >= ROWS })
+}
+
+async fn delete_versions(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<StepResult> {
+    let rows = templates::delete_old_versions(conn, now, ROWS).await?;
     Ok(StepResult { rows, has_more: i64::try_from(rows)? >= ROWS })
 }
 

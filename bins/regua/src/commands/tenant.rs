@@ -1,7 +1,8 @@
-//! `regua tenant`: creates tenants.
+//! `regua tenant`: creates tenants, and sets their ceilings.
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 use regua_domain::{MessageType, Slug};
@@ -21,6 +22,20 @@ pub(crate) enum Command {
         admin: AdminArguments,
         #[command(flatten)]
         new: NewTenant,
+        #[command(flatten)]
+        format: OutputFormat,
+    },
+    /// Set the highest rate limit of a tenant's API keys
+    #[command(after_help = "Example:\n  regua tenant limit acme --max-requests-per-minute 12000")]
+    Limit {
+        #[command(flatten)]
+        admin: AdminArguments,
+        /// The tenant's short name
+        #[arg(value_parser = slug)]
+        slug: Slug,
+        /// Requests a minute; a key with a higher limit has this one
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=6_000_000))]
+        max_requests_per_minute: i32,
         #[command(flatten)]
         format: OutputFormat,
     },
@@ -49,14 +64,42 @@ pub(crate) struct NewTenant {
     /// Requests a minute of each API key without a rate limit of its own
     #[arg(long, value_name = "N", default_value_t = 1200, value_parser = clap::value_parser!(i32).range(1..=6_000_000))]
     requests_per_minute: i32,
+    /// Highest rate limit of an API key, which the tenant cannot change; default: 6000, or --requests-per-minute if that
+    /// is higher
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=6_000_000))]
+    max_requests_per_minute: Option<i32>,
 }
 
-pub(crate) async fn run(Command::Create { admin, new, format }: Command) -> anyhow::Result<ExitCode> {
-    let NewTenant { slug, name, time_zone, rate, around_the_clock, resend_unconfirmed, requests_per_minute } = new;
+pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Create { admin, new, format } => create(&admin, new, format).await,
+        Command::Limit { admin, slug, max_requests_per_minute, format } => {
+            limit(&admin, &slug, max_requests_per_minute, format).await
+        }
+    }
+}
+
+async fn limit(
+    admin: &AdminArguments,
+    slug: &Slug,
+    max_requests_per_minute: i32,
+    format: OutputFormat,
+) -> anyhow::Result<ExitCode> {
+    let client = admin.client().await?;
+    let tenant = client.find(&format!("/admin/tenants?slug={slug}"), |tenant: &Tenant| tenant.slug == *slug).await?;
+    let Tenant { tenant_id, name, status, .. } = tenant.with_context(|| format!("there is no tenant {slug}"))?;
+    let body = json!({ "name": name, "status": status, "max_requests_per_minute": max_requests_per_minute });
+    let changed: Tenant = client.put(&format!("/admin/tenants/{tenant_id}"), &body).await?;
+    let most = changed.max_requests_per_minute;
+    format.result(&changed, format_args!("no API key of tenant {slug} has more than {most} requests a minute"))
+}
+
+async fn create(admin: &AdminArguments, new: NewTenant, format: OutputFormat) -> anyhow::Result<ExitCode> {
+    let NewTenant { slug, name, time_zone, rate, around_the_clock, resend_unconfirmed, .. } = new;
     let body = json!({
         "slug": slug, "name": name, "time_zone": time_zone.name(), "messages_per_minute": rate,
         "keeps_hours": !around_the_clock, "resend_unconfirmed": resend_unconfirmed,
-        "requests_per_minute": requests_per_minute,
+        "requests_per_minute": new.requests_per_minute, "max_requests_per_minute": new.max_requests_per_minute,
     });
     let Tenant { tenant_id, .. } = admin.client().await?.post("/admin/tenants", &body).await?;
     let hours = if around_the_clock { "at every hour" } else { "Monday to Friday, 8:00 to 18:00" };

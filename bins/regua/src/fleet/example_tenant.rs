@@ -96,7 +96,7 @@ async fn ensure_instance(
     let sealed = |instance| secrets.seal(&Place::instance_token(tenant, instance), TOKEN);
     let present = instances::list(conn, tenant).await?.into_iter().find(|one| one.name.as_str() == INSTANCE);
     if let Some(instance) = present.map(|one| one.instance_id) {
-        instances::set_address(conn, tenant, instance, gateway, &sealed(instance)?, now).await?;
+        instances::set_address(conn, tenant, instance, gateway, &sealed(instance)?, true, now).await?;
         return Ok(instance);
     }
     let instance = InstanceId::new(now);

@@ -1,10 +1,14 @@
-//! Tables `templates` and `template_variations`.
+//! Tables `templates`, `template_variations` and `template_versions`.
+
+mod versions;
 
 use chrono::{DateTime, Utc};
 use regua_domain::{MessageTemplate, MessageType, TemplateId, TenantId, Variations};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
+
+pub use versions::{Version, delete_old_versions, list_versions};
 
 /// A template with its variations.
 #[derive(Clone, Debug)]
@@ -19,13 +23,15 @@ pub struct Template {
     pub variations: Variations,
 }
 
-/// Creates the template of this name or replaces its contents; its id stays. Returns the id.
+/// Creates the template of this name or replaces its contents; its id stays. A replaced text becomes a version. Returns
+/// the id.
 pub async fn put(
     conn: &mut PgConnection,
     tenant: TenantId,
     template: &Template,
     now: DateTime<Utc>,
 ) -> Result<TemplateId, Error> {
+    versions::store_replaced(conn, tenant, template, now).await?;
     let id = sqlx::query_scalar!(
         r#"insert into templates (tenant_id, template_id, name, type, variables_schema, created_at, updated_at)
          values ($1, $2, $3, $4, $5, $6, $6)

@@ -1,8 +1,14 @@
 //! Which rows and columns a session may touch: its role (migrations/0001_roles.sql, docs/adr/0011), and the tenant that
 //! a transaction of the API is for. The policies and grants are beside each table in `migrations/`.
 
+use std::time::Duration;
+
 use regua_domain::TenantId;
 use sqlx::{AssertSqlSafe, Error, PgConnection, PgPool, Postgres, Transaction};
+
+/// Longest time of one statement of a request, below the time of the request. `BOUND` sets it.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+const BOUND: &str = "set local statement_timeout = '15s'";
 
 /// The role of a pool's sessions, whatever the login is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,25 +42,22 @@ pub async fn begin(pool: &PgPool, tenant: TenantId) -> Result<Transaction<'stati
 }
 
 /// Commits a transaction of the API and begins the next one of the same tenant, in one round trip.
-pub async fn begin_next(
-    mut transaction: Transaction<'static, Postgres>,
-    tenant: TenantId,
-) -> Result<Transaction<'static, Postgres>, Error> {
+pub async fn begin_next(transaction: &mut PgConnection, tenant: TenantId) -> Result<(), Error> {
     // sqlx counts this as the same transaction, so that a drop rolls the second one back.
     let statement = format!("commit; {}", begin_for(tenant));
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
-    Ok(transaction)
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(transaction).await?;
+    Ok(())
 }
 
 /// One round trip. The id is a UUID's own text.
 fn begin_for(tenant: TenantId) -> String {
-    format!("begin; set local role regua_api; set local regua.tenant_id = '{tenant}'")
+    format!("begin; {BOUND}; set local role regua_api; set local regua.tenant_id = '{tenant}'")
 }
 
 /// Begins a transaction that stores a webhook event of a tenant. It can insert events and ring their doorbell, and reads
 /// nothing.
 pub async fn begin_webhook(pool: &PgPool, tenant: TenantId) -> Result<Transaction<'static, Postgres>, Error> {
-    let statement = format!("begin; set local role regua_webhooks; set local regua.tenant_id = '{tenant}'");
+    let statement = format!("begin; {BOUND}; set local role regua_webhooks; set local regua.tenant_id = '{tenant}'");
     pool.begin_with(AssertSqlSafe(statement)).await
 }
 
@@ -70,7 +73,7 @@ pub async fn begin_slug(pool: &PgPool, slug: &str) -> Result<Transaction<'static
 }
 
 async fn begin_search(pool: &PgPool, setting: &str, value: &str) -> Result<Transaction<'static, Postgres>, Error> {
-    let mut transaction = pool.begin_with("begin; set local role regua_api").await?;
+    let mut transaction = pool.begin_with(AssertSqlSafe(format!("begin; {BOUND}; set local role regua_api"))).await?;
     set(&mut transaction, setting, value).await?;
     Ok(transaction)
 }

@@ -11,7 +11,7 @@ use regua_domain::{InstanceId, InstanceName, InstanceState, Sealed, TenantId};
 use sqlx::{Error, PgConnection};
 
 pub use gateway::{WebhookSecret, servers_of_other_tenants, set_address, set_webhook_secret, webhook_secret};
-pub use health::{DownInstance, list_down, mark_down, mark_open, take_due_checks};
+pub use health::{DownInstance, list_down, mark_down, mark_open, mark_verified, take_due_checks};
 pub use settings::{InstanceSettings, delete, set_pace, settings};
 
 /// An instance with the columns that its lane needs: address, pace and state. Absent values of the pace are the
@@ -36,6 +36,8 @@ pub struct Instance {
     pub lane_concurrency: i16,
     pub state: InstanceState,
     pub state_reason: Option<String>,
+    /// Whether the gateway has accepted this address and token.
+    pub is_verified: bool,
 }
 
 impl fmt::Debug for Instance {
@@ -104,7 +106,7 @@ pub async fn get_all(conn: &mut PgConnection, ids: &[(TenantId, InstanceId)]) ->
     sqlx::query_as!(
         Instance,
         r#"select i.tenant_id, i.instance_id, i.name as "name: InstanceName", i.base_url, i.token, i.lane_concurrency,
-                  i.state as "state: InstanceState", i.state_reason,
+                  i.state as "state: InstanceState", i.state_reason, i.verified_at is not null as "is_verified!",
                   coalesce(i.messages_per_minute, c.messages_per_minute) as "messages_per_minute!",
                   c.jitter_percent, coalesce(i.daily_cap, c.daily_cap) as daily_cap
            from unnest($1::uuid[], $2::uuid[]) as u (tenant_id, instance_id)

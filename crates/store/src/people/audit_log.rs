@@ -24,9 +24,9 @@ pub struct NewEntry<'a> {
     /// Such as `instance.updated`.
     pub action: &'a str,
     pub object_id: Option<&'a str>,
-    /// The object before the change, secrets masked.
+    /// Of the object before the change, secrets masked: all of it, or the members that the change changed.
     pub before: Option<&'a Value>,
-    /// The object after the change, secrets masked.
+    /// The same after the change.
     pub after: Option<&'a Value>,
 }
 
@@ -51,10 +51,11 @@ pub struct Entry {
     pub action: String,
     /// The id of the changed object.
     pub object_id: Option<String>,
-    /// The object before the change, without secrets.
+    /// The object before the change, without secrets. Where there is an object before and after the change: the members
+    /// that differ. A long text or member is an object with its `sha256` and `bytes`.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub before: Option<Value>,
-    /// The object after the change, without secrets.
+    /// The object after the change, without secrets, in the same form.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub after: Option<Value>,
 }

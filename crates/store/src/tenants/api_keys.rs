@@ -22,7 +22,7 @@ pub struct ApiKey {
     pub active: bool,
     /// The key is refused from then on.
     pub expires_at: Option<DateTime<Utc>>,
-    /// The key's own rate limit, or the tenant's.
+    /// The key's own rate limit, or the tenant's; at most the tenant's ceiling.
     pub requests_per_minute: i32,
 }
 
@@ -63,7 +63,8 @@ pub async fn find_by_prefix(conn: &mut PgConnection, lookup_prefix: &str) -> Res
                   k.allowed_types as "allowed_types: Vec<MessageType>",
                   k.allowed_networks::inet[] as "allowed_networks!: Vec<IpNetwork>",
                   k.active and t.status = 'active' as "active!", k.expires_at,
-                  coalesce(k.requests_per_minute, c.requests_per_minute) as "requests_per_minute!"
+                  least(coalesce(k.requests_per_minute, c.requests_per_minute), t.max_requests_per_minute)
+                      as "requests_per_minute!"
            from api_keys k join tenants t using (tenant_id) join tenant_configs c using (tenant_id)
            where k.lookup_prefix = $1"#,
         lookup_prefix

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use regua_domain::{InstanceId, TenantId};
-use regua_store::access;
 use regua_store::webhook_events::{self, OldestStatuses};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
+use crate::limits::database::{Database, TransactionError};
 use crate::limits::event_amount::EventAmount;
 
 /// A count, and what this process has stored since.
@@ -60,12 +60,12 @@ impl Count {
 /// Counts a tenant's waiting events. Where a budget is used up, deletes the oldest statuses of the number, or of the
 /// tenant; returns how many too.
 pub(super) async fn count_and_delete(
-    pool: &PgPool,
+    database: &Database,
     tenant: TenantId,
     of_number: EventAmount,
     of_tenant: EventAmount,
-) -> Result<(Count, u64), sqlx::Error> {
-    let mut transaction = access::begin(pool, tenant).await?;
+) -> Result<(Count, u64), TransactionError> {
+    let mut transaction = database.begin(tenant).await?;
     let conn = &mut *transaction;
     let (mut count, mut dropped) = (Count::read(conn, tenant).await?, 0);
     if !count.full_numbers(of_number).is_empty() || of_tenant.excess_of(count.total).is_some() {

@@ -36,7 +36,7 @@ pub(super) async fn accept_invitation(request: UnauthenticatedRequest, mut body:
 
     let refused = || Problem::of(Code::TokenInvalid);
     let now = context.clock.now();
-    let mut transaction = access::begin_slug(&context.pool, &slug).await?;
+    let mut transaction = context.database.begin_slug(&slug).await?;
     let tenant = tenants::find_by_slug(&mut transaction, &slug).await?.ok_or_else(refused)?;
     access::set_tenant(&mut transaction, tenant).await?;
     let credentials = users::credentials(&mut transaction, tenant, &email).await?;

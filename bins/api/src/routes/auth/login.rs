@@ -9,7 +9,7 @@ use regua_domain::{SessionId, SessionKind, TenantId};
 use regua_secrets::Place;
 use regua_store::sessions::{self, NewSession};
 use regua_store::users::{self, Credentials};
-use regua_store::{access, login_failures, tenants};
+use regua_store::{login_failures, tenants};
 
 use crate::callers::{Actor, Client, UnauthenticatedRequest};
 use crate::credentials::token::{ACCESS_TOKEN_LIFE, SessionSecret};
@@ -99,7 +99,7 @@ pub(super) async fn log_in(
 ) -> Result<(SessionSecret, DateTime<Utc>), Problem> {
     let context = &request.context;
     let login = LoginRequest { email: body.email.trim().to_lowercase(), ..body };
-    let mut transaction = access::begin_slug(&context.pool, &login.tenant).await?;
+    let mut transaction = context.database.begin_slug(&login.tenant).await?;
     let tenant = tenants::find_by_slug(&mut transaction, &login.tenant).await?;
     transaction.commit().await?;
     let credentials = match tenant {
@@ -125,7 +125,7 @@ pub(super) async fn admit_login(
     email: &str,
 ) -> Result<Option<Credentials>, Problem> {
     let (now, network) = (context.clock.now(), client.network());
-    let mut transaction = access::begin(&context.pool, tenant).await?;
+    let mut transaction = context.database.begin_check(tenant).await?;
     let conn = &mut *transaction;
     let failures = login_failures::record(conn, tenant, email, network, now - FAILURE_WINDOW, now).await?;
     let credentials = users::credentials(conn, tenant, email).await?;

@@ -3,7 +3,6 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use regua_domain::{SessionEnd, SessionKind};
-use regua_store::access;
 use regua_store::sessions::{self, Session};
 use subtle::ConstantTimeEq;
 
@@ -63,7 +62,7 @@ pub(super) async fn refresh(request: UnauthenticatedRequest, Valid(body): Valid<
     let refresh_token = body.secret()?;
     let SessionSecret { tenant, session: session_id, .. } = refresh_token;
     let now = context.clock.now();
-    let mut transaction = access::begin(&context.pool, tenant).await?;
+    let mut transaction = context.database.begin_check(tenant).await?;
     let conn = &mut *transaction;
     let session = sessions::lock(conn, tenant, session_id).await?;
     let session =
@@ -103,7 +102,7 @@ impl RefreshRequest {
 /// Ends the session of a secret, present or used before. Another secret changes nothing.
 async fn end_session(request: &UnauthenticatedRequest, secret: &SessionSecret) -> Result<(), Problem> {
     let now = request.context.clock.now();
-    let mut transaction = access::begin(&request.context.pool, secret.tenant).await?;
+    let mut transaction = request.context.database.begin_check(secret.tenant).await?;
     let session = sessions::lock(&mut transaction, secret.tenant, secret.session).await?;
     if let Some(session) = session
         && (is_current(secret, &session) || was_used(&mut transaction, secret).await?)
@@ -125,7 +124,7 @@ async fn end(
         return Ok(());
     }
     let actor = Actor::user(request, secret.tenant, session.user_id, &session.email);
-    actor.record(conn, "session.ended", secret.session, (&(), &json!({ "ended_by": ended_by })), now).await
+    actor.record_always(conn, "session.ended", secret.session, (&(), &json!({ "ended_by": ended_by })), now).await
 }
 
 fn is_current(secret: &SessionSecret, session: &Session) -> bool {

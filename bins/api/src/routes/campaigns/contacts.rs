@@ -47,7 +47,7 @@ async fn list_contacts(caller: Caller, InPath(queue): InPath<QueueId>, uri: Uri)
         Some(_) => contacts::list(conn, tenant, queue, status, after, limit + 1).await.map(Some),
         None => Ok(None),
     };
-    let contacts = match caller.context.listings.list(tenant, work).await? {
+    let contacts = match caller.list(work).await? {
         Some(found) => found,
         // A replica may lack a queue that was accepted a moment ago.
         None => found(caller.read(work).await?)?,

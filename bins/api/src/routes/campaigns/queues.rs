@@ -49,7 +49,7 @@ async fn list_queues(caller: Caller, uri: Uri) -> Answer<QueuePage> {
 
     let one_more = Page { limit: filter.limit + 1, ..filter };
     let work = async |conn: &mut PgConnection| queues::list(conn, caller.tenant_id, &one_more).await;
-    let found = caller.context.listings.list(caller.tenant_id, work).await?;
+    let found = caller.list(work).await?;
     let now = caller.context.clock.now();
     let items = found.into_iter().map(|queue| with_progress(queue, now)).collect();
     Ok(Json(QueuePage::cut(items, filter.limit, |queue| queue.queue_id.to_string())))

@@ -10,7 +10,6 @@ use regua_broker::Doorbell;
 use regua_domain::{CampaignId, MessageType, QueueId, Text};
 use regua_store::access;
 use regua_store::intake::{self, AcceptedBatch, BatchRequest, NewCampaign, NewContacts};
-use sqlx::{Postgres, Transaction};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -22,6 +21,7 @@ use crate::http::{ACCEPTED, Code, Problem, record_field};
 use crate::intake::batch::{Batch, SendRequest};
 use crate::intake::compose::Composed;
 use crate::intake::plan::Plan;
+use crate::limits::TenantTransaction;
 
 pub(super) fn router() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(overdue)).routes(routes!(upcoming)).routes(routes!(notification))
@@ -80,7 +80,7 @@ pub(crate) async fn send(
     let large = context.limits.large_batches.wait(caller.tenant_id, body.len()).await?;
     let mut batch = compute(move || Batch::parse(&body, message_type, language, now)).await??;
 
-    let mut transaction = access::begin(&context.pool, caller.tenant_id).await?;
+    let mut transaction = context.database.begin(caller.tenant_id).await?;
     let found = intake::plan_batch(&mut transaction, batch.request(caller.tenant_id, message_type)).await?;
     if !batch.dry_run
         && let Some(accepted) = found.accepted
@@ -93,7 +93,8 @@ pub(crate) async fn send(
         transaction.commit().await?;
         None
     } else {
-        Some(access::begin_next(transaction, caller.tenant_id).await?)
+        access::begin_next(&mut transaction, caller.tenant_id).await?;
+        Some(transaction)
     };
     let contacts = std::mem::take(&mut batch.contacts);
     let composed = compute(move || composer.compose(contacts)).await?;
@@ -119,7 +120,7 @@ async fn store(
     batch: &Batch,
     plan: &Plan,
     composed: Composed,
-    open: Option<Transaction<'static, Postgres>>,
+    open: Option<TenantTransaction>,
 ) -> Result<Response, Problem> {
     let &Plan { tenant_id, now, message_type, due_at, .. } = plan;
     let (campaign_id, queue_id) = (CampaignId::new(now), QueueId::new(now));
@@ -128,7 +129,7 @@ async fn store(
     let encode = move || (intake::insertions(tenant_id, queue_id, &rows, due_at, now), rows);
     let ((insertions, rows), mut transaction) = match open {
         Some(open) => (encode(), open),
-        None => (compute(encode).await?, access::begin(&context.pool, tenant_id).await?),
+        None => (compute(encode).await?, context.database.begin(tenant_id).await?),
     };
 
     let new = new_campaign(batch, plan, campaign_id, queue_id, &accepted, &rows);

@@ -31,6 +31,9 @@ body! {
         resend_unconfirmed: Option<MessageTypes>,
         /// Of each API key that has no rate limit of its own. Default: 1200.
         requests_per_minute: Option<Number<1, 6_000_000>>,
+        /// Highest rate limit of an API key, which the tenant cannot change. Default: 6000, or `requests_per_minute` if
+        /// that is higher.
+        max_requests_per_minute: Option<Number<1, 6_000_000>>,
     }
 }
 
@@ -39,6 +42,8 @@ body! {
         name: Line<1, 200>,
         // Default: active.
         status: TenantStatus = TenantStatus::Active,
+        /// Highest rate limit of an API key. A key with a higher one has this. Default: the present ceiling.
+        max_requests_per_minute: Option<Number<1, 6_000_000>>,
     }
 }
 
@@ -94,7 +99,11 @@ async fn create_tenant(access: Access<Platform>, Valid(body): Valid<NewTenantReq
         config.resend_unconfirmed = body.resend_unconfirmed.clone().unwrap_or(config.resend_unconfirmed);
         config.requests_per_minute = body.requests_per_minute.unwrap_or(config.requests_per_minute);
         tenant_configs::put(conn, &config).await?;
-        Ok(((), found(tenants::lock(conn, id).await?)?))
+        let tenant = found(tenants::lock(conn, id).await?)?;
+        let most = tenant.max_requests_per_minute.max(config.requests_per_minute);
+        let max_requests_per_minute = body.max_requests_per_minute.unwrap_or(most);
+        tenants::set_max_requests(conn, id, max_requests_per_minute).await?;
+        Ok(((), Tenant { max_requests_per_minute, ..tenant }))
     };
     created(access.at(id).change("tenant.created", id, work).await?)
 }
@@ -105,7 +114,7 @@ async fn get_tenant(access: Access<Platform>, InPath(id): InPath<TenantId>) -> A
     access.at(id).read(async |conn| found(tenants::find(conn, id).await?)).await.map(Json)
 }
 
-/// Renames, suspends or reactivates a tenant. A suspended tenant's API keys and logins are refused, and its workers
+/// Renames, suspends or reactivates a tenant, and sets its ceiling. A suspended tenant's API keys and logins are refused, and its workers
 /// stop sending within ten seconds.
 #[utoipa::path(
     put, path = "/tenants/{tenant_id}", request_body = TenantRequest,
@@ -114,12 +123,14 @@ async fn get_tenant(access: Access<Platform>, InPath(id): InPath<TenantId>) -> A
 async fn replace_tenant(
     access: Access<Platform>,
     InPath(id): InPath<TenantId>,
-    Valid(TenantRequest { name, status }): Valid<TenantRequest>,
+    Valid(TenantRequest { name, status, max_requests_per_minute }): Valid<TenantRequest>,
 ) -> Answer<Tenant> {
     let work = async |conn: &mut PgConnection, _| {
         let before = found(tenants::lock(conn, id).await?)?;
-        let after = Tenant { name, status, ..before.clone() };
+        let max_requests_per_minute = max_requests_per_minute.unwrap_or(before.max_requests_per_minute);
+        let after = Tenant { name, status, max_requests_per_minute, ..before.clone() };
         tenants::update(conn, id, &after.name, after.status).await?;
+        tenants::set_max_requests(conn, id, max_requests_per_minute).await?;
         Ok((before, after))
     };
     access.at(id).change("tenant.updated", id, work).await.map(Json)

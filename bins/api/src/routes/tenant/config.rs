@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 use regua_domain::MessageType;
 use regua_store::tenant_configs::{self, TenantConfig};
+use regua_store::tenants;
 
 use crate::routes::kit::*;
 
@@ -29,7 +30,7 @@ body! {
         max_attempts: Number<1, 20, i16> = 5,
         /// Default: upcoming and notification.
         resend_unconfirmed: MessageTypes = vec![MessageType::Upcoming, MessageType::Notification],
-        /// Default: 1200.
+        /// Of each API key that has no rate limit of its own; at most the ceiling that the platform sets. Default: 1200.
         requests_per_minute: Number<1, 6_000_000> = 1200,
     }
 }
@@ -60,10 +61,25 @@ async fn replace_config(access: Access<Administer>, Valid(body): Valid<ConfigReq
             resend_unconfirmed: body.resend_unconfirmed,
             requests_per_minute: body.requests_per_minute,
         };
+        refuse_above_ceiling(conn, &access, Some(after.requests_per_minute)).await?;
         tenant_configs::put(conn, &after).await?;
         Ok((before, after))
     };
     access.change("config.updated", "", work).await.map(Json)
+}
+
+/// Refuses a request rate above the ceiling that the platform sets for the tenant.
+pub(super) async fn refuse_above_ceiling(
+    conn: &mut PgConnection,
+    access: &Principal,
+    requests_per_minute: Option<i32>,
+) -> Result<(), Problem> {
+    let most = found(tenants::find(conn, access.tenant_id).await?)?.max_requests_per_minute;
+    if requests_per_minute.is_none_or(|per_minute| per_minute <= most) {
+        return Ok(());
+    }
+    let text = Text::of("requests-above-ceiling").with("most", most);
+    Err(Problem::field("requests_per_minute", "invalid_number", &text, access.language))
 }
 
 impl Member for Tz {

@@ -89,7 +89,7 @@ async fn export_debtor(access: Access<Administer>, mut body: Draft<ExportRequest
         access.record(conn, "debtor.exported", "", (&(), &after), now).await?;
         Ok(DebtorExport { contacts, remarks, webhooks, next_cursor: page.next.map(|next| next.0) })
     };
-    access.transact(work).await.map(Json)
+    access.debtor_request(work).await.map(Json)
 }
 
 /// Erases a debtor's data and keeps the proof of sending.
@@ -118,7 +118,7 @@ async fn erase_debtor(access: Access<Administer>, mut body: Draft<EraseRequest>)
         let next_cursor = page.next.map(|next| next.0);
         Ok(DebtorErasure { erased, cancelled, being_sent, erased_before, next_cursor })
     };
-    let answer = access.transact(work).await?;
+    let answer = access.debtor_request(work).await?;
     tracing::info!(erased = answer.erased, being_sent = answer.being_sent, "data of a debtor erased");
     Ok(Json(answer))
 }

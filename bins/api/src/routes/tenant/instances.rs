@@ -133,14 +133,16 @@ async fn replace_instance(
         let base_url = body.base_url.clone();
         let address = check_address(&mut body, &access.context, base_url, Some(&before.name), Some(token.clone()));
         let is_moved = |server: &str| server != before.base_url.trim_end_matches('/');
-        if !token_replaced && address.as_ref().is_some_and(|address| is_moved(address.server())) {
+        let is_replaced = token_replaced || address.as_ref().is_some_and(|address| is_moved(address.server()));
+        if is_replaced && !token_replaced {
             // Otherwise an operator could read the token by sending it to a server of their own.
             body.refuse("token", "required", &Text::of("instance-token-required"));
         }
         let InstanceRequest { messages_per_minute, daily_cap, lane_concurrency, .. } = body.finish()?;
         let address = found(address)?;
         refuse_instance_of_another(conn, &access, &address).await?;
-        instances::set_address(conn, tenant, id, address.server(), &seal(&access, id, &token)?, now).await?;
+        let sealed = seal(&access, id, &token)?;
+        instances::set_address(conn, tenant, id, address.server(), &sealed, is_replaced, now).await?;
         instances::set_pace(conn, tenant, id, messages_per_minute, daily_cap, lane_concurrency).await?;
         Ok((before, Replaced { instance: find(conn, &access, id).await?, token_replaced }))
     };
@@ -170,7 +172,8 @@ async fn stored_token(conn: &mut PgConnection, access: &Principal, id: InstanceI
         .map_err(|error| Problem::conflict(Text::of("instance-token-unreadable").with("error", error)))
 }
 
-/// An instance belongs to one tenant: two tenants could not keep its rate.
+/// An instance belongs to one tenant: two tenants could not keep its rate. One that its gateway has not accepted yet
+/// keeps no other tenant from adding it: its token may be invented.
 async fn refuse_instance_of_another(
     conn: &mut PgConnection,
     access: &Principal,

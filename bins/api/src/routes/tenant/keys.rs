@@ -8,6 +8,7 @@ use regua_domain::{ApiKeyId, MessageType, Scope};
 use regua_store::api_keys::{self, ListedKey};
 
 use self::networks::parse_network;
+use super::config::refuse_above_ceiling;
 use crate::credentials::{keys, random_bytes};
 use crate::routes::kit::*;
 
@@ -41,7 +42,7 @@ body! {
         types: Types = MessageType::ALL.to_vec(),
         /// Such as `203.0.113.0/24`. Default: all networks.
         allowed_networks: Networks = Vec::new(),
-        /// Default: the tenant's rate limit.
+        /// At most the ceiling that the platform sets for the tenant. Default: the tenant's rate limit.
         requests_per_minute: Option<Number<1, 6_000_000>>,
         /// Default: never.
         expires_at: Option<DateTime<Utc>>,
@@ -74,6 +75,7 @@ async fn create_key(access: Access<Administer>, mut body: Draft<KeyRequest>) -> 
     let (id, generated) = (ApiKeyId::new(now), keys::generate(&random_bytes()?));
     let key = body.finish()?.apply(ListedKey::new(id, "", &generated.lookup_prefix, now));
     let key = access.change("key.created", id, async |conn, _| {
+        refuse_above_ceiling(conn, &access, key.requests_per_minute).await?;
         store(conn, &access, &key, &generated.secret_hash).await?;
         Ok(((), key))
     });
@@ -94,6 +96,7 @@ async fn replace_key(
         let before = lock(conn, &access, id).await?;
         refuse_past_expiry(&mut body, before.expires_at, now);
         let after = body.finish()?.apply(before.clone());
+        refuse_above_ceiling(conn, &access, after.requests_per_minute).await?;
         api_keys::update(conn, access.tenant_id, &after).await?;
         Ok((before, after))
     };

@@ -2,7 +2,7 @@
 //! campaigns refer to them.
 
 use regua_domain::{MessageTemplate, MessageType, TemplateId, VariablesSchema, Variations, VariationsError};
-use regua_store::templates::{self, Listed, Template};
+use regua_store::templates::{self, Listed, Template, Version};
 use regua_store::type_defaults;
 use utoipa::openapi::{ObjectBuilder, Type};
 
@@ -13,14 +13,14 @@ const MAX_TEMPLATES: usize = 200;
 const MAX_SCHEMA_BYTES: usize = 64 * 1024;
 
 pub(super) fn router() -> OpenApiRouter<Context> {
-    OpenApiRouter::new().routes(routes!(list_templates, create_template)).routes(routes!(
-        get_template,
-        replace_template,
-        delete_template
-    ))
+    OpenApiRouter::new()
+        .routes(routes!(list_templates, create_template))
+        .routes(routes!(get_template, replace_template, delete_template))
+        .routes(routes!(list_template_versions))
 }
 
 items! { Templates of Listed }
+items! { TemplateVersions of Version }
 
 body! {
     struct NewTemplateRequest {
@@ -54,6 +54,19 @@ async fn list_templates(access: Access<Read>) -> Answer<Templates> {
 )]
 async fn get_template(access: Access<Read>, InPath(id): InPath<TemplateId>) -> Answer<Listed> {
     access.read(async |conn| find(conn, &access, id).await).await.map(Json)
+}
+
+/// The earlier texts of a template, newest first: the 50 newest of the last 400 days.
+#[utoipa::path(
+    get, path = "/templates/{template_id}/versions",
+    responses((status = 200, description = "All stored versions", body = TemplateVersions))
+)]
+async fn list_template_versions(access: Access<Read>, InPath(id): InPath<TemplateId>) -> Answer<TemplateVersions> {
+    let work = async |conn: &mut PgConnection| {
+        find(conn, &access, id).await?;
+        Ok::<_, Problem>(templates::list_versions(conn, access.tenant_id, id).await?)
+    };
+    Ok(Json(TemplateVersions { items: access.read(work).await? }))
 }
 
 /// Adds a template. The first template of a type becomes the default of the type.

@@ -10,7 +10,7 @@ use regua_broker::{Doorbell, ring};
 use regua_domain::{GatewayEventName, InstanceId, TenantId, Text};
 use regua_evolution::webhook::{GatewayEvent, read_webhook};
 use regua_store::instances::{self, WebhookSecret};
-use regua_store::{access, webhook_events};
+use regua_store::webhook_events;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -108,8 +108,8 @@ async fn store(
     event: &GatewayEvent,
 ) -> Result<(), Problem> {
     let (data, proves, now) = (event.to_data(), event.proves_sending(), context.clock.now());
-    context.limits.waiting_events.reserve(&context.pool, tenant, instance, data.len()).await??;
-    let mut transaction = access::begin_webhook(&context.pool, tenant).await?;
+    context.limits.waiting_events.reserve(&context.database, tenant, instance, data.len()).await?;
+    let mut transaction = context.database.begin_webhook(tenant).await?;
     webhook_events::insert_gateway_event(&mut transaction, tenant, instance, name, &data, proves, now).await?;
     ring(&mut transaction, &Doorbell::WebhookEvents, now).await?;
     transaction.commit().await?;
@@ -157,7 +157,7 @@ async fn look_up_secret(
 ) -> Result<Option<Arc<WebhookSecret>>, Problem> {
     let started = Instant::now();
     context.metrics.key_look_ups.inc();
-    let mut transaction = access::begin(&context.pool, key.0).await?;
+    let mut transaction = context.database.begin_check(key.0).await?;
     let stored = instances::webhook_secret(&mut transaction, key.0, key.1).await?;
     transaction.commit().await?;
     let is_match = keys::has_hash(sent, stored.as_ref().map(|secret| secret.hash.as_slice()));

@@ -4,31 +4,35 @@ use chrono::{DateTime, Utc};
 use regua_domain::{InstanceId, InstanceName, Sealed, TenantId};
 use sqlx::{Error, PgConnection};
 
-/// Sets the address and the token of an instance. An instance that is down is checked again at once.
+/// Sets the address and the token of an instance. An instance that is down is checked again at once. `is_replaced`: one
+/// of the two is new, so the instance is no longer verified.
 pub async fn set_address(
     conn: &mut PgConnection,
     tenant: TenantId,
     instance: InstanceId,
     base_url: &str,
     token: &Sealed,
+    is_replaced: bool,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
         "update instances
-         set base_url = $3, token = $4, next_check_at = case when next_check_at is not null then $5::timestamptz end
+         set base_url = $3, token = $4, next_check_at = case when next_check_at is not null then $5::timestamptz end,
+             verified_at = case when $6 then null else verified_at end
          where tenant_id = $1 and instance_id = $2",
         tenant as TenantId,
         instance as InstanceId,
         base_url,
         token.as_str(),
-        now
+        now,
+        is_replaced
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// The servers at which other tenants have an instance of this name, as their rows write them. The answer holds until
+/// The servers at which other tenants have a verified instance of this name, as their rows write them. The answer holds until
 /// the transaction ends: a transaction that asks about the same name waits. For this one statement a transaction of the
 /// API sees the rows of these instances.
 pub async fn servers_of_other_tenants(
@@ -42,7 +46,7 @@ pub async fn servers_of_other_tenants(
         .await?;
     sqlx::query!("select set_config('regua.instance_name', $1, true)", name).fetch_one(&mut *conn).await?;
     let servers = sqlx::query_scalar!(
-        "select base_url from instances where name = $2 and tenant_id <> $1",
+        "select base_url from instances where name = $2 and tenant_id <> $1 and verified_at is not null",
         tenant as TenantId,
         name
     )

@@ -6,13 +6,27 @@ use sqlx::{Error, PgConnection};
 
 use super::Instance;
 
-/// Marks an instance as connected and its waiting queues as pending; returns those queues.
-pub async fn mark_open(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    instance: InstanceId,
-    now: DateTime<Utc>,
-) -> Result<Vec<QueueId>, Error> {
+/// Marks an instance as verified: its gateway has accepted the address and the token of `checked`. Changes nothing when
+/// one of them was replaced since it was read.
+pub async fn mark_verified(conn: &mut PgConnection, checked: &Instance, now: DateTime<Utc>) -> Result<(), Error> {
+    sqlx::query!(
+        "update instances set verified_at = $5
+         where tenant_id = $1 and instance_id = $2 and base_url = $3 and token = $4 and verified_at is null",
+        checked.tenant_id as TenantId,
+        checked.instance_id as InstanceId,
+        checked.base_url,
+        checked.token,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Marks an instance as connected and verified, and its waiting queues as pending; returns those queues.
+pub async fn mark_open(conn: &mut PgConnection, checked: &Instance, now: DateTime<Utc>) -> Result<Vec<QueueId>, Error> {
+    let (tenant, instance) = (checked.tenant_id, checked.instance_id);
+    mark_verified(conn, checked, now).await?;
     sqlx::query!(
         "with former as materialized (
              select state from instances where tenant_id = $1 and instance_id = $2 for no key update
@@ -92,6 +106,9 @@ pub async fn mark_down(
     .await?;
     if !is_written {
         return Ok(false);
+    }
+    if matches!(state, InstanceState::Connecting | InstanceState::Close) {
+        mark_verified(conn, checked, now).await?;
     }
     sqlx::query!(
         "with ordered as materialized (

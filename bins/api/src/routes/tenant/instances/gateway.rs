@@ -1,9 +1,9 @@
 //! An instance at its gateway: connection state and webhook.
 
-use regua_domain::{Capability, InstanceId, InstanceName, InstanceState};
+use regua_domain::{Capability, InstanceId, InstanceState};
 use regua_evolution::{ConnectionState, InstanceAddress};
 use regua_secrets::{UnusableAddress, open_address};
-use regua_store::instances;
+use regua_store::instances::{self, Instance};
 
 use super::ask::ask;
 use crate::context::is_url;
@@ -35,17 +35,23 @@ body! {
     }
 }
 
-/// Asks the gateway for the connection state of an instance. It changes nothing.
+/// Asks the gateway for the connection state of an instance. An answer shows that the gateway accepts the token; from then
+/// on no other tenant can add the number.
 #[utoipa::path(
     post, path = "/instances/{instance_id}/check",
     responses((status = 200, description = "The connection state", body = Checked))
 )]
 pub(super) async fn check_instance(access: Access<Operate>, InPath(id): InPath<InstanceId>) -> Answer<Checked> {
     // No transaction stays open while the gateway answers.
-    Ok(Json(match access.read(async |conn| address_of(conn, &access, id).await).await? {
+    let stored = access.read(async |conn| found(instances::get(conn, access.tenant_id, id).await?)).await?;
+    let checked = match address_of(&access, &stored) {
         Ok(address) => connection_state(&access.context, &address).await,
-        Err((_, reason)) => Checked { state: InstanceState::Unreachable, reason: Some(reason) },
-    }))
+        Err(reason) => Checked { state: InstanceState::Unreachable, reason: Some(reason) },
+    };
+    if checked.reason.is_none() && !stored.is_verified {
+        access.transact(async |conn, now| Ok(instances::mark_verified(conn, &stored, now).await?)).await?;
+    }
+    Ok(Json(checked))
 }
 
 /// Sets the instance's webhook at the gateway, with a new secret. The gateway then reports sent, delivered and read
@@ -64,8 +70,9 @@ pub(super) async fn set_instance_webhook(
     let webhook_url = format!("{}/webhooks/evolution/{}/{id}", public_url(body, &access)?, access.tenant_id);
     let (secret, hash) = keys::secret_with_hash(&random_bytes()?);
     let work = async |conn: &mut PgConnection, now| {
-        let address = address_of(conn, &access, id).await?.map_err(|(name, reason)| {
-            Problem::conflict(Text::of("instance-unusable").with("name", name).with("reason", reason))
+        let stored = found(instances::get(conn, access.tenant_id, id).await?)?;
+        let address = address_of(&access, &stored).map_err(|reason| {
+            Problem::conflict(Text::of("instance-unusable").with("name", &stored.name).with("reason", reason))
         })?;
         instances::set_webhook_secret(conn, access.tenant_id, id, &hash).await?;
         let after = json!({"webhook_url": webhook_url, "secret_replaced": true});
@@ -111,20 +118,12 @@ async fn connection_state(context: &Context, address: &InstanceAddress) -> Check
     }
 }
 
-/// The address of an instance; the error is its name and the reason why the stored row is no usable address.
-async fn address_of(
-    conn: &mut PgConnection,
-    access: &Principal,
-    id: InstanceId,
-) -> Result<Result<InstanceAddress, (InstanceName, String)>, Problem> {
-    let stored = found(instances::get(conn, access.tenant_id, id).await?)?;
-    Ok(open_address(&access.context.secrets, access.tenant_id, &stored).map_err(|why| {
-        let reason = match why {
-            UnusableAddress::TokenUnreadable(error) => {
-                format!("the token of instance {} cannot be read: {error}", stored.name)
-            }
-            UnusableAddress::Invalid(invalid) => invalid.to_string(),
-        };
-        (stored.name, reason)
-    }))
+/// The address of an instance; the error is the reason why the stored row is no usable address.
+fn address_of(access: &Principal, stored: &Instance) -> Result<InstanceAddress, String> {
+    open_address(&access.context.secrets, access.tenant_id, stored).map_err(|why| match why {
+        UnusableAddress::TokenUnreadable(error) => {
+            format!("the token of instance {} cannot be read: {error}", stored.name)
+        }
+        UnusableAddress::Invalid(invalid) => invalid.to_string(),
+    })
 }
