@@ -1,11 +1,14 @@
 //! The API's limits on callers: request rates, concurrency, body size and slow connections. docs/limits.md lists each
 //! limit with its test.
 
+mod answers;
 mod changes;
 mod connections;
 mod database;
+mod discarded;
 mod fairness;
 mod flood;
+mod idle;
 mod keys;
 mod rates;
 mod redis;

@@ -83,8 +83,8 @@ pub struct LimitArguments {
     /// 429; half as many may arrive at once, and all of a tenant may make twice as many
     #[arg(long, env = "RATE_LIMIT_CHANGES_PER_MINUTE", default_value_t = LimitSettings::default().changes_per_minute)]
     pub rate_limit_changes_per_minute: NonZeroU32,
-    /// Connections at once, above which new ones are closed; one address may have a quarter of them, unless it is a
-    /// trusted proxy
+    /// Connections at once, above which idle ones are closed for new ones; one address may have a quarter of them,
+    /// unless it is a trusted proxy
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = LimitSettings::default().connections)]
     pub max_connections: usize,
     /// Requests under way at once, above which the answer is 503; one tenant may have a quarter of them

@@ -5,6 +5,7 @@ pub(crate) mod body;
 pub(crate) mod draft;
 pub(crate) mod error;
 mod form;
+mod held_body;
 mod in_process;
 pub(crate) mod openapi;
 mod path;

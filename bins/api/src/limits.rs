@@ -4,6 +4,7 @@
 mod budgets;
 mod changes;
 mod client_address;
+mod connections;
 mod database;
 mod event_amount;
 mod large_batches;
@@ -33,12 +34,13 @@ use crate::metrics::ApiMetrics;
 
 pub(crate) use self::budgets::Permit;
 pub use self::client_address::{ClientAddress, TrustedProxies};
+pub(crate) use self::connections::{Connection, ConnectionBudget, UnderWay};
 pub(crate) use self::database::{ConnectionPermit, Database, TenantTransaction, TransactionError};
 pub use self::event_amount::EventAmount;
 pub(crate) use self::rates::RateStatus;
 pub use self::redis::RedisAddress;
 pub(crate) use self::refused::Refused;
-pub(crate) use self::resources::{BodyBudget, ConnectionBudget};
+pub(crate) use self::resources::BodyBudget;
 pub use self::settings::LimitSettings;
 pub(crate) use self::subject::Subject;
 
@@ -50,6 +52,8 @@ pub(crate) struct Limits {
     pub(crate) connections: Arc<ConnectionBudget>,
     pub(crate) requests: RequestBudget,
     pub(crate) bodies: BodyBudget,
+    /// The memory of large answers that are being written.
+    pub(crate) answers: BodyBudget,
     pub(crate) large_batches: LargeBatches,
     pub(crate) waiting_events: WaitingEvents,
 }
@@ -64,9 +68,10 @@ impl Limits {
             look_ups: LookUps::new(Arc::clone(&rates), refusals.clone()),
             rates,
             changes,
-            connections: Arc::new(ConnectionBudget::new(settings, refusals.clone())),
+            connections: Arc::new(ConnectionBudget::new(settings, metrics.clone(), refusals.clone())),
             requests: RequestBudget::new(settings, refusals.clone()),
-            bodies: BodyBudget::new(settings, patience, refusals.clone()),
+            bodies: BodyBudget::new("bodies", settings.body_bytes, patience, refusals.clone()),
+            answers: BodyBudget::new("answers", settings.answer_bytes, Duration::ZERO, refusals.clone()),
             large_batches: LargeBatches::new(settings, patience, refusals.clone()),
             waiting_events: WaitingEvents::new(settings, metrics, refusals),
         }

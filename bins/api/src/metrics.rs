@@ -9,6 +9,8 @@ regua_boot::metrics! {
         replica_lag: IntGauge = "regua_replica_lag_milliseconds", "Lag of the replica", [];
         requests_refused: IntCounterVec = "regua_requests_refused_total",
             "Requests and connections refused, by the limit that refused them", ["layer"];
+        connections_closed: IntCounterVec = "regua_connections_closed_total",
+            "Connections that were closed: idle for too long, for room for a new one, or with an unread answer", ["reason"];
         rate_limiter_degraded: IntGauge = "regua_rate_limiter_degraded",
             "1 while Redis is away and each process counts requests by itself", [];
         webhook_events_dropped: IntCounter = "regua_webhook_events_dropped_total",

@@ -1,103 +1,17 @@
-//! Slow and many connections, through raw sockets: each uses a limited budget for a limited time.
+//! Slow requests, through raw sockets: each uses a limited budget for a limited time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use regua_tests::{Client, Fleet, Tenant, TenantOptions, batch, eventually};
 use reqwest::{Method, StatusCode};
+use sqlx::Executor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 use super::{list_queues, only_the_api};
 
 async fn connect(fleet: &Fleet) -> TcpStream {
     TcpStream::connect(fleet.api.trim_start_matches("http://")).await.unwrap()
-}
-
-/// Reads until the server closes the connection. Returns what was read, and the time it took.
-async fn read_to_end(socket: &mut TcpStream) -> (String, Duration) {
-    let (started, mut read) = (Instant::now(), Vec::new());
-    let reading = tokio::time::timeout(Duration::from_secs(20), socket.read_to_end(&mut read)).await;
-    let _closed_or_reset = reading.expect("the server closes the connection");
-    (String::from_utf8_lossy(&read).into_owned(), started.elapsed())
-}
-
-#[tokio::test]
-async fn connection_without_timely_request_head_is_closed() {
-    let options = only_the_api(|api| api.limits.first_head_within = Duration::from_millis(400));
-    let (fleet, _, client) = Fleet::with(options, TenantOptions::default()).await;
-    for head in ["", "GET /healthz HTTP/1.1\r\nHost: a\r\nX-Slow: "] {
-        let mut socket = connect(&fleet).await;
-        socket.write_all(head.as_bytes()).await.unwrap();
-        let (read, took) = read_to_end(&mut socket).await;
-        assert_eq!(read, "");
-        assert!(took > Duration::from_millis(300) && took < Duration::from_secs(10), "{took:?}");
-    }
-    let patient = client.request(Method::GET, "/healthz").send().await.unwrap();
-    assert_eq!(patient.status(), StatusCode::OK);
-    fleet.end().await;
-}
-
-#[tokio::test]
-async fn connections_are_limited_and_one_address_gets_a_quarter() {
-    let options = only_the_api(|api| api.limits.connections = 16);
-    let (fleet, ..) = Fleet::with(options, TenantOptions::default()).await;
-    let from = async |address: &str| {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
-        let mut stream = socket.connect(fleet.api.trim_start_matches("http://").parse().unwrap()).await.unwrap();
-        // A closed connection may be reset before the write.
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.ok()?;
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer).await.ok()?;
-        answer.starts_with(b"HTTP/1.1 200").then_some(stream)
-    };
-    let mut held = Vec::new();
-    for _ in 0..4 {
-        held.push(from("127.0.0.2").await.expect("a connection within the address's budget"));
-    }
-    assert!(from("127.0.0.2").await.is_none(), "the address has used up its quarter");
-    held.push(from("127.0.0.3").await.expect("a connection of another address"));
-    held.remove(0);
-    eventually("the closed connection's permit to be free", async || match from("127.0.0.2").await {
-        Some(stream) => {
-            held.push(stream);
-            true
-        }
-        None => false,
-    })
-    .await;
-    let mut refused = 0;
-    for address in ["127.0.0.4", "127.0.0.5", "127.0.0.6", "127.0.0.7"] {
-        for _ in 0..4 {
-            match from(address).await {
-                Some(stream) => held.push(stream),
-                None => refused += 1,
-            }
-        }
-    }
-    assert!(held.len() <= 16 && refused >= 5, "{} connections are open, {refused} were refused", held.len());
-    fleet.end_unfinished().await;
-}
-
-#[tokio::test]
-async fn idle_connection_is_closed() {
-    let options = only_the_api(|api| api.limits.idle = Duration::from_millis(600));
-    let (fleet, ..) = Fleet::with(options, TenantOptions::default()).await;
-    let mut socket = connect(&fleet).await;
-    for _ in 0..3 {
-        socket.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"}") {
-            assert_ne!(socket.read_buf(&mut answer).await.unwrap(), 0, "the connection is still open");
-        }
-        assert!(answer.starts_with(b"HTTP/1.1 200"));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    // The next request's head stays incomplete.
-    socket.write_all(b"GET /healthz HTTP/1.1\r\nX-").await.unwrap();
-    let (_, took) = read_to_end(&mut socket).await;
-    assert!(took < Duration::from_secs(10), "{took:?}");
-    fleet.end().await;
 }
 
 /// Sends the head of a post and the first byte of its body.
@@ -132,31 +46,68 @@ async fn request_whose_body_is_late_gets_408() {
 }
 
 #[tokio::test]
-async fn slow_requests_exhaust_the_budget_of_their_tenant_and_then_the_total() {
+async fn slow_bodies_leave_requests_to_their_tenant_and_to_others() {
     let options = only_the_api(|api| {
-        api.limits.concurrent_requests = 8;
+        api.limits.concurrent_requests = 16;
         api.body_timeout = Duration::from_secs(20);
     });
     let (fleet, tenant, client) = Fleet::with(options, TenantOptions::default()).await;
     let others = tenants(&fleet, ["b", "c", "d", "e"]).await;
+    let post = async |key: &str| client.with_key(key).send("overdue", &batch("a", 1)).await;
+    let refused = fleet.metrics.api.requests_refused.clone();
     let mut slow = Vec::new();
-    // A listing holds a permit itself, so a post can be refused meanwhile: the loop begins another one.
-    eventually("the tenant's budget to be used up", async || {
+    eventually("the tenant's budget of bodies to be used up", async || {
         slow.push(begin_post(&fleet, &tenant.key, 1000).await);
+        post(&tenant.key).await.status == StatusCode::TOO_MANY_REQUESTS
+    })
+    .await;
+    assert_eq!(post(&tenant.key).await.headers["retry-after"], "1");
+    assert!(refused.with_label_values(&["tenants_receiving"]).get() > 0);
+    assert_eq!(list_queues(&client).await.status, StatusCode::OK, "the tenant's other requests go on");
+    assert_eq!(post(&others[3].key).await.status, StatusCode::ACCEPTED, "another tenant has its own budget");
+    eventually("the total budget of bodies to be used up", async || {
+        for other in &others[..3] {
+            slow.push(begin_post(&fleet, &other.key, 1000).await);
+        }
+        post(&others[3].key).await.status == StatusCode::SERVICE_UNAVAILABLE
+    })
+    .await;
+    assert!(refused.with_label_values(&["receiving"]).get() > 0);
+    for other in &others {
+        assert_eq!(list_queues(&client.with_key(&other.key)).await.status, StatusCode::OK, "requests go on");
+    }
+    drop(slow);
+    eventually("the permits to be free again", async || post(&others[3].key).await.status == StatusCode::OK).await;
+    fleet.end_unfinished().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_requests_exhaust_the_budget_of_their_tenant_and_then_the_total() {
+    let options = only_the_api(|api| {
+        api.limits.concurrent_requests = 8;
+        api.limits.key_cached_for = Duration::from_secs(3600);
+    });
+    let (fleet, tenant, client) = Fleet::with(options, TenantOptions::default()).await;
+    let others = tenants(&fleet, ["b", "c", "d", "e"]).await;
+    let last = client.with_key(&others[3].key);
+    assert_eq!(list_queues(&last).await.status, StatusCode::OK);
+    // A post waits for its tenant's row.
+    let mut lock = fleet.database.pool.begin().await.unwrap();
+    lock.execute("select from tenants for update").await.unwrap();
+    let mut slow = tokio::task::JoinSet::new();
+    let mut begin = |key: &str| {
+        let client = client.with_key(key);
+        slow.spawn(async move { client.send("overdue", &batch("a", 1)).await });
+    };
+    eventually("the tenant's budget to be used up", async || {
+        begin(&tenant.key);
         list_queues(&client).await.status == StatusCode::TOO_MANY_REQUESTS
     })
     .await;
     assert_eq!(list_queues(&client).await.headers["retry-after"], "1");
-    assert_eq!(
-        list_queues(&client.with_key(&others[3].key)).await.status,
-        StatusCode::OK,
-        "another tenant has its own budget"
-    );
-    let last = client.with_key(&others[3].key);
+    assert_eq!(list_queues(&last).await.status, StatusCode::OK, "another tenant has its own budget");
     eventually("the total budget to be used up", async || {
-        for other in &others[..3] {
-            slow.push(begin_post(&fleet, &other.key, 1000).await);
-        }
+        others[..3].iter().for_each(|other| begin(&other.key));
         list_queues(&last).await.status == StatusCode::SERVICE_UNAVAILABLE
     })
     .await;
@@ -166,9 +117,10 @@ async fn slow_requests_exhaust_the_budget_of_their_tenant_and_then_the_total() {
         (&"unavailable".into(), &"1".parse().unwrap())
     );
     assert_eq!(last.call(Method::GET, "/healthz", None).await.status, StatusCode::OK);
-    drop(slow);
+    lock.rollback().await.unwrap();
+    slow.join_all().await;
     eventually("the permits to be free again", async || list_queues(&last).await.status == StatusCode::OK).await;
-    fleet.end().await;
+    fleet.end_unfinished().await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use sqlx::Executor;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::only_the_api;
+use super::{list_queues, only_the_api};
 
 /// One number with its webhook secret.
 struct Number {
@@ -213,7 +213,7 @@ async fn slow_webhooks_exhaust_the_budget_of_their_tenant_only() {
         api.limits.concurrent_requests = 16;
         api.body_timeout = Duration::from_secs(20);
     });
-    let (fleet, tenant, _) = Fleet::with(options, TenantOptions::default()).await;
+    let (fleet, tenant, client) = Fleet::with(options, TenantOptions::default()).await;
     let number = Number::of(&fleet, &tenant, 0, 1).await;
     let other = TenantOptions { slug: "outra", instances: vec!["sul".to_owned()], ..TenantOptions::default() };
     let other = Number::of(&fleet, &fleet.create_tenant(&other).await, 0, 3).await;
@@ -227,7 +227,8 @@ async fn slow_webhooks_exhaust_the_budget_of_their_tenant_only() {
     .await;
     assert_eq!(refused.unwrap().headers["retry-after"], "1", "Evolution API does not retry 429 of a known event");
     assert_eq!(other.post_each((0..5).map(status)).await, [200; 5]);
-    assert!(fleet.metrics.api.requests_refused.with_label_values(&["tenants_requests"]).get() > 0);
+    assert!(fleet.metrics.api.requests_refused.with_label_values(&["tenants_receiving"]).get() > 0);
+    assert_eq!(list_queues(&client).await.status, StatusCode::OK, "slow bodies leave the tenant its other requests");
     drop(slow);
     eventually("the permits to be free again", async || number.post(&status(1)).await == 200).await;
     fleet.end_unfinished().await;

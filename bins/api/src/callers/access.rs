@@ -15,7 +15,7 @@ use super::actor::Actor;
 use super::client::Client;
 use super::session::{SessionUser, authenticate};
 use crate::context::Context;
-use crate::http::body::BodyOwner;
+use crate::http::body::RequestOwner;
 use crate::http::request::language;
 use crate::http::{Code, CommandLine, Problem, found, record_field};
 use crate::limits::Permit;
@@ -115,8 +115,8 @@ impl Principal {
                 (user.home, session.role, Some(user), session.email.to_string())
             }
         };
+        RequestOwner::record(&parts.extensions, home);
         let permit = Arc::new(context.limits.requests.take_for_tenant(home).await?);
-        parts.extensions.insert(BodyOwner(home));
         let (tenant_id, is_platform) = (named.unwrap_or(home), role.may(Capability::Platform));
         let (kind, id) = user.map_or((ActorKind::CommandLine, None), |user| (ActorKind::User, Some(user.id.0)));
         let (context, client) = (context.clone(), Client::of(parts));

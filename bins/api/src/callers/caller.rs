@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::Method;
-use axum::http::header::{AUTHORIZATION, EXPECT};
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use regua_domain::{ActorKind, ApiKeyId, Capability, Language, MessageType, Scope, Text};
 use regua_store::api_keys::ApiKey;
@@ -17,7 +17,7 @@ use super::client::Client;
 use super::session::session_cookie;
 use crate::context::Context;
 use crate::credentials::keys::API_KEY_HEADER;
-use crate::http::body::{BodyOwner, drain, read_json};
+use crate::http::body::{RequestOwner, discard, read_json};
 use crate::http::request::language;
 use crate::http::{Code, Problem};
 use crate::limits::Permit;
@@ -69,11 +69,11 @@ impl FromRequestParts<Context> for Caller {
             return Ok(Self { actor, language, key: None, _permit: permit });
         }
         let key = api_key::authenticate(parts, context).await?;
+        RequestOwner::record(&parts.extensions, key.tenant_id);
         context.limits.rates.admit_key(parts, &key).await?;
         require_scope(&key, scope_of(parts))?;
         let (tenant_id, id) = (key.tenant_id, key.api_key_id);
         let permit = Arc::new(context.limits.requests.take_for_tenant(tenant_id).await?);
-        parts.extensions.insert(BodyOwner(tenant_id));
         let (kind, name, client) = (ActorKind::ApiKey, format!("key {id}"), Client::of(parts));
         let context = context.clone();
         let actor = Actor { context, tenant_id, kind, id: Some(id.0), name, client, is_platform: false };
@@ -97,19 +97,18 @@ impl FromRequest<Context> for Posted {
     async fn from_request(request: Request, context: &Context) -> Result<Self, Problem> {
         let limit = context.settings.max_body_bytes;
         let (mut parts, body) = request.into_parts();
-        let mut stream = body.into_data_stream();
-        let posted = async {
-            let caller = Caller::from_request_parts(&mut parts, context).await?;
-            let body = read_json(&parts.headers, &mut stream, context, caller.tenant_id, limit).await?;
-            let too_large = Text::of("batch-body-too-large").with("limit", limit);
-            let (body, memory) = body.ok_or_else(|| Problem::with_detail(Code::BodyTooLarge, too_large))?;
-            Ok(Self { caller, body, memory: Some(memory) })
+        let stream = body.into_data_stream();
+        let caller = match Caller::from_request_parts(&mut parts, context).await {
+            Ok(caller) => caller,
+            Err(problem) => {
+                discard(&parts.headers, stream, context, RequestOwner::of(&parts.extensions));
+                return Err(problem);
+            }
         };
-        let posted = posted.await;
-        if posted.is_err() && !parts.headers.contains_key(EXPECT) {
-            drain(stream, limit);
-        }
-        posted
+        let body = read_json(&parts.headers, stream, context, caller.tenant_id, limit).await?;
+        let too_large = Text::of("batch-body-too-large").with("limit", limit);
+        let (body, memory) = body.ok_or_else(|| Problem::with_detail(Code::BodyTooLarge, too_large))?;
+        Ok(Self { caller, body, memory: Some(memory) })
     }
 }
 

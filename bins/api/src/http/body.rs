@@ -1,10 +1,10 @@
 //! Request bodies: JSON, read with a limit on size and time. Their memory is part of the tenant's budget.
 
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
-use axum::body::BodyDataStream;
+use axum::body::{BodyDataStream, HttpBody};
 use axum::extract::Request;
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use futures_util::StreamExt;
 use regua_domain::TenantId;
 use uuid::Uuid;
@@ -15,26 +15,63 @@ use crate::limits::{BodyBudget, Permit};
 
 /// The largest body of an admin or auth request: five variations of a template and its schema fit.
 const MAX_BYTES: usize = 256 * 1024;
-/// How long the rest of a refused body is read and discarded.
-const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// The owner of the bodies of unauthenticated requests.
 const ANONYMOUS: TenantId = TenantId(Uuid::nil());
 
-/// The tenant whose budget a body's memory is part of. An authenticated request has it in its extensions.
-#[derive(Clone, Copy)]
-pub(crate) struct BodyOwner(pub(crate) TenantId);
+/// The tenant whose budgets the body of a request and its answer are part of. Every request has one in its extensions;
+/// authentication records the tenant.
+#[derive(Clone, Default)]
+pub(crate) struct RequestOwner(Arc<OnceLock<TenantId>>);
+
+impl RequestOwner {
+    /// Records the tenant of an authenticated request.
+    pub(crate) fn record(extensions: &Extensions, tenant: TenantId) {
+        if let Some(owner) = extensions.get::<Self>() {
+            let _is_first = owner.0.set(tenant);
+        }
+    }
+
+    /// Whether the request is authenticated.
+    pub(super) fn is_known(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// The owner for budgets.
+    pub(super) fn tenant(&self) -> TenantId {
+        self.0.get().copied().unwrap_or(ANONYMOUS)
+    }
+
+    /// The owner of a request with these extensions.
+    pub(crate) fn of(extensions: &Extensions) -> TenantId {
+        extensions.get().map_or(ANONYMOUS, Self::tenant)
+    }
+}
 
 /// The body of an admin or auth request.
 pub(super) async fn read_small(request: Request, context: &Context) -> Result<Vec<u8>, Problem> {
     let (parts, body) = request.into_parts();
-    let owner = parts.extensions.get::<BodyOwner>().map_or(ANONYMOUS, |owner| owner.0);
-    let read = read_json(&parts.headers, &mut body.into_data_stream(), context, owner, MAX_BYTES).await?;
+    let owner = RequestOwner::of(&parts.extensions);
+    let read = read_json(&parts.headers, body.into_data_stream(), context, owner, MAX_BYTES).await?;
     read.map(|(body, _memory)| body).ok_or_else(|| Problem::of(Code::BodyTooLarge))
 }
 
 /// A body with the content type JSON, and the permit for its memory; none when it is longer than `limit`. A body
-/// without a length takes memory for `limit` bytes until it is read.
+/// without a length takes memory for `limit` bytes until it is read. The rest of a refused body is discarded.
 pub(crate) async fn read_json(
+    headers: &HeaderMap,
+    mut stream: BodyDataStream,
+    context: &Context,
+    tenant: TenantId,
+    limit: usize,
+) -> Result<Option<(Vec<u8>, Permit)>, Problem> {
+    let read = receive(headers, &mut stream, context, tenant, limit).await;
+    if !matches!(read, Ok(Some(_))) {
+        discard(headers, stream, context, tenant);
+    }
+    read
+}
+
+async fn receive(
     headers: &HeaderMap,
     stream: &mut BodyDataStream,
     context: &Context,
@@ -47,6 +84,7 @@ pub(crate) async fn read_json(
     if announced_length(headers).is_some_and(|length| length > limit) {
         return Ok(None);
     }
+    let _receiving = context.limits.requests.receive_body(tenant)?;
     let mut memory = context.limits.bodies.take(tenant, announced_length(headers).unwrap_or(limit)).await?;
     let read = tokio::time::timeout(context.settings.body_timeout, read_up_to(stream, limit)).await;
     let body = read.map_err(|_| Problem::of(Code::BodyTimeout))??;
@@ -69,18 +107,24 @@ async fn read_up_to(stream: &mut BodyDataStream, limit: usize) -> Result<Option<
     Ok(Some(body))
 }
 
-/// Reads and discards the rest of a refused body. A connection that is closed while the client still sends is reset,
-/// and the client never sees the answer. The request no longer holds a permit meanwhile.
-pub(crate) fn drain(mut stream: BodyDataStream, most: usize) {
-    let read_on = async move {
-        let mut left = most.saturating_mul(2);
-        while let Some(Ok(chunk)) = stream.next().await {
-            let Some(rest) = left.checked_sub(chunk.len()) else { return };
-            left = rest;
-        }
-    };
-    tokio::spawn(async {
-        if tokio::time::timeout(DRAIN_TIME, read_on).await.is_err() {
+/// Reads and discards the rest of a refused body, for as long as an accepted one may take and up to twice its length. A
+/// connection that is closed while the client still sends is reset, and the client never sees the answer.
+pub(crate) fn discard(headers: &HeaderMap, mut stream: BodyDataStream, context: &Context, tenant: TenantId) {
+    // A client that expects `100 Continue` sends no body after a refusal.
+    if headers.contains_key(header::EXPECT) || stream.is_end_stream() {
+        return;
+    }
+    let Ok(permit) = context.limits.requests.discard_body(tenant) else { return };
+    let (time, mut left) = (context.settings.body_timeout, context.settings.max_body_bytes.saturating_mul(2));
+    tokio::spawn(async move {
+        let _permit = permit;
+        let read_on = async {
+            while let Some(Ok(chunk)) = stream.next().await {
+                let Some(rest) = left.checked_sub(chunk.len()) else { return };
+                left = rest;
+            }
+        };
+        if tokio::time::timeout(time, read_on).await.is_err() {
             tracing::debug!("the rest of a refused body did not arrive in time");
         }
     });

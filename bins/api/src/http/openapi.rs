@@ -1,6 +1,7 @@
 //! The OpenAPI document of the routes, and the page that shows it.
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
@@ -111,7 +112,7 @@ fn describe_ids(path: &str, operation: &mut Operation) {
 
 /// The routes `/openapi.json` and `/docs`.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>(document: &Document) -> anyhow::Result<Router<S>> {
-    let json = document.to_json()?;
+    let json = Bytes::from(document.to_json()?);
     let document = move || async move { ([(header::CONTENT_TYPE, "application/json")], json) };
     Ok(Router::new().route("/openapi.json", get(document)).route("/docs", get(docs)))
 }

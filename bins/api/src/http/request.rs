@@ -5,15 +5,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use regua_domain::{Language, RateCheck, time_ordered_uuid};
+use regua_domain::{Language, RateCheck, TenantId, time_ordered_uuid};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use super::body::RequestOwner;
 use super::error::{Code, Problem, document, whole_seconds};
+use super::held_body::HeldBody;
 use super::in_process::{Cause, CommandLine};
 use super::paths::has_own_rate_limit;
 use crate::context::Context;
@@ -22,6 +25,8 @@ use crate::limits::RateStatus;
 /// The header with the id of a request, in the request and in the answer.
 const REQUEST_ID: &str = "x-request-id";
 const MAX_REQUEST_ID: usize = 100;
+/// Bytes from which an answer takes a permit for its memory. The system's buffers hold a smaller one.
+const LARGE_ANSWER: usize = 64 << 10;
 
 /// The id of a request in the log and in the audit log. Every request has it in its extensions.
 #[derive(Clone)]
@@ -89,10 +94,27 @@ async fn run_within_limits(
     {
         return Problem::from(refused).into_response();
     }
+    let owner = request.extensions_mut().get_or_insert_default::<RequestOwner>().clone();
+    let is_read = request.method().is_safe();
     let limit = context.settings.request_timeout;
-    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+    let response = tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
         Problem::unavailable(anyhow::anyhow!("no answer within {} s", limit.as_secs())).into_response()
-    })
+    });
+    hold_memory(context, owner.tenant(), is_read, response).await
+}
+
+/// Takes a permit for the memory of a large answer until it is written. An answer about something that was stored is
+/// counted, and never refused.
+async fn hold_memory(context: &Context, owner: TenantId, is_read: bool, response: Response) -> Response {
+    let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
+    if bytes < LARGE_ANSWER {
+        return response;
+    }
+    match context.limits.answers.take(owner, bytes).await {
+        Ok(permit) => response.map(|body| Body::new(HeldBody::new(body, Arc::new(permit)))),
+        Err(refused) if is_read => Problem::from(refused).into_response(),
+        Err(_) => response,
+    }
 }
 
 fn is_probe(path: &str) -> bool {

@@ -1,46 +1,28 @@
-//! The budgets of a process: connections, requests under way, and memory of request bodies.
+//! The budgets of a process: requests under way, bodies being received, and memory of bodies.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use regua_domain::TenantId;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::budgets::{Budgets, Permit};
-use super::client_address::{ClientAddress, TrustedProxies};
 use super::refused::{Refusals, Refused};
 use super::settings::LimitSettings;
 
 /// The unit of body memory, in bytes.
 const PIECE: usize = 1024;
+/// One request in this many may be receiving its body.
+const RECEIVING: usize = 2;
+/// Refused bodies are discarded for one request in this many.
+const DISCARDING: usize = 8;
 /// One tenant or address may have a quarter of a total.
-const PARTS: usize = 4;
-
-pub(crate) struct ConnectionBudget {
-    budget: Budgets<IpAddr>,
-    trusted_proxies: TrustedProxies,
-    refusals: Refusals,
-}
-
-impl ConnectionBudget {
-    pub(super) fn new(settings: &LimitSettings, refusals: Refusals) -> Self {
-        let (connections, trusted_proxies) = (settings.connections, settings.trusted_proxies.clone());
-        Self { budget: Budgets::new(connections, connections / PARTS), trusted_proxies, refusals }
-    }
-
-    /// A permit for a connection; none when there are too many. A trusted proxy has no budget of its own, because it
-    /// connects for many clients.
-    pub(crate) fn take(&self, peer: IpAddr) -> Option<Permit> {
-        let peer = ClientAddress::new(peer);
-        let holder = (!self.trusted_proxies.contains(peer.ip())).then(|| peer.site());
-        let permit = self.budget.take_now(holder);
-        permit.inspect_err(|_| self.refusals.count("connections")).ok()
-    }
-}
+pub(super) const PARTS: usize = 4;
 
 pub(crate) struct RequestBudget {
     all: Semaphore,
     tenants: Budgets<TenantId>,
+    receiving: Budgets<TenantId>,
+    discarding: Budgets<TenantId>,
     refusals: Refusals,
 }
 
@@ -48,7 +30,9 @@ impl RequestBudget {
     pub(super) fn new(settings: &LimitSettings, refusals: Refusals) -> Self {
         let requests = settings.concurrent_requests;
         let all = Semaphore::new(requests.clamp(1, Semaphore::MAX_PERMITS));
-        Self { all, tenants: Budgets::new(requests, requests / PARTS), refusals }
+        let tenants = |total| Budgets::new(total, total / PARTS);
+        let (receiving, discarding) = (tenants(requests / RECEIVING), tenants(requests / DISCARDING));
+        Self { all, tenants: tenants(requests), receiving, discarding, refusals }
     }
 
     /// A permit among all requests.
@@ -61,24 +45,38 @@ impl RequestBudget {
         let permit = self.tenants.take(tenant, 1, Duration::ZERO).await;
         permit.map_err(|exhausted| self.refusals.exhausted("requests", exhausted))
     }
+
+    /// A permit to receive the body of a tenant's request, until it is read. Slow bodies of a tenant leave permits of
+    /// its requests to its other requests.
+    pub(crate) fn receive_body(&self, tenant: TenantId) -> Result<Permit, Refused> {
+        let permit = self.receiving.take_now(Some(tenant));
+        permit.map_err(|exhausted| self.refusals.exhausted("receiving", exhausted))
+    }
+
+    /// A permit to discard the rest of a refused body, which holds no permit among the requests.
+    pub(crate) fn discard_body(&self, tenant: TenantId) -> Result<Permit, Refused> {
+        let permit = self.discarding.take_now(Some(tenant));
+        permit.map_err(|exhausted| self.refusals.exhausted("discarding", exhausted))
+    }
 }
 
 pub(crate) struct BodyBudget {
+    layer: &'static str,
     pieces: Budgets<TenantId>,
     patience: Duration,
     refusals: Refusals,
 }
 
 impl BodyBudget {
-    pub(super) fn new(settings: &LimitSettings, patience: Duration, refusals: Refusals) -> Self {
-        let pieces = settings.body_bytes / PIECE;
-        Self { pieces: Budgets::new(pieces, pieces / PARTS), patience, refusals }
+    pub(super) fn new(layer: &'static str, bytes: usize, patience: Duration, refusals: Refusals) -> Self {
+        let pieces = bytes / PIECE;
+        Self { layer, pieces: Budgets::new(pieces, pieces / PARTS), patience, refusals }
     }
 
     /// A permit for the memory of a body.
     pub(crate) async fn take(&self, tenant: TenantId, bytes: usize) -> Result<Permit, Refused> {
         let permit = self.pieces.take(tenant, bytes.div_ceil(PIECE), self.patience).await;
-        permit.map_err(|exhausted| self.refusals.exhausted("bodies", exhausted))
+        permit.map_err(|exhausted| self.refusals.exhausted(self.layer, exhausted))
     }
 
     /// Gives back the memory above `bytes`.

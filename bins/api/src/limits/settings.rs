@@ -24,22 +24,29 @@ pub struct LimitSettings {
     pub changes_per_minute: NonZeroU32,
     /// How long the result of a look-up is trusted.
     pub key_cached_for: Duration,
-    /// Connections at once. One address may have a quarter of them, unless it is a trusted proxy.
+    /// Connections at once, above which an idle one is closed for a new one. One address may have a quarter of them,
+    /// unless it is a trusted proxy.
     pub connections: usize,
-    /// Requests under way at once. One tenant may have a quarter of them.
+    /// Requests under way at once. One tenant may have a quarter of them. Half of them may be receiving their bodies.
     pub concurrent_requests: usize,
     /// Bytes of request bodies in memory. One tenant may have a quarter of them.
     pub body_bytes: usize,
+    /// Bytes of large answers that are being written. One tenant may have a quarter of them.
+    pub answer_bytes: usize,
     /// Large batches that are processed at once. One tenant may have half of them.
     pub cores: usize,
     /// Webhook events of one number that wait for their reader.
     pub events_of_number: EventAmount,
     /// Webhook events of all numbers of a tenant that wait for their reader.
     pub events_of_tenant: EventAmount,
-    /// How long a new connection may take to send the head of its first request.
-    pub first_head_within: Duration,
-    /// How long a connection may be idle between two requests, including the head of the next one.
+    /// How long a connection may be idle before its first request with a valid key, session or webhook secret, the head
+    /// of that request included. Idle connections cost a stranger nothing; a program sends its request at once.
+    pub idle_before_credential: Duration,
+    /// How long a connection may be idle after such a request, or from a trusted proxy, including the head of the next
+    /// request. Load balancers usually close theirs after 60 seconds.
     pub idle: Duration,
+    /// How long a client may read nothing of an answer.
+    pub unread: Duration,
 }
 
 impl Default for LimitSettings {
@@ -55,11 +62,13 @@ impl Default for LimitSettings {
             connections: 4096,
             concurrent_requests: 512,
             body_bytes: 256 << 20,
+            answer_bytes: 64 << 20,
             cores: std::thread::available_parallelism().map_or(2, usize::from),
             events_of_number: EventAmount { events: 20_000, bytes: 64 << 20 },
             events_of_tenant: EventAmount { events: 100_000, bytes: 256 << 20 },
-            first_head_within: Duration::from_secs(15),
+            idle_before_credential: Duration::from_secs(5),
             idle: Duration::from_secs(75),
+            unread: Duration::from_secs(30),
         }
     }
 }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::context::Context;
 use crate::credentials::cache::Cached;
 use crate::credentials::keys;
-use crate::http::body::{drain, read_json};
+use crate::http::body::{RequestOwner, read_json};
 use crate::http::error::WebhookProblems;
 use crate::http::{Code, Problem, record_field};
 use crate::limits::{Refused, Subject};
@@ -70,6 +70,7 @@ pub(super) async fn evolution(
     };
     let (tenant, instance) = (TenantId(tenant), InstanceId(instance));
     authenticate(&context, tenant, instance, &parts).await?;
+    RequestOwner::record(&parts.extensions, tenant);
     record_field("tenant_id", tenant);
     record_field("instance_id", instance);
     let accepted = accept(&context, tenant, instance, &parts.headers, body).await;
@@ -85,11 +86,8 @@ async fn accept(
     body: Body,
 ) -> Result<Json<EventAccepted>, Problem> {
     let _permit = context.limits.requests.take_for_tenant(tenant).await?;
-    let mut stream = body.into_data_stream();
-    let Some((body, _memory)) = read_json(headers, &mut stream, context, tenant, MAX_EVENT_BYTES).await? else {
-        drain(stream, MAX_EVENT_BYTES);
-        return Err(Problem::of(Code::BodyTooLarge));
-    };
+    let read = read_json(headers, body.into_data_stream(), context, tenant, MAX_EVENT_BYTES).await?;
+    let (body, _memory) = read.ok_or_else(|| Problem::of(Code::BodyTooLarge))?;
     // PostgreSQL's JSON cannot contain NUL, and no sent message contains one.
     let has_nul = body.windows(6).any(|window| window == br"\u0000");
     let read = read_webhook(&body).ok().filter(|_| !has_nul).ok_or_else(|| Problem::of(Code::MalformedJson))?;
