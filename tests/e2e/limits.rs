@@ -3,6 +3,7 @@
 
 mod answers;
 mod changes;
+mod composing;
 mod connections;
 mod database;
 mod discarded;

@@ -1,14 +1,16 @@
 //! Calls of the intake without HTTP, for fuzz tests and benchmarks. Only the feature `harness` builds them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use axum::extract::FromRequestParts;
 use axum::http::{Request, StatusCode};
 use chrono::{DateTime, Utc};
-use regua_domain::{Language, MessageType, TenantId, VariablesSchema, Variations};
+use regua_domain::{Language, MessageType, TenantId, Variations};
 use regua_store::intake::NewContacts;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::callers::{Caller, Posted};
@@ -58,12 +60,18 @@ pub struct ComposedBatch {
     pub rejected: Vec<(usize, String)>,
 }
 
+/// Reads a body; returns the number of posted contacts. The error is the code of the problem.
+pub fn read_batch(body: &[u8], message_type: MessageType, now: DateTime<Utc>) -> Result<usize, &'static str> {
+    let batch = Batch::parse(body, message_type, Language::Portuguese, now);
+    batch.map(|batch| batch.contacts.len()).map_err(|problem| problem.code().as_str())
+}
+
 /// Reads a body and composes its messages, as a post does. The error is the code of the problem.
 pub fn compose_batch(
     body: &[u8],
     message_type: MessageType,
     variations: Variations,
-    schema: Option<VariablesSchema>,
+    schema: Option<Value>,
     now: DateTime<Utc>,
 ) -> Result<ComposedBatch, &'static str> {
     let language = Language::Portuguese;
@@ -74,6 +82,7 @@ pub fn compose_batch(
         batch_id: batch.external_id.clone(),
         variations,
         schema,
+        cpu_time: Duration::MAX,
         tenant: TenantId(Uuid::from_u128(7)),
         company: "Acme".to_owned(),
         first_reference: 0,
@@ -81,11 +90,12 @@ pub fn compose_batch(
         now,
     };
     let posted = batch.contacts.len();
-    let Composed { contacts, rejected, .. } = composer.compose(batch.contacts);
+    let composed = composer.compose(batch.contacts, &CancellationToken::new()).map_err(|_| "not composed")?;
+    let Composed { contacts, rejected, .. } = composed;
     let texts = [Some(batch.external_id), Some(batch.name), batch.template, batch.instance];
     Ok(ComposedBatch {
         texts: texts.into_iter().flatten().collect(),
-        metadata: batch.metadata,
+        metadata: serde_json::from_str(batch.metadata.get()).unwrap_or_default(),
         fingerprint: batch.fingerprint,
         contacts,
         posted,

@@ -17,7 +17,7 @@ mod serve;
 pub(crate) use self::draft::{Body, Draft, Valid, body};
 pub(crate) use self::error::{ACCEPTED, Answer, Code, Created, DONE, Done, FieldError, Problem, created, found};
 pub(crate) use self::form::member::{Field, Line, Member, Number, Object, accepted, text, word_members, words};
-pub(crate) use self::form::{Form, object_fault, printable_name, text_fault};
+pub(crate) use self::form::{Form, Reading, object_fault, printable_name, read_string, text_fault, too_large};
 pub use self::in_process::{Cause, CommandLine};
 pub(crate) use self::path::InPath;
 pub(crate) use self::query::{Parameters, page};

@@ -3,5 +3,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod compose;
+mod cpu_time;
 mod hours;
 pub(crate) mod plan;
+pub(crate) mod work;

@@ -1,13 +1,13 @@
 //! Limits of requests: rates, requests under way, memory and computation. They keep a caller with many, large or slow
 //! requests from slowing others. docs/limits.md explains them.
 
+mod batches;
 mod budgets;
 mod changes;
 mod client_address;
 mod connections;
 mod database;
 mod event_amount;
-mod large_batches;
 mod local;
 mod lookups;
 mod rates;
@@ -24,7 +24,6 @@ use std::time::Duration;
 use regua_boot::Clock;
 
 use self::changes::ChangeRates;
-use self::large_batches::LargeBatches;
 use self::lookups::LookUps;
 use self::rates::RateLimits;
 use self::refused::Refusals;
@@ -32,6 +31,7 @@ use self::resources::RequestBudget;
 use self::waiting_events::WaitingEvents;
 use crate::metrics::ApiMetrics;
 
+pub(crate) use self::batches::Batches;
 pub(crate) use self::budgets::Permit;
 pub use self::client_address::{ClientAddress, TrustedProxies};
 pub(crate) use self::connections::{Connection, ConnectionBudget, UnderWay};
@@ -54,12 +54,12 @@ pub(crate) struct Limits {
     pub(crate) bodies: BodyBudget,
     /// The memory of large answers that are being written.
     pub(crate) answers: BodyBudget,
-    pub(crate) large_batches: LargeBatches,
+    pub(crate) batches: Batches,
     pub(crate) waiting_events: WaitingEvents,
 }
 
 impl Limits {
-    /// `patience` is how long a request may wait for the memory of its body, and a large batch for its permit.
+    /// `patience` is how long a request may wait for the memory of its body, and a batch for its permit.
     pub(crate) fn new(settings: &LimitSettings, patience: Duration, clock: Clock, metrics: ApiMetrics) -> Self {
         let refusals = Refusals::new(metrics.clone());
         let changes = ChangeRates::new(settings, clock.clone(), refusals.clone());
@@ -72,7 +72,7 @@ impl Limits {
             requests: RequestBudget::new(settings, refusals.clone()),
             bodies: BodyBudget::new("bodies", settings.body_bytes, patience, refusals.clone()),
             answers: BodyBudget::new("answers", settings.answer_bytes, Duration::ZERO, refusals.clone()),
-            large_batches: LargeBatches::new(settings, patience, refusals.clone()),
+            batches: Batches::new(settings, patience, refusals.clone()),
             waiting_events: WaitingEvents::new(settings, metrics, refusals),
         }
     }

@@ -33,8 +33,9 @@ pub use sending::{
     RetrySchedule, Rule, TenantRules, UnfoundAttempt, Waiting, decide, should_resend, split_claim,
 };
 pub use templates::{
-    ContactDetails, MessageTemplate, OwnVariables, RenderError, SchemaError, SchemaViolation, TemplateError,
-    TemplateProblem, VARIABLE_NAMES, Variables, VariablesError, VariablesSchema, Variations, VariationsError,
+    ContactDetails, MAX_VARIABLES, MessageTemplate, OwnVariables, RenderError, SchemaError, SchemaViolation,
+    TemplateError, TemplateProblem, VARIABLE_NAMES, Variables, VariablesError, VariablesSchema, Variations,
+    VariationsError,
 };
 pub use tenants::{
     ActorKind, Calendar, Capability, DEFAULT_HOURS, Email, ErasureReason, InstanceName, InvalidName, OpenInterval,

@@ -12,6 +12,7 @@ use regua_store::intake::{self, NewCampaign, NewContacts};
 use regua_tests::{Database, Tenant, TenantOptions};
 use regua_worker::WorkerMetrics;
 use serde_json::json;
+use serde_json::value::to_raw_value;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
@@ -130,9 +131,10 @@ impl Fixture {
             body_hash: &[0; 32],
             rejected: &nothing,
             warnings: &nothing,
-            metadata: &json!({}),
+            metadata: &to_raw_value(&json!({})).unwrap(),
             scheduled_for: None,
             contacts: &rows,
+            total: i32::try_from(contacts.len()).unwrap(),
             due_at: start(),
             doorbell: None,
         };

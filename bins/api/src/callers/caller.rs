@@ -30,8 +30,8 @@ pub(crate) struct Caller {
     pub(crate) language: Language,
     /// None: a user.
     key: Option<Arc<ApiKey>>,
-    /// The permit among the tenant's requests, held until the request ends.
-    _permit: Arc<Permit>,
+    /// The permit among the tenant's requests, held until the request and its computations end.
+    pub(crate) permit: Arc<Permit>,
 }
 
 impl Deref for Caller {
@@ -66,7 +66,7 @@ impl FromRequestParts<Context> for Caller {
             let principal = Principal::authenticate(parts, context).await?;
             principal.require(if parts.method == Method::GET { Capability::Read } else { Capability::Operate })?;
             let Principal { actor, language, permit, .. } = principal;
-            return Ok(Self { actor, language, key: None, _permit: permit });
+            return Ok(Self { actor, language, key: None, permit });
         }
         let key = api_key::authenticate(parts, context).await?;
         RequestOwner::record(&parts.extensions, key.tenant_id);
@@ -77,7 +77,7 @@ impl FromRequestParts<Context> for Caller {
         let (kind, name, client) = (ActorKind::ApiKey, format!("key {id}"), Client::of(parts));
         let context = context.clone();
         let actor = Actor { context, tenant_id, kind, id: Some(id.0), name, client, is_platform: false };
-        Ok(Self { actor, language: language(&parts.headers), key: Some(key), _permit: permit })
+        Ok(Self { actor, language: language(&parts.headers), key: Some(key), permit })
     }
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Posted {
     pub(crate) caller: Caller,
     /// The whole body. Its content type is JSON; it is not parsed.
     pub(crate) body: Vec<u8>,
-    /// The permit for the body's memory, held until the request ends.
+    /// The permit for the body's memory, held until the request and its computations end.
     pub(crate) memory: Option<Permit>,
 }
 

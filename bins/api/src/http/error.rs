@@ -111,6 +111,8 @@ codes! {
     TemplateNotFound = "template_not_found", UNPROCESSABLE_ENTITY;
     /// No such instance exists, or the type has no default.
     InstanceNotFound = "instance_not_found", UNPROCESSABLE_ENTITY;
+    /// Checking the contacts against the template's schema takes more than the batch's CPU time.
+    SchemaTooCostly = "schema_too_costly", UNPROCESSABLE_ENTITY;
     RateLimited = "rate_limited", TOO_MANY_REQUESTS;
     /// A defect of the API or a failed dependency.
     Internal = "internal", INTERNAL_SERVER_ERROR;

@@ -3,6 +3,7 @@
 mod faults;
 pub(crate) mod member;
 mod members;
+mod string;
 
 use regua_domain::{Language, Text};
 use serde_json::error::Category;
@@ -12,7 +13,8 @@ use self::member::{Field, Member};
 use self::members::Members;
 use super::error::{Code, Problem};
 
-pub(crate) use self::faults::{Faults, object_fault, printable_name, text_fault};
+pub(crate) use self::faults::{Faults, object_fault, printable_name, text_fault, too_large};
+pub(crate) use self::string::{Reading, read_string};
 
 /// A JSON object that is being read. Members that the handler does not read are errors: a misspelt name must not count
 /// as an absent member.

@@ -2,8 +2,10 @@
 //! one.
 
 mod contact;
+mod fields;
 mod fingerprint;
 mod shape;
+mod variables;
 
 use std::fmt;
 
@@ -12,11 +14,11 @@ use regua_domain::{Language, MessageType, TenantId, Text};
 use regua_store::intake::BatchRequest;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use utoipa::openapi::{ArrayBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-pub(crate) use self::contact::{Contact, Refusal, WHOLE_CONTACT, external_id_of};
+pub(crate) use self::contact::{Contact, Refusal, WHOLE_CONTACT};
+pub(crate) use self::fields::Fields;
 
 use self::shape::SendContact;
 use crate::http::{Draft, Field, Line, Member, Object, Problem, body};
@@ -27,6 +29,8 @@ pub(crate) const MAX_CONTACTS: usize = 10_000;
 pub(crate) const MAX_ID_LENGTH: usize = 200;
 /// Of the batch's JSON; a contact has its own limit.
 const MAX_METADATA_BYTES: usize = 64 << 10;
+/// Bytes of JSON text that are parsed into a value, which may take a hundred times as much memory.
+const MAX_PARSED_BYTES: usize = 64 << 10;
 /// A leap year.
 const MAX_DAYS_AHEAD: u64 = 366;
 
@@ -52,7 +56,7 @@ body! {
         #[default = false]
         dry_run: bool = false,
         /// Any object, up to 64 KB and 16 levels.
-        metadata: Object<MAX_METADATA_BYTES> = json!({}),
+        metadata: Object<MAX_METADATA_BYTES> = empty_object(),
         /// Valid contacts are accepted even when others are invalid.
         contacts: ContactList,
     }
@@ -70,9 +74,10 @@ pub(crate) struct Batch {
     pub(crate) instance: Option<String>,
     pub(crate) scheduled_for: Option<DateTime<Utc>>,
     pub(crate) dry_run: bool,
-    pub(crate) metadata: Value,
-    /// The items of the list in their order; none for an item that is not valid JSON.
-    pub(crate) contacts: Vec<Option<Value>>,
+    /// JSON text.
+    pub(crate) metadata: Box<RawValue>,
+    /// The items of the list in their order, as JSON text; none for an item that is not valid JSON.
+    pub(crate) contacts: Vec<Option<Box<RawValue>>>,
     pub(crate) fingerprint: [u8; 32],
 }
 
@@ -89,22 +94,13 @@ impl Batch {
         if draft.scheduled_for.flatten().is_some_and(|at| Some(at) > farthest) {
             draft.refuse("scheduled_for", "too_far_ahead", &Text::of("batch-too-far-ahead"));
         }
-        let SendRequest { external_id, name, template, instance, scheduled_for, dry_run, metadata, contacts } =
+        let SendRequest { external_id, name, template, instance, scheduled_for, dry_run, metadata, contacts: posted } =
             draft.finish()?;
-        let PostedContacts { items: contacts, invalid } = contacts;
         let name = name.unwrap_or_else(|| default_name(message_type, &external_id));
-        let mut batch = Self {
-            external_id,
-            name,
-            template,
-            instance,
-            scheduled_for,
-            dry_run,
-            metadata,
-            contacts,
-            fingerprint: [0; 32],
-        };
-        batch.fingerprint = fingerprint::fingerprint(message_type, &batch, &invalid);
+        let (contacts, fingerprint) = (Vec::new(), [0; 32]);
+        let mut batch =
+            Self { external_id, name, template, instance, scheduled_for, dry_run, metadata, contacts, fingerprint };
+        (batch.fingerprint, batch.contacts) = fingerprint::fingerprint(message_type, &batch, posted);
         Ok(batch)
     }
 
@@ -124,16 +120,9 @@ impl Batch {
 /// The list of contacts.
 pub(crate) struct ContactList;
 
-/// The posted contacts.
-pub(crate) struct PostedContacts {
-    /// In their order; none for an item that is not valid JSON.
-    items: Vec<Option<Value>>,
-    /// The items that are not valid JSON, as text.
-    invalid: Vec<String>,
-}
-
 impl Member for ContactList {
-    type Value = PostedContacts;
+    /// The items in their order, as JSON text.
+    type Value = Vec<Box<RawValue>>;
 
     fn schema() -> Schema {
         let items = Ref::from_schema_name(SendContact::name());
@@ -144,8 +133,11 @@ impl Member for ContactList {
         schemas.push((SendContact::name().into_owned(), SendContact::schema()));
     }
 
-    fn read(field: &mut Field<'_, '_>) -> Option<PostedContacts> {
-        let List { items: texts, count } = field.parse(Text::of("type-object-list"))?;
+    fn read(field: &mut Field<'_, '_>) -> Option<Self::Value> {
+        if !field.json.starts_with('[') {
+            return field.wrong_type(Text::of("type-object-list"));
+        }
+        let List { items, count } = field.parse(Text::of("type-object-list"))?;
         if count == 0 {
             return field.refuse("empty", &Text::of("batch-empty"));
         }
@@ -153,11 +145,12 @@ impl Member for ContactList {
             let text = Text::of("batch-too-many-contacts").with("count", count).with("most", MAX_CONTACTS);
             return field.refuse("too_many", &text);
         }
-        let items: Vec<Option<Value>> = texts.iter().map(|text| serde_json::from_str(text.get()).ok()).collect();
-        let invalid = texts.iter().zip(&items).filter(|(_, item)| item.is_none());
-        let invalid = invalid.map(|(text, _)| text.get().to_owned()).collect();
-        Some(PostedContacts { items, invalid })
+        Some(items.into_iter().map(ToOwned::to_owned).collect())
     }
+}
+
+fn empty_object() -> Box<RawValue> {
+    RawValue::from_string("{}".to_owned()).unwrap_or_default()
 }
 
 /// The name of a batch that has none. It is stored, and does not depend on the caller's language.

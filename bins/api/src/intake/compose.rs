@@ -2,23 +2,29 @@
 //! alone and runs off the async threads.
 
 use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use regua_domain::{
-    ContactDetails, ContactId, Language, MessageType, PhoneKind, Reference, RenderError, TenantId, Text, Variables,
-    VariablesSchema, Variations, printable,
+    ContactDetails, ContactId, Language, MessageType, PhoneKind, Reference, RenderError, SchemaError, TenantId, Text,
+    Variables, VariablesSchema, Variations,
 };
 use regua_store::intake::NewContacts;
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use super::batch::{Contact, MAX_ID_LENGTH, Refusal, WHOLE_CONTACT, external_id_of};
-use crate::http::{FieldError, printable_name};
+use super::batch::{Contact, Fields, Refusal, WHOLE_CONTACT};
+use super::cpu_time::CpuTime;
+use crate::http::FieldError;
 use crate::texts::render_text;
 
 /// Per batch; each name is warned about once.
 const MAX_UNKNOWN_FIELD_WARNINGS: usize = 20;
+/// The CPU time of one contact, in addition to the batch's: a hundred times what a usual one takes.
+const CPU_TIME_OF_CONTACT: Duration = Duration::from_millis(2);
 
 /// The fault of a rejected contact, or a warning about an accepted contact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -52,8 +58,10 @@ pub(crate) struct Composer {
     /// The batch's external id; with the contact's it chooses the variation.
     pub(crate) batch_id: String,
     pub(crate) variations: Variations,
-    /// The template's schema of the contacts' variables.
-    pub(crate) schema: Option<VariablesSchema>,
+    /// The template's schema of the contacts' variables, as stored.
+    pub(crate) schema: Option<Value>,
+    /// The budget of CPU time, in addition to two milliseconds for each contact.
+    pub(crate) cpu_time: Duration,
     pub(crate) tenant: TenantId,
     pub(crate) company: String,
     /// Number of the first contact's reference; the numbers of the other contacts follow it.
@@ -68,10 +76,25 @@ pub(crate) struct Composer {
 pub(crate) struct Composed {
     /// Rows of the accepted contacts.
     pub(crate) contacts: NewContacts,
+    /// Number of the accepted contacts.
+    pub(crate) accepted: i32,
     pub(crate) rejected: Vec<ContactIssue>,
     /// About accepted contacts.
     pub(crate) warnings: Vec<ContactIssue>,
     unknown_fields: BTreeSet<String>,
+}
+
+/// Why a batch is not composed.
+#[derive(Debug)]
+pub(crate) enum Uncomposed {
+    /// Its caller is gone.
+    Stopped,
+    /// The budget of CPU time is used up, by the checks of the template's schema.
+    CostlySchema,
+    /// The budget of CPU time is used up.
+    OutOfTime,
+    /// The stored schema is not valid.
+    Schema(SchemaError),
 }
 
 struct Message {
@@ -83,28 +106,45 @@ struct Message {
 }
 
 impl Composer {
-    /// Composes the messages of all contacts, in their order.
-    pub(crate) fn compose(&self, items: Vec<Option<Value>>) -> Composed {
-        let mut composed = Composed::default();
-        let duplicates = find_duplicates(&items);
-        for ((index, item), is_duplicate) in items.into_iter().enumerate().zip(duplicates) {
-            // The answer repeats the id even when its length or its characters are the fault.
-            let external_id = external_id_of(item.as_ref()).map(|id| printable(id, MAX_ID_LENGTH));
-            let result = if is_duplicate { Err(self.duplicate_refusal()) } else { self.message(index as u64, item) };
-            match result {
+    /// Composes the messages of all contacts, in their order, one after the other. It stops when the token is
+    /// cancelled.
+    pub(crate) fn compose(
+        &self,
+        items: Vec<Option<Box<RawValue>>>,
+        stop: &CancellationToken,
+    ) -> Result<Composed, Uncomposed> {
+        let contacts = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        let budget = self.cpu_time.saturating_add(CPU_TIME_OF_CONTACT.saturating_mul(contacts));
+        let used = CpuTime::start();
+        let schema = self.schema.as_ref().map(VariablesSchema::compile).transpose().map_err(Uncomposed::Schema)?;
+        let (mut composed, mut seen) = (Composed::default(), HashSet::with_capacity(items.len()));
+        for (index, item) in items.into_iter().enumerate() {
+            if stop.is_cancelled() {
+                return Err(Uncomposed::Stopped);
+            }
+            let fields = item.as_deref().and_then(|item| Fields::read(item.get()));
+            let (external_id, hash) = fields.as_ref().and_then(Fields::external_id).unzip();
+            // An earlier contact counts even when it is rejected.
+            let is_new = hash.is_none_or(|hash| seen.insert(hash));
+            match is_new.then(|| self.message(index as u64, fields, schema.as_ref())).unwrap_or_else(duplicate) {
                 Ok(message) => composed.accept(index, message, self.language),
-                Err(Refusal { field, code, text }) => {
-                    let (code, message) = (code.to_owned(), render_text(&text, self.language));
-                    composed.rejected.push(ContactIssue { index, external_id, field, code, message });
-                }
+                Err(refusal) => composed.reject(index, external_id, refusal, self.language),
+            }
+            if used.elapsed() > budget {
+                return Err(if schema.is_some() { Uncomposed::CostlySchema } else { Uncomposed::OutOfTime });
             }
         }
-        composed
+        Ok(composed)
     }
 
-    fn message(&self, index: u64, item: Option<Value>) -> Result<Message, Refusal> {
-        let contact = Contact::read(item, self.message_type)?;
-        self.check_schema(&contact)?;
+    fn message(
+        &self,
+        index: u64,
+        fields: Option<Fields<'_>>,
+        schema: Option<&VariablesSchema>,
+    ) -> Result<Message, Refusal> {
+        let contact = Contact::read(fields, self.message_type)?;
+        schema.map_or(Ok(()), |schema| check_schema(schema, &contact))?;
         let contact_id = ContactId::new(self.now);
         let reference = Reference::nth(self.tenant, self.first_reference.wrapping_add(index));
         let details = ContactDetails {
@@ -117,7 +157,7 @@ impl Composer {
         };
         let variables = Variables::new(&details, &contact.variables, self.today);
         let (variation, template) = self.variations.choose(&self.variation_key(&contact));
-        let text = template.message(&variables, reference).map_err(|error| self.render_refusal(&error))?;
+        let text = template.message(&variables, reference).map_err(|error| render_refusal(&error))?;
         Ok(Message { contact, contact_id, reference, variation, text })
     }
 
@@ -126,40 +166,37 @@ impl Composer {
         let contact_key = contact.external_id.as_deref().unwrap_or_else(|| contact.phone.as_e164());
         [self.batch_id.as_bytes(), b"\0", contact_key.as_bytes()].concat()
     }
+}
 
-    fn check_schema(&self, contact: &Contact) -> Result<(), Refusal> {
-        let Some(schema) = &self.schema else { return Ok(()) };
-        schema.check(contact.variables.as_map()).map_err(|violation| {
-            let field = format!("variables{}", violation.pointer.replace('/', "."));
-            Refusal::new(field, violation.code(), violation.text())
-        })
-    }
+fn duplicate() -> Result<Message, Refusal> {
+    Err(Refusal::new("external_id", "duplicate_external_id", Text::of("contact-duplicate")))
+}
 
-    fn render_refusal(&self, error: &RenderError) -> Refusal {
-        let RenderError::MissingVariable { name } = error else {
-            return Refusal::new("variables", error.code(), error.text());
-        };
-        let field = match name.as_str() {
-            "valor" => "amount",
-            "vencimento" | "dias_atraso" | "dias_para_vencer" => "due_date",
-            _ => return Refusal::new(format!("variables.{name}"), error.code(), error.text()),
-        };
-        Refusal::new(
-            field,
-            error.code(),
-            Text::of("contact-bill-field-missing").with("name", name).with("field", field),
-        )
-    }
+fn check_schema(schema: &VariablesSchema, contact: &Contact) -> Result<(), Refusal> {
+    schema.check(contact.variables.as_map()).map_err(|violation| {
+        let field = format!("variables{}", violation.pointer.replace('/', "."));
+        Refusal::new(field, violation.code(), violation.text())
+    })
+}
 
-    fn duplicate_refusal(&self) -> Refusal {
-        Refusal::new("external_id", "duplicate_external_id", Text::of("contact-duplicate"))
-    }
+fn render_refusal(error: &RenderError) -> Refusal {
+    let RenderError::MissingVariable { name } = error else {
+        return Refusal::new("variables", error.code(), error.text());
+    };
+    let field = match name.as_str() {
+        "valor" => "amount",
+        "vencimento" | "dias_atraso" | "dias_para_vencer" => "due_date",
+        _ => return Refusal::new(format!("variables.{name}"), error.code(), error.text()),
+    };
+    let text = Text::of("contact-bill-field-missing").with("name", name).with("field", field);
+    Refusal::new(field, error.code(), text)
 }
 
 impl Composed {
     fn accept(&mut self, index: usize, message: Message, language: Language) {
         let Message { contact, contact_id, reference, variation, text } = message;
         self.add_warnings(index, &contact, language);
+        self.accepted += 1;
         let rows = &mut self.contacts;
         rows.ids.push(contact_id);
         rows.positions.push(i32::try_from(index).unwrap_or(i32::MAX));
@@ -175,6 +212,12 @@ impl Composed {
         rows.texts.push(text);
     }
 
+    fn reject(&mut self, index: usize, external_id: Option<String>, refusal: Refusal, language: Language) {
+        let Refusal { field, code, text } = refusal;
+        let (code, message) = (code.to_owned(), render_text(&text, language));
+        self.rejected.push(ContactIssue { index, external_id, field, code, message });
+    }
+
     fn add_warnings(&mut self, index: usize, contact: &Contact, language: Language) {
         let mut warn = |field: String, code: &str, text: &Text| {
             let (external_id, message) = (contact.external_id.clone(), render_text(text, language));
@@ -184,19 +227,12 @@ impl Composed {
             warn("phone".to_owned(), "landline", &Text::of("contact-landline"));
         }
         for name in &contact.unknown_fields {
-            let name = printable_name(name);
             if self.unknown_fields.len() >= MAX_UNKNOWN_FIELD_WARNINGS || !self.unknown_fields.insert(name.clone()) {
                 continue;
             }
-            warn(name, "unknown_field", &Text::of("contact-unknown-field"));
+            warn(name.clone(), "unknown_field", &Text::of("contact-unknown-field"));
         }
     }
-}
-
-/// For each item, whether an earlier item has the same external id. The earlier item counts even when it is rejected.
-fn find_duplicates(items: &[Option<Value>]) -> Vec<bool> {
-    let mut seen = HashSet::with_capacity(items.len());
-    items.iter().map(|item| external_id_of(item.as_ref()).is_some_and(|id| !seen.insert(id))).collect()
 }
 
 #[cfg(test)]

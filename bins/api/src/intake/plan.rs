@@ -1,7 +1,7 @@
 //! What a batch is sent with: template, instance, hours and due time.
 
 use chrono::{DateTime, Utc};
-use regua_domain::{ApiKeyId, InstanceId, MessageType, TemplateId, TenantId, Text, VariablesSchema};
+use regua_domain::{ApiKeyId, InstanceId, MessageType, TemplateId, TenantId, Text};
 use regua_store::intake::BatchPlan;
 
 use super::batch::Batch;
@@ -17,6 +17,7 @@ pub(crate) struct Plan {
     pub(crate) api_key_id: ApiKeyId,
     pub(crate) message_type: MessageType,
     pub(crate) template: TemplateId,
+    pub(crate) template_name: String,
     pub(crate) instance: InstanceId,
     pub(crate) per_minute: i32,
     pub(crate) hours: Hours,
@@ -39,13 +40,13 @@ impl Plan {
         record_field("instance_id", instance);
         let hours = Hours { calendar: found.calendar, message_type };
         let due_at = batch.scheduled_for.map_or(now, |scheduled_for| scheduled_for.max(now));
-        let schema = template.variables_schema.as_ref().map(VariablesSchema::parse).transpose();
         let composer = Composer {
             message_type,
             language: caller.language,
             batch_id: batch.external_id.clone(),
             variations: template.variations,
-            schema: schema.map_err(Problem::internal)?,
+            schema: template.variables_schema,
+            cpu_time: caller.context.settings.limits.composing_time,
             tenant: caller.tenant_id,
             company: found.company,
             // A dry run reserves none.
@@ -53,8 +54,19 @@ impl Plan {
             today: hours.calendar.today(hours.first_from(due_at).unwrap_or(due_at)),
             now,
         };
-        let (tenant_id, template) = (caller.tenant_id, template.template_id);
-        let plan = Self { tenant_id, now, api_key_id, message_type, template, instance, per_minute, hours, due_at };
+        let (tenant_id, template, template_name) = (caller.tenant_id, template.template_id, template.name);
+        let plan = Self {
+            tenant_id,
+            now,
+            api_key_id,
+            message_type,
+            template,
+            template_name,
+            instance,
+            per_minute,
+            hours,
+            due_at,
+        };
         Ok((plan, composer))
     }
 }

@@ -33,8 +33,10 @@ pub struct LimitSettings {
     pub body_bytes: usize,
     /// Bytes of large answers that are being written. One tenant may have a quarter of them.
     pub answer_bytes: usize,
-    /// Large batches that are processed at once. One tenant may have half of them.
+    /// Large batches that are processed at once. One tenant may have half of them, and as many small ones.
     pub cores: usize,
+    /// CPU time of composing a batch, in addition to two milliseconds for each contact.
+    pub composing_time: Duration,
     /// Webhook events of one number that wait for their reader.
     pub events_of_number: EventAmount,
     /// Webhook events of all numbers of a tenant that wait for their reader.
@@ -64,6 +66,7 @@ impl Default for LimitSettings {
             body_bytes: 256 << 20,
             answer_bytes: 64 << 20,
             cores: std::thread::available_parallelism().map_or(2, usize::from),
+            composing_time: Duration::from_secs(1),
             events_of_number: EventAmount { events: 20_000, bytes: 64 << 20 },
             events_of_tenant: EventAmount { events: 100_000, bytes: 256 << 20 },
             idle_before_credential: Duration::from_secs(5),

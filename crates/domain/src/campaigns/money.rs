@@ -9,6 +9,8 @@ pub struct Money {
 }
 
 const MAX_CENTS: i64 = 99_999_999_999;
+/// Bytes of a text that may be an amount in another form.
+const MAX_TEXT: usize = 40;
 
 impl Money {
     /// Reads a decimal string with a dot and at most two decimals: `150`, `150.5`, `150.00`. A comma is refused,
@@ -87,7 +89,9 @@ input_error! {
 
 impl MoneyError {
     fn malformed(text: &str) -> Self {
-        if text.strip_prefix('-').is_some_and(|amount| Money::parse(amount).is_ok()) {
+        // A digit follows the sign, so that `parse` calls this function once more at most.
+        let unsigned = text.strip_prefix('-').filter(|amount| amount.starts_with(|first: char| first.is_ascii_digit()));
+        if unsigned.is_some_and(|amount| Money::parse(amount).is_ok()) {
             return Self::NotPositive;
         }
         let suggestion = suggest(text).unwrap_or_else(|| "1234.56".to_owned());
@@ -99,7 +103,7 @@ impl MoneyError {
 /// after it is read as the decimal mark, the others as thousands.
 fn suggest(text: &str) -> Option<String> {
     let amount = text.trim().trim_start_matches("R$").trim();
-    if !amount.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',')) {
+    if amount.len() > MAX_TEXT || !amount.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',')) {
         return None;
     }
     let (whole, decimals) = match amount.rfind(['.', ',']) {
@@ -129,6 +133,13 @@ mod tests {
             ("999999999.99", MAX_CENTS),
         ] {
             assert_eq!(Money::parse(text).map(Money::cents), Ok(cents), "{text}");
+        }
+    }
+
+    #[test]
+    fn long_amount_is_refused_without_recursion() {
+        for text in ["-", "1,", "."] {
+            assert_eq!(Money::parse(&text.repeat(1 << 20)).unwrap_err().code(), "amount_malformed");
         }
     }
 

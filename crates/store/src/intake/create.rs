@@ -10,8 +10,10 @@ use regua_domain::{
     time_ordered_uuid,
 };
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
+use sqlx::types::Json;
 use sqlx::{Error, PgConnection, Postgres};
 
 use crate::doorbells::NewDoorbell;
@@ -37,11 +39,13 @@ pub struct NewCampaign<'a> {
     pub rejected: &'a Value,
     pub warnings: &'a Value,
     /// The caller's data, returned unread.
-    pub metadata: &'a Value,
+    pub metadata: &'a RawValue,
     /// The earliest time of the first send.
     pub scheduled_for: Option<DateTime<Utc>>,
-    /// The accepted contacts, at least one.
+    /// The first accepted contacts, at least one: what [`insertions`] leaves.
     pub contacts: &'a NewContacts,
+    /// Number of all accepted contacts.
+    pub total: i32,
     /// From when on they may be sent.
     pub due_at: DateTime<Utc>,
     /// The doorbell of the queue; none when it is not due yet.
@@ -80,6 +84,24 @@ impl NewContacts {
     /// The contacts that [`create`] inserts.
     fn first(&self) -> Range<usize> {
         0..self.ids.len().min(CONTACTS_PER_STATEMENT)
+    }
+
+    /// Removes the contacts from this place on.
+    fn split_off(&mut self, at: usize) -> Self {
+        Self {
+            ids: self.ids.split_off(at),
+            positions: self.positions.split_off(at),
+            external_ids: self.external_ids.split_off(at),
+            names: self.names.split_off(at),
+            phones: self.phones.split_off(at),
+            due_dates: self.due_dates.split_off(at),
+            amounts: self.amounts.split_off(at),
+            variables: self.variables.split_off(at),
+            metadata: self.metadata.split_off(at),
+            variations: self.variations.split_off(at),
+            references: self.references.split_off(at),
+            texts: self.texts.split_off(at),
+        }
     }
 }
 
@@ -122,7 +144,6 @@ macro_rules! insert_contacts {
 /// One statement, because each statement of a small post is a round trip, and a round trip takes longer than the work. A
 /// concurrent call with the same `external_id` blocks here until the first one has committed or rolled back.
 pub async fn create(conn: &mut PgConnection, new: &NewCampaign<'_>, now: DateTime<Utc>) -> Result<bool, Error> {
-    let total = i32::try_from(new.contacts.ids.len()).unwrap_or(i32::MAX);
     let is_later = new.scheduled_for.is_some_and(|at| at > now);
     let status = if is_later { QueueStatus::Scheduled } else { QueueStatus::Pending };
     let doorbell = new.doorbell.as_ref();
@@ -159,11 +180,11 @@ pub async fn create(conn: &mut PgConnection, new: &NewCampaign<'_>, now: DateTim
         new.body_hash,
         new.rejected,
         new.warnings,
-        new.metadata,
+        Json(new.metadata) as _,
         new.scheduled_for,
         i16::from(new.message_type.priority()),
         status as QueueStatus,
-        total,
+        new.total,
         time_ordered_uuid(now),
         doorbell.map(|doorbell| doorbell.routing_key.as_str()),
         doorbell.map(|doorbell| i16::from(doorbell.priority)),
@@ -181,21 +202,24 @@ impl fmt::Debug for Insertion {
     }
 }
 
-/// Encodes the statements that insert the contacts of a batch after the first ones, which [`create`] inserts.
-/// A large batch keeps a core busy.
+/// Encodes the statements that insert the contacts of a batch after the first ones, which [`create`] inserts and which
+/// stay in `contacts`. A large batch keeps a core busy. From the last contact on, so that the memory of each is free once
+/// it is encoded.
 pub fn insertions(
     tenant: TenantId,
     queue: QueueId,
-    contacts: &NewContacts,
+    contacts: &mut NewContacts,
     due_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Vec<Insertion> {
-    let count = contacts.ids.len();
+    let firsts = (CONTACTS_PER_STATEMENT..contacts.ids.len()).step_by(CONTACTS_PER_STATEMENT);
     let insertion = |first: usize| {
-        let end = count.min(first + CONTACTS_PER_STATEMENT);
-        Insertion(insert_contacts!("", "", contacts, first..end, tenant as TenantId, queue as QueueId, due_at, now))
+        let rows = contacts.split_off(first);
+        Insertion(insert_contacts!("", "", rows, .., tenant as TenantId, queue as QueueId, due_at, now))
     };
-    (CONTACTS_PER_STATEMENT..count).step_by(CONTACTS_PER_STATEMENT).map(insertion).collect()
+    let mut insertions: Vec<_> = firsts.rev().map(insertion).collect();
+    insertions.reverse();
+    insertions
 }
 
 impl Insertion {

@@ -107,7 +107,7 @@ macro_rules! problems {
 problems! {
     BatchProblems = KEY BODY [
         QuotaExceeded, TemplateTypeNotAllowed, BatchConflict, ValidationFailed, NoValidContact, TemplateNotFound,
-        InstanceNotFound
+        InstanceNotFound, SchemaTooCostly
     ];
     QueueProblems = KEY [NotFound];
     ContactProblems = KEY [NotFound, ValidationFailed];

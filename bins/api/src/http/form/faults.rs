@@ -60,13 +60,18 @@ pub(crate) fn text_fault(text: &str, most: usize) -> Option<(&'static str, Text)
 /// characters are refused, because consoles show the object and exports contain it.
 pub(crate) fn object_fault(object: &Value, bytes: usize, most: usize) -> Option<(&'static str, Text)> {
     if bytes > most {
-        return Some(("too_large", Text::of("object-too-large").with("bytes", bytes).with("most", most)));
+        return Some(too_large(bytes, most));
     }
     if depth(object) > MAX_DEPTH {
         return Some(("too_deep", Text::of("object-too-deep").with("most", MAX_DEPTH)));
     }
     let text = Text::of("object-invisible-character").with("character", CodePoint(refused_in(object)?));
     Some(("invalid_characters", text))
+}
+
+/// The fault of an object of more than `most` bytes.
+pub(crate) fn too_large(bytes: usize, most: usize) -> (&'static str, Text) {
+    ("too_large", Text::of("object-too-large").with("bytes", bytes).with("most", most))
 }
 
 /// Levels of a value. The JSON parser limits the recursion.

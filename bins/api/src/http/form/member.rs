@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 use regua_domain::{MessageType, TenantStatus, Text};
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::openapi::schema::{self, SchemaFormat, SchemaType};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, Type};
 use uuid::Uuid;
 
-use super::{Faults, object_fault, text_fault};
+use super::{Faults, object_fault, read_string, text_fault, too_large};
 
 /// A type of members. It may be a marker for another type, such as [`Line`] for texts with a limit.
 pub(crate) trait Member {
@@ -61,16 +62,20 @@ pub(crate) struct Field<'f, 'a> {
 }
 
 impl<'a> Field<'_, 'a> {
-    /// The member as a JSON value of a type; `expected` names the type for people.
+    /// The member as a JSON value of a type; `expected` names the type for people. The caller has judged the member's
+    /// size, because the value and the error may take several times its memory.
     pub(crate) fn parse<T: Deserialize<'a>>(&mut self, expected: Text) -> Option<T> {
         serde_json::from_str(self.json).ok().or_else(|| self.wrong_type(expected))
     }
 
     /// A text of 1 to `most` characters, not blank and without control characters.
     pub(crate) fn text(&mut self, most: usize) -> Option<String> {
-        let text: String = self.parse(Text::of("type-string"))?;
-        let Some((code, fault)) = text_fault(&text, most) else { return Some(text) };
-        self.refuse(code, &fault)
+        let read = read_string(self.json, |text| text_fault(text, most).map_or_else(|| Ok(text.to_owned()), Err));
+        match read {
+            Some(Ok(text)) => Some(text),
+            Some(Err((code, fault))) => self.refuse(code, &fault),
+            None => self.wrong_type(Text::of("type-string")),
+        }
     }
 
     /// A list of at most `most` texts.
@@ -109,7 +114,7 @@ impl<'a> Field<'_, 'a> {
     }
 
     /// Adds the error of a member of another type; `expected` completes the sentence "The field must be …".
-    fn wrong_type<T>(&mut self, expected: Text) -> Option<T> {
+    pub(crate) fn wrong_type<T>(&mut self, expected: Text) -> Option<T> {
         self.refuse("wrong_type", &Text::of("field-wrong-type").with_text("type", expected))
     }
 
@@ -160,20 +165,30 @@ impl<const LEAST: i64, const MOST: i64, N: TryFrom<i64>> Member for Number<LEAST
     }
 }
 
-/// A free-form object of at most `MOST` bytes of JSON.
+/// A free-form object of at most `MOST` bytes of JSON. It stays JSON text: a value may take a hundred times the memory.
 pub(crate) struct Object<const MOST: usize>;
 
 impl<const MOST: usize> Member for Object<MOST> {
-    type Value = Value;
+    type Value = Box<RawValue>;
 
     fn schema() -> Schema {
         ObjectBuilder::new().schema_type(Type::Object).into()
     }
 
-    fn read(field: &mut Field<'_, '_>) -> Option<Value> {
+    fn read(field: &mut Field<'_, '_>) -> Option<Box<RawValue>> {
+        let bytes = field.json.len();
+        if !field.json.starts_with('{') {
+            return field.wrong_type(Text::of("type-object"));
+        }
+        if bytes > MOST {
+            let (code, fault) = too_large(bytes, MOST);
+            return field.refuse(code, &fault);
+        }
         let object = Value::Object(field.parse(Text::of("type-object"))?);
-        let Some((code, fault)) = object_fault(&object, field.json.len(), MOST) else { return Some(object) };
-        field.refuse(code, &fault)
+        match object_fault(&object, bytes, MOST) {
+            None => to_raw_value(&object).ok(),
+            Some((code, fault)) => field.refuse(code, &fault),
+        }
     }
 }
 
@@ -185,7 +200,11 @@ impl Member for bool {
     }
 
     fn read(field: &mut Field<'_, '_>) -> Option<Self> {
-        field.parse(Text::of("type-boolean"))
+        match field.json {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => field.wrong_type(Text::of("type-boolean")),
+        }
     }
 }
 
@@ -198,8 +217,7 @@ impl Member for DateTime<Utc> {
     }
 
     fn read(field: &mut Field<'_, '_>) -> Option<Self> {
-        let text = serde_json::from_str::<String>(field.json).ok();
-        match text.and_then(|text| DateTime::parse_from_rfc3339(&text).ok()) {
+        match read_string(field.json, |text| DateTime::parse_from_rfc3339(text).ok()).flatten() {
             Some(instant) => Some(instant.with_timezone(&Utc)),
             None => field.refuse("invalid_instant", &Text::of("field-instant")),
         }

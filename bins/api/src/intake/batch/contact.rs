@@ -1,11 +1,15 @@
 //! Reads one contact of a batch. An invalid contact is rejected alone, with its first fault.
 
-use chrono::NaiveDate;
-use regua_domain::{ContactName, MessageType, Money, OwnVariables, PhoneNumber, Text, parse_due_date};
-use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
-use super::MAX_ID_LENGTH;
-use crate::http::{object_fault, text_fault};
+use chrono::NaiveDate;
+use regua_domain::{ContactName, MessageType, Money, OwnVariables, PhoneNumber, Text, VariablesError, parse_due_date};
+use serde_json::Value;
+
+use super::fields::Fields;
+use super::variables::posted_variables;
+use super::{MAX_ID_LENGTH, MAX_PARSED_BYTES};
+use crate::http::{object_fault, read_string, text_fault, too_large};
 
 /// The `field` of a refusal of the whole contact.
 pub(crate) const WHOLE_CONTACT: &str = "contact";
@@ -22,8 +26,8 @@ pub(crate) struct Contact {
     pub(crate) variables: OwnVariables,
     /// JSON text.
     pub(crate) metadata: String,
-    /// Names of fields that do not exist.
-    pub(crate) unknown_fields: Vec<String>,
+    /// Names of fields that do not exist, as an answer may repeat them.
+    pub(crate) unknown_fields: BTreeSet<String>,
 }
 
 /// Why a contact is rejected.
@@ -41,73 +45,85 @@ impl Refusal {
 }
 
 impl Contact {
-    /// Reads an item of the list; none is an item that is not valid JSON. Due date and amount are required for overdue
-    /// and upcoming messages, and optional for notifications.
-    pub(crate) fn read(item: Option<Value>, message_type: MessageType) -> Result<Self, Refusal> {
-        let Some(Value::Object(mut fields)) = item else {
+    /// Reads the members of a contact; none: the item of the list is no object. Due date and amount are required for
+    /// overdue and upcoming messages, and optional for notifications.
+    pub(crate) fn read(fields: Option<Fields<'_>>, message_type: MessageType) -> Result<Self, Refusal> {
+        let Some(fields) = fields else {
             return Err(Refusal::new(WHOLE_CONTACT, "wrong_type", Text::of("contact-not-an-object")));
         };
-        let external_id = text(&mut fields, "external_id")?;
-        if let Some((code, text)) = external_id.as_ref().and_then(|id| text_fault(id, MAX_ID_LENGTH)) {
-            return Err(Refusal::new("external_id", code, text));
-        }
-        let name = required(&mut fields, "name")?;
-        let name = ContactName::parse(&name).map_err(|error| Refusal::new("name", error.code(), error.text()))?;
-        let phone = required(&mut fields, "phone")?;
-        let phone = PhoneNumber::parse(&phone).map_err(|error| Refusal::new("phone", error.code(), error.text()))?;
-        let bill_field = |fields: &mut _, name| {
-            if message_type.concerns_a_bill() { required(fields, name).map(Some) } else { text(fields, name) }
-        };
-        let due_date = bill_field(&mut fields, "due_date")?.map(|text| parse_due_date(&text));
-        let due_date = due_date.transpose().map_err(|error| Refusal::new("due_date", error.code(), error.text()))?;
-        let amount = bill_field(&mut fields, "amount")?.map(|text| Money::parse(&text));
-        let amount = amount.transpose().map_err(|error| Refusal::new("amount", error.code(), error.text()))?;
-        let (variables, metadata) = (variables(&mut fields)?, metadata(&mut fields)?);
-        let unknown_fields = fields.into_iter().map(|(name, _)| name).collect();
+        let external_id = text(&fields, "external_id", |id| match text_fault(id, MAX_ID_LENGTH) {
+            None => Ok(id.to_owned()),
+            Some((code, text)) => Err(Refusal::new("external_id", code, text)),
+        })?;
+        let name = required(&fields, "name", |name| {
+            ContactName::parse(name).map_err(|error| Refusal::new("name", error.code(), error.text()))
+        })?;
+        let phone = required(&fields, "phone", |phone| {
+            PhoneNumber::parse(phone).map_err(|error| Refusal::new("phone", error.code(), error.text()))
+        })?;
+        let due_date = bill_field(&fields, "due_date", message_type, |date| {
+            parse_due_date(date).map_err(|error| Refusal::new("due_date", error.code(), error.text()))
+        })?;
+        let amount = bill_field(&fields, "amount", message_type, |amount| {
+            Money::parse(amount).map_err(|error| Refusal::new("amount", error.code(), error.text()))
+        })?;
+        let (variables, metadata) = (variables(&fields)?, metadata(&fields)?);
+        let unknown_fields = fields.unknown;
         Ok(Self { external_id, name, phone, due_date, amount, variables, metadata, unknown_fields })
     }
 }
 
-fn variables(fields: &mut Map<String, Value>) -> Result<OwnVariables, Refusal> {
-    OwnVariables::parse(&object(fields, "variables")?).map_err(|error| {
+fn variables(fields: &Fields<'_>) -> Result<OwnVariables, Refusal> {
+    let Some(json) = object(fields, "variables")? else { return Ok(OwnVariables::default()) };
+    let refusal = |error: VariablesError| {
         let field = error.name().map_or_else(|| "variables".to_owned(), |name| format!("variables.{name}"));
         Refusal::new(field, error.code(), error.text())
-    })
+    };
+    let posted = posted_variables(json).ok_or_else(|| wrong_type("variables"))?;
+    posted.and_then(|posted| OwnVariables::parse(&posted)).map_err(refusal)
 }
 
-fn metadata(fields: &mut Map<String, Value>) -> Result<String, Refusal> {
-    let metadata = Value::Object(object(fields, "metadata")?);
+fn metadata(fields: &Fields<'_>) -> Result<String, Refusal> {
+    let Some(sent) = object(fields, "metadata")? else { return Ok("{}".to_owned()) };
+    let refusal = |(code, text)| Refusal::new("metadata", code, text);
+    if sent.len() > MAX_PARSED_BYTES {
+        return Err(refusal(too_large(sent.len(), MAX_METADATA_BYTES)));
+    }
+    let metadata: Value = serde_json::from_str(sent).map_err(|_| wrong_type("metadata"))?;
+    // White space does not count.
     let json = metadata.to_string();
-    match object_fault(&metadata, json.len(), MAX_METADATA_BYTES) {
-        None => Ok(json),
-        Some((code, text)) => Err(Refusal::new("metadata", code, text)),
-    }
+    object_fault(&metadata, json.len(), MAX_METADATA_BYTES).map_or(Ok(json), |fault| Err(refusal(fault)))
 }
 
-fn required(fields: &mut Map<String, Value>, name: &'static str) -> Result<String, Refusal> {
-    text(fields, name)?.ok_or_else(|| Refusal::new(name, "required", Text::of("field-required")))
+type Parsed<T> = Result<T, Refusal>;
+
+/// A field that a message about a bill needs.
+fn bill_field<T>(
+    fields: &Fields<'_>,
+    name: &'static str,
+    message_type: MessageType,
+    parse: impl FnOnce(&str) -> Parsed<T>,
+) -> Parsed<Option<T>> {
+    if message_type.concerns_a_bill() { required(fields, name, parse).map(Some) } else { text(fields, name, parse) }
 }
 
-fn text(fields: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, Refusal> {
-    match fields.remove(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Refusal::new(name, "wrong_type", Text::of("contact-string"))),
-    }
+fn required<T>(fields: &Fields<'_>, name: &'static str, parse: impl FnOnce(&str) -> Parsed<T>) -> Parsed<T> {
+    text(fields, name, parse)?.ok_or_else(|| Refusal::new(name, "required", Text::of("field-required")))
 }
 
-fn object(fields: &mut Map<String, Value>, name: &'static str) -> Result<Map<String, Value>, Refusal> {
-    match fields.remove(name) {
-        None | Some(Value::Null) => Ok(Map::new()),
-        Some(Value::Object(object)) => Ok(object),
-        Some(_) => {
-            let text = Text::of("field-wrong-type").with_text("type", Text::of("type-object"));
-            Err(Refusal::new(name, "wrong_type", text))
-        }
-    }
+/// A string is parsed where it stands: of a long one no copy is made.
+fn text<T>(fields: &Fields<'_>, name: &'static str, parse: impl FnOnce(&str) -> Parsed<T>) -> Parsed<Option<T>> {
+    let Some(json) = fields.get(name) else { return Ok(None) };
+    let read = read_string(json, parse);
+    read.ok_or_else(|| Refusal::new(name, "wrong_type", Text::of("contact-string")))?.map(Some)
 }
 
-/// The external id of a contact that is not read yet.
-pub(crate) fn external_id_of(item: Option<&Value>) -> Option<&str> {
-    item?.get("external_id")?.as_str()
+/// An object, as JSON text.
+fn object<'a>(fields: &Fields<'a>, name: &'static str) -> Parsed<Option<&'a str>> {
+    let json = fields.get(name);
+    if json.is_some_and(|json| !json.starts_with('{')) { Err(wrong_type(name)) } else { Ok(json) }
+}
+
+fn wrong_type(name: &'static str) -> Refusal {
+    Refusal::new(name, "wrong_type", Text::of("field-wrong-type").with_text("type", Text::of("type-object")))
 }

@@ -1,6 +1,6 @@
 //! Reading of batches and contacts: their faults, and the fingerprint of a batch.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::http::{Code, FieldError};
@@ -36,8 +36,8 @@ fn errors(parsed: Result<Batch, Problem>) -> Vec<(String, String)> {
     problem.errors().iter().map(|FieldError { field, code, .. }| (field.clone(), code.clone())).collect()
 }
 
-fn read(message_type: MessageType, contact: Value) -> Result<Contact, (String, &'static str)> {
-    Contact::read(Some(contact), message_type).map_err(|refusal| (refusal.field, refusal.code))
+fn read(message_type: MessageType, contact: &Value) -> Result<Contact, (String, &'static str)> {
+    Contact::read(Fields::read(&contact.to_string()), message_type).map_err(|refusal| (refusal.field, refusal.code))
 }
 
 #[test]
@@ -91,7 +91,9 @@ fn each_field_is_refused_for_its_fault() {
         (json!({"dry_run": "true"}), "dry_run", "wrong_type"),
         (json!({"metadata": []}), "metadata", "wrong_type"),
         (json!({"metadata": {"a": "x".repeat(65 << 10)}}), "metadata", "too_large"),
+        (json!({"metadata": "\u{7f}".repeat(65 << 10)}), "metadata", "wrong_type"),
         (json!({"metadata": {"a": ["\u{0}"]}}), "metadata", "invalid_characters"),
+        (json!({"contacts": "\u{7f}".repeat(65 << 10)}), "contacts", "wrong_type"),
         (json!({"contacts": null}), "contacts", "required"),
         (json!({"contacts": {}}), "contacts", "wrong_type"),
         (json!({"contacts": []}), "contacts", "empty"),
@@ -157,7 +159,7 @@ fn contact_is_refused_for_its_first_fault() {
     let with = |members: Value| {
         let mut contact = good()["contacts"][0].clone();
         contact.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-        read(MessageType::Overdue, contact).map(|_| ()).unwrap_err()
+        read(MessageType::Overdue, &contact).map(|_| ()).unwrap_err()
     };
     let cases = [
         (json!({"external_id": 5}), "external_id", "wrong_type"),
@@ -181,25 +183,67 @@ fn contact_is_refused_for_its_first_fault() {
         (json!({"variables": {"nome": "x"}}), "variables.nome", "reserved_variable"),
         (json!({"metadata": "x"}), "metadata", "wrong_type"),
         (json!({"metadata": {"a": "x".repeat(11 << 10)}}), "metadata", "too_large"),
+        (json!({"metadata": vec_of_objects(100 << 10)}), "metadata", "too_large"),
+        (json!({"external_id": "x".repeat(100 << 10)}), "external_id", "too_long"),
+        (json!({"name": "x".repeat(100 << 10)}), "name", "name_too_long"),
+        (json!({"amount": "-".repeat(100 << 10)}), "amount", "amount_malformed"),
+        (json!({"variables": {"a": "x".repeat(100 << 10)}}), "variables.a", "variable_too_long"),
+        (json!({"variables": {"a": [vec_of_objects(100 << 10)]}}), "variables.a", "variable_not_scalar"),
+        (json!({"variables": many_variables(51)}), "variables", "too_many_variables"),
     ];
     for (members, field, code) in cases {
         assert_eq!(with(members), (field.to_owned(), code));
     }
     assert_eq!(
-        read(MessageType::Overdue, json!("x")).map(|_| ()).unwrap_err(),
+        read(MessageType::Overdue, &json!("x")).map(|_| ()).unwrap_err(),
         (WHOLE_CONTACT.to_owned(), "wrong_type")
     );
+}
+
+/// An object whose value takes many times the memory of its text.
+fn vec_of_objects(bytes: usize) -> Value {
+    json!({"a": vec![json!({"a": 0}); bytes / 8]})
+}
+
+fn many_variables(count: usize) -> Value {
+    Value::Object((0..count).map(|n| (format!("v{n}"), json!("x"))).collect())
+}
+
+#[test]
+fn size_of_metadata_is_counted_without_white_space() {
+    let contact = format!(
+        r#"{{"name": "Maria", "phone": "11988887777", "variables": {}, "metadata": {{"a":{}1}}}}"#,
+        many_variables(50),
+        " ".repeat(20 << 10)
+    );
+    let contact = Contact::read(Fields::read(&contact), MessageType::Notification).unwrap();
+    assert_eq!((contact.metadata.as_str(), contact.variables.as_map().len()), (r#"{"a":1}"#, 50));
+}
+
+#[test]
+fn contact_that_is_too_large_to_be_parsed_is_read_by_its_members() {
+    let batch = |bytes: usize| {
+        let mut contact = good()["contacts"][0].clone();
+        contact["extra"] = vec_of_objects(bytes);
+        with(&json!({"contacts": [contact]})).unwrap()
+    };
+    let (batch, same, other) = (batch(100 << 10), batch(100 << 10), batch(101 << 10));
+    assert_eq!(batch.fingerprint, same.fingerprint);
+    assert_ne!(batch.fingerprint, other.fingerprint);
+    let json = batch.contacts[0].as_deref().unwrap().get();
+    let read = Contact::read(Fields::read(json), MessageType::Overdue).unwrap();
+    assert_eq!(read.unknown_fields.iter().collect::<Vec<_>>(), ["extra"]);
 }
 
 #[test]
 fn notification_bill_is_optional_but_must_be_valid() {
     let contact = json!({"name": "Maria", "phone": "11988887777", "vencimento": "x"});
-    let read_contact = read(MessageType::Notification, contact.clone()).map_err(|_| ()).unwrap();
-    assert_eq!(read_contact.unknown_fields, ["vencimento"]);
-    assert_eq!(read(MessageType::Upcoming, contact).map(|_| ()).unwrap_err(), ("due_date".to_owned(), "required"));
+    let read_contact = read(MessageType::Notification, &contact).map_err(|_| ()).unwrap();
+    assert_eq!(read_contact.unknown_fields.iter().collect::<Vec<_>>(), ["vencimento"]);
+    assert_eq!(read(MessageType::Upcoming, &contact).map(|_| ()).unwrap_err(), ("due_date".to_owned(), "required"));
     let wrong = json!({"name": "Maria", "phone": "11988887777", "amount": "0"});
     assert_eq!(
-        read(MessageType::Notification, wrong).map(|_| ()).unwrap_err(),
+        read(MessageType::Notification, &wrong).map(|_| ()).unwrap_err(),
         ("amount".to_owned(), "amount_not_positive")
     );
 }

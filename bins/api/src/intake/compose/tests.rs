@@ -10,7 +10,8 @@ fn composer(sources: &[&str], schema: Option<Value>) -> Composer {
         language: Language::English,
         batch_id: "b-1".to_owned(),
         variations: Variations::parse(sources.iter().map(|&source| source.to_owned()).collect()).unwrap(),
-        schema: schema.map(|schema| VariablesSchema::parse(&schema).unwrap()),
+        schema,
+        cpu_time: Duration::from_secs(60),
         tenant: TenantId(uuid::Uuid::from_u128(7)),
         company: "Acme".to_owned(),
         first_reference: 0,
@@ -23,8 +24,12 @@ fn contact(id: &str) -> Value {
     json!({"external_id": id, "name": "MARIA DA SILVA", "phone": "11988887777"})
 }
 
-fn items(contacts: &Value) -> Vec<Option<Value>> {
-    contacts.as_array().unwrap().iter().cloned().map(Some).collect()
+fn items(contacts: &Value) -> Vec<Option<Box<RawValue>>> {
+    contacts.as_array().unwrap().iter().map(|contact| serde_json::value::to_raw_value(contact).ok()).collect()
+}
+
+fn compose(composer: &Composer, contacts: &Value) -> Composed {
+    composer.compose(items(contacts), &CancellationToken::new()).unwrap()
 }
 
 #[test]
@@ -32,7 +37,7 @@ fn days_late_count_to_sending_date() {
     let mut late = contact("a");
     late["due_date"] = "2026-11-10".into();
     let composer = composer(&["{{referencia}} {{primeiro_nome}}: {{dias_atraso}}, {{empresa}}"], None);
-    let composed = composer.compose(vec![Some(late)]);
+    let composed = compose(&composer, &json!([late]));
     assert_eq!(composed.contacts.texts, ["A5PJ78 Maria: 13, Acme"]);
     assert_eq!(composed.contacts.names, ["MARIA DA SILVA"]);
 }
@@ -40,7 +45,7 @@ fn days_late_count_to_sending_date() {
 #[test]
 fn accepted_contacts_keep_their_positions() {
     let contacts = json!([contact("a"), {"external_id": "b\u{0}", "name": ""}, "x", contact("a"), contact("c")]);
-    let composed = composer(&["Oi {{nome}}"], None).compose(items(&contacts));
+    let composed = compose(&composer(&["Oi {{nome}}"], None), &contacts);
     assert_eq!(composed.contacts.positions, [0, 4]);
     let rejected: Vec<_> = composed
         .rejected
@@ -64,7 +69,7 @@ fn missing_variable_is_refused_by_its_request_field() {
     for (source, field) in
         [("{{protocolo}}", "variables.protocolo"), ("{{valor}}", "amount"), ("{{vencimento}}", "due_date")]
     {
-        let composed = composer(&[source], None).compose(vec![Some(contact("a"))]);
+        let composed = compose(&composer(&[source], None), &json!([contact("a")]));
         assert_eq!(
             (composed.rejected[0].field.as_str(), composed.rejected[0].code.as_str()),
             (field, "missing_variable")
@@ -78,7 +83,7 @@ fn schema_checks_variables_of_contact() {
     let composer = composer(&["Oi"], Some(schema));
     let mut good = contact("b");
     good["variables"] = json!({"link": "https://x"});
-    let composed = composer.compose(vec![Some(contact("a")), Some(good)]);
+    let composed = compose(&composer, &json!([contact("a"), good]));
     assert_eq!(composed.rejected[0].field, "variables.link");
     assert_eq!(composed.rejected[0].code, "variables_schema");
     assert_eq!(composed.contacts.variables, [r#"{"link":"https://x"}"#]);
@@ -87,8 +92,8 @@ fn schema_checks_variables_of_contact() {
 #[test]
 fn variation_of_contact_is_stable_and_all_variations_are_used() {
     let composer = composer(&["um", "dois", "três"], None);
-    let contacts = || (0..60).map(|n| Some(contact(&n.to_string()))).collect::<Vec<_>>();
-    let (first, second) = (composer.compose(contacts()).contacts, composer.compose(contacts()).contacts);
+    let contacts = Value::Array((0..60).map(|n| contact(&n.to_string())).collect());
+    let (first, second) = (compose(&composer, &contacts).contacts, compose(&composer, &contacts).contacts);
     assert_eq!(first.texts, second.texts);
     assert_ne!(first.ids, second.ids);
     assert_eq!(first.variations.iter().collect::<BTreeSet<_>>().len(), 3);
@@ -98,9 +103,43 @@ fn variation_of_contact_is_stable_and_all_variations_are_used() {
 fn landlines_and_unknown_fields_get_warnings() {
     let landline = json!({"name": "A", "phone": "1133334444", "e_mail": "x"});
     let other = json!({"name": "B", "phone": "11988887777", "e_mail": "y"});
-    let composed = composer(&["Oi"], None).compose(vec![Some(landline), Some(other)]);
+    let composed = compose(&composer(&["Oi"], None), &json!([landline, other]));
     let warnings: Vec<_> =
         composed.warnings.iter().map(|issue| (issue.index, issue.field.as_str(), issue.code.as_str())).collect();
     assert_eq!(warnings, [(0, "phone", "landline"), (0, "e_mail", "unknown_field")]);
     assert_eq!(composed.contacts.phones, ["+551133334444", "+5511988887777"]);
+}
+
+#[test]
+fn contact_with_many_unknown_fields_gets_the_first_warnings() {
+    let mut many = contact("a");
+    for n in 0..1000 {
+        many[format!("x{n:04}")] = json!(n);
+    }
+    let composed = compose(&composer(&["Oi"], None), &json!([{"x": 1}, many]));
+    let fields: Vec<_> = composed.warnings.iter().map(|issue| issue.field.as_str()).collect();
+    assert_eq!((fields.len(), fields[0], fields[19]), (20, "x0000", "x0019"));
+}
+
+#[test]
+fn stopped_composing_composes_no_further_contact() {
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let result = composer(&["Oi"], None).compose(items(&json!([contact("a")])), &stop);
+    assert!(matches!(result, Err(Uncomposed::Stopped)));
+}
+
+#[test]
+fn batch_beyond_its_cpu_time_is_not_composed() {
+    // The budget of two contacts is four milliseconds. 300,000 patterns read a thousand characters each.
+    let patterns = vec![json!({"pattern": "^.*a.*b.*$"}); 30];
+    let references = vec![json!({"$ref": "#/$defs/a"}); 500];
+    let schema = json!({"$defs": {"a": {"allOf": patterns}}, "additionalProperties": {"allOf": references}});
+    let mut long = contact("a");
+    long["variables"] = (0..20).map(|n| (format!("x{n}"), json!("ab".repeat(500)))).collect();
+    let contacts = json!([long, contact("b")]);
+    let costly = Composer { cpu_time: Duration::ZERO, ..composer(&["Oi"], Some(schema)) };
+    let result = costly.compose(items(&contacts), &CancellationToken::new());
+    assert!(matches!(result, Err(Uncomposed::CostlySchema)));
+    assert!(composer(&["Oi"], None).compose(items(&contacts), &CancellationToken::new()).is_ok());
 }

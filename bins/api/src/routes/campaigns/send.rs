@@ -2,14 +2,17 @@
 
 mod answer;
 
+use std::sync::Arc;
+
 use anyhow::anyhow;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use fail::fail_point;
 use regua_broker::Doorbell;
-use regua_domain::{CampaignId, MessageType, QueueId, Text};
+use regua_domain::{CampaignId, MessageType, QueueId, TenantId, Text};
 use regua_store::access;
-use regua_store::intake::{self, AcceptedBatch, BatchRequest, NewCampaign, NewContacts};
+use regua_store::intake::{self, AcceptedBatch, BatchRequest, Insertion, NewCampaign, NewContacts};
+use serde_json::value::RawValue;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -19,9 +22,10 @@ use crate::context::Context;
 use crate::http::error::BatchProblems;
 use crate::http::{ACCEPTED, Code, Problem, record_field};
 use crate::intake::batch::{Batch, SendRequest};
-use crate::intake::compose::Composed;
+use crate::intake::compose::{Composed, Composer, Uncomposed};
 use crate::intake::plan::Plan;
-use crate::limits::TenantTransaction;
+use crate::intake::work::compute;
+use crate::limits::{Batches, Permit, Refused, TenantTransaction};
 
 pub(super) fn router() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(overdue)).routes(routes!(upcoming)).routes(routes!(notification))
@@ -70,15 +74,19 @@ send_route! {
 /// Reads the batch, answers a replay, composes the messages and stores them.
 pub(crate) async fn send(
     message_type: MessageType,
-    Posted { caller, body, memory: _memory }: Posted,
+    Posted { caller, body, memory }: Posted,
 ) -> Result<Response, Problem> {
     let context = &caller.context;
     record_field("template_type", message_type);
     let api_key_id = caller.may_send(message_type)?;
-    let now = context.clock.now();
-    let language = caller.language;
-    let large = context.limits.large_batches.wait(caller.tenant_id, body.len()).await?;
-    let mut batch = compute(move || Batch::parse(&body, message_type, language, now)).await??;
+    let (now, language, batches) = (context.clock.now(), caller.language, &context.limits.batches);
+    let large = if Batches::is_large(body.len()) { Some(batches.wait_large(caller.tenant_id).await?) } else { None };
+    let small = if large.is_none() { Some(batches.wait_small(caller.tenant_id).await?) } else { None };
+    let is_small = small.is_some();
+    // The request keeps them until the batch is stored, and each computation until it ends.
+    let permits = Arc::new((Arc::clone(&caller.permit), memory, large));
+    let held = (Arc::clone(&permits), small);
+    let mut batch = compute(held, move |_| Batch::parse(&body, message_type, language, now)).await??;
 
     let mut transaction = context.database.begin(caller.tenant_id).await?;
     let found = intake::plan_batch(&mut transaction, batch.request(caller.tenant_id, message_type)).await?;
@@ -88,30 +96,73 @@ pub(crate) async fn send(
         return replay(context, &batch, accepted);
     }
     let (plan, composer) = Plan::new(found, &caller, api_key_id, &batch, message_type, now)?;
-    // A small batch is composed in the next transaction, which holds no lock yet; a large one between the two.
-    let open = if large.is_some() {
-        transaction.commit().await?;
-        None
-    } else {
-        access::begin_next(&mut transaction, caller.tenant_id).await?;
-        Some(transaction)
-    };
+    let (open, small) = permit_to_compose(batches, transaction, caller.tenant_id, is_small).await?;
     let contacts = std::mem::take(&mut batch.contacts);
-    let composed = compute(move || composer.compose(contacts)).await?;
-    if composed.contacts.ids.is_empty() {
-        let rejected = composed.rejected.into_iter().map(Into::into).collect();
+    let messages = compose((Arc::clone(&permits), small), composer, contacts, &plan, batch.dry_run).await?;
+    if messages.composed.accepted == 0 {
+        let rejected = messages.composed.rejected.into_iter().map(Into::into).collect();
         return Err(Problem::with_errors(Code::NoValidContact, rejected));
     }
     if batch.dry_run {
-        return Ok(Json(DryRun::new(composed, &plan)).into_response());
+        return Ok(Json(DryRun::new(messages.composed, &plan)).into_response());
     }
-    store(context, &batch, &plan, composed, open).await
+    store(context, &batch, &plan, messages, open).await
 }
 
-/// Runs a computation off the async threads. A small batch has a transaction open meanwhile, so this waits for no
-/// permit and never sleeps.
-async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
+/// The permit of a small batch, and the transaction in which it is stored. The next transaction holds no lock yet; but
+/// where the permit is not free at once, and for a large batch, no transaction is open meanwhile.
+async fn permit_to_compose(
+    batches: &Batches,
+    mut transaction: TenantTransaction,
+    tenant_id: TenantId,
+    is_small: bool,
+) -> Result<(Option<TenantTransaction>, Option<Permit>), Problem> {
+    if !is_small {
+        transaction.commit().await?;
+        return Ok((None, None));
+    }
+    access::begin_next(&mut transaction, tenant_id).await?;
+    if let Some(permit) = batches.take_small(tenant_id).await {
+        return Ok((Some(transaction), Some(permit)));
+    }
+    transaction.commit().await?;
+    Ok((None, Some(batches.wait_small(tenant_id).await?)))
+}
+
+/// The composed messages of a batch.
+struct Messages {
+    queue_id: QueueId,
+    /// Its contacts are the first ones, and for a dry run all.
+    composed: Composed,
+    /// Insert the other contacts.
+    later: Vec<Insertion>,
+}
+
+/// Composes and encodes the messages. A caller that disconnects stops it.
+async fn compose(
+    permits: impl Send + 'static,
+    composer: Composer,
+    contacts: Vec<Option<Box<RawValue>>>,
+    plan: &Plan,
+    dry_run: bool,
+) -> Result<Messages, Problem> {
+    let &Plan { tenant_id, now, due_at, .. } = plan;
+    let queue_id = QueueId::new(now);
+    let messages = compute(permits, move |stop| {
+        let mut composed = composer.compose(contacts, stop)?;
+        let rows = &mut composed.contacts;
+        let later = if dry_run { Vec::new() } else { intake::insertions(tenant_id, queue_id, rows, due_at, now) };
+        Ok(Messages { queue_id, composed, later })
+    });
+    messages.await?.map_err(|uncomposed| match uncomposed {
+        Uncomposed::CostlySchema => {
+            let detail = Text::of("batch-schema-too-costly").with("name", &plan.template_name);
+            Problem::with_detail(Code::SchemaTooCostly, detail)
+        }
+        Uncomposed::Schema(error) => Problem::internal(error),
+        // Nobody waits for the answer to a stopped one.
+        Uncomposed::Stopped | Uncomposed::OutOfTime => Refused::TooBusy.into(),
+    })
 }
 
 /// Stores campaign, queue, contacts and doorbell in one transaction: `open`, or a new one.
@@ -119,19 +170,18 @@ async fn store(
     context: &Context,
     batch: &Batch,
     plan: &Plan,
-    composed: Composed,
+    messages: Messages,
     open: Option<TenantTransaction>,
 ) -> Result<Response, Problem> {
-    let &Plan { tenant_id, now, message_type, due_at, .. } = plan;
-    let (campaign_id, queue_id) = (CampaignId::new(now), QueueId::new(now));
+    let &Plan { tenant_id, now, message_type, .. } = plan;
+    let Messages { queue_id, composed, later } = messages;
+    let campaign_id = CampaignId::new(now);
     let accepted = SendAccepted::new(context, campaign_id, queue_id, plan, &composed)?;
     let (rows, rejected) = (composed.contacts, composed.rejected.len());
-    let encode = move || (intake::insertions(tenant_id, queue_id, &rows, due_at, now), rows);
-    let ((insertions, rows), mut transaction) = match open {
-        Some(open) => (encode(), open),
-        None => (compute(encode).await?, context.database.begin(tenant_id).await?),
+    let mut transaction = match open {
+        Some(open) => open,
+        None => context.database.begin(tenant_id).await?,
     };
-
     let new = new_campaign(batch, plan, campaign_id, queue_id, &accepted, &rows);
     if !intake::create(&mut transaction, &new, now).await? {
         // Another request has just committed the same batch.
@@ -140,7 +190,7 @@ async fn store(
         let first = first.ok_or_else(|| Problem::internal(anyhow!("the batch that was accepted first is missing")))?;
         return replay(context, batch, first);
     }
-    for insertion in insertions {
+    for insertion in later {
         insertion.execute(&mut transaction).await?;
     }
     fail_point!("intake::before_commit");
@@ -181,6 +231,7 @@ fn new_campaign<'a>(
         metadata: &batch.metadata,
         scheduled_for: batch.scheduled_for,
         contacts,
+        total: accepted.accepted,
         due_at: plan.due_at,
         doorbell: (plan.due_at <= plan.now).then(|| Doorbell::Queue { kind, tenant_id, queue_id }.to_row()),
     }

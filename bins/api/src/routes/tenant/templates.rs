@@ -6,7 +6,7 @@ use regua_store::templates::{self, Listed, Template, Version};
 use regua_store::type_defaults;
 use utoipa::openapi::{ObjectBuilder, Type};
 
-use crate::http::object_fault;
+use crate::http::{object_fault, too_large};
 use crate::routes::kit::*;
 
 const MAX_TEMPLATES: usize = 200;
@@ -159,8 +159,13 @@ impl Member for VariablesSchema {
     }
 
     fn read(field: &mut Field<'_, '_>) -> Option<Value> {
+        let bytes = field.json.len();
+        if bytes > MAX_SCHEMA_BYTES {
+            let (code, text) = too_large(bytes, MAX_SCHEMA_BYTES);
+            return field.refuse(code, &text);
+        }
         let schema: Value = field.parse(Text::of("type-object"))?;
-        if let Some((code, text)) = object_fault(&schema, field.json.len(), MAX_SCHEMA_BYTES) {
+        if let Some((code, text)) = object_fault(&schema, bytes, MAX_SCHEMA_BYTES) {
             return field.refuse(code, &text);
         }
         match Self::parse(&schema) {

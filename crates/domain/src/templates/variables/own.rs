@@ -8,7 +8,8 @@ use super::VARIABLE_NAMES;
 use crate::templates::active_text::{active, active_text};
 use crate::text::{CodePoint, is_template_word, is_variable_name, printable, refused_character};
 
-const MAX_VARIABLES: usize = 50;
+/// Most own variables of a contact.
+pub const MAX_VARIABLES: usize = 50;
 const MAX_CHARACTERS: usize = 1000;
 const SHOWN_CHARACTERS: usize = 40;
 

@@ -6,6 +6,9 @@ use jsonschema::error::ValidationErrorKind;
 use super::{MAX_BYTES, MAX_DEPTH, MAX_PATTERNS};
 use crate::Text;
 
+/// Characters of a violation's pointer. A variable's name has at most forty.
+const MAX_POINTER: usize = 100;
+
 input_error! {
     /// Why a JSON value is not a schema.
     pub enum SchemaError {
@@ -13,6 +16,7 @@ input_error! {
         TooLong = "schema_too_long", "the schema has more than 20000 bytes", with most = MAX_BYTES;
         TooDeep = "schema_too_deep", "the schema is nested more than 16 deep", with most = MAX_DEPTH;
         TooManyPatterns = "schema_too_many_patterns", "the schema has more than 32 patterns", with most = MAX_PATTERNS;
+        TooCostly = "schema_too_costly", "checking a contact against the schema takes too many steps";
         Reference { reference: String } = "schema_reference",
             "the reference {reference:?} does not point from outside into #/$defs/";
         Invalid { path: String, message: String } = "schema_invalid", "not a valid JSON Schema at {path:?}: {message}";
@@ -39,7 +43,11 @@ impl SchemaViolation {
             _ => None,
         };
         let pointer = child.map_or_else(|| parent.clone(), |child| parent.join(child));
-        Self { pointer: pointer.as_str().to_owned(), keyword: error.kind().keyword().to_owned() }
+        // A schema may require a name of any length; the answer repeats the pointer for each contact.
+        Self {
+            pointer: pointer.as_str().chars().take(MAX_POINTER).collect(),
+            keyword: error.kind().keyword().to_owned(),
+        }
     }
 
     /// Stable name in problem documents.

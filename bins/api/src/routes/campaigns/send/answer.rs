@@ -50,7 +50,7 @@ impl SendAccepted {
             queue_id: queue.0,
             r#type: plan.message_type,
             status,
-            accepted: i32::try_from(composed.contacts.ids.len()).map_err(Problem::internal)?,
+            accepted: composed.accepted,
             rejected: serde_json::to_value(&composed.rejected).map_err(Problem::internal)?,
             warnings: serde_json::to_value(&composed.warnings).map_err(Problem::internal)?,
             status_url: status_url(context, queue),
