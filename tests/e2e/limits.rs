@@ -13,6 +13,7 @@ mod idle;
 mod keys;
 mod rates;
 mod redis;
+mod unauthenticated;
 mod webhooks;
 
 use std::num::NonZeroU32;

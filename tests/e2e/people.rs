@@ -3,18 +3,34 @@
 mod concurrency;
 mod second_factor;
 mod sessions;
+mod strangers;
+
+use std::num::NonZeroU32;
 
 use chrono::TimeDelta;
-use regua_domain::UserRole;
+use regua_api::{ApiMetrics, ApiSettings};
+use regua_boot::Registry;
+use regua_domain::{Rate, UserRole};
 use regua_tests::{Answer, Fleet, FleetOptions, PASSWORD, Tenant, TenantOptions, TestUser};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 /// A fleet without workers and periodic, and a tenant.
 async fn fleet() -> (Fleet, Tenant) {
-    let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
+    fleet_with(|_| {}).await
+}
+
+/// The same, with changed API settings.
+async fn fleet_with(change: impl FnOnce(&mut ApiSettings)) -> (Fleet, Tenant) {
+    let mut options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
+    change(&mut options.api);
     let (fleet, tenant, _) = Fleet::with(options, TenantOptions::default()).await;
     (fleet, tenant)
+}
+
+/// This many requests at once, then one a minute.
+fn rate(burst: u32) -> Rate {
+    Rate::with_burst(NonZeroU32::MIN, NonZeroU32::new(burst).unwrap())
 }
 
 /// Status and body of an answer, without its request id.
@@ -62,16 +78,24 @@ async fn invitation_expires_after_a_week() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_logins_get_the_same_answer_for_every_cause() {
-    let (fleet, tenant) = fleet().await;
+    let (mut fleet, tenant) = fleet().await;
     let ana = TestUser::logged_in(&fleet, &tenant, UserRole::Viewer, "ana").await.without_credentials();
-    let wrong = comparable(&ana.try_login("outra senha qualquer", None).await);
-    assert_eq!(wrong.0, StatusCode::UNAUTHORIZED);
     let unknown = TestUser { email: "ninguem@acme.example".to_owned(), ..ana.clone() };
-    assert_eq!(comparable(&unknown.try_login(PASSWORD, None).await), wrong);
     let nowhere = TestUser { tenant: "nowhere".to_owned(), ..ana.clone() };
-    assert_eq!(comparable(&nowhere.try_login(PASSWORD, None).await), wrong);
     let (invited, _) = TestUser::invited(&fleet, &tenant, UserRole::Viewer, "rui").await;
-    assert_eq!(comparable(&invited.try_login(PASSWORD, None).await), wrong);
+    let other = fleet.start_another_api(ApiMetrics::new(&Registry::default()).unwrap()).await;
+    for attempt in 1..=7 {
+        // The processes count together.
+        let base = if attempt % 2 == 0 { &other } else { &fleet.api };
+        let at = |person: &TestUser| TestUser { base: base.clone(), ..person.clone() };
+        let wrong = at(&ana).try_login("outra senha qualquer", None).await;
+        assert_eq!(wrong.status.as_u16(), if attempt <= 5 { 401 } else { 429 }, "attempt {attempt}");
+        for person in [&unknown, &nowhere, &invited] {
+            let answer = at(person).try_login(PASSWORD, None).await;
+            assert_eq!(comparable(&answer), comparable(&wrong), "attempt {attempt} of {}", person.email);
+            assert_eq!(answer.headers.get("retry-after"), wrong.headers.get("retry-after"), "attempt {attempt}");
+        }
+    }
     fleet.end().await;
 }
 
@@ -100,7 +124,7 @@ async fn wrong_passwords_lock_out_their_own_address_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_passwords_from_many_addresses_do_not_lock_out_known_network() {
-    let (fleet, tenant) = fleet().await;
+    let (fleet, tenant) = fleet_with(|api| api.limits.password_checks = 1000).await;
     let ana = TestUser::logged_in(&fleet, &tenant, UserRole::Viewer, "ana").await.without_credentials();
     let mut guesses = tokio::task::JoinSet::new();
     for n in 0..26 {

@@ -7,11 +7,12 @@ mod api_key;
 mod audit_difference;
 mod caller;
 mod client;
+mod cookie;
 mod csrf;
 mod session;
 
 pub(crate) use self::access::{Access, Administer, Operate, Platform, Principal, Read};
 pub(crate) use self::actor::Actor;
 pub(crate) use self::caller::{Caller, Posted};
-pub(crate) use self::client::{Client, UnauthenticatedRequest};
-pub(crate) use self::session::session_cookie;
+pub(crate) use self::client::{Client, UnauthenticatedRequest, begin_look_up};
+pub(crate) use self::cookie::cookie;

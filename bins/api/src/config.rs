@@ -87,7 +87,8 @@ pub struct LimitArguments {
     /// unless it is a trusted proxy
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = LimitSettings::default().connections)]
     pub max_connections: usize,
-    /// Requests under way at once, above which the answer is 503; one tenant may have a quarter of them
+    /// Requests under way at once, above which the answer is 503; one tenant may have a quarter of them, and so may all
+    /// callers without a valid credential together
     #[arg(long, env = "MAX_CONCURRENT_REQUESTS", default_value_t = LimitSettings::default().concurrent_requests)]
     pub max_concurrent_requests: usize,
     /// Bytes of request bodies in memory at once; one tenant may have a quarter of them

@@ -5,7 +5,7 @@ mod settings;
 
 use std::sync::Arc;
 
-use regua_boot::Clock;
+use regua_boot::{Clock, CountedLog};
 use regua_broker::Broker;
 use regua_domain::{InstanceId, TenantId};
 use regua_evolution::{ClientSettings, EvolutionClient};
@@ -16,6 +16,8 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use crate::credentials::cache::Cache;
+use crate::credentials::device::DeviceProofs;
+use crate::credentials::good_sessions::GoodSessions;
 use crate::credentials::password::Passwords;
 use crate::credentials::token::AccessTokens;
 use crate::limits::{Database, Limits};
@@ -48,6 +50,7 @@ pub(crate) struct State {
     pub(crate) listings: Listings,
     pub(crate) secrets: SecretKeys,
     pub(crate) access_tokens: AccessTokens,
+    pub(crate) devices: DeviceProofs,
     pub(crate) passwords: Passwords,
     pub(crate) gateway: EvolutionClient,
     pub(crate) clock: Clock,
@@ -56,12 +59,25 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     /// API keys by lookup prefix.
     pub(crate) keys: Cache<String, ApiKey>,
+    pub(crate) good_sessions: GoodSessions,
     /// Hashes of the secrets that webhooks carry.
     pub(crate) webhook_secrets: Cache<(TenantId, InstanceId), WebhookSecret>,
+    pub(crate) stranger_logs: StrangerLogs,
     /// Notified after each commit that wrote a doorbell.
     pub(crate) relay_wakeup: Arc<Notify>,
     /// Notified after each commit of a webhook event.
     pub(crate) webhook_stored: Arc<Notify>,
+}
+
+/// Log lines that callers without a valid credential cause: each at most one a second, with a count.
+#[derive(Default)]
+pub(crate) struct StrangerLogs {
+    /// Requests that were answered.
+    pub(crate) answered: CountedLog,
+    /// Requests at which the API failed.
+    pub(crate) failed: CountedLog,
+    /// Logins that were refused after too many failures.
+    pub(crate) refused_logins: CountedLog,
 }
 
 impl State {
@@ -75,6 +91,7 @@ impl State {
             listings: Listings::new(pool.clone(), replica.clone(), metrics.clone()),
             secrets: secrets.clone(),
             access_tokens: AccessTokens::new(secrets),
+            devices: DeviceProofs::new(secrets),
             passwords: Passwords::new(),
             gateway,
             clock: clock.clone(),
@@ -82,7 +99,9 @@ impl State {
             settings: settings.clone(),
             limits: Limits::new(&settings.limits, patience, clock.clone(), metrics.clone()),
             keys: Cache::new(cached_for),
+            good_sessions: GoodSessions::new(),
             webhook_secrets: Cache::new(cached_for),
+            stranger_logs: StrangerLogs::default(),
             relay_wakeup,
             webhook_stored: Arc::default(),
         }))

@@ -2,6 +2,8 @@
 //! here reads the database.
 
 pub(crate) mod cache;
+pub(crate) mod device;
+pub(crate) mod good_sessions;
 pub mod keys;
 pub(crate) mod password;
 pub(crate) mod token;

@@ -128,9 +128,11 @@ fn router(api: &Api, context: Context) -> anyhow::Result<Router> {
 }
 
 fn with_layers(routes: Router, context: Context) -> Router {
+    let of_fallback = Arc::clone(&context);
+    let method_not_allowed = move |request| request::method_not_allowed(Arc::clone(&of_fallback), request);
     routes
         .fallback(request::not_found)
-        .method_not_allowed_fallback(request::method_not_allowed)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(request::panicked))
         .layer(from_fn_with_state(context, request::handle))
 }

@@ -8,6 +8,7 @@ mod client_address;
 mod connections;
 mod database;
 mod event_amount;
+mod halved_budget;
 mod local;
 mod lookups;
 mod rates;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use regua_boot::Clock;
 
 use self::changes::ChangeRates;
+use self::halved_budget::HalvedBudget;
 use self::lookups::LookUps;
 use self::rates::RateLimits;
 use self::refused::Refusals;
@@ -37,7 +39,8 @@ pub use self::client_address::{ClientAddress, TrustedProxies};
 pub(crate) use self::connections::{Connection, ConnectionBudget, UnderWay};
 pub(crate) use self::database::{ConnectionPermit, Database, TenantTransaction, TransactionError};
 pub use self::event_amount::EventAmount;
-pub(crate) use self::rates::RateStatus;
+pub(crate) use self::lookups::LookUp;
+pub(crate) use self::rates::{Charge, RateStatus};
 pub use self::redis::RedisAddress;
 pub(crate) use self::refused::Refused;
 pub(crate) use self::resources::BodyBudget;
@@ -49,6 +52,10 @@ pub(crate) struct Limits {
     pub(crate) rates: Arc<RateLimits>,
     pub(crate) changes: ChangeRates,
     pub(crate) look_ups: LookUps,
+    /// Requests without a valid credential.
+    pub(crate) unauthenticated: HalvedBudget,
+    /// Password checks that wait or run.
+    pub(crate) password_checks: HalvedBudget,
     pub(crate) connections: Arc<ConnectionBudget>,
     pub(crate) requests: RequestBudget,
     pub(crate) bodies: BodyBudget,
@@ -65,7 +72,9 @@ impl Limits {
         let changes = ChangeRates::new(settings, clock.clone(), refusals.clone());
         let rates = Arc::new(RateLimits::new(settings, clock, metrics.clone(), refusals.clone()));
         Self {
-            look_ups: LookUps::new(Arc::clone(&rates), refusals.clone()),
+            look_ups: LookUps::new(refusals.clone()),
+            unauthenticated: HalvedBudget::new(settings.concurrent_requests / 4, "unauthenticated", refusals.clone()),
+            password_checks: HalvedBudget::new(settings.password_checks, "password_checks", refusals.clone()),
             rates,
             changes,
             connections: Arc::new(ConnectionBudget::new(settings, metrics.clone(), refusals.clone())),

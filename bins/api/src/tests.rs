@@ -9,6 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
+use regua_boot::{LogArguments, TelemetryFormat};
 use regua_broker::{BrokerSettings, QueueType};
 use regua_secrets::SecretKeys;
 use regua_store::{PoolSettings, Role};
@@ -91,6 +92,65 @@ async fn request_without_a_database_is_answered_503_with_retry_after() {
     assert_eq!((response.status().as_u16(), &body["ready"]), (503, &json!(false)));
     let (response, _) = call("GET", "/healthz", &[]).await;
     assert_eq!(response.status().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn answers_are_not_sniffed_and_those_of_the_api_are_not_stored() {
+    for (path, is_stored) in
+        [("/docs", true), ("/healthz", true), ("/api/v1/auth/me", false), ("/api/v1/admin/keys", false)]
+    {
+        let (response, _) = call("GET", path, &[]).await;
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff", "{path}");
+        let stored = response.headers().get("cache-control").map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(stored.as_deref(), if is_stored { None } else { Some("no-store") }, "{path}");
+    }
+}
+
+/// A log that the test reads.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn requests_without_a_credential_are_one_log_line_a_second() {
+    let log = Log::default();
+    let arguments = LogArguments { format: TelemetryFormat::Json, filter: "info".to_owned() };
+    let writer = log.clone();
+    let _logging = tracing::subscriber::set_default(regua_boot::subscriber(&arguments, move || writer.clone(), false));
+    let routes = in_process_router(&api()).unwrap();
+    let key = keys::generate(&[1; keys::RANDOM_BYTES]).text;
+    for _ in 0..3 {
+        let bad: &[(&str, &str, &[(&str, &str)])] = &[
+            ("GET", "/nowhere", &[]),
+            ("PATCH", "/api/v1/billing/queues", &[]),
+            ("GET", "/api/v1/auth/me", &[]),
+            ("POST", "/api/v1/auth/login", &[]),
+            ("GET", "/docs", &[]),
+        ];
+        for (method, path, headers) in bad {
+            send(routes.clone(), method, path, headers).await;
+        }
+        // The database is away, so the look-up fails.
+        send(routes.clone(), "GET", "/api/v1/billing/queues", &[("x-billing-api-key", &key)]).await;
+    }
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // A slow machine takes more than a second.
+    let counted = |level: &str| {
+        let counts: Vec<_> = lines.iter().filter(|line| line["level"] == level).map(|line| &line["count"]).collect();
+        assert!((1..=3).contains(&counts.len()) && counts[0] == 1, "{text}");
+    };
+    counted("INFO");
+    counted("WARN");
 }
 
 /// A route of the test within the layers, with a request timeout of 20 ms.

@@ -65,9 +65,10 @@ problem-rate-limited-title = Too many requests
 problem-rate-limited-detail = Too many requests. Wait for the seconds in the header Retry-After.
 problem-internal-title = Internal error
 problem-internal-detail = Something failed on our side. If it persists, give the request_id to support.
+problem-overloaded-title = Service overloaded
+problem-overloaded-detail = The service is overloaded at the moment. Repeat after the seconds in the header Retry-After: nothing was accepted.
 problem-unavailable-title = Service unavailable
 problem-unavailable-detail = The database did not answer. Repeat in some seconds with the same external_id: nothing is sent twice.
-problem-unavailable-busy = The service is overloaded at the moment. Repeat in a second: nothing was accepted.
 
 ## The body, its fields and the query
 

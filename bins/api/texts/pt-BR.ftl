@@ -65,9 +65,10 @@ problem-rate-limited-title = Requisições demais
 problem-rate-limited-detail = Requisições demais. Espere os segundos do cabeçalho Retry-After.
 problem-internal-title = Erro interno
 problem-internal-detail = Algo falhou do nosso lado. Se persistir, informe o request_id ao suporte.
+problem-overloaded-title = Serviço sobrecarregado
+problem-overloaded-detail = O serviço está ocupado demais neste momento. Repita depois dos segundos do cabeçalho Retry-After: nada foi aceito.
 problem-unavailable-title = Serviço indisponível
 problem-unavailable-detail = O banco de dados não respondeu. Repita daqui a alguns segundos com o mesmo external_id: nada é enviado em dobro.
-problem-unavailable-busy = O serviço está ocupado demais neste momento. Repita daqui a um segundo: nada foi aceito.
 
 ## The body, its fields and the query
 

@@ -7,7 +7,6 @@ mod claims;
 pub mod config;
 mod consume;
 mod context;
-mod counted_log;
 mod group;
 mod health;
 mod lane;

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::ensure;
+use regua_boot::CountedLog;
 use regua_boot::metric_kinds::IntGauge;
 use regua_domain::TenantId;
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::counted_log::CountedLog;
 use crate::metrics::WorkerMetrics;
 
 /// Descriptors of the process beside gateways and database: broker, `/metrics`, name servers, logs.

@@ -1,6 +1,7 @@
 //! What every process needs: clock, logs, metrics, health and shutdown. There are no rules and no SQL here.
 
 mod clock;
+mod counted_log;
 mod health;
 mod metrics;
 mod services;
@@ -9,6 +10,7 @@ mod shutdown;
 mod telemetry;
 
 pub use clock::{Clock, ManualClock};
+pub use counted_log::CountedLog;
 pub use health::{Probe, health_routes, serve};
 pub use metrics::Registry;
 #[doc(hidden)]

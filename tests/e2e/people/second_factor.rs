@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use regua_domain::UserRole;
 use regua_tests::{PASSWORD, TestUser, logs};
-use reqwest::StatusCode;
-use serde_json::json;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 use totp_rs::{Builder, Secret};
 
 use super::{code, fleet};
@@ -64,10 +64,53 @@ async fn totp_code_is_required_at_every_login_and_is_single_use() {
         "the seed is stored sealed"
     );
 
-    assert_eq!(
-        ana.call(reqwest::Method::DELETE, TOTP, Some(&json!({"current": PASSWORD}))).await.status,
-        StatusCode::NO_CONTENT
-    );
-    assert_eq!(ana.try_login(PASSWORD, None).await.status, StatusCode::OK);
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_factor_is_removed_with_an_unused_code_only() {
+    let (fleet, tenant) = fleet().await;
+    let ana = TestUser::logged_in(&fleet, &tenant, UserRole::Owner, "ana").await;
+    let remove = async |body: Value| ana.call(Method::DELETE, TOTP, Some(&body)).await;
+    let now = || fleet.clock.now().timestamp();
+    for round in ["app", "recovery"] {
+        let begun = ana.post(TOTP, &json!({"current": PASSWORD})).await;
+        let seed = begun.body["secret"].as_str().unwrap();
+        logs::register_secret(seed);
+        let spent = code_at(seed, now());
+        let confirmed = ana.put(TOTP, &json!({ "code": spent })).await;
+        let recovery = confirmed.body["recovery_codes"].as_array().unwrap();
+        recovery.iter().for_each(|code| logs::register_secret(code.as_str().unwrap()));
+        for code in [Value::Null, "000000".into(), spent.into()] {
+            let refused = remove(json!({"current": PASSWORD, "code": code})).await;
+            assert_eq!(refused.body["errors"][0]["code"], "wrong_code", "{code}: {:#}", refused.body);
+        }
+        fleet.manual_clock.set(fleet.clock.now() + TimeDelta::seconds(30));
+        let code = if round == "app" { code_at(seed, now()).into() } else { recovery[0].clone() };
+        let removed = remove(json!({"current": PASSWORD, "code": code})).await;
+        assert_eq!(removed.status, StatusCode::NO_CONTENT, "{round}: {:#}", removed.body);
+        assert_eq!(ana.try_login(PASSWORD, None).await.status, StatusCode::OK);
+    }
+    assert_eq!(ana.post(TOTP, &json!({"current": PASSWORD})).await.status, StatusCode::OK);
+    let removed = remove(json!({"current": PASSWORD})).await;
+    assert_eq!(removed.status, StatusCode::NO_CONTENT, "a second factor without a first code");
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guesses_of_the_code_that_removes_the_second_factor_count_as_failed_logins() {
+    let (fleet, tenant) = fleet().await;
+    let ana = TestUser::logged_in(&fleet, &tenant, UserRole::Owner, "ana").await;
+    let begun = ana.post(TOTP, &json!({"current": PASSWORD})).await;
+    let seed = begun.body["secret"].as_str().unwrap();
+    logs::register_secret(seed);
+    let confirmed = ana.put(TOTP, &json!({"code": code_at(seed, fleet.clock.now().timestamp())})).await;
+    assert_eq!(confirmed.status, StatusCode::OK, "{:#}", confirmed.body);
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        let guess = json!({"current": PASSWORD, "code": "000000"});
+        statuses.push(ana.call(Method::DELETE, TOTP, Some(&guess)).await.status.as_u16());
+    }
+    assert_eq!(statuses, [422, 422, 422, 422, 422, 429]);
     fleet.end().await;
 }

@@ -63,7 +63,7 @@ async fn logout_ends_session_at_once() {
 }
 
 /// Logs in at the console. Returns the user with the session cookie.
-async fn log_in_at_console(person: &TestUser) -> TestUser {
+pub(super) async fn log_in_at_console(person: &TestUser) -> TestUser {
     let body = json!({"tenant": person.tenant, "email": person.email, "password": PASSWORD});
     let opened = person.without_credentials().post("/api/v1/auth/session", &body).await;
     assert_eq!(opened.status, StatusCode::OK, "{:#}", opened.body);

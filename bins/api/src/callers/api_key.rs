@@ -10,10 +10,11 @@ use regua_store::access;
 use regua_store::api_keys::{self, ApiKey};
 use subtle::ConstantTimeEq;
 
-use super::client::refuse;
+use super::client::{begin_look_up, refuse};
 use crate::context::Context;
 use crate::credentials::cache::Cached;
 use crate::credentials::keys::{API_KEY_HEADER, ParsedKey};
+use crate::http::request::record_authenticated;
 use crate::http::{Code, Problem, record_field};
 use crate::limits::{ClientAddress, Subject};
 
@@ -22,6 +23,7 @@ pub(super) async fn authenticate(parts: &Parts, context: &Context) -> Result<Arc
     let key = identify(parts, context).await?;
     record_field("tenant_id", key.tenant_id);
     check(&key, peer(parts), context.clock.now()).map_err(|code| refuse(context, parts, code))?;
+    record_authenticated(parts);
     Ok(key)
 }
 
@@ -48,10 +50,10 @@ async fn identify(parts: &Parts, context: &Context) -> Result<Arc<ApiKey>, Probl
             })
         }
         Cached::Unknown => {
-            let look_up_permit = context.limits.look_ups.begin(parts, Subject::BadKeys).await?;
+            let look_up_permit = begin_look_up(context, parts, Subject::BadKeys).await?;
             let found = look_up(context, &prefix, peer(parts), matches).await?;
             let key = found.ok_or_else(|| Problem::of(Code::ApiKeyInvalid))?;
-            look_up_permit.refund();
+            look_up_permit.end().refund();
             Ok(key)
         }
     }

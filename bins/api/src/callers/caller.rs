@@ -14,9 +14,10 @@ use super::access::Principal;
 use super::actor::Actor;
 use super::api_key;
 use super::client::Client;
-use super::session::session_cookie;
+use super::cookie::cookie;
 use crate::context::Context;
 use crate::credentials::keys::API_KEY_HEADER;
+use crate::credentials::token::SESSION_COOKIE;
 use crate::http::body::{RequestOwner, discard, read_json};
 use crate::http::request::language;
 use crate::http::{Code, Problem};
@@ -62,7 +63,6 @@ impl FromRequestParts<Context> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Problem> {
         if has_user_credential(parts) {
-            context.limits.rates.admit_user(parts)?;
             let principal = Principal::authenticate(parts, context).await?;
             principal.require(if parts.method == Method::GET { Capability::Read } else { Capability::Operate })?;
             let Principal { actor, language, permit, .. } = principal;
@@ -134,5 +134,6 @@ fn require_scope(key: &ApiKey, scope: Scope) -> Result<(), Problem> {
 /// An API key has precedence over a token and a cookie.
 fn has_user_credential(parts: &Parts) -> bool {
     let headers = &parts.headers;
-    !headers.contains_key(API_KEY_HEADER) && (headers.contains_key(AUTHORIZATION) || session_cookie(headers).is_some())
+    !headers.contains_key(API_KEY_HEADER)
+        && (headers.contains_key(AUTHORIZATION) || cookie(headers, SESSION_COOKIE).is_some())
 }

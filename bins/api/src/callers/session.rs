@@ -1,17 +1,19 @@
 //! Authentication by a session: the console's cookie, or an access token.
 
+use axum::http::header;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
 use chrono::{DateTime, TimeDelta, Utc};
 use regua_domain::{SessionId, SessionKind, TenantId, UserId};
 use regua_store::sessions::{self, Session};
 use subtle::ConstantTimeEq;
 
-use super::client::refuse;
+use super::client::{begin_look_up, refuse};
+use super::cookie::cookie;
 use super::csrf;
 use crate::context::Context;
 use crate::credentials::token::{SESSION_COOKIE, SessionSecret};
 use crate::http::{Code, Problem};
+use crate::limits::{LookUp, Subject};
 
 /// A console session without a request for this time is no longer valid.
 const IDLE: TimeDelta = TimeDelta::hours(12);
@@ -30,26 +32,27 @@ pub(super) async fn authenticate(parts: &Parts, context: &Context) -> Result<(Se
     let refused = || refuse(context, parts, Code::NotAuthenticated);
     let credential = credential(parts, context, now).ok_or_else(refused)?;
     let (tenant, id) = (credential.tenant, credential.session);
-    // A cookie is not signed: a forged one costs a look-up, so it is charged before.
-    if credential.is_cookie() {
-        context.limits.rates.charge_login(parts)?;
-    }
+    let look_up = admit(parts, context, &credential).await?;
     // A cookie's tenant is known when its secret was compared; a token's when its signature was checked.
-    let mut transaction = if credential.is_cookie() {
+    let mut transaction = if look_up.is_some() {
         context.database.begin_check(tenant).await?
     } else {
         context.database.begin(tenant).await?
     };
-    let session = sessions::get(&mut transaction, tenant, id).await?.ok_or_else(refused)?;
-    let is_open = session.active
-        && now < session.expires_at
-        && (session.kind == SessionKind::Api || now < session.last_used_at + IDLE)
-        && credential.opens(&session);
-    if !is_open {
-        return Err(refused());
+    let session = sessions::get(&mut transaction, tenant, id).await?;
+    let Some(session) = session.filter(|session| credential.opens(session, now)) else {
+        if let Some(secret) = &credential.secret {
+            context.good_sessions.remove(secret);
+        }
+        // A look-up was charged before.
+        return Err(if look_up.is_some() { Problem::of(Code::NotAuthenticated) } else { refused() });
+    };
+    if let Some(look_up) = look_up {
+        look_up.end().refund();
     }
-    if credential.is_cookie() {
-        context.limits.rates.refund_login(parts.extensions.get().copied());
+    context.good_sessions.record_address(parts.extensions.get().copied());
+    if let Some(secret) = &credential.secret {
+        context.good_sessions.record_secret(secret);
         if !csrf::is_same_origin(parts) {
             return Err(Problem::of(Code::CrossSite));
         }
@@ -61,6 +64,22 @@ pub(super) async fn authenticate(parts: &Parts, context: &Context) -> Result<(Se
     Ok((SessionUser { home: tenant, id: session.user_id }, session))
 }
 
+/// Checks the rate of a request with a session. A cookie is not signed: one that was not valid lately may be forged, so
+/// it is charged and waits for the permit of a look-up.
+async fn admit<'a>(
+    parts: &Parts,
+    context: &'a Context,
+    credential: &Credential,
+) -> Result<Option<LookUp<'a>>, Problem> {
+    let rates = &context.limits.rates;
+    if credential.secret.as_ref().is_none_or(|secret| context.good_sessions.has_secret(secret)) {
+        rates.admit_session(parts).await?;
+        return Ok(None);
+    }
+    rates.admit_stranger(parts)?;
+    Ok(Some(begin_look_up(context, parts, Subject::BadLogins).await?))
+}
+
 /// The credential of a request: a cookie, or an access token whose signature is valid.
 struct Credential {
     tenant: TenantId,
@@ -70,18 +89,18 @@ struct Credential {
 }
 
 impl Credential {
-    fn is_cookie(&self) -> bool {
-        self.secret.is_some()
-    }
-
-    /// A cookie opens a console session only, an access token an API session only.
-    fn opens(&self, session: &Session) -> bool {
-        match &self.secret {
+    /// Whether the session is open, and opened by this credential: a console session by a cookie only, an API session by
+    /// an access token only.
+    fn opens(&self, session: &Session, now: DateTime<Utc>) -> bool {
+        let is_of_kind = match &self.secret {
             Some(secret) => {
-                session.kind == SessionKind::Console && bool::from(secret.hash().ct_eq(&session.secret_hash))
+                session.kind == SessionKind::Console
+                    && now < session.last_used_at + IDLE
+                    && bool::from(secret.hash().ct_eq(&session.secret_hash))
             }
             None => session.kind == SessionKind::Api,
-        }
+        };
+        is_of_kind && session.active && now < session.expires_at
     }
 }
 
@@ -92,14 +111,6 @@ fn credential(parts: &Parts, context: &Context, now: DateTime<Utc>) -> Option<Cr
             context.access_tokens.read(token, now).filter(|_| scheme.eq_ignore_ascii_case("bearer"))?;
         return Some(Credential { tenant, session, secret: None });
     }
-    let secret = SessionSecret::parse(session_cookie(&parts.headers)?)?;
+    let secret = SessionSecret::parse(cookie(&parts.headers, SESSION_COOKIE)?)?;
     Some(Credential { tenant: secret.tenant, session: secret.session, secret: Some(secret) })
-}
-
-pub(crate) fn session_cookie(headers: &HeaderMap) -> Option<&str> {
-    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    pairs
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(name, value)| (name == SESSION_COOKIE).then_some(value))
 }

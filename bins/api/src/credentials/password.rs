@@ -1,4 +1,5 @@
 //! Passwords, hashed by Argon2id. Only a few are hashed at once: by design each takes 19 MiB and a core for some time.
+//! A caller needs a permit of the budget of password checks, which bounds how many wait.
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use regua_domain::Text;
 use tokio::sync::Semaphore;
 
 use super::random_bytes;
+use crate::limits::Permit;
 
 /// Characters of a password.
 const MIN_LENGTH: usize = 12;
@@ -31,7 +33,7 @@ impl Passwords {
     }
 
     /// The hash in the PHC format, with a new salt.
-    pub(crate) async fn hash(&self, password: String) -> anyhow::Result<String> {
+    pub(crate) async fn hash(&self, _permit: &Permit, password: String) -> anyhow::Result<String> {
         let salt = random_bytes::<16>()?;
         self.off_thread(move || {
             let hash = Argon2::default().hash_password_with_salt(password.as_bytes(), &salt);
@@ -42,7 +44,12 @@ impl Passwords {
     }
 
     /// Whether the password has the hash. Without a hash the comparison takes the same time and fails.
-    pub(crate) async fn verify(&self, password: String, hash: Option<String>) -> anyhow::Result<bool> {
+    pub(crate) async fn verify(
+        &self,
+        _permit: &Permit,
+        password: String,
+        hash: Option<String>,
+    ) -> anyhow::Result<bool> {
         self.off_thread(move || {
             let Ok(parsed) = PasswordHash::new(hash.as_deref().unwrap_or(DUMMY_HASH)) else { return false };
             Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok() && hash.is_some()
@@ -104,15 +111,15 @@ mod tests {
 
     #[tokio::test]
     async fn password_is_verified_by_its_own_hash_only() {
-        let passwords = Passwords::new();
-        let hash = passwords.hash("correta bateria grampo".to_owned()).await.unwrap();
+        let (passwords, permit) = (Passwords::new(), Permit::for_test());
+        let hash = passwords.hash(&permit, "correta bateria grampo".to_owned()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert!(passwords.verify("correta bateria grampo".to_owned(), Some(hash.clone())).await.unwrap());
-        assert!(!passwords.verify("correta bateria grampO".to_owned(), Some(hash.clone())).await.unwrap());
-        assert!(!passwords.verify("correta bateria grampo".to_owned(), None).await.unwrap());
+        assert!(passwords.verify(&permit, "correta bateria grampo".to_owned(), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify(&permit, "correta bateria grampO".to_owned(), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify(&permit, "correta bateria grampo".to_owned(), None).await.unwrap());
         assert_ne!(
             hash,
-            passwords.hash("correta bateria grampo".to_owned()).await.unwrap(),
+            passwords.hash(&permit, "correta bateria grampo".to_owned()).await.unwrap(),
             "each hash has a new salt"
         );
     }

@@ -116,7 +116,9 @@ codes! {
     RateLimited = "rate_limited", TOO_MANY_REQUESTS;
     /// A defect of the API or a failed dependency.
     Internal = "internal", INTERNAL_SERVER_ERROR;
-    /// The database is away, or the API is overloaded. Nothing was accepted.
+    /// A budget of the whole process is used up. Nothing was accepted.
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE;
+    /// The database is away. Nothing was accepted.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE;
 }
 
@@ -146,8 +148,6 @@ pub(crate) struct Problem {
     errors: Vec<FieldError>,
     /// Members beyond those of RFC 9457.
     members: Map<String, Value>,
-    /// The API is overloaded; otherwise `unavailable` says that the database is away.
-    is_busy: bool,
     /// Whole seconds.
     retry_after: Option<u64>,
     /// The cause inside the API. It is logged, and never served.
@@ -157,15 +157,7 @@ pub(crate) struct Problem {
 impl Problem {
     /// A problem with the usual sentence of its code.
     pub(crate) fn of(code: Code) -> Self {
-        Self {
-            code,
-            detail: None,
-            errors: Vec::new(),
-            members: Map::new(),
-            is_busy: false,
-            retry_after: None,
-            cause: None,
-        }
+        Self { code, detail: None, errors: Vec::new(), members: Map::new(), retry_after: None, cause: None }
     }
 
     pub(crate) fn with_detail(code: Code, detail: Text) -> Self {
@@ -213,7 +205,7 @@ impl Problem {
 
     /// Whether a limit refused the request. Such requests are counted, and not logged one by one.
     pub(crate) fn is_limit_refusal(&self) -> bool {
-        self.is_busy || self.code == Code::RateLimited
+        matches!(self.code, Code::Overloaded | Code::RateLimited)
     }
 
     pub(crate) const fn code(&self) -> Code {
@@ -233,7 +225,6 @@ impl Problem {
     fn detail(&self) -> Text {
         match &self.detail {
             Some(detail) => Text::clone(detail),
-            None if self.is_busy => Text::of("problem-unavailable-busy"),
             None => Text::of_code(&format!("problem_{}_detail", self.code.as_str())),
         }
     }
@@ -259,7 +250,7 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::RateLimited(retry_after) => Self::rate_limited(retry_after),
-            Refused::TooBusy => Self { is_busy: true, retry_after: Some(BUSY_SECONDS), ..Self::of(Code::Unavailable) },
+            Refused::TooBusy => Self { retry_after: Some(BUSY_SECONDS), ..Self::of(Code::Overloaded) },
         }
     }
 }

@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -18,7 +20,7 @@ use super::body::RequestOwner;
 use super::error::{Code, Problem, document, whole_seconds};
 use super::held_body::HeldBody;
 use super::in_process::{Cause, CommandLine};
-use super::paths::has_own_rate_limit;
+use super::paths::{has_own_rate_limit, is_confidential};
 use crate::context::Context;
 use crate::limits::RateStatus;
 
@@ -31,6 +33,23 @@ const LARGE_ANSWER: usize = 64 << 10;
 /// The id of a request in the log and in the audit log. Every request has it in its extensions.
 #[derive(Clone)]
 pub(crate) struct RequestId(pub(crate) String);
+
+/// Whether a request had a valid credential. Every request has one in its extensions.
+#[derive(Clone, Default)]
+pub(crate) struct Authenticated(Arc<AtomicBool>);
+
+impl Authenticated {
+    pub(crate) fn record(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Records that the request has a valid credential.
+pub(crate) fn record_authenticated(parts: &Parts) {
+    if let Some(authenticated) = parts.extensions.get::<Authenticated>() {
+        authenticated.record();
+    }
+}
 
 /// The outermost layer. Extractors and handlers fill in the span's ids with `record_field`.
 pub(crate) async fn handle(State(context): State<Context>, mut request: Request, next: Next) -> Response {
@@ -50,11 +69,12 @@ pub(crate) async fn handle(State(context): State<Context>, mut request: Request,
         instance_id = Empty
     );
     let is_command_line = request.extensions().get::<CommandLine>().is_some();
-    let status = RateStatus::default();
+    let (status, authenticated) = (RateStatus::default(), Authenticated::default());
     request.extensions_mut().insert(RequestId(id.clone()));
     request.extensions_mut().insert(status.clone());
+    request.extensions_mut().insert(authenticated.clone());
     let mut response = run_within_limits(&context, request, next, &path, &status).instrument(span.clone()).await;
-    span.in_scope(|| log(&response, &path, started));
+    span.in_scope(|| log(&context, &response, &path, started, authenticated.0.load(Ordering::Relaxed)));
     if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
         response = render(&response, &problem, language, &id);
         if let Some(cause) = problem.cause().filter(|_| is_command_line) {
@@ -63,6 +83,10 @@ pub(crate) async fn handle(State(context): State<Context>, mut request: Request,
     }
     if let Some(check) = status.0.get() {
         write_rate_headers(check, response.headers_mut());
+    }
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_confidential(&path) {
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -142,9 +166,10 @@ pub(crate) async fn not_found() -> Problem {
     Problem::of(Code::NotFound)
 }
 
-/// axum adds the header `Allow`.
-pub(crate) async fn method_not_allowed() -> Problem {
-    Problem::of(Code::MethodNotAllowed)
+/// No extractor of the route has checked the rate. axum adds the header `Allow`.
+pub(crate) async fn method_not_allowed(context: Context, request: Request) -> Problem {
+    let admitted = context.limits.rates.admit_stranger(&request.into_parts().0);
+    admitted.err().map_or_else(|| Problem::of(Code::MethodNotAllowed), Problem::from)
 }
 
 /// The language of the answer, by `Accept-Language`.
@@ -178,21 +203,27 @@ fn render(response: &Response, problem: &Problem, language: Language, id: &str) 
 }
 
 /// Logs one line for a request. Probes and requests that a limit refused are logged for debugging only;
-/// `regua_requests_refused_total` counts the latter.
-fn log(response: &Response, path: &str, started: Instant) {
+/// `regua_requests_refused_total` counts the latter. Requests without a valid credential are one line a second with
+/// their count, and the data of the last one.
+fn log(context: &Context, response: &Response, path: &str, started: Instant, is_authenticated: bool) {
     let status = response.status().as_u16();
     let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let problem = response.extensions().get::<Arc<Problem>>();
     let code = problem.map(|problem| problem.code().as_str());
     let cause = problem.and_then(|problem| problem.cause()).map(|cause| format!("{cause:#}"));
-    if problem.is_some_and(|problem| problem.code() == Code::Internal) {
-        tracing::error!(status, latency_ms, code, error = cause, "failed");
+    let is_quiet = is_probe(path) || problem.is_some_and(|problem| problem.is_limit_refusal());
+    let logs = &context.stranger_logs;
+    let lines = if cause.is_some() { &logs.failed } else { &logs.answered };
+    let is_counted = !is_authenticated && !is_quiet;
+    let count = if is_counted { lines.count(Instant::now()) } else { None };
+    if (is_counted && count.is_none()) || (is_quiet && cause.is_none()) {
+        tracing::debug!(status, latency_ms, code, error = cause, "answered");
+    } else if problem.is_some_and(|problem| problem.code() == Code::Internal) {
+        tracing::error!(status, latency_ms, code, error = cause, count, "failed");
     } else if cause.is_some() {
-        tracing::warn!(status, latency_ms, code, error = cause, "answered");
-    } else if is_probe(path) || problem.is_some_and(|problem| problem.is_limit_refusal()) {
-        tracing::debug!(status, latency_ms, "answered");
+        tracing::warn!(status, latency_ms, code, error = cause, count, "answered");
     } else {
-        tracing::info!(status, latency_ms, code, "answered");
+        tracing::info!(status, latency_ms, code, count, "answered");
     }
 }
 

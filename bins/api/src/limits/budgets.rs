@@ -1,5 +1,5 @@
 //! Budgets of a resource of the process: a total, and a smaller budget for each holder. The holder is a tenant
-//! (requests, memory of bodies, large batches) or an address (connections). A holder that waits for its own
+//! (requests, memory of bodies, large batches) or an address (connections, callers without a valid credential). A holder that waits for its own
 //! budget uses nothing of the total.
 
 use std::collections::HashMap;
@@ -69,6 +69,11 @@ impl<H: Eq + Hash> Budgets<H> {
 }
 
 impl Permit {
+    #[cfg(test)]
+    pub(crate) fn for_test() -> Self {
+        Budgets::<u8>::new(1, 1).take_now(None).unwrap()
+    }
+
     /// Gives back all above an amount.
     pub(super) fn shrink(&mut self, amount: usize) {
         for permit in self.own.iter_mut().chain([&mut self.of_total]) {

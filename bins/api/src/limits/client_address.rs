@@ -8,7 +8,9 @@ use ipnetwork::IpNetwork;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 /// The owner of one IPv6 address has its whole /64.
-const IPV6_SITE_BITS: u32 = 64;
+const IPV6_SITE_BITS: u8 = 64;
+/// Providers give a customer a /64, a /56 or a /48. Failures are counted in each, at so many times the rate of a /64.
+const IPV6_NETWORKS: [(u8, u32); 3] = [(IPV6_SITE_BITS, 1), (56, 4), (48, 16)];
 
 /// The address of a client. Every request has one in its extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +29,28 @@ impl ClientAddress {
 
     /// The address that limits count by: an IPv4 address, or the /64 of an IPv6 address.
     pub(crate) fn site(self) -> IpAddr {
+        self.site_network().ip()
+    }
+
+    /// [`Self::site`] as a network.
+    pub(crate) fn site_network(self) -> IpNetwork {
+        self.within(IPV6_SITE_BITS)
+    }
+
+    /// The networks in which failures of the address are counted, each with the factor of its rate.
+    pub(crate) fn failure_networks(self) -> Vec<(IpNetwork, u32)> {
         match self.0 {
-            IpAddr::V4(_) => self.0,
-            IpAddr::V6(address) => {
-                let site = address.to_bits() >> (128 - IPV6_SITE_BITS) << (128 - IPV6_SITE_BITS);
-                IpAddr::V6(Ipv6Addr::from_bits(site))
-            }
+            IpAddr::V4(_) => vec![(self.site_network(), 1)],
+            IpAddr::V6(_) => IPV6_NETWORKS.map(|(bits, factor)| (self.within(bits), factor)).to_vec(),
         }
+    }
+
+    /// The network of so many bits around an IPv6 address; an IPv4 address is a network of its own.
+    fn within(self, bits: u8) -> IpNetwork {
+        let IpAddr::V6(address) = self.0 else { return self.0.into() };
+        let host_bits = 128 - u32::from(bits);
+        let first = IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> host_bits << host_bits));
+        IpNetwork::new(first, bits).unwrap_or_else(|_| first.into())
     }
 }
 
@@ -145,6 +162,19 @@ mod tests {
         let site = |text: &str| ClientAddress::new(text.parse().unwrap()).site().to_string();
         assert_eq!(site("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(site("::ffff:203.0.113.9"), "203.0.113.9");
+    }
+
+    #[test]
+    fn failures_of_an_ipv6_address_are_counted_in_its_three_networks() {
+        let networks = |text: &str| {
+            let networks = ClientAddress::new(text.parse().unwrap()).failure_networks().into_iter();
+            networks.map(|(network, factor)| format!("{network} x{factor}")).collect::<Vec<_>>()
+        };
+        assert_eq!(networks("::ffff:203.0.113.9"), ["203.0.113.9/32 x1"]);
+        assert_eq!(
+            networks("2001:db8:1:2345:3:4:5:6"),
+            ["2001:db8:1:2345::/64 x1", "2001:db8:1:2300::/56 x4", "2001:db8:1::/48 x16"]
+        );
     }
 
     #[test]

@@ -1,15 +1,12 @@
-//! Look-ups of unknown secrets. Each is charged to the failure budget of its address, and only a few run at once.
+//! Look-ups of secrets that this process does not know. Each is charged as a failure, and only a few run at once.
 
-use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::request::Parts;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::rates::RateLimits;
+use super::budgets::Permit;
+use super::rates::Charge;
 use super::refused::{Refusals, Refused};
-use super::subject::Subject;
 
 /// Look-ups at once: a quarter of the usual database connections.
 const LOOK_UPS: usize = 4;
@@ -17,22 +14,24 @@ const LOOK_UPS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) struct LookUps {
-    rates: Arc<RateLimits>,
     permits: Semaphore,
     refusals: Refusals,
 }
 
 impl LookUps {
-    pub(super) fn new(rates: Arc<RateLimits>, refusals: Refusals) -> Self {
-        Self { rates, permits: Semaphore::new(LOOK_UPS), refusals }
+    pub(super) fn new(refusals: Refusals) -> Self {
+        Self { permits: Semaphore::new(LOOK_UPS), refusals }
     }
 
-    /// Charges an unknown secret as a failure before it is looked up. An address whose failure budget is used up is
-    /// refused without a look-up.
-    pub(crate) async fn begin(&self, parts: &Parts, failure: fn(IpAddr) -> Subject) -> Result<LookUp<'_>, Refused> {
-        let charged = self.rates.charge(parts, failure)?;
+    /// Waits until a secret that was charged may be looked up. `request` is the permit among the requests without a
+    /// valid credential, unless the caller holds it.
+    pub(crate) async fn begin<'a>(
+        &'a self,
+        charge: Charge<'a>,
+        request: Option<Permit>,
+    ) -> Result<LookUp<'a>, Refused> {
         match tokio::time::timeout(PATIENCE, self.permits.acquire()).await {
-            Ok(Ok(permit)) => Ok(LookUp { rates: &self.rates, charged, _permit: permit }),
+            Ok(Ok(permit)) => Ok(LookUp { charge, _permit: permit, _request: request }),
             _ => Err(self.refusals.too_busy("look_ups")),
         }
     }
@@ -40,16 +39,14 @@ impl LookUps {
 
 /// The permit for one look-up.
 pub(crate) struct LookUp<'a> {
-    rates: &'a RateLimits,
-    charged: Option<Subject>,
+    charge: Charge<'a>,
     _permit: SemaphorePermit<'a>,
+    _request: Option<Permit>,
 }
 
-impl LookUp<'_> {
-    /// Gives the charge back, because the secret is valid.
-    pub(crate) fn refund(self) {
-        if let Some(subject) = self.charged {
-            self.rates.refund(subject);
-        }
+impl<'a> LookUp<'a> {
+    /// Ends the look-up. The charge is refunded if the secret is valid.
+    pub(crate) fn end(self) -> Charge<'a> {
+        self.charge
     }
 }

@@ -6,8 +6,8 @@ use crate::metrics::ApiMetrics;
 
 use super::budgets::Exhausted;
 
-/// `Retry-After` for a tenant whose budget is used up.
-const BUDGET_RETRY: Duration = Duration::from_secs(1);
+/// `Retry-After` for a holder whose budget is used up.
+pub(super) const BUDGET_RETRY: Duration = Duration::from_secs(1);
 
 /// Why a limit refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

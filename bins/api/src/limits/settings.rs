@@ -27,7 +27,8 @@ pub struct LimitSettings {
     /// Connections at once, above which an idle one is closed for a new one. One address may have a quarter of them,
     /// unless it is a trusted proxy.
     pub connections: usize,
-    /// Requests under way at once. One tenant may have a quarter of them. Half of them may be receiving their bodies.
+    /// Requests under way at once. One tenant may have a quarter of them, and so may all callers without a valid
+    /// credential together. Half of them may be receiving their bodies.
     pub concurrent_requests: usize,
     /// Bytes of request bodies in memory. One tenant may have a quarter of them.
     pub body_bytes: usize,
@@ -37,6 +38,10 @@ pub struct LimitSettings {
     pub cores: usize,
     /// CPU time of composing a batch, in addition to two milliseconds for each contact.
     pub composing_time: Duration,
+    /// Password checks that wait or run. Half of them is for known clients, and one address may have a quarter of a
+    /// half. A check takes 30 to 50 ms of a core and one core is left free, so with 16 for each of the other cores a
+    /// check waits 0.8 seconds at most.
+    pub password_checks: usize,
     /// Webhook events of one number that wait for their reader.
     pub events_of_number: EventAmount,
     /// Webhook events of all numbers of a tenant that wait for their reader.
@@ -53,6 +58,7 @@ pub struct LimitSettings {
 
 impl Default for LimitSettings {
     fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let rate = |per_minute| NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
         Self {
             trusted_proxies: TrustedProxies::default(),
@@ -65,7 +71,8 @@ impl Default for LimitSettings {
             concurrent_requests: 512,
             body_bytes: 256 << 20,
             answer_bytes: 64 << 20,
-            cores: std::thread::available_parallelism().map_or(2, usize::from),
+            cores,
+            password_checks: 16 * cores.saturating_sub(1).max(1),
             composing_time: Duration::from_secs(1),
             events_of_number: EventAmount { events: 20_000, bytes: 64 << 20 },
             events_of_tenant: EventAmount { events: 100_000, bytes: 256 << 20 },

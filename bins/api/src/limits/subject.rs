@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use regua_domain::{ApiKeyId, TenantId};
+use ipnetwork::IpNetwork;
+use regua_domain::{ApiKeyId, TenantId, UserId};
 use uuid::Uuid;
 
 /// The requests that are counted together.
@@ -11,16 +12,18 @@ use uuid::Uuid;
 pub(crate) enum Subject {
     /// Requests with one API key.
     Key(ApiKeyId),
-    /// Requests of one address with valid keys.
+    /// Requests of one address with valid keys and sessions.
     Address(IpAddr),
-    /// Requests of one address without a key.
+    /// Requests of one address without a valid key or session.
     Anonymous(IpAddr),
-    /// Requests of one address with a refused key or session.
-    BadKeys(IpAddr),
-    /// Webhooks of one address with a refused secret.
-    BadWebhooks(IpAddr),
-    /// Failed logins of one address.
-    BadLogins(IpAddr),
+    /// Requests of one network with a refused key or session.
+    BadKeys(IpNetwork),
+    /// Webhooks of one network with a refused secret.
+    BadWebhooks(IpNetwork),
+    /// Failed logins of one network.
+    BadLogins(IpNetwork),
+    /// Failed logins from the devices on which one user logged in before.
+    BadLoginsOfDevices(UserId),
     /// Changes by one user or API key.
     Changes(Uuid),
     /// Changes at one tenant.
@@ -34,9 +37,10 @@ impl fmt::Display for Subject {
             Self::Key(key) => write!(f, "regua:limit:key:{key}"),
             Self::Address(address) => write!(f, "regua:limit:address:{address}"),
             Self::Anonymous(address) => write!(f, "regua:limit:anonymous:{address}"),
-            Self::BadKeys(address) => write!(f, "regua:limit:bad-keys:{address}"),
-            Self::BadWebhooks(address) => write!(f, "regua:limit:bad-webhooks:{address}"),
-            Self::BadLogins(address) => write!(f, "regua:limit:bad-logins:{address}"),
+            Self::BadKeys(network) => write!(f, "regua:limit:bad-keys:{network}"),
+            Self::BadWebhooks(network) => write!(f, "regua:limit:bad-webhooks:{network}"),
+            Self::BadLogins(network) => write!(f, "regua:limit:bad-logins:{network}"),
+            Self::BadLoginsOfDevices(user) => write!(f, "regua:limit:bad-logins-of-devices:{user}"),
             Self::Changes(person) => write!(f, "regua:limit:changes:{person}"),
             Self::TenantChanges(tenant) => write!(f, "regua:limit:tenant-changes:{tenant}"),
         }

@@ -82,6 +82,7 @@ fn error_codes_of_the_contract_are_documented_and_operation_ids_are_unique() {
         "instance_not_found",
         "schema_too_costly",
         "rate_limited",
+        "overloaded",
         "unavailable",
     ] {
         assert!(document.contains(&format!("`{code}`")), "{code}");

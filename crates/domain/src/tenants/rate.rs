@@ -31,6 +31,12 @@ impl Rate {
         Self { per_minute, burst }
     }
 
+    /// The rate for `factor` times as many requests.
+    pub fn times(self, factor: u32) -> Self {
+        let factor = NonZeroU32::new(factor).unwrap_or(NonZeroU32::MIN);
+        Self::with_burst(self.per_minute.saturating_mul(factor), self.burst.saturating_mul(factor))
+    }
+
     /// Average requests a minute.
     pub const fn a_minute(self) -> u32 {
         self.per_minute.get()

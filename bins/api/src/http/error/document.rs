@@ -89,7 +89,7 @@ const KEY: &[Code] = &[
 ];
 /// The problems of a body, before its fields are read.
 const BODY: &[Code] = &[Code::MalformedJson, Code::BodyTimeout, Code::BodyTooLarge, Code::UnsupportedMediaType];
-const ALWAYS: &[Code] = &[Code::RateLimited, Code::Internal, Code::Unavailable];
+const ALWAYS: &[Code] = &[Code::RateLimited, Code::Internal, Code::Overloaded, Code::Unavailable];
 
 /// The problems that a group of routes may answer, for the OpenAPI document.
 macro_rules! problems {

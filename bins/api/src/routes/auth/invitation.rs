@@ -1,8 +1,9 @@
 //! Acceptance of an invitation: its secret sets the user's password, once.
 
+use regua_store::access;
 use regua_store::users::{self, Credentials};
-use regua_store::{access, tenants};
 
+use super::login::find_tenant;
 use crate::callers::{Actor, UnauthenticatedRequest};
 use crate::credentials::{keys, password};
 use crate::http::error::TokenProblems;
@@ -36,22 +37,24 @@ pub(super) async fn accept_invitation(request: UnauthenticatedRequest, mut body:
 
     let refused = || Problem::of(Code::TokenInvalid);
     let now = context.clock.now();
-    let mut transaction = context.database.begin_slug(&slug).await?;
-    let tenant = tenants::find_by_slug(&mut transaction, &slug).await?.ok_or_else(refused)?;
-    access::set_tenant(&mut transaction, tenant).await?;
+    let permit = request.password_permit()?;
+    let look_up = request.begin_look_up().await?;
+    let tenant = find_tenant(context, &slug).await?;
+    let mut transaction = context.database.begin_check(tenant).await?;
     let credentials = users::credentials(&mut transaction, tenant, &email).await?;
     transaction.commit().await?;
+    let charge = look_up.end();
     let hash = credentials.as_ref().and_then(|user| user.invitation_hash.as_deref());
     let is_match = keys::has_hash(&invitation, hash);
     let is_valid = |user: &Credentials| user.active && user.invitation_expires_at.is_some_and(|end| now < end);
     let user = credentials.filter(|user| is_match && is_valid(user)).ok_or_else(refused)?;
-    let hash = context.passwords.hash(password).await?;
+    let hash = context.passwords.hash(&permit, password).await?;
     let work = async |conn: &mut PgConnection, now| {
         let invitation = user.invitation_hash.as_deref();
         let is_accepted = users::accept_invitation(conn, tenant, user.user_id, invitation, &hash, now).await?;
         if is_accepted { Ok(((), ())) } else { Err(refused()) }
     };
     Actor::user(&request, tenant, user.user_id, &user.email).change("invitation.accepted", user.user_id, work).await?;
-    context.limits.rates.refund_login(request.client.address);
+    request.accept(Some(charge));
     Ok(DONE)
 }

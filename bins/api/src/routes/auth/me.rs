@@ -4,7 +4,9 @@ use regua_domain::{Email, SessionEnd, Slug, UserRole};
 use regua_store::users::{self, Credentials};
 use regua_store::{login_failures, sessions, tenants};
 
+use super::login::admit_login;
 use crate::credentials::password;
+use crate::limits::Permit;
 use crate::routes::kit::*;
 
 #[derive(Serialize, ToSchema)]
@@ -62,8 +64,10 @@ pub(super) async fn change_password(access: Access<Read>, mut body: Draft<Passwo
         body.refuse("password", code, &text);
     }
     let PasswordRequest { current, password } = body.finish()?;
-    let credentials = verify_current_password(&access, current).await?;
-    let hash = access.context.passwords.hash(password).await?;
+    let permit = password_permit(&access)?;
+    let credentials = verify_current_password(&access, &permit, current).await?;
+    forget_failures(&access).await?;
+    let hash = access.context.passwords.hash(&permit, password).await?;
     let work = async |conn: &mut PgConnection, now| {
         if !users::set_password(conn, access.tenant_id, &credentials, &hash, now).await? {
             return Err(Problem::of(Code::NotAuthenticated));
@@ -75,18 +79,31 @@ pub(super) async fn change_password(access: Access<Read>, mut body: Draft<Passwo
     Ok(DONE)
 }
 
+/// A permit for the password checks of a user's request, taken before any other work. A user with a session is known.
+pub(super) fn password_permit(access: &Principal) -> Result<Permit, Problem> {
+    Ok(access.context.limits.password_checks.take(access.client.address, true)?)
+}
+
 /// A session alone does not change credentials: the user gives the current password again. A wrong one counts as a
-/// failed login. The principal acts for the user's own tenant.
-pub(super) async fn verify_current_password(access: &Principal, password: String) -> Result<Credentials, Problem> {
+/// failed login, and so does every call until [`forget_failures`]. The principal acts for the user's own tenant.
+pub(super) async fn verify_current_password(
+    access: &Principal,
+    permit: &Permit,
+    password: String,
+) -> Result<Credentials, Problem> {
     let (context, tenant) = (&access.context, access.tenant_id);
-    let credentials = super::login::admit_login(context, &access.client, tenant, &access.name).await?;
+    let credentials = admit_login(context, &access.client, tenant, &access.name, None).await?;
     let credentials = credentials.ok_or_else(|| Problem::of(Code::NotAuthenticated))?;
-    if !context.passwords.verify(password, credentials.password_hash.clone()).await? {
+    if !context.passwords.verify(permit, password, credentials.password_hash.clone()).await? {
         return Err(Problem::field("current", "wrong_password", &Text::of("password-wrong"), access.language));
     }
-    let network = access.client.network();
+    Ok(credentials)
+}
+
+/// Deletes the failed logins of the user's network, because the user gave everything that the change requires.
+pub(super) async fn forget_failures(access: &Principal) -> Result<(), Problem> {
+    let (tenant, network) = (access.tenant_id, access.client.network());
     let clear =
         async |conn: &mut PgConnection, _| Ok(login_failures::clear(conn, tenant, &access.name, network).await?);
-    access.transact(clear).await?;
-    Ok(credentials)
+    access.transact(clear).await
 }

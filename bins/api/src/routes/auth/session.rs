@@ -1,15 +1,17 @@
 //! Sessions after the login: the console's cookie, and refresh tokens that work once.
 
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use chrono::TimeDelta;
 use regua_domain::{SessionEnd, SessionKind};
 use regua_store::sessions::{self, Session};
 use subtle::ConstantTimeEq;
 
-use super::login::{LoginRequest, Tokens, log_in, session_lifetime};
-use crate::callers::{Actor, UnauthenticatedRequest, session_cookie};
+use super::login::{LoginRequest, Tokens, cookie, log_in, session_lifetime};
+use crate::callers::{self, Actor, UnauthenticatedRequest};
 use crate::credentials::token::{SESSION_COOKIE, SessionSecret};
 use crate::http::error::{LoginProblems, TokenProblems};
+use crate::limits::LookUp;
 use crate::routes::kit::*;
 
 body! {
@@ -33,9 +35,10 @@ pub(super) async fn open_session(
     request: UnauthenticatedRequest,
     Valid(body): Valid<LoginRequest>,
 ) -> Result<Response, Problem> {
-    let (secret, expires_at) = log_in(&request, body, SessionKind::Console).await?;
-    let cookie = cookie(&secret.text(), session_lifetime(SessionKind::Console).num_seconds())?;
-    Ok(([(header::SET_COOKIE, cookie)], Json(ConsoleSession { expires_at })).into_response())
+    let opened = log_in(&request, body, SessionKind::Console).await?;
+    let session = cookie(SESSION_COOKIE, &opened.secret.text(), session_lifetime(SessionKind::Console))?;
+    let cookies = [session, opened.device_cookie].map(|cookie| (header::SET_COOKIE, cookie));
+    Ok((AppendHeaders(cookies), Json(ConsoleSession { expires_at: opened.expires_at })).into_response())
 }
 
 /// Logs out of the console. Without a session it does nothing.
@@ -44,11 +47,10 @@ pub(super) async fn open_session(
     responses((status = 204, description = "Logged out"), TokenProblems)
 )]
 pub(super) async fn close_session(request: UnauthenticatedRequest, headers: HeaderMap) -> Result<Response, Problem> {
-    if let Some(secret) = session_cookie(&headers).and_then(SessionSecret::parse) {
-        end_session(&request, &secret).await?;
+    if let Some(secret) = callers::cookie(&headers, SESSION_COOKIE) {
+        end_session(&request, SessionSecret::parse(secret)).await?;
     }
-    request.context.limits.rates.refund_login(request.client.address);
-    Ok((DONE, [(header::SET_COOKIE, cookie("", 0)?)]).into_response())
+    Ok((DONE, [(header::SET_COOKIE, cookie(SESSION_COOKIE, "", TimeDelta::zero())?)]).into_response())
 }
 
 /// Exchanges a refresh token for new tokens. A refresh token works once; a second use means that it was copied, and
@@ -59,7 +61,9 @@ pub(super) async fn close_session(request: UnauthenticatedRequest, headers: Head
 )]
 pub(super) async fn refresh(request: UnauthenticatedRequest, Valid(body): Valid<RefreshRequest>) -> Answer<Tokens> {
     let context = &request.context;
-    let refresh_token = body.secret()?;
+    let refresh_token = SessionSecret::parse(&body.refresh_token);
+    let look_up = begin_look_up(&request, refresh_token.as_ref()).await?;
+    let refresh_token = refresh_token.ok_or_else(|| Problem::of(Code::TokenInvalid))?;
     let SessionSecret { tenant, session: session_id, .. } = refresh_token;
     let now = context.clock.now();
     let mut transaction = context.database.begin_check(tenant).await?;
@@ -67,7 +71,10 @@ pub(super) async fn refresh(request: UnauthenticatedRequest, Valid(body): Valid<
     let session = sessions::lock(conn, tenant, session_id).await?;
     let session =
         session.filter(|session| session.kind == SessionKind::Api && session.active && now < session.expires_at);
-    let session = session.ok_or_else(|| Problem::of(Code::TokenInvalid))?;
+    let Some(session) = session else {
+        context.good_sessions.remove(&refresh_token);
+        return Err(Problem::of(Code::TokenInvalid));
+    };
     if !is_current(&refresh_token, &session) {
         if was_used(conn, &refresh_token).await? {
             tracing::warn!(%session_id, "a refresh token was used twice; its session ends");
@@ -79,7 +86,8 @@ pub(super) async fn refresh(request: UnauthenticatedRequest, Valid(body): Valid<
     let secret = SessionSecret::generate(tenant, session_id)?;
     sessions::rotate(conn, tenant, session_id, &secret.hash(), now).await?;
     transaction.commit().await?;
-    context.limits.rates.refund_login(request.client.address);
+    request.accept(look_up.map(LookUp::end));
+    context.good_sessions.record_secret(&secret);
     Tokens::new(context, &secret, session.expires_at).map(Json)
 }
 
@@ -89,27 +97,40 @@ pub(super) async fn refresh(request: UnauthenticatedRequest, Valid(body): Valid<
     responses((status = 204, description = "Logged out"), TokenProblems)
 )]
 pub(super) async fn logout(request: UnauthenticatedRequest, Valid(body): Valid<RefreshRequest>) -> Done {
-    end_session(&request, &body.secret()?).await?;
-    Ok(DONE)
+    let secret = SessionSecret::parse(&body.refresh_token);
+    let is_parsed = secret.is_some();
+    end_session(&request, secret).await?;
+    if is_parsed { Ok(DONE) } else { Err(Problem::of(Code::TokenInvalid)) }
 }
 
-impl RefreshRequest {
-    fn secret(&self) -> Result<SessionSecret, Problem> {
-        SessionSecret::parse(&self.refresh_token).ok_or_else(|| Problem::of(Code::TokenInvalid))
+/// Begins the look-up of a session. One that was valid lately is looked up whatever else its address sends; another one
+/// is charged as a failure.
+async fn begin_look_up<'a>(
+    request: &'a UnauthenticatedRequest,
+    secret: Option<&SessionSecret>,
+) -> Result<Option<LookUp<'a>>, Problem> {
+    if secret.is_some_and(|secret| request.context.good_sessions.has_secret(secret)) {
+        return Ok(None);
     }
+    Ok(Some(request.begin_look_up().await?))
 }
 
-/// Ends the session of a secret, present or used before. Another secret changes nothing.
-async fn end_session(request: &UnauthenticatedRequest, secret: &SessionSecret) -> Result<(), Problem> {
+/// Ends the session of a secret, present or used before. Another secret changes nothing, and is a failure.
+async fn end_session(request: &UnauthenticatedRequest, secret: Option<SessionSecret>) -> Result<(), Problem> {
+    let look_up = begin_look_up(request, secret.as_ref()).await?;
+    let Some(secret) = secret else { return Ok(()) };
     let now = request.context.clock.now();
     let mut transaction = request.context.database.begin_check(secret.tenant).await?;
     let session = sessions::lock(&mut transaction, secret.tenant, secret.session).await?;
     if let Some(session) = session
-        && (is_current(secret, &session) || was_used(&mut transaction, secret).await?)
+        && (is_current(&secret, &session) || was_used(&mut transaction, &secret).await?)
     {
-        end(&mut transaction, request, secret, &session, SessionEnd::Logout, now).await?;
+        end(&mut transaction, request, &secret, &session, SessionEnd::Logout, now).await?;
+        transaction.commit().await?;
+        request.accept(look_up.map(LookUp::end));
     }
-    Ok(transaction.commit().await?)
+    request.context.good_sessions.remove(&secret);
+    Ok(())
 }
 
 async fn end(
@@ -135,9 +156,4 @@ fn is_current(secret: &SessionSecret, session: &Session) -> bool {
 async fn was_used(conn: &mut PgConnection, secret: &SessionSecret) -> Result<bool, Problem> {
     let used = sessions::spent_hashes(conn, secret.tenant, secret.session).await?;
     Ok(used.iter().any(|hash| secret.hash().ct_eq(hash).into()))
-}
-
-fn cookie(value: &str, seconds: i64) -> Result<HeaderValue, Problem> {
-    let cookie = format!("{SESSION_COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={seconds}");
-    HeaderValue::try_from(cookie).map_err(Problem::internal)
 }

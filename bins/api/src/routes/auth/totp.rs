@@ -4,13 +4,22 @@ use anyhow::Context as _;
 use regua_secrets::Place;
 use regua_store::users;
 
-use super::me::verify_current_password;
+use super::login::check_second_factor;
+use super::me::{forget_failures, password_permit, verify_current_password};
 use crate::credentials::totp::{RecoveryCodes, SecondFactor};
 use crate::routes::kit::*;
 
 body! {
     pub(super) struct ProofRequest {
         current: Line<1, 128>,
+    }
+}
+
+body! {
+    pub(super) struct RemovalRequest {
+        current: Line<1, 128>,
+        /// Six digits of the authenticator app, or a recovery code. Required unless the second factor was only begun.
+        code: Option<Line<1, 40>>,
     }
 }
 
@@ -43,7 +52,8 @@ pub(super) struct Recovery {
 )]
 pub(super) async fn begin_totp(access: Access<Read>, Valid(body): Valid<ProofRequest>) -> Answer<TotpSeed> {
     let (id, access) = access.own_account()?;
-    let credentials = verify_current_password(&access, body.current).await?;
+    let credentials = verify_current_password(&access, &password_permit(&access)?, body.current).await?;
+    forget_failures(&access).await?;
     refuse_unless(!credentials.totp_confirmed, Text::of("totp-already-set"))?;
     let factor = SecondFactor::generate()?;
     let place = Place::totp_seed(access.tenant_id, id);
@@ -84,13 +94,21 @@ pub(super) async fn confirm_totp(access: Access<Read>, Valid(body): Valid<CodeRe
     Ok(Json(Recovery { recovery_codes: codes.texts }))
 }
 
-/// Removes the second factor.
+/// Removes the second factor. It needs the password and a code, as each login does.
 #[utoipa::path(
-    delete, path = "/totp", request_body = ProofRequest, responses((status = 204, description = "Removed"))
+    delete, path = "/totp", request_body = RemovalRequest, responses((status = 204, description = "Removed"))
 )]
-pub(super) async fn remove_totp(access: Access<Read>, Valid(body): Valid<ProofRequest>) -> Done {
+pub(super) async fn remove_totp(access: Access<Read>, Valid(body): Valid<RemovalRequest>) -> Done {
     let (id, access) = access.own_account()?;
-    let credentials = verify_current_password(&access, body.current).await?;
+    let credentials = verify_current_password(&access, &password_permit(&access)?, body.current).await?;
+    let now = access.context.clock.now();
+    // A wrong code counts as a failed login.
+    let code = check_second_factor(&access.context, access.tenant_id, &credentials, body.code.as_deref(), now);
+    let (step, _) = code.map_err(|problem| if problem.cause().is_some() { problem } else { wrong_code(&access) })?;
+    if step.is_some_and(|step| step <= credentials.totp_step) {
+        return Err(wrong_code(&access));
+    }
+    forget_failures(&access).await?;
     let work = async |conn: &mut PgConnection, now| {
         let is_set = users::set_totp(conn, access.tenant_id, &credentials, None, None, &[], now).await?;
         refuse_unless(is_set, Text::of("totp-concurrent-change"))?;

@@ -18,11 +18,13 @@ use std::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::callers::begin_look_up;
 use crate::context::Context;
 use crate::credentials::cache::Cached;
 use crate::credentials::keys;
 use crate::http::body::{RequestOwner, read_json};
 use crate::http::error::WebhookProblems;
+use crate::http::request::record_authenticated;
 use crate::http::{Code, Problem, record_field};
 use crate::limits::{Refused, Subject};
 
@@ -66,11 +68,13 @@ pub(super) async fn evolution(
 ) -> Result<Json<EventAccepted>, Problem> {
     let (mut parts, body) = request.into_parts();
     let Ok(Path((tenant, instance))) = Path::<(Uuid, Uuid)>::from_request_parts(&mut parts, &context).await else {
+        context.limits.rates.charge(parts.extensions.get(), parts.extensions.get(), Subject::BadWebhooks)?;
         return Err(Problem::of(Code::WebhookSecretInvalid));
     };
     let (tenant, instance) = (TenantId(tenant), InstanceId(instance));
     authenticate(&context, tenant, instance, &parts).await?;
     RequestOwner::record(&parts.extensions, tenant);
+    record_authenticated(&parts);
     record_field("tenant_id", tenant);
     record_field("instance_id", instance);
     let accepted = accept(&context, tenant, instance, &parts.headers, body).await;
@@ -128,7 +132,7 @@ async fn authenticate(context: &Context, tenant: TenantId, instance: InstanceId,
     let look_up = match cached {
         Cached::Fresh(secret) => return refuse_suspended(&secret),
         Cached::Ageing(_) | Cached::Expired => None,
-        Cached::Unknown => Some(context.limits.look_ups.begin(parts, Subject::BadWebhooks).await?),
+        Cached::Unknown => Some(begin_look_up(context, parts, Subject::BadWebhooks).await?),
     };
     let Some(secret) = look_up_secret(context, key, sent).await? else {
         if look_up.is_none() {
@@ -137,7 +141,7 @@ async fn authenticate(context: &Context, tenant: TenantId, instance: InstanceId,
         return Err(Problem::of(Code::WebhookSecretInvalid));
     };
     if let Some(look_up) = look_up {
-        look_up.refund();
+        look_up.end().refund();
     }
     refuse_suspended(&secret)
 }

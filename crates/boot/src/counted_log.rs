@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Counts events of one kind.
-#[derive(Default)]
-pub(crate) struct CountedLog(Mutex<State>);
+#[derive(Debug, Default)]
+pub struct CountedLog(Mutex<State>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     logged_at: Option<Instant>,
     events: u64,
@@ -17,7 +17,7 @@ struct State {
 
 impl CountedLog {
     /// Counts one event. Returns the number of events to log, or none within a second of the line before.
-    pub(crate) fn count(&self, now: Instant) -> Option<u64> {
+    pub fn count(&self, now: Instant) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.events += 1;
         if state.logged_at.is_some_and(|logged_at| now.saturating_duration_since(logged_at) < PERIOD) {
