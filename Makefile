@@ -91,13 +91,14 @@ audit: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-audit ## Licences, sources and
 # Each is a target of its own. Its last lines state what was tested.
 SECURITY := security-load security-fuzz security-openapi audit
 
-security: $(SECURITY) ## Run the long security tests: floods and greedy tenants, fuzzing, the OpenAPI document, the dependencies (docs/security-testing.md)
+security: $(SECURITY) ## Run the long security tests: the neighbour suite, fuzzing, the OpenAPI document, the dependencies (docs/security-testing.md)
 
-security-load:
-	scripts/prerequisites cc postgresql
+security-load: ## Run the neighbour suite: attacks beside a victim, in 15 minutes after the build (SECURITY_ONLY=names)
+	scripts/prerequisites cc $(SERVERS)
 	$(call building,regua-security,$(PROFILE)/regua-security)
-	$(BUILD) -p regua-tests --bin regua-security --bin regua-test-process
-	REGUA_TEST_FAST= scripts/with-services --no-broker $(BUILT)/regua-security
+	$(BUILD) -p regua-api -p regua-worker -p regua-periodic -p regua-sandbox
+	$(BUILD) -p regua-tests --bin regua-security
+	REGUA_TEST_FAST= scripts/with-services $(BUILT)/regua-security
 
 security-fuzz:
 	scripts/prerequisites cc

@@ -8,7 +8,6 @@ mod connections;
 mod database;
 mod discarded;
 mod fairness;
-mod flood;
 mod idle;
 mod keys;
 mod rates;

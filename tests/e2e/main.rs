@@ -19,6 +19,7 @@ mod listening;
 mod locked_contacts;
 mod main_path;
 mod model;
+mod neighbour;
 mod openapi;
 mod outages;
 mod people;

@@ -18,13 +18,13 @@ pub struct Process {
 impl Process {
     /// Starts a program with the database and the broker of a fleet, a lease of two seconds, and more variables.
     pub fn for_fleet(fleet: &Fleet, binary: &str, program: &str, more: &[(&str, &str)]) -> Self {
-        Self::of_fleet(fleet, Command::new(binary), program, more)
+        Self::of_fleet(fleet, command(binary, program), program, more)
     }
 
     /// Starts a program with the database and the broker of a fleet, which may open only so many file descriptors.
     pub fn with_descriptors(fleet: &Fleet, binary: &str, program: &str, descriptors: u32) -> Self {
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""), binary]);
+        command.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""), binary, program]);
         Self::of_fleet(fleet, command, program, &[])
     }
 
@@ -41,22 +41,23 @@ impl Process {
         if !amqp_url.is_empty() {
             environment.push(("AMQP_URL", amqp_url.as_str()));
         }
-        Self::start_command(command, program, &environment)
+        Self::of_command(command, program, &environment)
     }
 
     /// Starts a program from the tests' binary `regua-test-process`, which calls the program's own `start`.
     pub fn start(binary: &str, program: &str, environment: &[(&str, &str)]) -> Self {
-        Self::start_command(Command::new(binary), program, environment)
+        Self::of_command(command(binary, program), program, environment)
     }
 
-    fn start_command(command: Command, program: &str, environment: &[(&str, &str)]) -> Self {
+    /// Starts a command; its log is named after `program`.
+    pub(crate) fn of_command(command: Command, program: &str, environment: &[(&str, &str)]) -> Self {
         for (_, value) in environment {
             logs::register_password_of(value);
         }
         let name = format!("regua-{program}-{:032x}.log", crate::database::random());
         let log = std::env::temp_dir().join(name);
         let file = OpenOptions::new().append(true).create_new(true).open(&log).expect("a log");
-        let mut process = Self::spawn(Self::prepared(command, program, environment).stdout(Stdio::null()).stderr(file));
+        let mut process = Self::spawn(Self::prepared(command, environment).stdout(Stdio::null()).stderr(file));
         process.log = Some(log);
         process
     }
@@ -65,11 +66,11 @@ impl Process {
     pub fn start_with_log(binary: &str, program: &str, environment: &[(&str, &str)], log: &Path) -> Self {
         let log = OpenOptions::new().append(true).create(true).open(log).expect("a log");
         let stderr = log.try_clone().expect("the same log");
-        Self::spawn(Self::prepared(Command::new(binary), program, environment).stdout(log).stderr(stderr))
+        Self::spawn(Self::prepared(command(binary, program), environment).stdout(log).stderr(stderr))
     }
 
-    fn prepared(mut command: Command, program: &str, environment: &[(&str, &str)]) -> Command {
-        command.arg(program).env_remove("AMQP_URL").env("METRICS_PORT", "0").env("LOG_FORMAT", "pretty");
+    fn prepared(mut command: Command, environment: &[(&str, &str)]) -> Command {
+        command.env_remove("AMQP_URL").env("METRICS_PORT", "0").env("LOG_FORMAT", "pretty");
         command
             .env("REGUA_SECRET_KEY", regua_secrets::DEVELOPMENT_SECRET_KEY)
             .env("GATEWAY_ALLOW_NETWORKS", "127.0.0.0/8");
@@ -79,6 +80,11 @@ impl Process {
 
     fn spawn(command: &mut Command) -> Self {
         Self { child: command.spawn().expect("the program starts"), log: None }
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Whether the process has not ended.
@@ -130,6 +136,12 @@ impl Process {
         let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs");
         assert!(sent.success(), "{signal} could not be sent");
     }
+}
+
+fn command(binary: &str, program: &str) -> Command {
+    let mut command = Command::new(binary);
+    command.arg(program);
+    command
 }
 
 impl Drop for Process {

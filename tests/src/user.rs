@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use regua_domain::{TenantId, UserId, UserRole};
 use regua_store::users::{self, NewUser};
 use reqwest::header::{AUTHORIZATION, COOKIE};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use sqlx::PgPool;
 
 use crate::{Answer, Client, Fleet, Tenant, logs};
 
@@ -39,7 +41,18 @@ pub struct TestUser {
 impl TestUser {
     /// An invited user without a password, and the invitation.
     pub async fn invited(fleet: &Fleet, tenant: &Tenant, role: UserRole, name: &str) -> (Self, String) {
-        let now = fleet.clock.now();
+        Self::invited_at(&fleet.database.pool, &fleet.api, fleet.clock.now(), tenant, role, name).await
+    }
+
+    /// The same at an API without a fleet.
+    pub(crate) async fn invited_at(
+        pool: &PgPool,
+        api: &str,
+        now: DateTime<Utc>,
+        tenant: &Tenant,
+        role: UserRole,
+        name: &str,
+    ) -> (Self, String) {
         let (id, email) = (UserId::new(now), format!("{name}@{}.example", tenant.slug));
         let invitation = format!("convite-de-{name}-{}", tenant.slug);
         let new = NewUser {
@@ -51,11 +64,11 @@ impl TestUser {
             invitation_hash: &Sha256::digest(invitation.as_bytes()),
             invitation_expires_at: now + chrono::TimeDelta::days(7),
         };
-        let mut conn = fleet.database.pool.acquire().await.unwrap();
+        let mut conn = pool.acquire().await.unwrap();
         assert!(users::create(&mut conn, &new, now).await.unwrap());
         [invitation.as_str(), PASSWORD].into_iter().for_each(logs::register_secret);
         let http = http(None);
-        let (base, tenant) = (fleet.api.clone(), tenant.slug.to_owned());
+        let (base, tenant) = (api.to_owned(), tenant.slug.to_owned());
         (Self { http, base, tenant, email, id, bearer: None, cookie: None, acts_for: None }, invitation)
     }
 
@@ -95,6 +108,16 @@ impl TestUser {
         assert_eq!(answer.status, StatusCode::OK, "{:#}", answer.body);
         self.bearer = answer.body["access_token"].as_str().map(str::to_owned);
         answer.body["refresh_token"].as_str().expect("a refresh token").to_owned()
+    }
+
+    /// The same user, logged in at the console, with its cookie.
+    pub(crate) async fn at_console(self) -> Self {
+        let body = json!({"tenant": self.tenant, "email": self.email, "password": PASSWORD});
+        let opened = self.without_credentials().post("/api/v1/auth/session", &body).await;
+        assert_eq!(opened.status, StatusCode::OK, "{:#}", opened.body);
+        let cookie = opened.headers["set-cookie"].to_str().unwrap().split(';').next().map(str::to_owned);
+        logs::register_secret(cookie.as_deref().and_then(|cookie| cookie.split_once('=')).unwrap().1);
+        Self { cookie, ..self.without_credentials() }
     }
 
     /// The same user with another source address.

@@ -1,130 +1,93 @@
-//! Measures the latency of well-behaved callers, idle and under load. The exit status is 0 if the ratio is at most 2.
+//! Runs the neighbour suite: attacks beside a victim, and a table of what the victim, memory and descriptors did. The exit
+//! status is 0 if every promise holds. Each attack is this program again, in a process of its own.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Parser, ValueEnum};
-use regua_tests::load::{self, Comparison};
-use regua_tests::{Client, Fleet, FleetOptions, Process, TenantOptions, eventually};
-use sqlx::Executor;
+use regua_tests::neighbour::{self, Attack, Binaries, LONGEST_ATTACK, Outcome, Settings, TABLE_HEAD, Target};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Goal: latency under load divided by the idle latency.
-const MAX_RATIO: f64 = 2.0;
-
-/// WAL files of 16 MiB that are created before the measurement, more than a run writes.
-const WAL_FILES: usize = 64;
-
-/// Measure the latency of well-behaved callers under load.
+/// Run attacks beside a victim and measure what the victim loses.
 #[derive(Debug, Parser)]
 #[command(name = "regua-security")]
 struct Arguments {
-    /// Requests with unknown keys a second
-    #[arg(long, env = "SECURITY_BAD_KEYS", default_value_t = 10_000)]
-    bad_keys: usize,
-    /// Seconds of each part of the flood measurement
-    #[arg(long, env = "SECURITY_SECONDS", default_value_t = 20)]
-    seconds: u64,
-    /// Posts of each size, idle and loaded
-    #[arg(long, env = "SECURITY_POSTS", default_value_t = 1000)]
-    posts: usize,
-    /// Measure one part only
-    #[arg(long, env = "SECURITY_ONLY")]
-    only: Option<Part>,
-    /// Report the figures without checking the goal, because other work runs on this machine
+    /// Attacks to run; absent: all
+    #[arg(long, env = "SECURITY_ONLY", value_delimiter = ',')]
+    only: Vec<Attack>,
+    /// Report the figures without checking the promises, because other work runs on this machine
     #[arg(long, env = "SECURITY_SHARED_MACHINE", default_value_t = false, action = clap::ArgAction::Set)]
     shared_machine: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Part {
-    /// Reads during a flood of unknown keys
-    Flood,
-    /// Posts beside a greedy tenant
-    Posts,
+    /// Folder of the programs; absent: that of this program
+    #[arg(long, env = "SECURITY_PROGRAMS")]
+    programs: Option<PathBuf>,
+    /// Attack the target of the environment
+    #[arg(long, hide = true)]
+    attack: Option<Attack>,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let mut is_met = true;
-    if arguments.only != Some(Part::Posts) {
-        is_met &= flood(&arguments).await?;
+    raise_descriptor_limit()?;
+    match arguments.attack {
+        Some(attack) => run_attack(attack).await.map(|()| ExitCode::SUCCESS),
+        None => run_suite(&arguments).await,
     }
-    if arguments.only != Some(Part::Flood) {
-        is_met &= fairness(&arguments).await?;
-    }
-    Ok(if is_met || arguments.shared_machine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn meets_goal(comparison: &Comparison, quantiles: &[f64]) -> bool {
-    quantiles.iter().all(|quantile| comparison.ratio(*quantile) <= MAX_RATIO)
+async fn run_attack(attack: Attack) -> anyhow::Result<()> {
+    let target: Target = serde_json::from_str(&std::env::var(Target::VARIABLE)?)?;
+    regua_boot::init_tls();
+    let report = Box::pin(attack.run(&target));
+    let report = tokio::time::timeout(LONGEST_ATTACK, report).await.context("the attack did not end in time")?;
+    writeln!(std::io::stdout(), "{report}")?;
+    Ok(())
 }
 
-/// Prints the latencies of reads, and returns whether they meet the goal.
-async fn flood(arguments: &Arguments) -> anyhow::Result<bool> {
-    let (fleet, _, client, api) = start_api().await?;
-    let url = client.base().to_owned();
-    let (comparison, bad) =
-        load::flood(&url, &client, arguments.bad_keys, Duration::from_secs(arguments.seconds)).await;
-    drop(api);
-    fleet.end().await;
+async fn run_suite(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let own = std::env::current_exe()?;
+    let folder = arguments.programs.clone().unwrap_or_else(|| own.with_file_name(""));
+    let settings = Settings {
+        binaries: Binaries::Folder(folder),
+        attacker: own,
+        divisor: 1,
+        concurrent_requests: 512,
+        before: Duration::from_secs(10),
+        during: Duration::from_secs(10),
+        recovery: Duration::from_secs(10),
+        after: Duration::from_secs(5),
+        waits_for_messages: false,
+    };
+    neighbour::prepare_server().await;
+    let all = if arguments.only.is_empty() { Attack::value_variants() } else { &arguments.only };
     let mut out = std::io::stdout();
-    writeln!(
-        out,
-        "bad keys: {} made ({:.0} a second), {} looked up and unknown (401), {} refused without a look-up (429), {} refused as too many at once (503)",
-        bad.made, bad.per_second, bad.unknown, bad.limited, bad.busy
-    )?;
-    writeln!(out, "{comparison}")?;
-    Ok(meets_goal(&comparison, &[0.5, 0.99]))
+    writeln!(out, "{TABLE_HEAD}")?;
+    let mut holds = true;
+    for attack in all {
+        let outcome = Box::pin(neighbour::run(*attack, &settings)).await;
+        print_progress(&outcome)?;
+        writeln!(out, "{}", outcome.row())?;
+        holds &= outcome.broken_promises().is_empty();
+    }
+    Ok(if holds || arguments.shared_machine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints the latencies of posts, and returns whether they meet the goal.
-async fn fairness(arguments: &Arguments) -> anyhow::Result<bool> {
-    let (fleet, greedy, client, api) = start_api().await?;
-    for client in [&client, &greedy] {
-        for number in 0..100 {
-            client.send_accepted("overdue", &regua_tests::batch(&format!("before-{number}"), 100)).await;
-        }
-    }
-    warm_up_database(&fleet).await?;
-    let (comparisons, accepted) = load::fairness(&client, &greedy, &[1, 100], arguments.posts).await;
-    drop(api);
-    fleet.end_unfinished().await;
-    let mut out = std::io::stdout();
-    writeln!(out, "batches of 10,000 contacts accepted meanwhile: {accepted}")?;
-    for comparison in &comparisons {
-        writeln!(out, "{comparison}")?;
-    }
-    Ok(comparisons.iter().all(|comparison| meets_goal(comparison, &[0.99])))
-}
-
-/// Creates statistics, and WAL files to reuse, as in a database that has run for a while.
-async fn warm_up_database(fleet: &Fleet) -> anyhow::Result<()> {
-    for _ in 0..WAL_FILES {
-        fleet.database.pool.execute("select pg_logical_emit_message(false, '', ''), pg_switch_wal()").await?;
-    }
-    for statement in ["checkpoint", "vacuum analyze"] {
-        fleet.database.pool.execute(statement).await?;
+fn print_progress(outcome: &Outcome) -> anyhow::Result<()> {
+    let mut err = std::io::stderr();
+    writeln!(err, "{}: {}", outcome.attack, outcome.report)?;
+    match outcome.broken_promises().as_slice() {
+        [] => writeln!(err, "  every promise holds")?,
+        broken => broken.iter().try_for_each(|promise| writeln!(err, "  BROKEN {promise}"))?,
     }
     Ok(())
 }
 
-async fn start_api() -> anyhow::Result<(Fleet, Client, Client, Process)> {
-    let options = FleetOptions { workers: 0, periodic: false, ..FleetOptions::default() };
-    let (fleet, greedy, _) = Fleet::with(options, TenantOptions::default()).await;
-    let quiet = TenantOptions { slug: "quiet", instances: vec!["quiet".to_owned()], ..TenantOptions::default() };
-    let quiet = fleet.create_tenant(&quiet).await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let binary = std::env::current_exe()?.with_file_name("regua-test-process");
-    let port_text = port.to_string();
-    let more = [("PORT", port_text.as_str()), ("BIND_ADDRESS", "127.0.0.1"), ("RATE_LIMIT_IP_PER_MINUTE", "0")];
-    let api = Process::for_fleet(&fleet, &binary.display().to_string(), "api", &more);
-    let url = format!("http://127.0.0.1:{port}");
-    let probe = reqwest::Client::new();
-    eventually("the API to be ready", async || {
-        probe.get(format!("{url}/readyz")).send().await.is_ok_and(|answer| answer.status().is_success())
-    })
-    .await;
-    Ok((fleet, Client::new(&url, &greedy.key), Client::new(&url, &quiet.key), api))
+/// Attacks and programs open thousands of connections.
+fn raise_descriptor_limit() -> anyhow::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).context("ulimit -n cannot be raised")
 }

@@ -1,6 +1,5 @@
 //! Acceptance of an invitation: its secret sets the user's password, once.
 
-use regua_store::access;
 use regua_store::users::{self, Credentials};
 
 use super::login::find_tenant;
