@@ -5,14 +5,18 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
+use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments, descriptor_limit, ensure_descriptors};
 use regua_domain::Rate;
 use regua_evolution::AllowedNetworks;
 use regua_secrets::SecretArguments;
 use regua_store::Role;
 
 use crate::context::{ApiSettings, ReplicaSettings, is_url};
-use crate::limits::{LimitSettings, RedisAddress, TrustedProxies};
+use crate::limits::{CLOSING, LimitSettings, RedisAddress, TrustedProxies};
+
+/// Descriptors of the process beside those of callers and database: connections that are closing, broker, Redis,
+/// checks of gateways, name servers, logs.
+const OTHER_DESCRIPTORS: u64 = 64 + CLOSING as u64;
 
 /// Accepts batches of contacts, and shows and controls their queues
 #[derive(Debug, Parser)]
@@ -84,9 +88,9 @@ pub struct LimitArguments {
     #[arg(long, env = "RATE_LIMIT_CHANGES_PER_MINUTE", default_value_t = LimitSettings::default().changes_per_minute)]
     pub rate_limit_changes_per_minute: NonZeroU32,
     /// Connections at once, above which idle ones are closed for new ones; one address may have a quarter of them,
-    /// unless it is a trusted proxy
-    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = LimitSettings::default().connections)]
-    pub max_connections: usize,
+    /// unless it is a trusted proxy; absent: 4096, or as many as the file descriptors (ulimit -n) allow
+    #[arg(long, env = "MAX_CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections: Option<u32>,
     /// Requests under way at once, above which the answer is 503; one tenant may have a quarter of them, and so may all
     /// callers without a valid credential together
     #[arg(long, env = "MAX_CONCURRENT_REQUESTS", default_value_t = LimitSettings::default().concurrent_requests)]
@@ -118,7 +122,6 @@ impl LimitArguments {
             per_address: NonZeroU32::new(self.rate_limit_ip_per_minute).map(Rate::per_minute),
             refused_keys: Rate::with_burst(refused, burst),
             changes_per_minute: self.rate_limit_changes_per_minute,
-            connections: self.max_connections,
             concurrent_requests: self.max_concurrent_requests,
             body_bytes: self.max_body_bytes_in_flight,
             ..LimitSettings::default()
@@ -148,16 +151,31 @@ impl Config {
     }
 
     /// The API's settings.
-    pub fn settings(&self) -> ApiSettings {
-        ApiSettings {
+    ///
+    /// # Errors
+    /// When `MAX_CONNECTIONS` exceeds the file descriptors that this process may open.
+    pub fn settings(&self) -> anyhow::Result<ApiSettings> {
+        let has_replica = self.replica.database_replica_url.as_deref().is_some_and(|url| !url.is_empty());
+        let pools = if has_replica { 2 } else { 1 };
+        let taken = u64::from(self.database.database_max_connections) * pools;
+        let connections = connections(self.limits.max_connections, descriptor_limit(), taken)?;
+        Ok(ApiSettings {
             public_url: self.public_url.clone().filter(|url| !url.is_empty()),
             max_body_bytes: self.max_body_bytes,
             gateway_networks: self.gateway_allow_networks.clone(),
             shutdown_grace: Duration::from_secs(self.shutdown_grace_seconds),
-            limits: self.limits.settings(),
+            limits: LimitSettings { connections, ..self.limits.settings() },
             ..ApiSettings::default()
-        }
+        })
     }
+}
+
+/// The budget of connections in a process with this many file descriptors. The database takes some of them.
+fn connections(chosen: Option<u32>, descriptors: u64, of_database: u64) -> anyhow::Result<usize> {
+    let free = descriptors.saturating_sub(OTHER_DESCRIPTORS + of_database).max(1);
+    let size = chosen.map_or(free.min(LimitSettings::default().connections as u64), u64::from);
+    ensure_descriptors("MAX_CONNECTIONS", size, descriptors, free, "connections")?;
+    Ok(usize::try_from(size)?)
 }
 
 fn public_url(text: &str) -> Result<String, String> {
@@ -171,7 +189,7 @@ fn public_url(text: &str) -> Result<String, String> {
 mod tests {
     use clap::{CommandFactory, Parser};
 
-    use super::Config;
+    use super::{Config, connections};
 
     #[test]
     fn arguments_are_consistent() {
@@ -181,8 +199,20 @@ mod tests {
     #[test]
     fn public_url_needs_a_scheme_and_loses_its_trailing_slash() {
         let parse = |url: &str| Config::try_parse_from(["regua-api", "--database-url", "x", "--public-url", url]);
-        assert_eq!(parse("https://r.example/").unwrap().settings().public_url.as_deref(), Some("https://r.example"));
-        assert_eq!(parse("").unwrap().settings().public_url, None);
+        let public_url = |url| parse(url).unwrap().settings().unwrap().public_url;
+        assert_eq!(public_url("https://r.example/").as_deref(), Some("https://r.example"));
+        assert_eq!(public_url(""), None);
         assert!(parse("r.example").is_err());
+    }
+
+    #[test]
+    fn connections_stay_below_the_descriptors_of_the_process() {
+        for (descriptors, of_database, default) in [(1024, 16, 880), (1024, 32, 864), (u64::MAX, 16, 4096), (10, 16, 1)]
+        {
+            assert_eq!(connections(None, descriptors, of_database).unwrap(), default, "{descriptors}");
+        }
+        assert_eq!(connections(Some(880), 1024, 16).unwrap(), 880);
+        let refused = connections(Some(881), 1024, 16).unwrap_err().to_string();
+        assert!(["MAX_CONNECTIONS", "881", "1024", "880"].iter().all(|part| refused.contains(part)), "{refused}");
     }
 }

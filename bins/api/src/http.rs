@@ -20,6 +20,6 @@ pub(crate) use self::form::member::{Field, Line, Member, Number, Object, accepte
 pub(crate) use self::form::{Form, Reading, object_fault, printable_name, read_string, text_fault, too_large};
 pub use self::in_process::{Cause, CommandLine};
 pub(crate) use self::path::InPath;
-pub(crate) use self::query::{Parameters, page};
+pub(crate) use self::query::Parameters;
 pub(crate) use self::request::record_field;
 pub(crate) use self::serve::Connections;

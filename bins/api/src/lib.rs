@@ -60,7 +60,7 @@ pub async fn start(config: Config) -> anyhow::Result<()> {
     let replica = config.replica()?;
     let address = SocketAddr::new(config.bind_address, config.port);
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address} (PORT)"))?;
-    let (clock, settings) = (Clock::system(), config.settings());
+    let (clock, settings) = (Clock::system(), config.settings()?);
     run(Api { pool, replica, broker, secrets, clock, metrics, settings }, listener, shutdown).await
 }
 

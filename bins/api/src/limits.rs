@@ -36,7 +36,7 @@ use crate::metrics::ApiMetrics;
 pub(crate) use self::batches::Batches;
 pub(crate) use self::budgets::Permit;
 pub use self::client_address::{ClientAddress, TrustedProxies};
-pub(crate) use self::connections::{Connection, ConnectionBudget, UnderWay};
+pub(crate) use self::connections::{CLOSING, Connection, ConnectionBudget, UnderWay};
 pub(crate) use self::database::{ConnectionPermit, Database, TenantTransaction, TransactionError};
 pub use self::event_amount::EventAmount;
 pub(crate) use self::lookups::LookUp;

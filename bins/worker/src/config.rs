@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Parser;
-use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments};
+use regua_boot::{BrokerArguments, DatabaseArguments, LogArguments, descriptor_limit};
 use regua_evolution::AllowedNetworks;
 use regua_secrets::SecretArguments;
 
-use crate::send_budget::{checked_size, default_size, descriptor_limit};
+use crate::send_budget::{checked_size, default_size};
 
 /// Consumes doorbells and sends the messages of the instances whose lanes it holds.
 #[derive(Debug, Parser)]

@@ -5,11 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::ensure;
 use regua_boot::CountedLog;
 use regua_boot::metric_kinds::IntGauge;
+use regua_boot::{descriptor_limit, ensure_descriptors};
 use regua_domain::TenantId;
-use rustix::process::{Resource, getrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::WorkerMetrics;
@@ -23,11 +22,6 @@ const LARGEST_DEFAULT: u64 = 8192;
 /// The fraction of the budget that one tenant may use.
 const TENANT_PART: usize = 4;
 
-/// How many file descriptors this process may open.
-pub(crate) fn descriptor_limit() -> u64 {
-    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
-}
-
 /// The budget of a process with this limit of descriptors: half of those that the database leaves. The other half is
 /// for connections that stay open for some seconds after their request.
 pub(crate) fn default_size(descriptors: u64, database_connections: u32) -> usize {
@@ -38,11 +32,7 @@ pub(crate) fn default_size(descriptors: u64, database_connections: u32) -> usize
 /// A chosen budget. Refuses one that is larger than the descriptors that this process may open.
 pub(crate) fn checked_size(size: u32, descriptors: u64, database_connections: u32) -> anyhow::Result<usize> {
     let free = free_descriptors(descriptors, database_connections);
-    ensure!(
-        u64::from(size) <= free,
-        "MAX_SENDS_UNDER_WAY is {size}, but of its {descriptors} file descriptors (ulimit -n) this process has {free} \
-         for gateways"
-    );
+    ensure_descriptors("MAX_SENDS_UNDER_WAY", size.into(), descriptors, free, "gateways")?;
     Ok(usize::try_from(size)?)
 }
 

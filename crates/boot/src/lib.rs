@@ -2,6 +2,7 @@
 
 mod clock;
 mod counted_log;
+mod descriptors;
 mod health;
 mod metrics;
 mod services;
@@ -11,6 +12,7 @@ mod telemetry;
 
 pub use clock::{Clock, ManualClock};
 pub use counted_log::CountedLog;
+pub use descriptors::{descriptor_limit, ensure_descriptors};
 pub use health::{Probe, health_routes, serve};
 pub use metrics::Registry;
 #[doc(hidden)]

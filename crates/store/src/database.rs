@@ -3,11 +3,13 @@
 
 pub mod access;
 pub mod advisory_locks;
+mod page_rows;
 mod pool;
 pub mod sealed_secrets;
 pub mod server;
 
 pub use access::Role;
+pub use page_rows::PageRows;
 pub use pool::{
     MIGRATOR, PinnedConnection, PoolMode, PoolSettings, TRANSACTION_TIMEOUT, is_unavailable, ping, pool, transact,
     within,

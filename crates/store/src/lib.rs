@@ -15,8 +15,8 @@ pub mod tenants;
 
 pub use campaigns::{attempts, contacts, evidence, queues, templates, type_defaults};
 pub use database::{
-    MIGRATOR, PinnedConnection, PoolMode, PoolSettings, Role, TRANSACTION_TIMEOUT, is_unavailable, ping, pool,
-    transact, within,
+    MIGRATOR, PageRows, PinnedConnection, PoolMode, PoolSettings, Role, TRANSACTION_TIMEOUT, is_unavailable, ping,
+    pool, transact, within,
 };
 pub use database::{access, advisory_locks, sealed_secrets, server};
 pub use messaging::{dead_letters, doorbells, events, instances, lanes, webhook_events, workers};

@@ -13,6 +13,8 @@ use regua_domain::{Slug, TenantId, TenantStatus};
 use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
 
+use crate::PageRows;
+
 /// Creates a tenant with the default configuration, in America/Sao_Paulo and at 20 messages a minute; false when
 /// another tenant has the slug. It has no business hours yet: the caller sets them in the same transaction.
 pub async fn create(
@@ -78,18 +80,22 @@ pub async fn find(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Te
 }
 
 /// The tenants in the order of their slugs, after the slug `after`; or only the one with the slug `slug`.
-pub async fn list(conn: &mut PgConnection, slug: Option<&str>, after: &str, limit: i64) -> Result<Vec<Tenant>, Error> {
-    sqlx::query_as!(
+pub async fn list(
+    conn: &mut PgConnection,
+    slug: Option<&str>,
+    after: &str,
+    limit: i64,
+) -> Result<PageRows<Tenant>, Error> {
+    let rows = sqlx::query_as!(
         Tenant,
         r#"select tenant_id, slug as "slug: Slug", name, status as "status: TenantStatus", max_requests_per_minute,
                   created_at from tenants
          where slug > $1 and ($2::text is null or slug = $2) order by slug limit $3"#,
         after,
         slug,
-        limit
-    )
-    .fetch_all(conn)
-    .await
+        limit + 1
+    );
+    PageRows::read(rows.fetch(conn), limit).await
 }
 
 /// One tenant, locked until the transaction ends.

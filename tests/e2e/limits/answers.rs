@@ -2,22 +2,30 @@
 
 use std::time::Duration;
 
-use regua_tests::{Client, Fleet, TenantOptions, batch, eventually};
+use regua_domain::UserRole;
+use regua_tests::{Client, Fleet, TenantOptions, TestUser, batch, eventually};
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::only_the_api;
 
-/// Posts a batch whose contacts have this much metadata each, in bytes. Returns the path of its listing.
-async fn post_contacts(client: &Client, contacts: usize, bytes: usize) -> String {
-    let mut batch = batch("large", contacts);
+const PHONE: &str = "+5511988887777";
+
+/// Posts a batch of one debtor whose contacts have this metadata. Returns the path of its listing.
+async fn post_contacts(client: &Client, name: &str, contacts: usize, metadata: &Value) -> String {
+    let mut batch = batch(name, contacts);
     for contact in batch["contacts"].as_array_mut().unwrap() {
-        contact["metadata"] = json!({ "x": "x".repeat(bytes) });
+        (contact["metadata"], contact["phone"]) = (metadata.clone(), PHONE.into());
     }
     let queue = client.send_accepted("overdue", &batch).await;
     format!("/api/v1/billing/queue/{queue}/contacts?limit=1000")
+}
+
+/// Metadata of so many bytes, in one text.
+fn one_text(bytes: usize) -> Value {
+    json!({ "x": "x".repeat(bytes) })
 }
 
 /// Asks for a document and does not read it.
@@ -39,8 +47,8 @@ async fn unread_answers_of_one_tenant_use_its_part_and_end() {
     let (fleet, tenant, client) = Fleet::with(options, TenantOptions::default()).await;
     let other = TenantOptions { slug: "outra", instances: vec!["sul".to_owned()], ..TenantOptions::default() };
     let other = client.with_key(&fleet.create_tenant(&other).await.key);
-    let path = post_contacts(&client, 100, 9000).await;
-    let path_of_other = post_contacts(&other, 100, 9000).await;
+    let path = post_contacts(&client, "large", 100, &one_text(9000)).await;
+    let path_of_other = post_contacts(&other, "large", 100, &one_text(9000)).await;
     let list = async |client: &Client, path: &str| client.call(Method::GET, path, None).await;
     assert_eq!(list(&client, &path).await.status, StatusCode::OK);
 
@@ -59,5 +67,62 @@ async fn unread_answers_of_one_tenant_use_its_part_and_end() {
     let mut read = Vec::new();
     let _closed_or_reset = unread.read_to_end(&mut read).await;
     assert!(read.len() < 900_000, "{} bytes were sent", read.len());
+    fleet.end_unfinished().await;
+}
+
+/// The pages of a listing or an export. `next` asks for the page after a cursor.
+async fn pages(items: &str, next: impl AsyncFn(Option<String>) -> Value) -> Vec<Vec<Value>> {
+    let (mut pages, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = next(cursor).await;
+        let bytes = page.to_string().len();
+        assert!(bytes < (1 << 20) + 1000, "{bytes} bytes");
+        pages.push(page[items].as_array().unwrap().clone());
+        cursor = page["next_cursor"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            return pages;
+        }
+    }
+}
+
+fn assert_each_once(pages: &[Vec<Value>], contacts: usize) {
+    let mut ids: Vec<_> = pages.iter().flatten().map(|contact| contact["external_id"].to_string()).collect();
+    assert_eq!(ids.len(), contacts);
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), contacts, "each contact is in one page");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_large_rows_have_fewer_items() {
+    let (fleet, tenant, client) = Fleet::with(only_the_api(|_| {}), TenantOptions::default()).await;
+    let list = async |path: &str| {
+        let next = async |cursor: Option<String>| {
+            let cursor = cursor.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+            client.call(Method::GET, &format!("{path}{cursor}"), None).await.body
+        };
+        pages("items", next).await
+    };
+    let large = post_contacts(&client, "a", 150, &one_text(9000)).await;
+    let found = list(&large).await;
+    assert_eq!((found.len(), found[0].len() > 100), (2, true), "about 1 MiB in a page");
+    assert_each_once(&found, 150);
+    // Tiny elements take many times their text in memory.
+    let tiny = post_contacts(&client, "b", 60, &json!({ "x": vec![json!({"a": 0}); 1200] })).await;
+    let found = list(&tiny).await;
+    assert_each_once(&found, 60);
+    assert!(found.len() >= 3, "{} pages", found.len());
+    let small = post_contacts(&client, "c", 1000, &json!({})).await;
+    assert_eq!(list(&small).await[0].len(), 1000, "usual rows fill the page");
+
+    let owner = TestUser::logged_in(&fleet, &tenant, UserRole::Owner, "ana").await;
+    let next = async |cursor: Option<String>| {
+        let mut body = json!({ "phone": PHONE });
+        if let Some(cursor) = cursor {
+            body["cursor"] = cursor.into();
+        }
+        owner.call(Method::POST, "/api/v1/admin/debtors/export", Some(&body)).await.body
+    };
+    assert_each_once(&pages("contacts", next).await, 1210);
     fleet.end_unfinished().await;
 }

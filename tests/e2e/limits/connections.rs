@@ -103,20 +103,29 @@ async fn slow_requests_exhaust_the_budget_of_their_tenant_and_then_the_total() {
         let client = client.with_key(key);
         slow.spawn(async move { client.send("overdue", &batch("a", 1)).await });
     };
+    // A post that is refused holds a permit for a moment.
+    let is_used_up = async |client: &Client, status: StatusCode| {
+        for _ in 0..3 {
+            let answer = list_queues(client).await;
+            if answer.status != status {
+                return false;
+            }
+            assert_eq!(answer.headers["retry-after"], "1");
+        }
+        true
+    };
     eventually("the tenant's budget to be used up", async || {
         begin(&tenant.key);
-        list_queues(&client).await.status == StatusCode::TOO_MANY_REQUESTS
+        is_used_up(&client, StatusCode::TOO_MANY_REQUESTS).await
     })
     .await;
-    assert_eq!(list_queues(&client).await.headers["retry-after"], "1");
     assert_eq!(list_queues(&last).await.status, StatusCode::OK, "another tenant has its own budget");
     eventually("the total budget to be used up", async || {
         others[..3].iter().for_each(|other| begin(&other.key));
-        list_queues(&last).await.status == StatusCode::SERVICE_UNAVAILABLE
+        is_used_up(&last, StatusCode::SERVICE_UNAVAILABLE).await
     })
     .await;
-    let refused = list_queues(&last).await;
-    assert_eq!((&refused.body["code"], &refused.headers["retry-after"]), (&"overloaded".into(), &"1".parse().unwrap()));
+    assert_eq!(list_queues(&last).await.body["code"], "overloaded");
     assert_eq!(last.call(Method::GET, "/healthz", None).await.status, StatusCode::OK);
     lock.rollback().await.unwrap();
     slow.join_all().await;

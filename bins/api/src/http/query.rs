@@ -1,4 +1,4 @@
-//! The query parameters of a listing, and its pages.
+//! The query parameters of a listing.
 
 use std::str::FromStr;
 
@@ -78,16 +78,6 @@ impl Parameters {
     }
 }
 
-/// Cuts a page off items that were read with one more than `limit`. The cursor of the next page is that of the last
-/// item.
-pub(crate) fn page<T>(mut items: Vec<T>, limit: i64, cursor: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| has_more).map(cursor);
-    (items, next)
-}
-
 #[cfg(test)]
 mod tests {
     use regua_domain::QueueId;
@@ -127,13 +117,5 @@ mod tests {
         parameters.cursor::<QueueId>();
         parameters.word::<regua_domain::QueueStatus>("status", &[]);
         assert_eq!(parameters.faults.errors.len(), 3);
-    }
-
-    #[test]
-    fn last_page_has_no_cursor() {
-        let cursor = |item: &i32| item.to_string();
-        assert_eq!(page(vec![1, 2, 3], 2, cursor), (vec![1, 2], Some("2".to_owned())));
-        assert_eq!(page(vec![1, 2], 2, cursor), (vec![1, 2], None));
-        assert_eq!(page(vec![], 2, cursor), (vec![], None));
     }
 }

@@ -16,7 +16,7 @@ use super::settings::LimitSettings;
 use crate::metrics::ApiMetrics;
 
 /// Connections that may be closing for new ones at once. For a moment a process has so many beyond its budget.
-const CLOSING: usize = 64;
+pub(crate) const CLOSING: usize = 64;
 /// Between two looks at a request that began while its connection was being closed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

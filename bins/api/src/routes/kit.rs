@@ -39,10 +39,10 @@ macro_rules! items {
         }
 
         impl $name {
-            /// The page of rows that were read with one more than `limit`.
-            fn cut(rows: Vec<$row>, limit: i64, cursor: impl Fn(&$row) -> String) -> Self {
-                let (items, next_cursor) = crate::http::page(rows, limit, cursor);
-                Self { items, next_cursor }
+            /// The cursor of the next page is that of the last row.
+            fn of(page: regua_store::PageRows<$row>, cursor: impl Fn(&$row) -> String) -> Self {
+                let next_cursor = page.rows.last().filter(|_| page.has_more).map(cursor);
+                Self { items: page.rows, next_cursor }
             }
         }
     };

@@ -10,6 +10,8 @@ use serde_json::Value;
 use sqlx::{Error, PgConnection};
 use uuid::Uuid;
 
+use crate::PageRows;
+
 /// An entry to insert.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the table's columns")]
@@ -96,8 +98,8 @@ pub async fn list(
     before: Option<AuditId>,
     action: Option<&str>,
     limit: i64,
-) -> Result<Vec<Entry>, Error> {
-    sqlx::query_as!(
+) -> Result<PageRows<Entry>, Error> {
+    let rows = sqlx::query_as!(
         Entry,
         r#"select audit_id, at, actor_kind as "actor_kind: ActorKind", actor_id, actor_name, host(client) as client,
                   request_id, action, object_id, before, after
@@ -108,8 +110,7 @@ pub async fn list(
         tenant as TenantId,
         before.unwrap_or(AuditId(Uuid::max())) as AuditId,
         action,
-        limit
-    )
-    .fetch_all(conn)
-    .await
+        limit + 1
+    );
+    PageRows::read(rows.fetch(conn), limit).await
 }

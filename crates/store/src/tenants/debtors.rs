@@ -8,7 +8,7 @@ use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
 use crate::contacts::{self, Erasable, ErasedContacts, Hashes};
-use crate::{campaigns, webhook_events};
+use crate::{PageRows, campaigns, webhook_events};
 
 /// Most contacts of a page.
 const PAGE: usize = 200;
@@ -113,13 +113,14 @@ async fn find_by_phone(
     Ok((row.theirs, row.last.filter(|_| row.is_full)))
 }
 
-/// These contacts with their batches, attempts, evidence and events.
+/// The contacts of a page with their batches, attempts, evidence and events. Where they are large, the page then ends
+/// after those that were read.
 ///
 /// It selects all columns, so that none is forgotten, and leaves out those that say nothing about a person: the tenant,
 /// the worker and the lease of an attempt, and hashes. No index leads to the events of a contact: the statement reads the
 /// tenant's events of 14 days, once for all contacts.
-pub async fn export(conn: &mut PgConnection, tenant: TenantId, contacts: &[ContactId]) -> Result<Vec<Value>, Error> {
-    sqlx::query_scalar!(
+pub async fn export(conn: &mut PgConnection, tenant: TenantId, page: &mut Page) -> Result<Vec<Value>, Error> {
+    let exported = sqlx::query_scalar!(
         r#"with happened as materialized (
              select v.contact_id, jsonb_agg(to_jsonb(v) - '{tenant_id,contact_id,queue_id,instance_id}'::text[] order by v.seq) as events
              from events v where v.tenant_id = $1 and v.contact_id = any($2) group by v.contact_id
@@ -140,10 +141,16 @@ pub async fn export(conn: &mut PgConnection, tenant: TenantId, contacts: &[Conta
            from contacts c left join happened h using (contact_id)
            where c.tenant_id = $1 and c.contact_id = any($2) order by c.contact_id"#,
         tenant as TenantId,
-        contacts as &[ContactId]
-    )
-    .fetch_all(conn)
-    .await
+        &page.contacts as &[ContactId]
+    );
+    let exported = PageRows::read(exported.fetch(conn), PAGE as i64).await?;
+    if exported.has_more {
+        let id = exported.rows.last().and_then(|contact| contact["contact_id"].as_str()?.parse().ok());
+        let last: ContactId = id.ok_or_else(|| Error::Decode("a contact without an id".into()))?;
+        page.contacts.truncate(page.contacts.partition_point(|contact| *contact <= last));
+        page.next = Some(last);
+    }
+    Ok(exported.rows)
 }
 
 /// What other tables say about a debtor: remarks of campaigns on its contacts, and webhook events that are not matched

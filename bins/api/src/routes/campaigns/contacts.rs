@@ -44,7 +44,7 @@ async fn list_contacts(caller: Caller, InPath(queue): InPath<QueueId>, uri: Uri)
 
     let tenant = caller.tenant_id;
     let work = async |conn: &mut PgConnection| match queues::instance_of(conn, tenant, queue).await? {
-        Some(_) => contacts::list(conn, tenant, queue, status, after, limit + 1).await.map(Some),
+        Some(_) => contacts::list(conn, tenant, queue, status, after, limit).await.map(Some),
         None => Ok(None),
     };
     let contacts = match caller.list(work).await? {
@@ -52,5 +52,5 @@ async fn list_contacts(caller: Caller, InPath(queue): InPath<QueueId>, uri: Uri)
         // A replica may lack a queue that was accepted a moment ago.
         None => found(caller.read(work).await?)?,
     };
-    Ok(Json(ContactPage::cut(contacts, limit, |contact| contact.position.to_string())))
+    Ok(Json(ContactPage::of(contacts, |contact| contact.position.to_string())))
 }

@@ -1,6 +1,7 @@
 //! A tenant's queues, newest first.
 
 use regua_domain::{MessageType, QueueStatus as Status};
+use regua_store::PageRows;
 use regua_store::queues::{self, Page, Queue};
 
 use super::queue::with_progress;
@@ -47,10 +48,9 @@ async fn list_queues(caller: Caller, uri: Uri) -> Answer<QueuePage> {
     };
     parameters.finish()?;
 
-    let one_more = Page { limit: filter.limit + 1, ..filter };
-    let work = async |conn: &mut PgConnection| queues::list(conn, caller.tenant_id, &one_more).await;
-    let found = caller.list(work).await?;
+    let work = async |conn: &mut PgConnection| queues::list(conn, caller.tenant_id, &filter).await;
+    let PageRows { rows, has_more } = caller.list(work).await?;
     let now = caller.context.clock.now();
-    let items = found.into_iter().map(|queue| with_progress(queue, now)).collect();
-    Ok(Json(QueuePage::cut(items, filter.limit, |queue| queue.queue_id.to_string())))
+    let rows = rows.into_iter().map(|queue| with_progress(queue, now)).collect();
+    Ok(Json(QueuePage::of(PageRows { rows, has_more }, |queue| queue.queue_id.to_string())))
 }

@@ -77,8 +77,8 @@ async fn list_tenants(access: Access<Platform>, uri: Uri) -> Answer<TenantPage> 
         return Err(Problem::of(Code::NotFound));
     }
     parameters.finish()?;
-    let tenants = access.read(async |conn| tenants::list(conn, slug.as_deref(), &after, limit + 1).await).await?;
-    Ok(Json(TenantPage::cut(tenants, limit, |tenant| tenant.slug.to_string())))
+    let tenants = access.read(async |conn| tenants::list(conn, slug.as_deref(), &after, limit).await).await?;
+    Ok(Json(TenantPage::of(tenants, |tenant| tenant.slug.to_string())))
 }
 
 /// Creates a tenant with business hours from Monday to Friday, 8:00 to 18:00. Its audit log begins with this entry.

@@ -30,6 +30,6 @@ async fn audit_log(access: Access<Administer>, uri: Uri) -> Answer<AuditPage> {
     let (before, limit) = (parameters.cursor::<AuditId>(), parameters.limit().min(MAX_PAGE));
     parameters.finish()?;
     let (tenant, action) = (access.tenant_id, action.as_deref());
-    let entries = access.read(async |conn| audit_log::list(conn, tenant, before, action, limit + 1).await).await?;
-    Ok(Json(AuditPage::cut(entries, limit, |entry| entry.audit_id.to_string())))
+    let entries = access.read(async |conn| audit_log::list(conn, tenant, before, action, limit).await).await?;
+    Ok(Json(AuditPage::of(entries, |entry| entry.audit_id.to_string())))
 }

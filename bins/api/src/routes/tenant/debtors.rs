@@ -72,7 +72,8 @@ struct DebtorErasure {
 
 /// Exports the data that is stored about a debtor.
 ///
-/// A search by phone number reads 100,000 contacts per request; follow `next_cursor` to the end.
+/// A search by phone number reads 100,000 contacts per request, and an answer has about 1 MiB of contacts; follow
+/// `next_cursor` to the end.
 #[utoipa::path(
     post, path = "/debtors/export", request_body = ExportRequest,
     responses((status = 200, description = "The data", body = DebtorExport))
@@ -82,8 +83,8 @@ async fn export_debtor(access: Access<Administer>, mut body: Draft<ExportRequest
     let debtor = named_debtor(&mut body, &access, phone, external_id);
     let (ExportRequest { cursor, .. }, (debtor, by)) = (body.finish()?, found(debtor)?);
     let work = async |conn: &mut PgConnection, now| {
-        let page = debtors::find(conn, access.tenant_id, &debtor, cursor).await?;
-        let contacts = debtors::export(conn, access.tenant_id, &page.contacts).await?;
+        let mut page = debtors::find(conn, access.tenant_id, &debtor, cursor).await?;
+        let contacts = debtors::export(conn, access.tenant_id, &mut page).await?;
         let (remarks, webhooks) = debtors::list_mentions(conn, access.tenant_id, &debtor, &page.contacts).await?;
         let after = json!({ "contacts": contacts.len(), "by": by, "hash": hash(&debtor) });
         access.record(conn, "debtor.exported", "", (&(), &after), now).await?;

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
+use crate::PageRows;
+
 // A contact. Its reason is text, because this crate does not know the gateway.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ContactStatus))]
@@ -92,8 +94,8 @@ pub async fn list(
     status: Option<ContactStatus>,
     after: Option<i32>,
     limit: i64,
-) -> Result<Vec<Contact>, Error> {
-    sqlx::query_as!(
+) -> Result<PageRows<Contact>, Error> {
+    let rows = sqlx::query_as!(
         Contact,
         r#"select contact_id as "contact_id: ContactId", position, external_id, phone, reference,
                   status as "status: ContactStatus", variation, attempts, resends, reason, message_id, sent_at,
@@ -105,8 +107,7 @@ pub async fn list(
         queue as QueueId,
         status as Option<ContactStatus>,
         after.unwrap_or(-1),
-        limit
-    )
-    .fetch_all(conn)
-    .await
+        limit + 1
+    );
+    PageRows::read(rows.fetch(conn), limit).await
 }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
 use uuid::Uuid;
 
+use crate::PageRows;
+
 // A queue with columns of its campaign, its lane and its instance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = QueueStatus))]
@@ -85,11 +87,11 @@ pub struct Page {
 /// One queue; none when the tenant has no such queue.
 pub async fn get(conn: &mut PgConnection, tenant: TenantId, queue: QueueId) -> Result<Option<Queue>, Error> {
     let page = Page { only: Some(queue), limit: 1, ..Page::default() };
-    Ok(list(conn, tenant, &page).await?.into_iter().next())
+    Ok(list(conn, tenant, &page).await?.rows.into_iter().next())
 }
 
 /// A page of a tenant's queues. Ids are time-ordered, so the primary key is the index.
-pub async fn list(conn: &mut PgConnection, tenant: TenantId, page: &Page) -> Result<Vec<Queue>, Error> {
+pub async fn list(conn: &mut PgConnection, tenant: TenantId, page: &Page) -> Result<PageRows<Queue>, Error> {
     // Bounds instead of "… or null": one cached plan serves all calls, and it must start at the right place of the
     // index.
     let (from, to) = match (page.only, page.after) {
@@ -97,7 +99,7 @@ pub async fn list(conn: &mut PgConnection, tenant: TenantId, page: &Page) -> Res
         (None, Some(QueueId(after))) => (QueueId(Uuid::nil()), before(after)),
         (None, None) => (QueueId(Uuid::nil()), QueueId(Uuid::max())),
     };
-    let mut queues = sqlx::query_as!(
+    let rows = sqlx::query_as!(
         Queue,
         r#"select q.queue_id as "queue_id: QueueId", q.campaign_id as "campaign_id: CampaignId",
                   q.type as "message_type: MessageType", q.status as "status: QueueStatus", q.reason, q.scheduled_for,
@@ -118,12 +120,11 @@ pub async fn list(conn: &mut PgConnection, tenant: TenantId, page: &Page) -> Res
         to as QueueId,
         page.message_type as Option<MessageType>,
         page.status as Option<QueueStatus>,
-        page.limit
-    )
-    .fetch_all(conn)
-    .await?;
+        page.limit + 1
+    );
+    let mut queues = PageRows::read(rows.fetch(conn), page.limit).await?;
     // The lane serves all queues of the instance.
-    for queue in &mut queues {
+    for queue in &mut queues.rows {
         queue.processing_by = queue.processing_by.take().filter(|_| queue.status == QueueStatus::Running);
         queue.last_heartbeat = queue.last_heartbeat.filter(|_| queue.started_at.is_some());
     }
