@@ -5,6 +5,7 @@ use regua_evolution::AllowedNetworks;
 use regua_store::{access, instances};
 use regua_tests::{Fleet, FleetOptions, TenantOptions, batch, eventually};
 use serde_json::json;
+use sqlx::Executor;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instance_with_disallowed_gateway_address_is_down_and_never_called() {
@@ -31,6 +32,7 @@ async fn servers_of_a_number_at_other_tenants_are_all_that_becomes_visible() {
     let (fleet, tenant, _) = Fleet::with_tenant(TenantOptions::default()).await;
     let other = TenantOptions { slug: "outra", instances: vec!["filial".to_owned()], ..TenantOptions::default() };
     let other = fleet.create_tenant(&other).await;
+    fleet.database.pool.execute("update instances set verified_at = now()").await.unwrap();
     for (tenant_id, name, expected) in [
         (other.id, "matriz", vec![fleet.gateway.clone()]),
         (tenant.id, "matriz", Vec::new()),

@@ -1,18 +1,19 @@
-//! A short form of the neighbour suite (docs/limits.md): attacks at a tenth of their size against an API with a tenth of
-//! the requests under way. Errors and messages are judged, times are not or by a generous bound: all programs of the tests
-//! run on the same cores.
+//! A short form of the neighbour suite (docs/limits.md): attacks at a tenth of their size against an API with a tenth
+//! of the requests under way, beside a victim that makes five posts and five reads a second. Errors and messages are
+//! judged, times are not: all programs of the tests run on the same cores.
 
 use std::time::Duration;
 
-use regua_tests::neighbour::{self, Attack, Binaries, Outcome, Settings};
+use regua_tests::neighbour::{self, Attack, Binaries, Settings};
 
-async fn assert_victim_gets_no_error(attack: Attack, divisor: usize) -> Outcome {
+async fn assert_victim_gets_no_error(attack: Attack, divisor: usize) {
     let settings = Settings {
         binaries: Binaries::TestProcess(env!("CARGO_BIN_EXE_regua-test-process").into()),
         attacker: env!("CARGO_BIN_EXE_regua-security").into(),
         divisor,
         concurrent_requests: 51,
-        before: Duration::from_secs(1),
+        victim_interval: Duration::from_millis(200),
+        before: Duration::from_secs(2),
         during: Duration::from_secs(3),
         recovery: Duration::ZERO,
         after: Duration::from_secs(1),
@@ -28,7 +29,6 @@ async fn assert_victim_gets_no_error(attack: Attack, divisor: usize) -> Outcome 
     }
     assert_eq!(outcome.unsent, 0, "messages of the victim that did not leave\n{figures}");
     assert!(outcome.during.sent > 0.0, "no message of the victim left during the attack\n{figures}");
-    outcome
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,15 +57,11 @@ async fn neighbour_of_abandoned_batches_gets_no_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn flood_of_invalid_keys_does_not_slow_valid_keys() {
-    let outcome = assert_victim_gets_no_error(Attack::UnknownKeys, 20).await;
-    let (before, during) = (outcome.before.reads.p50, outcome.during.reads.p50);
-    assert!(during < before * 3 + Duration::from_millis(20), "{during:?}, before {before:?}");
+async fn neighbour_of_unknown_keys_gets_no_error() {
+    assert_victim_gets_no_error(Attack::UnknownKeys, 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn large_batches_of_one_tenant_do_not_delay_small_batches_of_another() {
-    let outcome = assert_victim_gets_no_error(Attack::LargeBatches, 10).await;
-    let (before, during) = (outcome.before.posts.p50, outcome.during.posts.p50);
-    assert!(during < before * 8 + Duration::from_millis(50), "{during:?}, before {before:?}");
+async fn neighbour_of_large_batches_gets_no_error() {
+    assert_victim_gets_no_error(Attack::LargeBatches, 10).await;
 }

@@ -1,6 +1,8 @@
 //! The memory that reading and composing a batch take, by the kernel's count of this process. The file has one test,
 //! because tests of one file run at the same time.
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "the output has the measured figures")]
 
 use std::process::Command;
 use std::time::Instant;

@@ -35,6 +35,8 @@ pub struct Settings {
     pub divisor: usize,
     /// The API's budget of requests under way.
     pub concurrent_requests: usize,
+    /// Between two posts of the victim, and between two of its status requests.
+    pub victim_interval: Duration,
     /// How long the victim is measured before the attack.
     pub before: Duration,
     /// How long the victim is measured from the beginning of the attack, also if the attack ends earlier.
@@ -53,7 +55,7 @@ pub async fn run(attack: Attack, settings: &Settings) -> Outcome {
     let mut target = testbed.target(settings.divisor);
     target.prepared = attack.prepare(&target).await;
     testbed.analyze().await;
-    let victim = Victim::start(testbed.victim());
+    let victim = Victim::start(testbed.victim(), settings.victim_interval);
     testbed.wait_for_receipts().await;
     let monitor = Monitor::start(&testbed);
 

@@ -1,5 +1,18 @@
-//! Limits of requests: rates, requests under way, memory and computation. They keep a caller with many, large or slow
-//! requests from slowing others. docs/limits.md explains them.
+//! Limits of requests: rates, and budgets of each resource that one caller could use up (SECURITY.md, "Resources"). They
+//! keep a caller with many, large or slow requests from slowing others. docs/limits.md has the amounts.
+//!
+//! | resource | type |
+//! |---|---|
+//! | request rates, failures | `rates::RateLimits` |
+//! | changes | `changes::ChangeRates` |
+//! | places of requests, bodies being received or discarded | `resources::RequestBudget` |
+//! | places and password checks of callers without a valid credential | `halved_budget::HalvedBudget` |
+//! | look-ups of unknown credentials | `lookups::LookUps` |
+//! | memory of bodies and answers | `resources::BodyBudget` |
+//! | computation of batches | `batches::Batches` |
+//! | connections of clients | `connections::ConnectionBudget` |
+//! | connections to the database, exports | `database::Database` |
+//! | waiting webhook events | `waiting_events::WaitingEvents` |
 
 mod batches;
 mod budgets;

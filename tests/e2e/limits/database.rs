@@ -1,4 +1,4 @@
-//! The API's connections to the database: a quarter of them for each tenant, one export or erasure of a tenant at a
+//! The API's connections to the database: a quarter of them for each tenant and a quarter that tenants share, one export or erasure of a tenant at a
 //! time, and a time limit for each statement.
 
 use std::time::Duration;
@@ -13,7 +13,8 @@ use tokio::task::JoinHandle;
 
 use super::only_the_api;
 
-/// A quarter of the 24 connections of a test's API.
+/// Of the 24 connections of a test's API a tenant that is alone has half, and callers without a credential a quarter.
+const HALF: i64 = 12;
 const QUARTER: i64 = 6;
 const WAITING: &str = "select count(*) from pg_stat_activity
                        where datname = current_database() and wait_event_type = 'Lock'";
@@ -37,26 +38,25 @@ fn post_batches(client: &Client, name: &str, count: i64) -> Vec<JoinHandle<Answe
     (0..count).map(post).collect()
 }
 
-async fn wait_for_quarter(fleet: &Fleet) {
-    eventually("a quarter of the connections to wait for the lock", async || fleet.count(WAITING).await == QUARTER)
-        .await;
+async fn wait_for_half(fleet: &Fleet) {
+    eventually("half of the connections to wait for the lock", async || fleet.count(WAITING).await == HALF).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tenant_holds_a_quarter_of_the_connections_and_another_does_not_wait() {
+async fn tenant_holds_half_of_the_connections_and_another_does_not_wait() {
     let (fleet, greedy, lock) = locked_tenant().await;
     let quiet = TenantOptions { slug: "quiet", instances: vec!["quiet".to_owned()], ..TenantOptions::default() };
     let quiet = Client::new(&fleet.api, &fleet.create_tenant(&quiet).await.key);
     let posts = post_batches(&greedy, "greedy", 30);
-    wait_for_quarter(&fleet).await;
+    wait_for_half(&fleet).await;
     for number in 0..5 {
         quiet.send_accepted("overdue", &batch(&format!("quiet-{number}"), 1)).await;
     }
     eventually("the posts without a connection to be refused", async || {
-        posts.iter().filter(|post| post.is_finished()).count() == 24
+        posts.iter().filter(|post| post.is_finished()).count() == 18
     })
     .await;
-    assert_eq!(fleet.count(WAITING).await, QUARTER);
+    assert_eq!(fleet.count(WAITING).await, HALF);
     lock.rollback().await.unwrap();
     let mut accepted = 0;
     for post in posts {
@@ -68,27 +68,54 @@ async fn tenant_holds_a_quarter_of_the_connections_and_another_does_not_wait() {
             assert_eq!(answer.headers["retry-after"], "1");
         }
     }
-    assert_eq!(accepted, QUARTER);
+    assert_eq!(accepted, HALF);
     fleet.end_unfinished().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn caller_that_hung_up_holds_its_connection_until_its_statement_ends() {
     let (fleet, client, lock) = locked_tenant().await;
-    let hung_up = post_batches(&client, "hung-up", QUARTER);
-    wait_for_quarter(&fleet).await;
+    let hung_up = post_batches(&client, "hung-up", HALF);
+    wait_for_half(&fleet).await;
     hung_up.iter().for_each(JoinHandle::abort);
-    for post in post_batches(&client, "next", QUARTER) {
+    for post in post_batches(&client, "next", HALF) {
         let answer = post.await.unwrap();
         assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{:#}", answer.body);
     }
-    assert_eq!(fleet.count(WAITING).await, QUARTER);
+    assert_eq!(fleet.count(WAITING).await, HALF);
     lock.rollback().await.unwrap();
     eventually("the permits to be given back", async || {
         let posts = post_batches(&client, "free", 1).swap_remove(0);
         posts.await.unwrap().status.is_success()
     })
     .await;
+    fleet.end_unfinished().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logins_use_nothing_of_the_connections_of_the_tenant_that_they_name() {
+    let options = only_the_api(|api| api.limits.key_cached_for = Duration::from_secs(3600));
+    let (fleet, tenant, client) = Fleet::with(options, TenantOptions::default()).await;
+    client.send_accepted("overdue", &batch("first", 1)).await;
+    let (user, _) = TestUser::invited(&fleet, &tenant, UserRole::Viewer, "ana").await;
+    let mut lock = fleet.database.pool.begin().await.unwrap();
+    lock.execute("lock table login_failures in share mode").await.unwrap();
+    let log_in = || {
+        let user = user.clone();
+        tokio::spawn(async move { user.try_login("a wrong password", None).await })
+    };
+    let logins: Vec<_> = (0..QUARTER + 4).map(|_| log_in()).collect();
+    eventually("the logins without a connection to be refused", async || {
+        logins.iter().filter(|login| login.is_finished()).count() >= 4
+    })
+    .await;
+    assert!(fleet.count(WAITING).await <= QUARTER);
+    client.send_accepted("overdue", &batch("second", 1)).await;
+    lock.rollback().await.unwrap();
+    for login in logins {
+        let answer = login.await.unwrap();
+        assert!(answer.status == 401 || answer.status == 503 || answer.status == 429, "{:#}", answer.body);
+    }
     fleet.end_unfinished().await;
 }
 
@@ -135,6 +162,7 @@ async fn statements_of_requests_end_before_the_request_does() {
         access::begin_lookup(pool, "prefix").await.unwrap(),
         access::begin_slug(pool, tenant.slug).await.unwrap(),
     ] {
+        #[expect(clippy::disallowed_methods, reason = "a test reads the setting directly")]
         let limit: String = sqlx::query_scalar("show statement_timeout").fetch_one(&mut *transaction).await.unwrap();
         assert_eq!(limit, format!("{}s", access::STATEMENT_TIMEOUT.as_secs()));
     }

@@ -149,8 +149,8 @@ async fn only_secrets_that_were_found_are_refunded() {
 }
 
 fn device_cookie(answer: &Answer) -> String {
-    let cookies = answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
-    let cookie = cookies.filter(|cookie| cookie.starts_with("__Host-regua_device=")).next_back().unwrap();
+    let mut cookies = answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+    let cookie = cookies.rfind(|cookie| cookie.starts_with("__Host-regua_device=")).unwrap();
     assert!(cookie.contains("; HttpOnly; SameSite=Strict; Max-Age=7776000"), "{cookie}");
     cookie.split(';').next().unwrap().to_owned()
 }

@@ -1,5 +1,5 @@
-//! Runs the neighbour suite: attacks beside a victim, and a table of what the victim, memory and descriptors did. The exit
-//! status is 0 if every promise holds. Each attack is this program again, in a process of its own.
+//! Runs the neighbour suite: attacks beside a victim, and a table of what the victim, memory and descriptors did. The
+//! exit status is 0 if every promise holds. Each attack is this program again, in a process of its own.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -56,6 +56,7 @@ async fn run_suite(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         attacker: own,
         divisor: 1,
         concurrent_requests: 512,
+        victim_interval: Duration::from_millis(50),
         before: Duration::from_secs(10),
         during: Duration::from_secs(10),
         recovery: Duration::from_secs(10),

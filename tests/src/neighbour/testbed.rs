@@ -1,5 +1,5 @@
-//! The deployment of one attack: a fresh database, the programs and the sandbox as processes, and two tenants, the victim
-//! and the attacker.
+//! The deployment of one attack: a fresh database, the programs and the sandbox as processes, and two tenants, the
+//! victim and the attacker.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -175,7 +175,8 @@ impl Testbed {
     }
 }
 
-/// Gives the PostgreSQL server the WAL files that it has after a day; a new server creates them in the middle of a commit.
+/// Gives the PostgreSQL server the WAL files that it has after a day; a new server creates them in the middle of a
+/// commit.
 pub async fn prepare_server() {
     let database = Database::fresh().await;
     for _ in 0..WAL_FILES {

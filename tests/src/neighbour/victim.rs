@@ -1,5 +1,5 @@
-//! The victim: an ERP that posts 20 small batches a second and reads as many statuses, and a user at the console. It runs
-//! in a thread of its own, and requests begin at their time, however long earlier ones take.
+//! The victim: an ERP that posts small batches and reads as many statuses, and a user at the console. It runs in a
+//! thread of its own, and requests begin at their time, however long earlier ones take.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -13,8 +13,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::logs;
 
-/// Between two posts, and between two reads.
-const INTERVAL: Duration = Duration::from_millis(50);
 /// Reads of the ERP for each read of the console.
 const READS_PER_CONSOLE_READ: usize = 10;
 /// A request without an answer in this time counts as failed.
@@ -52,7 +50,7 @@ pub(super) struct Victim {
 }
 
 impl Victim {
-    pub(super) fn start(credentials: Credentials) -> Self {
+    pub(super) fn start(credentials: Credentials, between: Duration) -> Self {
         let (samples, stop) = (Arc::default(), CancellationToken::new());
         let work = Work::new(credentials, Arc::clone(&samples));
         let stopped = stop.clone();
@@ -60,7 +58,7 @@ impl Victim {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let requests = TaskTracker::new();
-                stopped.run_until_cancelled(work.begin_requests(&requests)).await;
+                stopped.run_until_cancelled(work.begin_requests(&requests, between)).await;
                 requests.close();
                 requests.wait().await;
             });
@@ -94,8 +92,8 @@ impl Work {
         Self { credentials, program, script, newest_queue: Arc::default(), samples }
     }
 
-    async fn begin_requests(&self, requests: &TaskTracker) {
-        let mut ticks = interval(INTERVAL);
+    async fn begin_requests(&self, requests: &TaskTracker, between: Duration) {
+        let mut ticks = interval(between);
         for n in 0.. {
             ticks.tick().await;
             requests.spawn(self.post(n));

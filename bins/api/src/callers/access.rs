@@ -16,7 +16,7 @@ use super::client::Client;
 use super::session::{SessionUser, authenticate};
 use crate::context::Context;
 use crate::http::body::RequestOwner;
-use crate::http::request::{language, record_authenticated};
+use crate::http::request::language;
 use crate::http::{Code, CommandLine, Problem, found, record_field};
 use crate::limits::Permit;
 
@@ -116,7 +116,6 @@ impl Principal {
             }
         };
         RequestOwner::record(&parts.extensions, home);
-        record_authenticated(parts);
         let permit = Arc::new(context.limits.requests.take_for_tenant(home).await?);
         let (tenant_id, is_platform) = (named.unwrap_or(home), role.may(Capability::Platform));
         let (kind, id) = user.map_or((ActorKind::CommandLine, None), |user| (ActorKind::User, Some(user.id.0)));

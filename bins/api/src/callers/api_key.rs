@@ -14,7 +14,7 @@ use super::client::{begin_look_up, refuse};
 use crate::context::Context;
 use crate::credentials::cache::Cached;
 use crate::credentials::keys::{API_KEY_HEADER, ParsedKey};
-use crate::http::request::record_authenticated;
+use crate::http::body::RequestOwner;
 use crate::http::{Code, Problem, record_field};
 use crate::limits::{ClientAddress, Subject};
 
@@ -23,7 +23,7 @@ pub(super) async fn authenticate(parts: &Parts, context: &Context) -> Result<Arc
     let key = identify(parts, context).await?;
     record_field("tenant_id", key.tenant_id);
     check(&key, peer(parts), context.clock.now()).map_err(|code| refuse(context, parts, code))?;
-    record_authenticated(parts);
+    RequestOwner::record(&parts.extensions, key.tenant_id);
     Ok(key)
 }
 

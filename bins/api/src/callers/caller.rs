@@ -69,7 +69,6 @@ impl FromRequestParts<Context> for Caller {
             return Ok(Self { actor, language, key: None, permit });
         }
         let key = api_key::authenticate(parts, context).await?;
-        RequestOwner::record(&parts.extensions, key.tenant_id);
         context.limits.rates.admit_key(parts, &key).await?;
         require_scope(&key, scope_of(parts))?;
         let (tenant_id, id) = (key.tenant_id, key.api_key_id);

@@ -6,11 +6,13 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use ipnetwork::IpNetwork;
+use regua_domain::TenantId;
 
 use super::cookie::cookie;
 use crate::context::Context;
 use crate::credentials::device::{DEVICE_COOKIE, Device};
-use crate::http::request::{Authenticated, RequestId};
+use crate::http::body::RequestOwner;
+use crate::http::request::RequestId;
 use crate::http::{Code, Problem};
 use crate::limits::{Charge, ClientAddress, LookUp, Permit, RateStatus, Refused, Subject};
 
@@ -44,7 +46,7 @@ pub(crate) struct UnauthenticatedRequest {
     /// The user who logged in on the client's device before.
     pub(crate) device: Option<Device>,
     rate_status: Option<RateStatus>,
-    authenticated: Option<Authenticated>,
+    owner: Option<RequestOwner>,
     _permit: Permit,
 }
 
@@ -59,8 +61,8 @@ impl FromRequestParts<Context> for UnauthenticatedRequest {
         let permit = context.limits.unauthenticated.take(client.address, is_known)?;
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let user_agent = user_agent.map(|text| text.chars().take(200).collect());
-        let (rate_status, authenticated) = (parts.extensions.get().cloned(), parts.extensions.get().cloned());
-        Ok(Self { context: context.clone(), client, user_agent, device, rate_status, authenticated, _permit: permit })
+        let (rate_status, owner) = (parts.extensions.get().cloned(), parts.extensions.get().cloned());
+        Ok(Self { context: context.clone(), client, user_agent, device, rate_status, owner, _permit: permit })
     }
 }
 
@@ -81,13 +83,13 @@ impl UnauthenticatedRequest {
         limits.look_ups.begin(charge, None).await
     }
 
-    /// Records that the secret is valid, and refunds its charge.
-    pub(crate) fn accept(&self, charge: Option<Charge<'_>>) {
+    /// Records that the secret is one of the tenant, and refunds its charge.
+    pub(crate) fn accept(&self, tenant: TenantId, charge: Option<Charge<'_>>) {
         if let Some(charge) = charge {
             charge.refund();
         }
-        if let Some(authenticated) = &self.authenticated {
-            authenticated.record();
+        if let Some(owner) = &self.owner {
+            owner.set(tenant);
         }
         self.context.good_sessions.record_address(self.client.address);
     }

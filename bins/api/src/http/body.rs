@@ -27,8 +27,13 @@ impl RequestOwner {
     /// Records the tenant of an authenticated request.
     pub(crate) fn record(extensions: &Extensions, tenant: TenantId) {
         if let Some(owner) = extensions.get::<Self>() {
-            let _is_first = owner.0.set(tenant);
+            owner.set(tenant);
         }
+    }
+
+    /// Records the tenant.
+    pub(crate) fn set(&self, tenant: TenantId) {
+        let _is_first = self.0.set(tenant);
     }
 
     /// Whether the request is authenticated.
@@ -84,7 +89,9 @@ async fn receive(
     if announced_length(headers).is_some_and(|length| length > limit) {
         return Ok(None);
     }
-    let _receiving = context.limits.requests.receive_body(tenant)?;
+    // The permit of a caller without a valid credential covers its body.
+    let is_anonymous = tenant == ANONYMOUS;
+    let _receiving = if is_anonymous { None } else { Some(context.limits.requests.receive_body(tenant)?) };
     let mut memory = context.limits.bodies.take(tenant, announced_length(headers).unwrap_or(limit)).await?;
     let read = tokio::time::timeout(context.settings.body_timeout, read_up_to(stream, limit)).await;
     let body = read.map_err(|_| Problem::of(Code::BodyTimeout))??;

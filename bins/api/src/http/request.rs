@@ -3,12 +3,10 @@
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -34,23 +32,6 @@ const LARGE_ANSWER: usize = 64 << 10;
 #[derive(Clone)]
 pub(crate) struct RequestId(pub(crate) String);
 
-/// Whether a request had a valid credential. Every request has one in its extensions.
-#[derive(Clone, Default)]
-pub(crate) struct Authenticated(Arc<AtomicBool>);
-
-impl Authenticated {
-    pub(crate) fn record(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Records that the request has a valid credential.
-pub(crate) fn record_authenticated(parts: &Parts) {
-    if let Some(authenticated) = parts.extensions.get::<Authenticated>() {
-        authenticated.record();
-    }
-}
-
 /// The outermost layer. Extractors and handlers fill in the span's ids with `record_field`.
 pub(crate) async fn handle(State(context): State<Context>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -69,12 +50,12 @@ pub(crate) async fn handle(State(context): State<Context>, mut request: Request,
         instance_id = Empty
     );
     let is_command_line = request.extensions().get::<CommandLine>().is_some();
-    let (status, authenticated) = (RateStatus::default(), Authenticated::default());
+    let (status, owner) =
+        (RateStatus::default(), request.extensions_mut().get_or_insert_default::<RequestOwner>().clone());
     request.extensions_mut().insert(RequestId(id.clone()));
     request.extensions_mut().insert(status.clone());
-    request.extensions_mut().insert(authenticated.clone());
     let mut response = run_within_limits(&context, request, next, &path, &status).instrument(span.clone()).await;
-    span.in_scope(|| log(&context, &response, &path, started, authenticated.0.load(Ordering::Relaxed)));
+    span.in_scope(|| log(&context, &response, &path, started, owner.is_known()));
     if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
         response = render(&response, &problem, language, &id);
         if let Some(cause) = problem.cause().filter(|_| is_command_line) {
@@ -94,7 +75,7 @@ pub(crate) async fn handle(State(context): State<Context>, mut request: Request,
     response
 }
 
-/// Runs the route within the time limit, with a permit among all requests. Probes need no permit.
+/// Runs the route within the time limit. Extractors take the permit among the tenant's requests.
 async fn run_within_limits(
     context: &Context,
     mut request: Request,
@@ -108,11 +89,6 @@ async fn run_within_limits(
     if let Some(address) = address {
         request.extensions_mut().insert(address);
     }
-    let _permit = match limits.requests.take() {
-        _ if is_probe(path) => None,
-        Ok(permit) => Some(permit),
-        Err(refused) => return Problem::from(refused).into_response(),
-    };
     if let Some(address) = address.filter(|_| !is_probe(path) && !has_own_rate_limit(path))
         && let Err(refused) = limits.rates.admit_address(address, status)
     {

@@ -126,7 +126,8 @@ impl Composer {
             let (external_id, hash) = fields.as_ref().and_then(Fields::external_id).unzip();
             // An earlier contact counts even when it is rejected.
             let is_new = hash.is_none_or(|hash| seen.insert(hash));
-            match is_new.then(|| self.message(index as u64, fields, schema.as_ref())).unwrap_or_else(duplicate) {
+            let message = if is_new { self.message(index as u64, fields, schema.as_ref()) } else { duplicate() };
+            match message {
                 Ok(message) => composed.accept(index, message, self.language),
                 Err(refusal) => composed.reject(index, external_id, refusal, self.language),
             }

@@ -7,7 +7,8 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// Number of holders from which those without a permit are removed.
 const MANY: usize = 1024;
@@ -42,11 +43,37 @@ impl<H: Eq + Hash> Budgets<H> {
     /// budgets.
     pub(super) async fn take(&self, holder: H, amount: usize, patience: Duration) -> Result<Permit, Exhausted> {
         let amount = u32::try_from(amount.clamp(1, self.each)).unwrap_or(u32::MAX);
-        let acquire = async |semaphore: Arc<Semaphore>| {
-            tokio::time::timeout(patience, semaphore.acquire_many_owned(amount)).await.ok()?.ok()
+        let own = self.budget_of(holder).acquire_many_owned(amount);
+        self.with_total(own, amount, patience).await
+    }
+
+    /// Takes one of the holder's budget, or of `shared`, which several holders use beyond their own.
+    pub(super) async fn take_one(
+        &self,
+        holder: H,
+        shared: &Arc<Semaphore>,
+        patience: Duration,
+    ) -> Result<Permit, Exhausted> {
+        let (own, shared) = (self.budget_of(holder).acquire_owned(), Arc::clone(shared).acquire_owned());
+        let either = async {
+            tokio::select! {
+                biased;
+                own = own => own,
+                shared = shared => shared,
+            }
         };
-        let own = acquire(self.budget_of(holder)).await.ok_or(Exhausted::Holder)?;
-        let of_total = acquire(Arc::clone(&self.total)).await.ok_or(Exhausted::Total)?;
+        self.with_total(either, 1, patience).await
+    }
+
+    async fn with_total(
+        &self,
+        own: impl Future<Output = Result<OwnedSemaphorePermit, AcquireError>>,
+        amount: u32,
+        patience: Duration,
+    ) -> Result<Permit, Exhausted> {
+        let own = timeout(patience, own).await.ok().and_then(Result::ok).ok_or(Exhausted::Holder)?;
+        let of_total = timeout(patience, Arc::clone(&self.total).acquire_many_owned(amount)).await;
+        let of_total = of_total.ok().and_then(Result::ok).ok_or(Exhausted::Total)?;
         Ok(Permit { own: Some(own), of_total })
     }
 
@@ -113,6 +140,21 @@ mod tests {
         assert!(budgets.take(tenant(1), 1, NO_WAIT).await.is_err());
         whole.shrink(3);
         assert!(budgets.take(tenant(1), 1, NO_WAIT).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn holder_beyond_its_budget_uses_the_shared_one_and_leaves_others_theirs() {
+        let (budgets, shared) = (Budgets::new(8, 2), Arc::new(Semaphore::new(2)));
+        let take = async |number| budgets.take_one(tenant(number), &shared, NO_WAIT).await;
+        let mut greedy = Vec::new();
+        for _ in 0..4 {
+            greedy.push(take(1).await.unwrap());
+        }
+        assert_eq!(take(1).await.unwrap_err(), Exhausted::Holder);
+        let _other = [take(2).await.unwrap(), take(2).await.unwrap()];
+        assert_eq!(take(2).await.unwrap_err(), Exhausted::Holder);
+        drop(greedy);
+        assert!(take(2).await.is_ok());
     }
 
     #[test]

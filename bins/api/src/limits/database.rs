@@ -1,5 +1,5 @@
-//! The API's connections to the database: a budget for each tenant, and one for all callers whose credential is not
-//! checked yet. Every transaction of a request begins here. A tenant has one export or erasure under way.
+//! The API's connections to the database: a budget for each tenant, one that tenants share beyond their own, and one for
+//! all callers whose credential is not checked yet. Every transaction of a request begins here. A tenant has one export or erasure under way.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -9,12 +9,14 @@ use regua_domain::TenantId;
 use regua_store::access::{self, STATEMENT_TIMEOUT};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::budgets::{Budgets, Exhausted, Permit};
 use super::refused::{Refusals, Refused};
 use crate::metrics::ApiMetrics;
 
-/// One holder may have a quarter of the connections.
+/// One holder may have a quarter of the connections. Tenants share a second quarter, so that a tenant that is alone has
+/// half of them.
 const PARTS: usize = 4;
 /// One holder may have at least so many.
 const LEAST: usize = 2;
@@ -40,6 +42,8 @@ pub(crate) struct ConnectionPermit {
 pub(crate) struct Database {
     pool: PgPool,
     connections: Budgets<Holder>,
+    /// Of tenants beyond their own budget.
+    shared: Arc<Semaphore>,
     debtor_requests: Budgets<TenantId>,
     refusals: Refusals,
 }
@@ -59,6 +63,7 @@ impl Database {
         Self {
             pool,
             connections: Budgets::new(total.saturating_sub(WITHOUT_HOLDER), each),
+            shared: Arc::new(Semaphore::new(each)),
             debtor_requests: Budgets::new(each, 1),
             refusals: Refusals::new(metrics),
         }
@@ -108,7 +113,10 @@ impl Database {
     }
 
     async fn take(&self, holder: Holder, mut permits: Vec<Permit>) -> Result<ConnectionPermit, Refused> {
-        let permit = self.connections.take(holder, 1, PATIENCE).await;
+        let permit = match holder {
+            Holder::Tenant(_) => self.connections.take_one(holder, &self.shared, PATIENCE).await,
+            Holder::Unauthenticated => self.connections.take(holder, 1, PATIENCE).await,
+        };
         permits.push(permit.map_err(|exhausted| match (holder, exhausted) {
             (Holder::Unauthenticated, Exhausted::Holder) => self.refusals.too_busy("unauthenticated_database"),
             _ => self.refusals.exhausted("database", exhausted),

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use regua_domain::TenantId;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::budgets::{Budgets, Permit};
 use super::refused::{Refusals, Refused};
@@ -19,7 +18,6 @@ const DISCARDING: usize = 8;
 pub(super) const PARTS: usize = 4;
 
 pub(crate) struct RequestBudget {
-    all: Semaphore,
     tenants: Budgets<TenantId>,
     receiving: Budgets<TenantId>,
     discarding: Budgets<TenantId>,
@@ -29,18 +27,13 @@ pub(crate) struct RequestBudget {
 impl RequestBudget {
     pub(super) fn new(settings: &LimitSettings, refusals: Refusals) -> Self {
         let requests = settings.concurrent_requests;
-        let all = Semaphore::new(requests.clamp(1, Semaphore::MAX_PERMITS));
         let tenants = |total| Budgets::new(total, total / PARTS);
         let (receiving, discarding) = (tenants(requests / RECEIVING), tenants(requests / DISCARDING));
-        Self { all, tenants: tenants(requests), receiving, discarding, refusals }
+        Self { tenants: tenants(requests), receiving, discarding, refusals }
     }
 
-    /// A permit among all requests.
-    pub(crate) fn take(&self) -> Result<SemaphorePermit<'_>, Refused> {
-        self.all.try_acquire().map_err(|_| self.refusals.too_busy("requests"))
-    }
-
-    /// A permit among the tenant's requests.
+    /// A permit among the tenant's requests and among all. A request takes it when its credential is found valid, so
+    /// requests that are refused by then take nothing from other tenants.
     pub(crate) async fn take_for_tenant(&self, tenant: TenantId) -> Result<Permit, Refused> {
         let permit = self.tenants.take(tenant, 1, Duration::ZERO).await;
         permit.map_err(|exhausted| self.refusals.exhausted("requests", exhausted))

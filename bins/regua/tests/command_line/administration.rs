@@ -5,6 +5,7 @@ use std::process::Command;
 use regua_domain::UserRole;
 use regua_tests::{Database, Fleet, TenantOptions, TestUser};
 use serde_json::Value;
+use sqlx::Executor;
 
 use super::{refused, regua, root, succeeded};
 
@@ -15,6 +16,10 @@ async fn tenant_is_set_up_in_an_empty_database() {
     succeeded(&database, &["tenant", "create", "acme", "--name", "Acme Ltda"]);
     let stderr = refused(&database, 1, &["tenant", "create", "acme", "--name", "Outra"]);
     assert!(stderr.contains("acme"), "{stderr}");
+    let limit = ["tenant", "limit", "acme", "--max-requests-per-minute", "12000"];
+    assert!(succeeded(&database, &limit).contains("12000 requests a minute"));
+    let above = ["key", "create", "--tenant", "acme", "--requests-per-minute", "12001"];
+    assert!(refused(&database, 1, &above).contains("12000"), "the refusal names the ceiling");
     let gateway = ["--url", "http://127.0.0.1:9", "--token", "segredo-do-gateway"];
     succeeded(&database, &[&["instance", "add", "--tenant", "acme", "--name", "matriz"], &gateway[..]].concat());
     let listed = succeeded(&database, &["instance", "list", "--tenant", "acme", "--json"]);
@@ -189,6 +194,7 @@ async fn gateway_address_is_checked_and_belongs_to_one_tenant() {
     }
     assert!(refused(&database, 2, &add("acme", "http://10.0.0.7", "intranet")).contains("intranet"));
     succeeded(&database, &add("acme", "http://10.0.0.7/", "10.0.0.0/8"));
+    database.pool.execute("update instances set verified_at = now()").await.unwrap();
     let stderr = refused(&database, 1, &add("outra", "http://10.0.0.7:80", "any"));
     assert!(stderr.contains("Another tenant"), "{stderr}");
     succeeded(&database, &add("outra", "http://10.0.0.8", "any"));

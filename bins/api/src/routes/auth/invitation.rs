@@ -54,6 +54,6 @@ pub(super) async fn accept_invitation(request: UnauthenticatedRequest, mut body:
         if is_accepted { Ok(((), ())) } else { Err(refused()) }
     };
     Actor::user(&request, tenant, user.user_id, &user.email).change("invitation.accepted", user.user_id, work).await?;
-    request.accept(Some(charge));
+    request.accept(tenant, Some(charge));
     Ok(DONE)
 }

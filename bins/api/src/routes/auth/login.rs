@@ -134,7 +134,7 @@ pub(super) async fn log_in(
     let user = credentials.filter(|user| is_match && user.active);
     let user = user.ok_or_else(|| Problem::of(Code::LoginFailed))?;
     let opened = complete_login(request, tenant, &user, &login, kind).await?;
-    request.accept(Some(charge));
+    request.accept(tenant, Some(charge));
     context.good_sessions.record_secret(&opened.secret);
     Ok(opened)
 }

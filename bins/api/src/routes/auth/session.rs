@@ -86,7 +86,7 @@ pub(super) async fn refresh(request: UnauthenticatedRequest, Valid(body): Valid<
     let secret = SessionSecret::generate(tenant, session_id)?;
     sessions::rotate(conn, tenant, session_id, &secret.hash(), now).await?;
     transaction.commit().await?;
-    request.accept(look_up.map(LookUp::end));
+    request.accept(tenant, look_up.map(LookUp::end));
     context.good_sessions.record_secret(&secret);
     Tokens::new(context, &secret, session.expires_at).map(Json)
 }
@@ -127,7 +127,7 @@ async fn end_session(request: &UnauthenticatedRequest, secret: Option<SessionSec
     {
         end(&mut transaction, request, &secret, &session, SessionEnd::Logout, now).await?;
         transaction.commit().await?;
-        request.accept(look_up.map(LookUp::end));
+        request.accept(secret.tenant, look_up.map(LookUp::end));
     }
     request.context.good_sessions.remove(&secret);
     Ok(())

@@ -24,7 +24,6 @@ use crate::credentials::cache::Cached;
 use crate::credentials::keys;
 use crate::http::body::{RequestOwner, read_json};
 use crate::http::error::WebhookProblems;
-use crate::http::request::record_authenticated;
 use crate::http::{Code, Problem, record_field};
 use crate::limits::{Refused, Subject};
 
@@ -74,7 +73,6 @@ pub(super) async fn evolution(
     let (tenant, instance) = (TenantId(tenant), InstanceId(instance));
     authenticate(&context, tenant, instance, &parts).await?;
     RequestOwner::record(&parts.extensions, tenant);
-    record_authenticated(&parts);
     record_field("tenant_id", tenant);
     record_field("instance_id", instance);
     let accepted = accept(&context, tenant, instance, &parts.headers, body).await;
