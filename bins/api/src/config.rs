@@ -91,8 +91,8 @@ pub struct LimitArguments {
     /// unless it is a trusted proxy; absent: 4096, or as many as the file descriptors (ulimit -n) allow
     #[arg(long, env = "MAX_CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: Option<u32>,
-    /// Requests under way at once, above which the answer is 503; one tenant may have a quarter of them, and so may all
-    /// callers without a valid credential together
+    /// Requests under way at once, above which the answer is 503; one tenant may have a quarter of them; as many
+    /// more are for all callers without a valid credential together
     #[arg(long, env = "MAX_CONCURRENT_REQUESTS", default_value_t = LimitSettings::default().concurrent_requests)]
     pub max_concurrent_requests: usize,
     /// Bytes of request bodies in memory at once; one tenant may have a quarter of them

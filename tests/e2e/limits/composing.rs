@@ -90,7 +90,7 @@ async fn small_batches_that_cost_much_do_not_delay_those_of_another_tenant() {
             tokio::spawn(async move { greedy.send("overdue", &long_batch(&format!("greedy-{number}"), 1)).await })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    eventually("the first costly post to end", async || running.iter().any(|post| post.is_finished())).await;
     let loaded = posts("loaded").await;
     let waiting = running.iter().filter(|post| !post.is_finished()).count();
     println!("posts of 1: {idle:?} idle, {loaded:?} beside {waiting} costly posts");

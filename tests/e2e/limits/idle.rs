@@ -104,7 +104,7 @@ async fn idle_connection_is_closed() {
 async fn new_connection_closes_the_longest_idle_one_of_the_address_with_the_most() {
     let options = only_the_api(|api| api.limits.connections = 16);
     let (fleet, tenant, _) = Fleet::with(options, TenantOptions::default()).await;
-    // An address with its quarter loses its own longest-idle connection, and nobody else's.
+    // An address with its quarter loses its own longest-idle connection, and no other address loses one.
     let mut neighbour = probe_from(&fleet, "127.0.0.3").await.unwrap();
     let mut own = Vec::new();
     for _ in 0..5 {

@@ -160,7 +160,7 @@ async fn compose(
             Problem::with_detail(Code::SchemaTooCostly, detail)
         }
         Uncomposed::Schema(error) => Problem::internal(error),
-        // Nobody waits for the answer to a stopped one.
+        // The caller of a stopped batch is gone, so this answer is not sent.
         Uncomposed::Stopped | Uncomposed::OutOfTime => Refused::TooBusy.into(),
     })
 }
