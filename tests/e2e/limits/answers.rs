@@ -38,21 +38,25 @@ async fn ask_without_reading(fleet: &Fleet, path: &str, key: &str) -> TcpStream 
     stream
 }
 
+/// Metadata that makes an answer of 100 contacts larger than the buffers of a connection.
+const LARGE: usize = 9000;
+
 #[tokio::test(flavor = "multi_thread")]
-async fn unread_answers_of_one_tenant_use_its_part_and_end() {
+async fn unread_answers_of_one_tenant_use_only_its_budget() {
     let options = only_the_api(|api| {
         api.limits.answer_bytes = 4 << 20;
-        api.limits.unread = Duration::from_millis(1500);
+        // The answer stays unread until the test closes its connection.
+        api.limits.unread = Duration::from_secs(3600);
     });
     let (fleet, tenant, client) = Fleet::with(options, TenantOptions::default()).await;
     let other = TenantOptions { slug: "outra", instances: vec!["sul".to_owned()], ..TenantOptions::default() };
     let other = client.with_key(&fleet.create_tenant(&other).await.key);
-    let path = post_contacts(&client, "large", 100, &one_text(9000)).await;
-    let path_of_other = post_contacts(&other, "large", 100, &one_text(9000)).await;
+    let path = post_contacts(&client, "large", 100, &one_text(LARGE)).await;
+    let path_of_other = post_contacts(&other, "large", 100, &one_text(LARGE)).await;
     let list = async |client: &Client, path: &str| client.call(Method::GET, path, None).await;
     assert_eq!(list(&client, &path).await.status, StatusCode::OK);
 
-    let mut unread = ask_without_reading(&fleet, &path, &tenant.key).await;
+    let unread = ask_without_reading(&fleet, &path, &tenant.key).await;
     eventually("the tenant's budget to be used up", async || {
         list(&client, &path).await.status == StatusCode::TOO_MANY_REQUESTS
     })
@@ -62,11 +66,22 @@ async fn unread_answers_of_one_tenant_use_its_part_and_end() {
     assert_eq!(list(&other, &path_of_other).await.status, StatusCode::OK, "another tenant has its own budget");
     assert!(fleet.metrics.api.requests_refused.with_label_values(&["tenants_answers"]).get() >= 2);
 
-    eventually("the unread answer to end", async || list(&client, &path).await.status == StatusCode::OK).await;
-    assert_eq!(fleet.metrics.api.connections_closed.with_label_values(&["unread"]).get(), 1);
+    drop(unread);
+    eventually("the budget to be free", async || list(&client, &path).await.status == StatusCode::OK).await;
+    fleet.end_unfinished().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connection_with_an_unread_answer_is_closed() {
+    let options = only_the_api(|api| api.limits.unread = Duration::from_millis(500));
+    let (fleet, tenant, client) = Fleet::with(options, TenantOptions::default()).await;
+    let path = post_contacts(&client, "large", 100, &one_text(LARGE)).await;
+    let mut unread = ask_without_reading(&fleet, &path, &tenant.key).await;
+    let closed = fleet.metrics.api.connections_closed.with_label_values(&["unread"]);
+    eventually("the connection to be closed", async || closed.get() == 1).await;
     let mut read = Vec::new();
     let _closed_or_reset = unread.read_to_end(&mut read).await;
-    assert!(read.len() < 900_000, "{} bytes were sent", read.len());
+    assert!(read.len() < 100 * LARGE, "{} bytes were sent", read.len());
     fleet.end_unfinished().await;
 }
 
@@ -103,7 +118,7 @@ async fn pages_of_large_rows_have_fewer_items() {
         };
         pages("items", next).await
     };
-    let large = post_contacts(&client, "a", 150, &one_text(9000)).await;
+    let large = post_contacts(&client, "a", 150, &one_text(LARGE)).await;
     let found = list(&large).await;
     assert_eq!((found.len(), found[0].len() > 100), (2, true), "about 1 MiB in a page");
     assert_each_once(&found, 150);
