@@ -9,15 +9,15 @@
 //! | places and password checks of callers without a valid credential | `halved_budget::HalvedBudget` |
 //! | look-ups of unknown credentials | `lookups::LookUps` |
 //! | memory of bodies and answers | `resources::BodyBudget` |
-//! | computation of batches | `batches::Batches` |
+//! | CPU for batches and webhooks | `computations::Computations` |
 //! | connections of clients | `connections::ConnectionBudget` |
 //! | connections to the database, exports | `database::Database` |
 //! | waiting webhook events | `waiting_events::WaitingEvents` |
 
-mod batches;
 mod budgets;
 mod changes;
 mod client_address;
+mod computations;
 mod connections;
 mod database;
 mod event_amount;
@@ -46,9 +46,9 @@ use self::resources::RequestBudget;
 use self::waiting_events::WaitingEvents;
 use crate::metrics::ApiMetrics;
 
-pub(crate) use self::batches::Batches;
 pub(crate) use self::budgets::Permit;
 pub use self::client_address::{ClientAddress, TrustedProxies};
+pub(crate) use self::computations::Computations;
 pub(crate) use self::connections::{CLOSING, Connection, ConnectionBudget, UnderWay};
 pub(crate) use self::database::{ConnectionPermit, Database, TenantTransaction, TransactionError};
 pub use self::event_amount::EventAmount;
@@ -74,7 +74,7 @@ pub(crate) struct Limits {
     pub(crate) bodies: BodyBudget,
     /// The memory of large answers that are being written.
     pub(crate) answers: BodyBudget,
-    pub(crate) batches: Batches,
+    pub(crate) computations: Computations,
     pub(crate) waiting_events: WaitingEvents,
 }
 
@@ -94,7 +94,7 @@ impl Limits {
             requests: RequestBudget::new(settings, refusals.clone()),
             bodies: BodyBudget::new("bodies", settings.body_bytes, patience, refusals.clone()),
             answers: BodyBudget::new("answers", settings.answer_bytes, Duration::ZERO, refusals.clone()),
-            batches: Batches::new(settings, patience, refusals.clone()),
+            computations: Computations::new(settings, patience, refusals.clone()),
             waiting_events: WaitingEvents::new(settings, metrics, refusals),
         }
     }

@@ -9,6 +9,7 @@ pub mod sealed_secrets;
 pub mod server;
 
 pub use access::Role;
+pub(crate) use page_rows::PageReader;
 pub use page_rows::PageRows;
 pub use pool::{
     MIGRATOR, PinnedConnection, PoolMode, PoolSettings, TRANSACTION_TIMEOUT, is_unavailable, ping, pool, transact,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgConnection};
 
 use crate::PageRows;
+use crate::database::PageReader;
 
 /// Creates a tenant with the default configuration, in America/Sao_Paulo and at 20 messages a minute; false when
 /// another tenant has the slug. It has no business hours yet: the caller sets them in the same transaction.
@@ -86,16 +87,21 @@ pub async fn list(
     after: &str,
     limit: i64,
 ) -> Result<PageRows<Tenant>, Error> {
-    let rows = sqlx::query_as!(
-        Tenant,
-        r#"select tenant_id, slug as "slug: Slug", name, status as "status: TenantStatus", max_requests_per_minute,
+    let mut page = PageReader::up_to(limit);
+    while let Some(count) = page.next_part() {
+        let after = page.last().map_or(after, |tenant: &Tenant| tenant.slug.as_str());
+        let rows = sqlx::query_as!(
+            Tenant,
+            r#"select tenant_id, slug as "slug: Slug", name, status as "status: TenantStatus", max_requests_per_minute,
                   created_at from tenants
          where slug > $1 and ($2::text is null or slug = $2) order by slug limit $3"#,
-        after,
-        slug,
-        limit + 1
-    );
-    PageRows::read(rows.fetch(conn), limit).await
+            after,
+            slug,
+            count
+        );
+        page.add(rows.fetch(&mut *conn)).await?;
+    }
+    Ok(page.finish())
 }
 
 /// One tenant, locked until the transaction ends.

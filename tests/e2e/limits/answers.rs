@@ -141,3 +141,33 @@ async fn pages_of_large_rows_have_fewer_items() {
     assert_each_once(&pages("contacts", next).await, 1210);
     fleet.end_unfinished().await;
 }
+
+/// More rows than one statement of a listing reads.
+const MANY: usize = 210;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_many_rows_have_each_row_once() {
+    let options = only_the_api(|api| api.limits.changes_per_minute = 10_000.try_into().unwrap());
+    let (fleet, tenant, client) = Fleet::with(options, TenantOptions::default()).await;
+    let platform = TestUser::logged_in(&fleet, &tenant, UserRole::Platform, "pia").await;
+    for n in 0..MANY {
+        client.send_accepted("overdue", &batch(&format!("b{n}"), 1)).await;
+        let other = json!({"slug": format!("s{n}"), "name": "x", "time_zone": "America/Bahia"});
+        let created = platform.post("/api/v1/admin/tenants", &other).await;
+        assert_eq!(created.status, StatusCode::CREATED, "{:#}", created.body);
+    }
+    for (path, id) in [("billing/queues", "queue_id"), ("admin/tenants", "slug")] {
+        let next = async |cursor: Option<String>| {
+            let cursor = cursor.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+            platform.get(&format!("/api/v1/{path}?limit=205{cursor}")).await.body
+        };
+        let pages = pages("items", next).await;
+        assert_eq!(pages[0].len(), 205, "{path}");
+        let mut ids: Vec<_> = pages.iter().flatten().map(|item| item[id].to_string()).collect();
+        ids.sort();
+        ids.dedup();
+        let listed = if id == "slug" { MANY + 1 } else { MANY };
+        assert_eq!((ids.len(), pages.iter().flatten().count()), (listed, listed), "{path}");
+    }
+    fleet.end_unfinished().await;
+}

@@ -1,5 +1,6 @@
-//! The API's connections to the database: a quarter of them for each tenant and a quarter that tenants share, one export or erasure of a tenant at a
-//! time, and a time limit for each statement.
+//! The API's connections to the database: a quarter of them for each tenant and a quarter that tenants share, an eighth
+//! for a tenant's requests that store nothing, one export or erasure of a tenant at a time, and a time limit for each
+//! statement.
 
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use super::only_the_api;
 /// Of the 24 connections of a test's API a tenant that is alone has half, and callers without a credential a quarter.
 const HALF: i64 = 12;
 const QUARTER: i64 = 6;
+/// A tenant's requests other than batches and webhooks have an eighth.
+const EIGHTH: i64 = 3;
 const WAITING: &str = "select count(*) from pg_stat_activity
                        where datname = current_database() and wait_event_type = 'Lock'";
 
@@ -69,6 +72,34 @@ async fn tenant_holds_half_of_the_connections_and_another_does_not_wait() {
         }
     }
     assert_eq!(accepted, HALF);
+    fleet.end_unfinished().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_store_no_batch_hold_an_eighth_of_the_connections() {
+    let options = only_the_api(|api| api.limits.key_cached_for = Duration::from_secs(3600));
+    let (fleet, tenant, client) = Fleet::with(options, TenantOptions::default()).await;
+    client.send_accepted("overdue", &batch("first", 1)).await;
+    let owner = owner_of(&fleet, &tenant).await;
+    let mut lock = fleet.database.pool.begin().await.unwrap();
+    lock.execute("lock table audit_log in share mode").await.unwrap();
+    let change = || {
+        let (owner, template) = (owner.clone(), json!({"name": "x", "type": "notification", "variations": ["Olá"]}));
+        tokio::spawn(async move { owner.post("/api/v1/admin/templates", &template).await })
+    };
+    let changes: Vec<_> = (0..10).map(|_| change()).collect();
+    eventually("the changes without a connection to be refused", async || {
+        changes.iter().filter(|change| change.is_finished()).count() == 7
+    })
+    .await;
+    assert_eq!(fleet.count(WAITING).await, EIGHTH);
+    client.send_accepted("overdue", &batch("second", 1)).await;
+    lock.rollback().await.unwrap();
+    let mut refused = 0;
+    for change in changes {
+        refused += usize::from(change.await.unwrap().status == StatusCode::TOO_MANY_REQUESTS);
+    }
+    assert_eq!(refused, 7);
     fleet.end_unfinished().await;
 }
 

@@ -114,13 +114,17 @@ async fn webhook_with_wrong_secret_is_refused_and_irrelevant_event_is_not_stored
     let unknown = url.replace(&tenant.instances[0].to_string(), "019a9f3c-0000-7000-8000-000000000000");
     let refused = post(&unknown, &secret, &event).await;
     assert_eq!((refused.0, &refused.1["code"]), (StatusCode::UNAUTHORIZED, &json!("webhook_secret_invalid")));
-    for malformed in [json!([]), json!({"event": "send.message", "data": {"x": "\u{0}"}})] {
+    let with_nul = json!({"event": "send.message", "data": {
+        "key": {"id": "3EB0C767D26A1B2C3D4E", "remoteJid": "1@lid"}, "message": {"conversation": "Olá\u{0}"},
+    }});
+    for malformed in [json!([]), with_nul] {
         assert_eq!(post(&url, &secret, &malformed).await.0, StatusCode::BAD_REQUEST);
     }
     assert_eq!(fleet.count("select count(*) from webhook_events").await, 0);
     for (event, stored) in [
         (json!({"event": "connection.update", "data": {"state": "open"}}), false),
         (json!({"event": "send.message"}), true),
+        (json!({"event": "send.message", "data": {"unread": "\u{0}"}}), true),
         (json!({"event": "messages.update", "data": {"keyId": 5}}), true),
     ] {
         let answer = post(&url, &secret, &event).await;

@@ -92,8 +92,10 @@ async fn receive(
     // The permit of a caller without a valid credential covers its body.
     let is_anonymous = tenant == ANONYMOUS;
     let _receiving = if is_anonymous { None } else { Some(context.limits.requests.receive_body(tenant)?) };
-    let mut memory = context.limits.bodies.take(tenant, announced_length(headers).unwrap_or(limit)).await?;
-    let read = tokio::time::timeout(context.settings.body_timeout, read_up_to(stream, limit)).await;
+    let announced = announced_length(headers);
+    let mut memory = context.limits.bodies.take(tenant, announced.unwrap_or(limit)).await?;
+    let body = Vec::with_capacity(announced.unwrap_or_default());
+    let read = tokio::time::timeout(context.settings.body_timeout, read_up_to(stream, body, limit)).await;
     let body = read.map_err(|_| Problem::of(Code::BodyTimeout))??;
     Ok(body.map(|body| {
         BodyBudget::shrink(&mut memory, body.len());
@@ -101,9 +103,8 @@ async fn receive(
     }))
 }
 
-/// The body; none when it is longer than `limit`.
-async fn read_up_to(stream: &mut BodyDataStream, limit: usize) -> Result<Option<Vec<u8>>, Problem> {
-    let mut body = Vec::new();
+/// The body, appended to `body`; none when it is longer than `limit`.
+async fn read_up_to(stream: &mut BodyDataStream, mut body: Vec<u8>, limit: usize) -> Result<Option<Vec<u8>>, Problem> {
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| Problem::of(Code::BodyTimeout))?;
         if body.len() + chunk.len() > limit {
@@ -170,7 +171,7 @@ mod tests {
     #[tokio::test]
     async fn body_is_read_up_to_the_limit() {
         let stream = || Body::from("12345").into_data_stream();
-        assert_eq!(read_up_to(&mut stream(), 5).await.unwrap().unwrap(), b"12345");
-        assert!(read_up_to(&mut stream(), 4).await.unwrap().is_none());
+        assert_eq!(read_up_to(&mut stream(), Vec::new(), 5).await.unwrap().unwrap(), b"12345");
+        assert!(read_up_to(&mut stream(), Vec::new(), 4).await.unwrap().is_none());
     }
 }

@@ -1,5 +1,6 @@
 //! The API's connections to the database: a budget for each tenant, one that tenants share beyond their own, and one for
-//! all callers whose credential is not checked yet. Every transaction of a request begins here. A tenant has one export or erasure under way.
+//! all callers whose credential is not checked yet. Requests that store no batch and no webhook event have a part of
+//! their tenant's budget. Every transaction of a request begins here. A tenant has one export or erasure under way.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -18,6 +19,9 @@ use crate::metrics::ApiMetrics;
 /// One holder may have a quarter of the connections. Tenants share a second quarter, so that a tenant that is alone has
 /// half of them.
 const PARTS: usize = 4;
+/// A tenant's requests other than batches and webhooks may have an eighth. They may read a lot, and PostgreSQL shares
+/// the cores evenly among its connections.
+const PARTS_OF_OTHERS: usize = 8;
 /// One holder may have at least so many.
 const LEAST: usize = 2;
 /// Connections without a holder: for the relay, and for probes and look-ups of API keys.
@@ -44,6 +48,8 @@ pub(crate) struct Database {
     connections: Budgets<Holder>,
     /// Of tenants beyond their own budget.
     shared: Arc<Semaphore>,
+    /// Of requests that store no batch and no webhook event.
+    others: Budgets<TenantId>,
     debtor_requests: Budgets<TenantId>,
     refusals: Refusals,
 }
@@ -64,12 +70,13 @@ impl Database {
             pool,
             connections: Budgets::new(total.saturating_sub(WITHOUT_HOLDER), each),
             shared: Arc::new(Semaphore::new(each)),
+            others: Budgets::new(total, (total / PARTS_OF_OTHERS).max(LEAST)),
             debtor_requests: Budgets::new(each, 1),
             refusals: Refusals::new(metrics),
         }
     }
 
-    /// Begins a transaction of a tenant that sees its rows.
+    /// Begins a transaction of a tenant that sees its rows, for a request that stores no batch and no webhook event.
     pub(crate) async fn begin(&self, tenant: TenantId) -> Result<TenantTransaction, TransactionError> {
         let permit = self.permit(tenant).await?;
         Ok(TenantTransaction::begin(&self.pool, tenant, permit).await?)
@@ -79,13 +86,19 @@ impl Database {
     pub(crate) async fn begin_debtor_request(&self, tenant: TenantId) -> Result<TenantTransaction, TransactionError> {
         let only = self.debtor_requests.take_now(Some(tenant));
         let only = only.map_err(|exhausted| self.refusals.exhausted("debtor_requests", exhausted))?;
-        let permit = self.take(Holder::Tenant(tenant), vec![only]).await?;
+        let permit = self.take_other(tenant, vec![only]).await?;
+        Ok(TenantTransaction::begin(&self.pool, tenant, permit).await?)
+    }
+
+    /// As [`Self::begin`], for a transaction that stores a batch or counts webhook events.
+    pub(crate) async fn begin_intake(&self, tenant: TenantId) -> Result<TenantTransaction, TransactionError> {
+        let permit = self.take(Holder::Tenant(tenant), Vec::new()).await?;
         Ok(TenantTransaction::begin(&self.pool, tenant, permit).await?)
     }
 
     /// Begins a transaction that stores a webhook event of a tenant, and reads nothing.
     pub(crate) async fn begin_webhook(&self, tenant: TenantId) -> Result<TenantTransaction, TransactionError> {
-        let permit = self.permit(tenant).await?;
+        let permit = self.take(Holder::Tenant(tenant), Vec::new()).await?;
         Ok(TenantTransaction { open: Some(access::begin_webhook(&self.pool, tenant).await?), permit })
     }
 
@@ -107,9 +120,15 @@ impl Database {
         access::begin_lookup(&self.pool, prefix).await
     }
 
-    /// A permit for a transaction of a tenant at this database or at its replica.
+    /// The permit of a transaction as [`Self::begin`] begins it, at this database or at its replica.
     pub(crate) async fn permit(&self, tenant: TenantId) -> Result<ConnectionPermit, Refused> {
-        self.take(Holder::Tenant(tenant), Vec::new()).await
+        self.take_other(tenant, Vec::new()).await
+    }
+
+    async fn take_other(&self, tenant: TenantId, mut permits: Vec<Permit>) -> Result<ConnectionPermit, Refused> {
+        let permit = self.others.take(tenant, 1, PATIENCE).await;
+        permits.push(permit.map_err(|exhausted| self.refusals.exhausted("database", exhausted))?);
+        self.take(Holder::Tenant(tenant), permits).await
     }
 
     async fn take(&self, holder: Holder, mut permits: Vec<Permit>) -> Result<ConnectionPermit, Refused> {

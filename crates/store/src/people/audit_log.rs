@@ -11,6 +11,7 @@ use sqlx::{Error, PgConnection};
 use uuid::Uuid;
 
 use crate::PageRows;
+use crate::database::PageReader;
 
 /// An entry to insert.
 #[derive(Clone, Debug)]
@@ -99,18 +100,23 @@ pub async fn list(
     action: Option<&str>,
     limit: i64,
 ) -> Result<PageRows<Entry>, Error> {
-    let rows = sqlx::query_as!(
-        Entry,
-        r#"select audit_id, at, actor_kind as "actor_kind: ActorKind", actor_id, actor_name, host(client) as client,
+    let mut page = PageReader::up_to(limit);
+    while let Some(count) = page.next_part() {
+        let before = page.last().map(|entry: &Entry| entry.audit_id).or(before).unwrap_or(AuditId(Uuid::max()));
+        let rows = sqlx::query_as!(
+            Entry,
+            r#"select audit_id, at, actor_kind as "actor_kind: ActorKind", actor_id, actor_name, host(client) as client,
                   request_id, action, object_id, before, after
            from audit_log
            where tenant_id = $1 and audit_id < $2 and ($3::text is null or action = $3)
            order by audit_id desc
            limit $4"#,
-        tenant as TenantId,
-        before.unwrap_or(AuditId(Uuid::max())) as AuditId,
-        action,
-        limit + 1
-    );
-    PageRows::read(rows.fetch(conn), limit).await
+            tenant as TenantId,
+            before as AuditId,
+            action,
+            count
+        );
+        page.add(rows.fetch(&mut *conn)).await?;
+    }
+    Ok(page.finish())
 }

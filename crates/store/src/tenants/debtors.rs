@@ -8,7 +8,8 @@ use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
 use crate::contacts::{self, Erasable, ErasedContacts, Hashes};
-use crate::{PageRows, campaigns, webhook_events};
+use crate::database::PageReader;
+use crate::{campaigns, webhook_events};
 
 /// Most contacts of a page.
 const PAGE: usize = 200;
@@ -120,7 +121,7 @@ async fn find_by_phone(
 /// the worker and the lease of an attempt, and hashes. No index leads to the events of a contact: the statement reads the
 /// tenant's events of 14 days, once for all contacts.
 pub async fn export(conn: &mut PgConnection, tenant: TenantId, page: &mut Page) -> Result<Vec<Value>, Error> {
-    let exported = sqlx::query_scalar!(
+    let rows = sqlx::query_scalar!(
         r#"with happened as materialized (
              select v.contact_id, jsonb_agg(to_jsonb(v) - '{tenant_id,contact_id,queue_id,instance_id}'::text[] order by v.seq) as events
              from events v where v.tenant_id = $1 and v.contact_id = any($2) group by v.contact_id
@@ -143,7 +144,9 @@ pub async fn export(conn: &mut PgConnection, tenant: TenantId, page: &mut Page) 
         tenant as TenantId,
         &page.contacts as &[ContactId]
     );
-    let exported = PageRows::read(exported.fetch(conn), PAGE as i64).await?;
+    let mut read = PageReader::up_to(PAGE as i64);
+    read.add(rows.fetch(conn)).await?;
+    let exported = read.finish();
     if exported.has_more {
         let id = exported.rows.last().and_then(|contact| contact["contact_id"].as_str()?.parse().ok());
         let last: ContactId = id.ok_or_else(|| Error::Decode("a contact without an id".into()))?;

@@ -65,7 +65,7 @@ pub(super) async fn count_and_delete(
     of_number: EventAmount,
     of_tenant: EventAmount,
 ) -> Result<(Count, u64), TransactionError> {
-    let mut transaction = database.begin(tenant).await?;
+    let mut transaction = database.begin_intake(tenant).await?;
     let conn = &mut *transaction;
     let (mut count, mut dropped) = (Count::read(conn, tenant).await?, 0);
     if !count.full_numbers(of_number).is_empty() || of_tenant.excess_of(count.total).is_some() {

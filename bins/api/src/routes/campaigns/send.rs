@@ -25,7 +25,7 @@ use crate::intake::batch::{Batch, SendRequest};
 use crate::intake::compose::{Composed, Composer, Uncomposed};
 use crate::intake::plan::Plan;
 use crate::intake::work::compute;
-use crate::limits::{Batches, Permit, Refused, TenantTransaction};
+use crate::limits::{Computations, Permit, Refused, TenantTransaction};
 
 pub(super) fn router() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(overdue)).routes(routes!(upcoming)).routes(routes!(notification))
@@ -79,16 +79,17 @@ pub(crate) async fn send(
     let context = &caller.context;
     record_field("template_type", message_type);
     let api_key_id = caller.may_send(message_type)?;
-    let (now, language, batches) = (context.clock.now(), caller.language, &context.limits.batches);
-    let large = if Batches::is_large(body.len()) { Some(batches.wait_large(caller.tenant_id).await?) } else { None };
-    let small = if large.is_none() { Some(batches.wait_small(caller.tenant_id).await?) } else { None };
+    let (now, language, computations) = (context.clock.now(), caller.language, &context.limits.computations);
+    let is_large = Computations::is_large(body.len());
+    let large = if is_large { Some(computations.wait_large(caller.tenant_id).await?) } else { None };
+    let small = if large.is_none() { Some(computations.wait_small(caller.tenant_id).await?) } else { None };
     let is_small = small.is_some();
     // The request keeps them until the batch is stored, and each computation until it ends.
     let permits = Arc::new((Arc::clone(&caller.permit), memory, large));
     let held = (Arc::clone(&permits), small);
     let mut batch = compute(held, move |_| Batch::parse(&body, message_type, language, now)).await??;
 
-    let mut transaction = context.database.begin(caller.tenant_id).await?;
+    let mut transaction = context.database.begin_intake(caller.tenant_id).await?;
     let found = intake::plan_batch(&mut transaction, batch.request(caller.tenant_id, message_type)).await?;
     if !batch.dry_run
         && let Some(accepted) = found.accepted
@@ -96,7 +97,7 @@ pub(crate) async fn send(
         return replay(context, &batch, accepted);
     }
     let (plan, composer) = Plan::new(found, &caller, api_key_id, &batch, message_type, now)?;
-    let (open, small) = permit_to_compose(batches, transaction, caller.tenant_id, is_small).await?;
+    let (open, small) = permit_to_compose(computations, transaction, caller.tenant_id, is_small).await?;
     let contacts = std::mem::take(&mut batch.contacts);
     let messages = compose((Arc::clone(&permits), small), composer, contacts, &plan, batch.dry_run).await?;
     if messages.composed.accepted == 0 {
@@ -112,7 +113,7 @@ pub(crate) async fn send(
 /// The permit of a small batch, and the transaction in which it is stored. The next transaction holds no lock yet; but
 /// where the permit is not free at once, and for a large batch, no transaction is open meanwhile.
 async fn permit_to_compose(
-    batches: &Batches,
+    computations: &Computations,
     mut transaction: TenantTransaction,
     tenant_id: TenantId,
     is_small: bool,
@@ -122,11 +123,11 @@ async fn permit_to_compose(
         return Ok((None, None));
     }
     access::begin_next(&mut transaction, tenant_id).await?;
-    if let Some(permit) = batches.take_small(tenant_id).await {
+    if let Some(permit) = computations.take_small(tenant_id).await {
         return Ok((Some(transaction), Some(permit)));
     }
     transaction.commit().await?;
-    Ok((None, Some(batches.wait_small(tenant_id).await?)))
+    Ok((None, Some(computations.wait_small(tenant_id).await?)))
 }
 
 /// The composed messages of a batch.
@@ -180,7 +181,7 @@ async fn store(
     let (rows, rejected) = (composed.contacts, composed.rejected.len());
     let mut transaction = match open {
         Some(open) => open,
-        None => context.database.begin(tenant_id).await?,
+        None => context.database.begin_intake(tenant_id).await?,
     };
     let new = new_campaign(batch, plan, campaign_id, queue_id, &accepted, &rows);
     if !intake::create(&mut transaction, &new, now).await? {

@@ -25,7 +25,8 @@ use crate::credentials::keys;
 use crate::http::body::{RequestOwner, read_json};
 use crate::http::error::WebhookProblems;
 use crate::http::{Code, Problem, record_field};
-use crate::limits::{Refused, Subject};
+use crate::intake::work::compute;
+use crate::limits::{Computations, Refused, Subject};
 
 /// The header of the instance's webhook secret.
 pub(crate) const SECRET_HEADER: &str = "X-Regua-Webhook-Secret";
@@ -89,12 +90,16 @@ async fn accept(
 ) -> Result<Json<EventAccepted>, Problem> {
     let _permit = context.limits.requests.take_for_tenant(tenant).await?;
     let read = read_json(headers, body.into_data_stream(), context, tenant, MAX_EVENT_BYTES).await?;
-    let (body, _memory) = read.ok_or_else(|| Problem::of(Code::BodyTooLarge))?;
-    // PostgreSQL's JSON cannot contain NUL, and no sent message contains one.
-    let has_nul = body.windows(6).any(|window| window == br"\u0000");
-    let read = read_webhook(&body).ok().filter(|_| !has_nul).ok_or_else(|| Problem::of(Code::MalformedJson))?;
-    drop(body);
-    let Some((name, event)) = read else { return Ok(Json(EventAccepted { stored: false })) };
+    let (body, memory) = read.ok_or_else(|| Problem::of(Code::BodyTooLarge))?;
+    let read = if Computations::is_large(body.len()) {
+        let permit = context.limits.computations.wait_small(tenant).await?;
+        compute((permit, memory), move |_| read_webhook(&body)).await?
+    } else {
+        read_webhook(&body)
+    };
+    let Some((name, event)) = read.map_err(|_| Problem::of(Code::MalformedJson))? else {
+        return Ok(Json(EventAccepted { stored: false }));
+    };
     store(context, tenant, instance, name, &event).await?;
     Ok(Json(EventAccepted { stored: true }))
 }
@@ -108,6 +113,10 @@ async fn store(
     event: &GatewayEvent,
 ) -> Result<(), Problem> {
     let (data, proves, now) = (event.to_data(), event.proves_sending(), context.clock.now());
+    // PostgreSQL's JSON cannot contain NUL, and no sent message contains one.
+    if data.contains(r"\u0000") {
+        return Err(Problem::of(Code::MalformedJson));
+    }
     context.limits.waiting_events.reserve(&context.database, tenant, instance, data.len()).await?;
     let mut transaction = context.database.begin_webhook(tenant).await?;
     webhook_events::insert_gateway_event(&mut transaction, tenant, instance, name, &data, proves, now).await?;

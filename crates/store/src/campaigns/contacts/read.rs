@@ -9,6 +9,7 @@ use serde_json::Value;
 use sqlx::{Error, PgConnection};
 
 use crate::PageRows;
+use crate::database::PageReader;
 
 // A contact. Its reason is text, because this crate does not know the gateway.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -95,19 +96,24 @@ pub async fn list(
     after: Option<i32>,
     limit: i64,
 ) -> Result<PageRows<Contact>, Error> {
-    let rows = sqlx::query_as!(
-        Contact,
-        r#"select contact_id as "contact_id: ContactId", position, external_id, phone, reference,
+    let mut page = PageReader::up_to(limit);
+    while let Some(count) = page.next_part() {
+        let after = page.last().map(|contact: &Contact| contact.position).or(after).unwrap_or(-1);
+        let rows = sqlx::query_as!(
+            Contact,
+            r#"select contact_id as "contact_id: ContactId", position, external_id, phone, reference,
                   status as "status: ContactStatus", variation, attempts, resends, reason, message_id, sent_at,
                   delivered_at, read_at, metadata, erased_at
            from contacts
            where tenant_id = $1 and queue_id = $2 and ($3::text is null or status = $3) and position > $4
            order by position limit $5"#,
-        tenant as TenantId,
-        queue as QueueId,
-        status as Option<ContactStatus>,
-        after.unwrap_or(-1),
-        limit + 1
-    );
-    PageRows::read(rows.fetch(conn), limit).await
+            tenant as TenantId,
+            queue as QueueId,
+            status as Option<ContactStatus>,
+            after,
+            count
+        );
+        page.add(rows.fetch(&mut *conn)).await?;
+    }
+    Ok(page.finish())
 }

@@ -7,6 +7,7 @@ use sqlx::{Error, PgConnection};
 use uuid::Uuid;
 
 use crate::PageRows;
+use crate::database::PageReader;
 
 // A queue with columns of its campaign, its lane and its instance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -92,16 +93,18 @@ pub async fn get(conn: &mut PgConnection, tenant: TenantId, queue: QueueId) -> R
 
 /// A page of a tenant's queues. Ids are time-ordered, so the primary key is the index.
 pub async fn list(conn: &mut PgConnection, tenant: TenantId, page: &Page) -> Result<PageRows<Queue>, Error> {
-    // Bounds instead of "… or null": one cached plan serves all calls, and it must start at the right place of the
-    // index.
-    let (from, to) = match (page.only, page.after) {
-        (Some(only), _) => (only, only),
-        (None, Some(QueueId(after))) => (QueueId(Uuid::nil()), before(after)),
-        (None, None) => (QueueId(Uuid::nil()), QueueId(Uuid::max())),
-    };
-    let rows = sqlx::query_as!(
-        Queue,
-        r#"select q.queue_id as "queue_id: QueueId", q.campaign_id as "campaign_id: CampaignId",
+    let mut queues = PageReader::up_to(page.limit);
+    while let Some(count) = queues.next_part() {
+        // Bounds instead of "… or null": one cached plan serves all calls, and it must start at the right place of the
+        // index.
+        let (from, to) = match (page.only, queues.last().map(|queue: &Queue| queue.queue_id).or(page.after)) {
+            (Some(only), _) => (only, only),
+            (None, Some(QueueId(after))) => (QueueId(Uuid::nil()), before(after)),
+            (None, None) => (QueueId(Uuid::nil()), QueueId(Uuid::max())),
+        };
+        let rows = sqlx::query_as!(
+            Queue,
+            r#"select q.queue_id as "queue_id: QueueId", q.campaign_id as "campaign_id: CampaignId",
                   q.type as "message_type: MessageType", q.status as "status: QueueStatus", q.reason, q.scheduled_for,
                   q.resume_at, q.created_at, q.started_at, q.finished_at, q.total, q.pending, q.sending, q.sent,
                   q.delivered, q.read, q.failed, q.unconfirmed, q.skipped, q.cancelled, c.external_id, c.name,
@@ -115,14 +118,16 @@ pub async fn list(conn: &mut PgConnection, tenant: TenantId, page: &Page) -> Res
            where q.tenant_id = $1 and q.queue_id between $2 and $3
              and ($4::text is null or q.type = $4) and ($5::text is null or q.status = $5)
            order by q.queue_id desc limit $6"#,
-        tenant as TenantId,
-        from as QueueId,
-        to as QueueId,
-        page.message_type as Option<MessageType>,
-        page.status as Option<QueueStatus>,
-        page.limit + 1
-    );
-    let mut queues = PageRows::read(rows.fetch(conn), page.limit).await?;
+            tenant as TenantId,
+            from as QueueId,
+            to as QueueId,
+            page.message_type as Option<MessageType>,
+            page.status as Option<QueueStatus>,
+            count
+        );
+        queues.add(rows.fetch(&mut *conn)).await?;
+    }
+    let mut queues = queues.finish();
     // The lane serves all queues of the instance.
     for queue in &mut queues.rows {
         queue.processing_by = queue.processing_by.take().filter(|_| queue.status == QueueStatus::Running);
