@@ -10,6 +10,7 @@ mod campaigns;
 mod events;
 mod ids;
 mod language;
+mod reading;
 mod sending;
 mod stable_hash;
 mod templates;
@@ -28,6 +29,7 @@ pub use ids::{
     TemplateId, TenantId, UserId, WebhookEventId, time_ordered_uuid,
 };
 pub use language::{Argument, Language, Text};
+pub use reading::{Reading, Warning, present, trim_blanks};
 pub use sending::{
     ContactFacts, Decision, InstanceState, LaneFacts, LookSchedule, LookScheduleError, Pacing, QueueFacts,
     RetrySchedule, Rule, TenantRules, UnfoundAttempt, Waiting, decide, should_resend, split_claim,

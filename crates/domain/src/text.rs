@@ -51,7 +51,7 @@ fn may_be_joined(neighbour: Option<char>) -> bool {
         .is_some_and(|other| !other.is_ascii() && !other.is_whitespace() && !matches!(other, '\u{200C}' | '\u{200D}'))
 }
 
-fn turns_direction(character: char) -> bool {
+pub(crate) fn turns_direction(character: char) -> bool {
     matches!(character, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
