@@ -42,7 +42,12 @@ async fn identify(parts: &Parts, context: &Context) -> Result<Arc<ApiKey>, Probl
             tokio::spawn(renew(context.clone(), prefix, Arc::clone(&key), peer(parts)));
             Ok(key)
         }
-        Cached::Expired => {
+        Cached::Expired(known) => {
+            // The look-ups of a tenant's expired keys have its budget, and serve the callers that waited for them.
+            let _permit = context.database.permit(known.tenant_id).await?;
+            if let Cached::Fresh(key) = context.keys.get(&prefix, Instant::now(), |key| matches(Some(key))) {
+                return Ok(key);
+            }
             let found = look_up(context, &prefix, peer(parts), matches).await?;
             found.ok_or_else(|| {
                 context.keys.remove(&prefix);

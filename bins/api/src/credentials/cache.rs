@@ -28,7 +28,7 @@ pub(crate) enum Cached<V> {
     /// Valid, and to be renewed now by this caller in the background, so that no caller waits for an expired entry.
     Ageing(Arc<V>),
     /// Valid before; it must be looked up.
-    Expired,
+    Expired(Arc<V>),
     /// There is no entry, or its secret is another.
     Unknown,
 }
@@ -47,7 +47,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         };
         let age = now.saturating_duration_since(entry.looked_up);
         if age >= self.cached_for {
-            return Cached::Expired;
+            return Cached::Expired(Arc::clone(&entry.value));
         }
         if age < self.cached_for / 2 || entry.is_being_renewed {
             return Cached::Fresh(Arc::clone(&entry.value));
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(get(&cache, after(1000), "a"), Cached::Ageing(Arc::new("a")));
         assert_eq!(get(&cache, after(1001), "a"), Cached::Fresh(Arc::new("a")));
         assert_eq!(get(&cache, after(1999), "a"), Cached::Fresh(Arc::new("a")));
-        assert_eq!(get(&cache, after(2000), "a"), Cached::Expired);
+        assert!(matches!(get(&cache, after(2000), "a"), Cached::Expired(_)));
         assert_eq!(get(&cache, after(2000), "b"), Cached::Unknown);
         cache.remove(&1);
         assert_eq!(get(&cache, after(2000), "a"), Cached::Unknown);

@@ -138,7 +138,7 @@ async fn authenticate(context: &Context, tenant: TenantId, instance: InstanceId,
     let cached = context.webhook_secrets.get(&key, Instant::now(), |secret| keys::has_hash(sent, Some(&secret.hash)));
     let look_up = match cached {
         Cached::Fresh(secret) => return refuse_suspended(&secret),
-        Cached::Ageing(_) | Cached::Expired => None,
+        Cached::Ageing(_) | Cached::Expired(_) => None,
         Cached::Unknown => Some(begin_look_up(context, parts, Subject::BadWebhooks).await?),
     };
     let Some(secret) = look_up_secret(context, key, sent).await? else {
