@@ -88,6 +88,13 @@ mod tests {
         let after = after.unwrap();
         assert_eq!(after["variations"][0]["bytes"], 8000);
         assert_eq!((&after["variations"][1], &after["name"]), (&json!("short"), &json!("n")));
+        let (_, after) = of(&json!(null), &json!({"list": vec!["text"; 5000], "name": "n"}));
+        let after = after.unwrap();
+        assert_eq!(
+            (&after["list"]["bytes"], &after["name"]),
+            (&json!(35_001), &json!("n")),
+            "a long list hides no name"
+        );
         let many: Map<String, Value> =
             (0..500).map(|number| (format!("member-{number}"), json!("x".repeat(200)))).collect();
         for large in [json!({"list": vec![1; 5000]}), Value::Object(many), json!(vec!["text"; 5000]), json!(long)] {
