@@ -1,5 +1,7 @@
 //! Invalid input gets a problem that names the field, and nothing is stored.
 
+mod forms_of_bodies;
+
 use chrono::TimeDelta;
 use regua_domain::MessageType;
 use regua_tests::{Answer, Client, Fleet, FleetOptions, Tenant, TenantOptions, batch, contact};

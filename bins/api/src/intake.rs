@@ -6,4 +6,3 @@ pub(crate) mod compose;
 mod cpu_time;
 mod hours;
 pub(crate) mod plan;
-pub(crate) mod work;

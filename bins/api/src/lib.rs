@@ -30,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::normalize_path::NormalizePath;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -116,7 +117,7 @@ pub fn in_process_router(api: &Api) -> anyhow::Result<Router> {
     router(api, State::new(api, Arc::default())?)
 }
 
-/// All routes within the layers.
+/// All routes within the layers. A slash at the end of a path does not count.
 fn router(api: &Api, context: Context) -> anyhow::Result<Router> {
     let probes = Services { pool: api.pool.clone(), broker: Arc::clone(&api.broker) }.probes();
     let (routes, document) = document().split_for_parts();
@@ -124,7 +125,7 @@ fn router(api: &Api, context: Context) -> anyhow::Result<Router> {
         .merge(openapi::router(&document)?)
         .with_state(context.clone())
         .merge(regua_boot::health_routes(api.metrics.registry().clone(), probes));
-    Ok(with_layers(routes, context))
+    Ok(Router::new().fallback_service(NormalizePath::trim_trailing_slash(with_layers(routes, context))))
 }
 
 fn with_layers(routes: Router, context: Context) -> Router {

@@ -50,7 +50,7 @@ problem-state-conflict-detail = The queue's state does not allow this action.
 problem-body-too-large-title = Body too large
 problem-body-too-large-detail = The body is larger than the limit. Split the contacts into several batches.
 problem-unsupported-media-type-title = Unsupported media type
-problem-unsupported-media-type-detail = Send the body as JSON, uncompressed, with the header Content-Type: application/json.
+problem-unsupported-media-type-detail = Send the body as JSON, with the header Content-Type: application/json.
 problem-validation-failed-title = Validation failed
 problem-validation-failed-detail = Fields are wrong; the list "errors" says which and how to correct them. Nothing was accepted.
 problem-no-valid-contact-title = No valid contact
@@ -74,6 +74,12 @@ problem-unavailable-detail = The database did not answer. Repeat in some seconds
 
 body-not-an-object = The body must be a JSON object.
 body-malformed = The body is not valid JSON: there is an error at line { $line }, column { $column }.
+body-not-utf8 = The body is not UTF-8: there is the byte { $byte } at line { $line }, column { $column }. Send UTF-8, or name the charset: Content-Type: application/json; charset=windows-1252.
+body-not-of-charset = The body is not in the charset { $charset } that the header Content-Type names.
+body-damaged = The compressed body is damaged or incomplete. Send it again, or uncompressed.
+body-content-type = The header Content-Type is "{ $sent }". Send JSON with Content-Type: application/json.
+body-charset = The charset "{ $sent }" is unknown. Send UTF-8, or name charset=ISO-8859-1 or charset=windows-1252.
+body-content-encoding = The compression "{ $sent }" is not accepted. Send with Content-Encoding: gzip or deflate, or uncompressed.
 field-duplicate = The field appears more than once.
 field-number = Send a whole number from { $least } to { $most }.
 field-instant = Send date, time and offset, for example "2026-11-23T09:00:00-03:00".

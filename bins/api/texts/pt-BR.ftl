@@ -50,7 +50,7 @@ problem-state-conflict-detail = O estado da fila não permite esta ação.
 problem-body-too-large-title = Corpo grande demais
 problem-body-too-large-detail = O corpo passa do tamanho máximo. Divida os contatos em mais de um lote.
 problem-unsupported-media-type-title = Tipo de conteúdo não aceito
-problem-unsupported-media-type-detail = Envie o corpo em JSON, sem compressão, com o cabeçalho Content-Type: application/json.
+problem-unsupported-media-type-detail = Envie o corpo em JSON, com o cabeçalho Content-Type: application/json.
 problem-validation-failed-title = Dados inválidos
 problem-validation-failed-detail = Há campos errados; a lista "errors" diz quais e como corrigi-los. Nada foi aceito.
 problem-no-valid-contact-title = Nenhum contato válido
@@ -74,6 +74,12 @@ problem-unavailable-detail = O banco de dados não respondeu. Repita daqui a alg
 
 body-not-an-object = O corpo deve ser um objeto JSON.
 body-malformed = O corpo não é um JSON válido: há um erro na linha { $line }, coluna { $column }.
+body-not-utf8 = O corpo não está em UTF-8: há o byte { $byte } na linha { $line }, coluna { $column }. Envie em UTF-8, ou diga a codificação: Content-Type: application/json; charset=windows-1252.
+body-not-of-charset = O corpo não está na codificação { $charset } que o cabeçalho Content-Type diz.
+body-damaged = O corpo comprimido está danificado ou incompleto. Envie de novo, ou sem compressão.
+body-content-type = O cabeçalho Content-Type é "{ $sent }". Envie JSON com Content-Type: application/json.
+body-charset = A codificação "{ $sent }" não é conhecida. Envie em UTF-8, ou diga charset=ISO-8859-1 ou charset=windows-1252.
+body-content-encoding = A compressão "{ $sent }" não é aceita. Envie com Content-Encoding: gzip ou deflate, ou sem compressão.
 field-duplicate = O campo aparece mais de uma vez.
 field-number = Envie um número inteiro de { $least } a { $most }.
 field-instant = Envie data, hora e fuso, por exemplo "2026-11-23T09:00:00-03:00".

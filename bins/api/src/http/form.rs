@@ -1,6 +1,7 @@
 //! Reads a JSON object member by member, and collects all errors instead of stopping at the first.
 
 mod faults;
+pub(crate) mod line;
 pub(crate) mod member;
 mod members;
 mod string;
@@ -30,7 +31,7 @@ impl<'a> Form<'a> {
     pub(super) fn read(body: &'a [u8], language: Language) -> Result<Self, Problem> {
         // Programs on .NET often send a byte order mark.
         let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-        let Members(members) = serde_json::from_slice(body).map_err(|error| unreadable(&error, language))?;
+        let Members(members) = serde_json::from_slice(body).map_err(|error| unreadable(body, &error, language))?;
         let mut form = Self { members: Vec::new(), known: Vec::new(), faults: Faults::new(language) };
         for (name, value) in members {
             if form.members.iter().any(|(other, _)| *other == name) {
@@ -65,12 +66,27 @@ impl<'a> Form<'a> {
     }
 }
 
-fn unreadable(error: &serde_json::Error, language: Language) -> Problem {
+fn unreadable(body: &[u8], error: &serde_json::Error, language: Language) -> Problem {
+    if let Err(error) = std::str::from_utf8(body) {
+        return not_utf8(body, error.valid_up_to());
+    }
     if error.classify() == Category::Data {
         return Problem::field("body", "wrong_type", &Text::of("body-not-an-object"), language);
     }
-    let (line, column) = (error.line(), error.column());
-    Problem::with_detail(Code::MalformedJson, Text::of("body-malformed").with("line", line).with("column", column))
+    malformed(Text::of("body-malformed"), error.line(), error.column())
+}
+
+/// The problem of a body in another charset, with the place of its first byte that is not UTF-8.
+fn not_utf8(body: &[u8], at: usize) -> Problem {
+    let before = body.get(..at).unwrap_or_default();
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = at - before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1) + 1;
+    let byte = format!("0x{:02X}", body.get(at).copied().unwrap_or_default());
+    malformed(Text::of("body-not-utf8").with("byte", byte), line, column)
+}
+
+fn malformed(text: Text, line: usize, column: usize) -> Problem {
+    Problem::with_detail(Code::MalformedJson, text.with("line", line).with("column", column))
         .with_member("line", line)
         .with_member("column", column)
 }

@@ -17,8 +17,8 @@ pub(super) use uuid::Uuid;
 pub(super) use crate::callers::{Access, Administer, Operate, Platform, Principal, Read};
 pub(super) use crate::context::Context;
 pub(super) use crate::http::{
-    Answer, Body, Code, Created, DONE, Done, Draft, Field, InPath, Line, Member, Number, Parameters, Problem, Valid,
-    accepted, body, created, found, record_field, text, word_members, words,
+    Answer, Body, Code, Created, DONE, Done, Draft, Field, InPath, Line, Member, Number, Parameters, Password, Problem,
+    Valid, accepted, body, created, found, record_field, text, word_members, words,
 };
 
 /// The answer of a listing: `items! { Keys of ListedKey }` has all rows, `items! { page AuditPage of Entry }` a page of

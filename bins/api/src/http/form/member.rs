@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};
-use regua_domain::{MessageType, TenantStatus, Text};
+use regua_domain::{MessageType, TenantStatus, Text, trim_blanks};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{Faults, object_fault, read_string, text_fault, too_large};
 
-/// A type of members. It may be a marker for another type, such as [`Line`] for texts with a limit.
+/// A type of members. It may be a marker for another type, such as [`Line`](super::line::Line) for texts with a limit.
 pub(crate) trait Member {
     /// The value of a valid member.
     type Value;
@@ -68,9 +68,15 @@ impl<'a> Field<'_, 'a> {
         serde_json::from_str(self.json).ok().or_else(|| self.wrong_type(expected))
     }
 
-    /// A text of 1 to `most` characters, not blank and without control characters.
+    /// A text of 1 to `most` characters, without control characters. Blanks at its ends do not count.
     pub(crate) fn text(&mut self, most: usize) -> Option<String> {
-        let read = read_string(self.json, |text| text_fault(text, most).map_or_else(|| Ok(text.to_owned()), Err));
+        self.text_without(trim_blanks, most)
+    }
+
+    /// As [`Self::text`], of the part of the text that `trim` leaves.
+    pub(super) fn text_without(&mut self, trim: fn(&str) -> &str, most: usize) -> Option<String> {
+        let check = |text: &str| text_fault(text, most).map_or_else(|| Ok(text.to_owned()), Err);
+        let read = read_string(self.json, |text| check(trim(text)));
         match read {
             Some(Ok(text)) => Some(text),
             Some(Err((code, fault))) => self.refuse(code, &fault),
@@ -128,22 +134,6 @@ impl<'a> Field<'_, 'a> {
 pub(crate) fn accepted<T: Copy>(options: &[T], name: impl Fn(T) -> &'static str) -> Text {
     let values = options.iter().map(|&option| name(option)).collect::<Vec<_>>().join(", ");
     Text::of("accepted-values").with("values", values)
-}
-
-/// A text of one line. The document shows both limits; a reader refuses empty texts and texts of more than `MOST`
-/// characters.
-pub(crate) struct Line<const LEAST: usize, const MOST: usize>;
-
-impl<const LEAST: usize, const MOST: usize> Member for Line<LEAST, MOST> {
-    type Value = String;
-
-    fn schema() -> Schema {
-        text().min_length(Some(LEAST).filter(|least| *least > 0)).max_length(Some(MOST)).into()
-    }
-
-    fn read(field: &mut Field<'_, '_>) -> Option<String> {
-        field.text(MOST)
-    }
 }
 
 /// A whole number within bounds.

@@ -3,11 +3,15 @@
 //! to be parsed.
 
 use regua_domain::MessageType;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::{Batch, MAX_PARSED_BYTES};
+
+/// Digits of a number from which a float is not exact.
+const INEXACT_DIGITS: usize = 16;
 
 /// The fingerprint, and the posted contacts: none for one that is not valid JSON. One contact is parsed at a time.
 pub(super) fn fingerprint(
@@ -34,9 +38,13 @@ pub(super) fn fingerprint(
         let json = contact.get();
         let is_parsed = json.len() <= MAX_PARSED_BYTES;
         let value = is_parsed.then(|| serde_json::from_str::<Value>(json).ok()).flatten();
-        let is_valid = value.is_some() || !is_parsed;
+        // A number such as 1e400 is valid and has no value.
+        let is_valid = value.is_some() || !is_parsed || serde_json::from_str::<IgnoredAny>(json).is_ok();
         match &value {
-            Some(value) => write(value, &mut canonical),
+            Some(value) => {
+                write(value, &mut canonical);
+                write_inexact_numbers(json, &mut canonical);
+            }
             None => begin_text(json, &mut canonical),
         }
         hasher.update(&canonical);
@@ -76,6 +84,37 @@ fn write(value: &Value, canonical: &mut Vec<u8>) {
             canonical.push(b'}');
         }
     }
+}
+
+/// The numbers whose value may not be exact, as they are written: two boleto lines may have the same value.
+fn write_inexact_numbers(json: &str, canonical: &mut Vec<u8>) {
+    let is_of_number = |other: char| other.is_ascii_digit() || matches!(other, '-' | '+' | '.' | 'e' | 'E');
+    let numbers = outside_strings(json).into_iter().flat_map(|part| part.split(|other| !is_of_number(other)));
+    let mut inexact: Vec<_> = numbers.filter(|number| number.len() >= INEXACT_DIGITS).collect();
+    inexact.sort_unstable();
+    inexact.into_iter().for_each(|number| text(number, canonical));
+}
+
+/// The parts of a valid JSON text that are not in strings.
+fn outside_strings(json: &str) -> Vec<&str> {
+    let (mut parts, mut rest) = (Vec::new(), json);
+    while let Some((part, string)) = rest.split_once('"') {
+        parts.push(part);
+        rest = string.get(string_end(string)..).unwrap_or_default();
+    }
+    parts.push(rest);
+    parts
+}
+
+/// The position after the quote that ends a string.
+fn string_end(string: &str) -> usize {
+    let mut is_escaped = false;
+    let end = string.bytes().position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(string.len(), |end| end + 1)
 }
 
 fn text(string: &str, canonical: &mut Vec<u8>) {

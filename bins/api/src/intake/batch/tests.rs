@@ -155,6 +155,22 @@ fn equal_batches_have_equal_fingerprints() {
 }
 
 #[test]
+fn numbers_with_the_same_float_are_different_in_the_fingerprint() {
+    let fingerprint = |variables: &str| {
+        let contact = format!(r#"{{"name":"M","phone":"1","variables":{variables}}}"#);
+        let batch = parse(&format!(r#"{{"external_id":"b","contacts":[{contact}]}}"#)).unwrap();
+        assert!(batch.contacts[0].is_some(), "{variables}");
+        batch.fingerprint
+    };
+    let line = "34191790010104351004791020150008597730026000";
+    let other = line.replace("6000", "6001");
+    let first = fingerprint(&format!(r#"{{"linha":{line},"x":"a\"b","valor":150.10}}"#));
+    assert_eq!(fingerprint(&format!(r#"{{"x":"a\"b", "valor":150.1,"linha":{line}}}"#)), first);
+    assert_ne!(fingerprint(&format!(r#"{{"linha":{other},"x":"a\"b","valor":150.10}}"#)), first);
+    assert_ne!(fingerprint(r#"{"linha":1e400}"#), fingerprint(r#"{"linha":1e401}"#));
+}
+
+#[test]
 fn contact_is_refused_for_its_first_fault() {
     let with = |members: Value| {
         let mut contact = good()["contacts"][0].clone();

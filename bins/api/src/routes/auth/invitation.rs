@@ -17,7 +17,7 @@ body! {
         /// The secret of the invitation.
         invitation: Line<1, 100>,
         /// 12 to 128 characters, not easy to guess.
-        password: Line<12, 128>,
+        password: Password<12>,
     }
 }
 

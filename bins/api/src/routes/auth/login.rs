@@ -38,7 +38,7 @@ body! {
         tenant: Line<1, 63>,
         #[example = "maria@acme.example"]
         email: Line<3, 254>,
-        password: Line<1, 128>,
+        password: Password<1>,
         /// Six digits of the authenticator app, or a recovery code. Required when a second factor is set.
         totp: Option<Line<1, 40>>,
     }

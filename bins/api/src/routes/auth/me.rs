@@ -48,9 +48,9 @@ pub(super) async fn me(access: Access<Read>) -> Answer<Me> {
 
 body! {
     pub(super) struct PasswordRequest {
-        current: Line<1, 128>,
+        current: Password<1>,
         /// The new password: 12 to 128 characters, not easy to guess.
-        password: Line<12, 128>,
+        password: Password<12>,
     }
 }
 

@@ -11,13 +11,13 @@ use crate::routes::kit::*;
 
 body! {
     pub(super) struct ProofRequest {
-        current: Line<1, 128>,
+        current: Password<1>,
     }
 }
 
 body! {
     pub(super) struct RemovalRequest {
-        current: Line<1, 128>,
+        current: Password<1>,
         /// Six digits of the authenticator app, or a recovery code. Required unless the second factor was only begun.
         code: Option<Line<1, 40>>,
     }

@@ -20,11 +20,11 @@ use self::answer::{DryRun, SendAccepted};
 use crate::callers::Posted;
 use crate::context::Context;
 use crate::http::error::BatchProblems;
+use crate::http::work::compute;
 use crate::http::{ACCEPTED, Code, Problem, record_field};
 use crate::intake::batch::{Batch, SendRequest};
 use crate::intake::compose::{Composed, Composer, Uncomposed};
 use crate::intake::plan::Plan;
-use crate::intake::work::compute;
 use crate::limits::{Computations, Permit, Refused, TenantTransaction};
 
 pub(super) fn router() -> OpenApiRouter<Context> {

@@ -24,8 +24,8 @@ use crate::credentials::cache::Cached;
 use crate::credentials::keys;
 use crate::http::body::{RequestOwner, read_json};
 use crate::http::error::WebhookProblems;
+use crate::http::work::compute;
 use crate::http::{Code, Problem, record_field};
-use crate::intake::work::compute;
 use crate::limits::{Computations, Refused, Subject};
 
 /// The header of the instance's webhook secret.

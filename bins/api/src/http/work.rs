@@ -3,7 +3,7 @@
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::Problem;
+use super::error::Problem;
 
 /// Runs a computation, which keeps `permits` until it has ended. The token is cancelled when the caller of this function
 /// is gone: the computation should end soon then, and its permits are not free before.
