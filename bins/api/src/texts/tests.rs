@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regua_domain::{
-    CodePoint, ContactNameError, DueDateError, MoneyError, OpenIntervalError, PhoneError, ReferenceError, RenderError,
-    Rule, SchemaError, SchemaViolation, TemplateError, TemplateProblem, VariablesError, VariationsError,
+    CodePoint, ContactNameError, Money, OpenIntervalError, PhoneError, ReferenceError, RenderError, Rule, SchemaError,
+    SchemaViolation, TemplateError, TemplateProblem, VariablesError, VariationsError, parse_due_date,
 };
 
 use super::*;
@@ -62,6 +62,39 @@ fn every_problem_has_a_title_of_its_own_and_a_sentence() {
     }
 }
 
+/// Two of each reason, where the remedy differs.
+const REFUSED_AMOUNTS: [&str; 15] = [
+    "",
+    "x",
+    "10 reais",
+    "1.234",
+    "1.230",
+    "0.001",
+    "10.0001",
+    "149.99000000000001",
+    "1e3",
+    "1e400",
+    "-5",
+    "0",
+    "10%",
+    "US$ 1",
+    "1000000000",
+];
+const REFUSED_DATES: [&str; 12] = [
+    "",
+    "x",
+    "5/dez/2026",
+    "12/25/2026",
+    "31/02/2026",
+    "00/00/0000",
+    "5/12/26",
+    "05-12-26",
+    "46361",
+    "2026-12-05T03:00",
+    "2026-12-05T00:00Z",
+    "1999-12-31",
+];
+
 /// The errors with data; the texts of the others are found by their codes.
 fn errors_with_data() -> Vec<Text> {
     let (name, found, character) = (|| "nome".to_owned(), || "javascript:".to_owned(), CodePoint('\u{200b}'));
@@ -85,12 +118,11 @@ fn errors_with_data() -> Vec<Text> {
         ["required", "additionalProperties", "pattern"]
             .map(|keyword| SchemaViolation { pointer: "/nome".to_owned(), keyword: keyword.to_owned() }.text()),
     );
+    texts.extend(REFUSED_AMOUNTS.iter().filter_map(|text| Money::parse(text).err()).map(|error| error.text()));
+    texts.extend(REFUSED_DATES.iter().filter_map(|text| parse_due_date(text).err()).map(|error| error.text()));
     texts.extend([
         VariationsError::Count { count: 6 }.text(),
         ContactNameError::InvalidCharacters { character }.text(),
-        DueDateError::Malformed { text: name(), suggestion: name() }.text(),
-        DueDateError::NoSuchDay { text: name() }.text(),
-        MoneyError::Malformed { text: name(), suggestion: name() }.text(),
         PhoneError::InvalidAreaCode { area_code: name() }.text(),
         ReferenceError.text(),
         OpenIntervalError::Weekday { weekday: 8 }.text(),

@@ -25,8 +25,9 @@ Example:
   regua send overdue clientes.csv --key regua_… --dry-run
   regua send overdue clientes.csv --key regua_… --wait
 
-CSV: the first line names the columns, separated by commas or semicolons. external_id, name, phone, due_date (2026-11-10)
-and amount (150.00) are fields of the contact; every other column is a variable for the template. UTF-8, or Windows-1252.
+CSV: the first line names the columns, separated by commas or semicolons. external_id, name, phone, due_date (10/11/2026
+or 2026-11-10) and amount (150,00 or 150.00) are fields of the contact; every other column is a variable for the template.
+UTF-8, or Windows-1252.
 JSON: the body of the API (see examples/send.json), or only its list of contacts.
 
 Sending twice: the external id identifies a batch, and a batch is never sent again. Without --external-id, the id is made
