@@ -18,7 +18,7 @@ pub use meant::Meant;
 pub use message_type::MessageType;
 pub use money::{Money, MoneyError};
 pub use outcome::{AttemptOutcome, EvidenceSource, Resolution};
-pub use phone::{PhoneError, PhoneKind, PhoneNumber};
+pub use phone::{MeantNumbers, PhoneError, PhoneKind, PhoneNumber};
 pub use quoted::Quoted;
 pub use reference::{Reference, ReferenceError};
 pub use status::{ContactStatus, ControlAction, OperatorDecision, QueueStatus, StateConflict};

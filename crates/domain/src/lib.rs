@@ -20,8 +20,8 @@ mod webhooks;
 
 pub use campaigns::{
     AttemptOutcome, ContactName, ContactNameError, ContactStatus, ControlAction, DueDateError, EvidenceSource, Meant,
-    MessageType, Money, MoneyError, OperatorDecision, PhoneError, PhoneKind, PhoneNumber, QueueStatus, Quoted,
-    Reference, ReferenceError, Resolution, StateConflict, Traces, days_late, days_until_due, format_date_br,
+    MeantNumbers, MessageType, Money, MoneyError, OperatorDecision, PhoneError, PhoneKind, PhoneNumber, QueueStatus,
+    Quoted, Reference, ReferenceError, Resolution, StateConflict, Traces, days_late, days_until_due, format_date_br,
     parse_due_date, read_due_date,
 };
 pub use events::EventKind;

@@ -1,5 +1,7 @@
 //! What a reader makes of a text that people or ERPs wrote: the value, and what a person should check.
 
+use std::fmt;
+
 use crate::Text;
 use crate::text::{is_invisible, turns_direction};
 
@@ -15,8 +17,8 @@ pub struct Reading<T> {
     pub warnings: Vec<Warning>,
 }
 
-/// Something about an accepted value that a person should check.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Something about an accepted value that a person should check. Debug hides the text, which shows the value.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Warning {
     /// Stable name in answers.
     pub code: &'static str,
@@ -43,6 +45,12 @@ impl<T> Reading<T> {
     }
 }
 
+impl fmt::Debug for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Warning").field("code", &self.code).finish_non_exhaustive()
+    }
+}
+
 /// The text without the blanks at its ends; none where it is empty or says that there is no value (`NULL`, `#N/D`).
 /// White space and invisible characters of every script are blanks.
 pub fn present(text: &str) -> Option<&str> {
@@ -56,7 +64,8 @@ pub fn trim_blanks(text: &str) -> &str {
     text.trim_matches(is_blank)
 }
 
-fn is_blank(character: char) -> bool {
+/// White space, and characters that are not seen.
+pub(crate) fn is_blank(character: char) -> bool {
     let is_joiner = matches!(character, '\u{200C}' | '\u{200D}');
     character.is_whitespace() || is_joiner || is_invisible(character) || turns_direction(character)
 }

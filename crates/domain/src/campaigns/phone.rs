@@ -1,11 +1,24 @@
-//! Phone numbers: Brazilian ones as ERPs store them, foreign ones in E.164. `brazil` has the rules for Brazil; the
-//! `phonenumber` library checks foreign numbers.
+//! Phone numbers: Brazilian ones as ERPs store them, foreign ones in E.164. `field` reads what a field holds, `written`
+//! the digits of one number; `brazil` has the rules for Brazil, and the `phonenumber` library checks foreign numbers.
 
+mod address;
 mod brazil;
+mod documents;
+mod extension;
+mod field;
+mod foreign;
+mod joined;
+mod marks;
+mod meant;
+mod repair;
+mod spreadsheet;
+mod written;
 
 use std::fmt;
 
-const MAX_TEXT: usize = 40;
+pub use self::meant::MeantNumbers;
+use crate::Reading;
+
 /// E.164 allows fifteen digits, country code included.
 const MAX_DIGITS: usize = 15;
 /// The check constraint's minimum.
@@ -29,20 +42,25 @@ pub struct PhoneNumber {
 }
 
 impl PhoneNumber {
-    /// Reads a number as people and ERPs write it.
+    /// Reads a number as people, ERPs, spreadsheets and WhatsApp write it, with warnings about what was assumed.
     ///
     /// Brazil: with or without `55`, `+55`, `0055`, a leading `0`, a carrier code (`0xx11`, `015 11`), punctuation; the
-    /// area code (DDD) is required, and an eight-digit mobile gets its ninth digit. Ten or eleven digits are always
-    /// read as DDD and number, so `55 99999-8888` is a number in Rio Grande do Sul. Other countries: E.164 with a
-    /// leading `+`.
+    /// area code (DDD) is required, and an eight-digit mobile gets its ninth digit without a warning. Ten or eleven
+    /// digits are always read as DDD and number: `55 99999-8888` is a number in Rio Grande do Sul, with a warning.
+    /// Other countries: E.164 with a leading `+`, a trunk prefix after the country code (`+44 (0)20…`) is dropped; with
+    /// a warning where the digits are a Brazilian number too.
+    ///
+    /// Invisible characters, blanks, hyphens and full-width forms of any kind do not count, nor do a spreadsheet's
+    /// `'…` and `="…"`. `tel:`, `whatsapp:`, `wa.me/` and WhatsApp's `@s.whatsapp.net` and `@c.us` are removed. The
+    /// `.0` of a column of decimals and the neighbour of a line (`3222-1111/2`) are dropped, with a warning. No other
+    /// digit is added or dropped.
+    pub fn read(text: &str) -> Result<Reading<Self>, PhoneError> {
+        field::read(text)
+    }
+
+    /// [`read`](Self::read) without the warnings.
     pub fn parse(text: &str) -> Result<Self, PhoneError> {
-        let written = Written::read(text)?;
-        let e164 = match written.digits.strip_prefix("55") {
-            _ if !written.has_plus => brazil::without_plus(&written.digits)?,
-            Some(national) => brazil::national(national)?,
-            None => foreign(&written.digits)?,
-        };
-        Ok(Self { e164 })
+        Self::read(text).map(|reading| reading.value)
     }
 
     /// Reads a stored [`as_e164`](Self::as_e164). Only the form is checked, because the library's rules of a country
@@ -134,80 +152,34 @@ impl fmt::Debug for PhoneNumber {
     }
 }
 
-/// The digits of a text, and whether a plus precedes them.
-struct Written {
-    digits: String,
-    has_plus: bool,
-}
-
-impl Written {
-    fn read(text: &str) -> Result<Self, PhoneError> {
-        let text = text.trim_matches(' ');
-        if text.is_empty() {
-            return Err(PhoneError::Empty);
-        }
-        if text.chars().count() > MAX_TEXT {
-            return Err(PhoneError::TooLong);
-        }
-        let mut written = Self { digits: String::with_capacity(MAX_TEXT), has_plus: false };
-        for character in text.chars() {
-            written.take(character)?;
-        }
-        written.drop_carrier_placeholder()?;
-        if written.digits.is_empty() {
-            return Err(PhoneError::TooShort);
-        }
-        Ok(written)
-    }
-
-    fn take(&mut self, character: char) -> Result<(), PhoneError> {
-        match character {
-            '0'..='9' => self.digits.push(character),
-            'x' | 'X' => self.digits.push('x'),
-            '+' if !self.has_plus && self.digits.is_empty() => self.has_plus = true,
-            ' ' | '\u{a0}' | '(' | ')' | '-' | '.' | '/' | '\u{2010}'..='\u{2015}' => {}
-            _ => return Err(PhoneError::InvalidCharacters),
-        }
-        Ok(())
-    }
-
-    /// Brazilian letterheads write `0xx11…` for "0, a carrier of your choice, 11…"; any other x is invalid.
-    fn drop_carrier_placeholder(&mut self) -> Result<(), PhoneError> {
-        for prefix in ["0xx", "550xx", "00550xx"] {
-            if let Some(rest) = self.digits.strip_prefix(prefix) {
-                self.digits = format!("{}{rest}", prefix.trim_end_matches("0xx"));
-                break;
-            }
-        }
-        if self.digits.contains('x') { Err(PhoneError::InvalidCharacters) } else { Ok(()) }
-    }
-}
-
-fn foreign(digits: &str) -> Result<String, PhoneError> {
-    if digits.len() > MAX_DIGITS {
-        return Err(PhoneError::TooLong);
-    }
-    if digits.len() < MIN_DIGITS {
-        return Err(PhoneError::TooShort);
-    }
-    let number = phonenumber::parse(None, format!("+{digits}")).map_err(|_| PhoneError::Invalid)?;
-    if !number.is_valid() {
-        return Err(PhoneError::Invalid);
-    }
-    Ok(number.format().mode(phonenumber::Mode::E164).to_string())
-}
-
 input_error! {
-    /// Why a text is not a phone number. No error repeats the number.
+    /// Why a text is not a phone number. The text for people shows the numbers that are probably meant; Debug and Display
+    /// show no number.
     pub enum PhoneError {
         Empty = "phone_empty", "the phone number is empty";
         InvalidCharacters = "phone_invalid_characters", "the phone number holds characters that do not belong in one";
+        WithText { meant: MeantNumbers } = "phone_with_text", "words or symbols surround the phone number";
         TooShort = "phone_too_short", "the phone number has too few digits";
         TooLong = "phone_too_long", "the phone number has too many digits";
         InvalidAreaCode { area_code: String } = "phone_invalid_ddd", "{area_code:?} is no Brazilian area code";
-        NinthDigit = "phone_ninth_digit", "a Brazilian number of nine digits must begin with 9";
+        NinthDigit { meant: MeantNumbers } = "phone_ninth_digit", "a Brazilian number of nine digits must begin with 9";
         ServiceNumber = "phone_service_number", "service numbers such as 0800 receive no messages";
         Invalid = "phone_invalid", "the length is right, but no country has this phone number";
+        LeadingZeros { meant: MeantNumbers } = "phone_leading_zeros", "too many zeros precede the phone number";
+        DoubledCountryCode { meant: MeantNumbers } = "phone_doubled_country_code", "the country code 55 is repeated";
+        MissingCountryCode { meant: MeantNumbers } = "phone_missing_country_code", "the country code 55 is missing";
+        MissingPlus { meant: MeantNumbers } = "phone_missing_plus", "the plus before the country code is missing";
+        TwoNumbers { meant: MeantNumbers } = "phone_two_numbers", "the field holds two phone numbers";
+        TwoReadings { meant: MeantNumbers } = "phone_two_readings", "the last digit may be the line's or another line";
+        Extension { meant: MeantNumbers } = "phone_extension", "the phone number has an extension";
+        Scientific = "phone_scientific", "a spreadsheet rounded the phone number";
+        WholeScientific { meant: MeantNumbers } = "phone_whole_scientific", "the phone number has an exponent";
+        Decimal = "phone_decimal", "the phone number has decimals";
+        Cpf = "phone_cpf", "the phone number looks like a CPF";
+        Cnpj = "phone_cnpj", "the phone number looks like a CNPJ";
+        Lid = "phone_lid", "WhatsApp's hidden identifier (LID) is no phone number";
+        Group = "phone_group", "a WhatsApp group or channel is no phone number";
+        Email = "phone_email", "the phone number looks like an e-mail address";
     }
 }
 

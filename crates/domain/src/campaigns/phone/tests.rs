@@ -57,19 +57,18 @@ fn invalid_number_is_refused_by_code() {
         ("0800 123 4567", "phone_service_number"),
         ("0300 123 4567", "phone_service_number"),
         ("119888877771", "phone_too_long"),
-        ("11988887777 11988886666", "phone_too_long"),
         ("5511988887777123", "phone_too_long"),
         ("+1234567890123456", "phone_too_long"),
         ("onze 98888-7777", "phone_invalid_characters"),
-        ("11 98888-7777 ramal 2", "phone_invalid_characters"),
         ("11x988887777", "phone_invalid_characters"),
         ("11+988887777", "phone_invalid_characters"),
         ("11\u{0}988887777", "phone_invalid_characters"),
-        ("11\n988887777", "phone_invalid_characters"),
         ("١١٩٨٨٨٨٧٧٧٧", "phone_invalid_characters"),
         ("+351 000", "phone_too_short"),
         ("+999 123 456 789", "phone_invalid"),
-        ("00351912345678", "phone_invalid"),
+        ("(11) 98888-7777,5", "phone_invalid_characters"),
+        ("3222-1111 ramal 21", "phone_too_short"),
+        ("98888-7777 apto 12", "phone_invalid_characters"),
     ];
     for (text, code) in cases {
         assert_eq!(PhoneNumber::parse(text).unwrap_err().code(), code, "{text:?}");
@@ -115,6 +114,8 @@ proptest! {
 
     #[test]
     fn number_parses_back_from_each_of_its_forms(area in 11_u32..=99, subscriber in 900_000_000_u32..=999_999_999) {
+        // Digits with 0001 may be a CNPJ.
+        prop_assume!(!subscriber.to_string().contains("0001"));
         if let Ok(number) = PhoneNumber::parse(&format!("{area}{subscriber}")) {
             for form in [number.as_e164(), number.digits(), &number.national(), &format!("0{}", number.national())] {
                 prop_assert_eq!(&PhoneNumber::parse(form).unwrap(), &number);
@@ -124,7 +125,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics(text in "\\PC{0,45}") {
+    fn no_text_panics(text in any::<String>()) {
         if let Ok(number) = PhoneNumber::parse(&text) {
             prop_assert_eq!(PhoneNumber::parse(number.as_e164()), Ok(number));
         }
@@ -132,16 +133,11 @@ proptest! {
 
     #[test]
     fn neither_debug_nor_error_shows_the_number(text in "\\+?[0-9]{8,16}") {
-        match PhoneNumber::parse(&text) {
-            Ok(number) => {
-                let shown = format!("{number:?}");
-                prop_assert!(!shown.contains(number.digits()));
-            }
-            Err(error) => {
-                let shown = format!("{error} {:?}", error.text());
-                prop_assert!(!shown.contains(text.trim()));
-            }
-        }
+        let shown = match PhoneNumber::read(&text) {
+            Ok(reading) => format!("{reading:?}"),
+            Err(error) => format!("{error} {error:?}"),
+        };
+        prop_assert!(!shown.contains(text.trim_start_matches(['+', '0'])), "{shown}");
     }
 }
 
