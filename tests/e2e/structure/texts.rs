@@ -96,7 +96,7 @@ fn code_gives_the_data_of_its_texts() {
 
 /// Data and fixtures in Portuguese.
 const PORTUGUESE: [(&str, &str); 5] = [
-    ("crates/domain/src/campaigns/contact_name.rs", "words of companies' names"),
+    ("crates/domain/src/charset.rs", "the letters of code page 850"),
     ("bins/regua/src/fleet/example_tenant.rs", "the name of the tenant of `regua dev` and `regua demo`"),
     ("bins/api/src/intake/batch.rs", "the example of a batch's name in the OpenAPI document"),
     ("bins/api/src/routes/tenant/holidays.rs", "the example of a closed day in the OpenAPI document"),

@@ -1,115 +1,153 @@
-//! A contact's name, and its form in a message where the ERP stores it in capitals.
+//! A contact's name as ERPs hold it, and its forms in a message. `numbers` leaves out what is no name, `form` writes the
+//! rest, and `words` has the lists.
+
+mod form;
+mod numbers;
+mod words;
 
 use std::fmt;
 
-use crate::text::{CodePoint, fold_whitespace, refused_character};
+use self::form::{Form, FormKind};
+use crate::charset::{from_code_page_850, is_damaged, mend_charset};
+use crate::text::{CodePoint, fold_whitespace, printable, refused_character};
+use crate::{PhoneNumber, Reading, Text, present, trim_blanks};
 
 const MAX_CHARACTERS: usize = 200;
-/// Words in lower case inside a person's name.
-const PARTICLES: [&str; 10] = ["de", "da", "do", "das", "dos", "e", "di", "du", "del", "von"];
-/// Words of companies' names, as registered in Brazil.
-const COMPANY_WORDS: [&str; 15] = [
-    "LTDA",
-    "LTDA.",
-    "S/A",
-    "SA",
-    "S.A.",
-    "S.A",
-    "ME",
-    "EPP",
-    "MEI",
-    "EIRELI",
-    "CIA",
-    "CIA.",
-    "&",
-    "CONDOMINIO",
-    "CONDOMÍNIO",
-];
+const SHOWN_CHARACTERS: usize = 60;
 
-/// A person's or a company's name: 1 to 200 characters, white space folded, no control characters. Debug hides it.
+/// A person's or an organisation's name: 1 to 200 characters, white space folded, no control characters. Debug hides it.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct ContactName(String);
+pub struct ContactName {
+    posted: String,
+    form: Form,
+}
 
 impl ContactName {
-    /// Folds white space and checks the text.
+    /// Reads a name as ERPs store it, and warns about what no message shows or what was assumed.
+    pub fn read(text: &str) -> Result<Reading<Self>, ContactNameError> {
+        let text = present(text).ok_or(ContactNameError::Empty)?;
+        let mended = std::iter::successors(mended(text), |text| mended(text)).last();
+        let posted = checked(mended.as_deref().unwrap_or(text))?;
+        let separated = numbers::separate(&posted);
+        if !separated.name.contains(char::is_alphabetic) {
+            return Err(without_letters(&posted));
+        }
+        let form = Form::of(&separated.name);
+        let shown = printable(&form.shown, SHOWN_CHARACTERS);
+        let kind = form.kind;
+        let mut reading = Reading::certain(Self { posted, form });
+        if mended.is_some() {
+            reading = reading.warn("name_mended", Text::of("name-mended").with("name", &shown));
+        }
+        if !separated.left_out.is_empty() {
+            let text = Text::of("name-number-left-out").with("left_out", separated.left_out.join(", "));
+            reading = reading.warn("name_number_left_out", text.with("name", &shown));
+        }
+        if may_be_damaged(&shown) {
+            reading = reading.warn("name_may_be_damaged", Text::of("name-may-be-damaged").with("name", &shown));
+        }
+        Ok(match kind {
+            FormKind::Plain => reading,
+            FormKind::Turned => reading.warn("name_turned", Text::of("name-turned").with("name", &shown)),
+            FormKind::Estate => reading.warn("name_estate", Text::of("name-estate").with("name", &shown)),
+        })
+    }
+
+    /// [`read`](Self::read) without the warnings.
     pub fn parse(text: &str) -> Result<Self, ContactNameError> {
-        if let Some((_, character)) = refused_character(text.trim(), &[]) {
-            return Err(ContactNameError::InvalidCharacters { character: CodePoint(character) });
-        }
-        let folded = fold_whitespace(text);
-        match folded.chars().count() {
-            0 => Err(ContactNameError::Empty),
-            1..=MAX_CHARACTERS => Ok(Self(folded)),
-            _ => Err(ContactNameError::TooLong),
-        }
+        Self::read(text).map(|reading| reading.value)
     }
 
-    /// The stored form: the posted text with white space folded.
+    /// The stored form: the posted text with white space folded, and mended where it was decoded twice. The ERP's codes
+    /// stay in it, so that an operator finds the contact by them.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.posted
     }
 
-    /// The form in a message: a person's name in capitals gets mixed case, `MARIA DA SILVA` as `Maria da Silva`. Names
-    /// in mixed case and companies stay.
-    pub fn display(&self) -> String {
-        if self.is_company() || !is_shouted(&self.0) {
-            return self.0.clone();
-        }
-        let words = self.0.split(' ').enumerate().map(|(index, word)| written_like_a_name(word, index == 0));
-        words.collect::<Vec<_>>().join(" ")
+    /// The form in a message, without codes, CPF and CNPJ: a person's name in capitals or in lower case gets mixed
+    /// case, `MARIA DA SILVA` as `Maria da Silva`. Organisations and names in mixed case stay.
+    pub fn display(&self) -> &str {
+        &self.form.shown
     }
 
-    /// A person's first name, or a company's whole name.
-    pub fn first_name(&self) -> String {
-        let name = self.display();
-        if self.is_company() {
-            return name;
-        }
-        name.split(' ').next().unwrap_or_default().to_owned()
-    }
-
-    fn is_company(&self) -> bool {
-        let upper = self.0.to_uppercase();
-        upper.split(' ').skip(1).any(|word| COMPANY_WORDS.contains(&word))
-            || upper.split(' ').next().is_some_and(|word| word.starts_with("CONDOM"))
-            || upper.chars().any(|character| character.is_ascii_digit())
+    /// A person's first name without titles. An organisation, an estate and a doubtful name are greeted with the whole
+    /// of [`display`](Self::display).
+    pub fn first_name(&self) -> &str {
+        &self.form.greeting
     }
 }
 
 impl fmt::Debug for ContactName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}***", self.0.chars().next().unwrap_or('?'))
+        hidden(&self.posted, f)
     }
 }
 
-fn is_shouted(name: &str) -> bool {
-    name.chars().any(char::is_uppercase) && !name.chars().any(char::is_lowercase)
+/// A name that an error shows to its caller. Debug hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostedName(String);
+
+impl PostedName {
+    fn of(text: &str) -> Self {
+        Self(printable(text, SHOWN_CHARACTERS))
+    }
 }
 
-fn written_like_a_name(word: &str, is_first: bool) -> String {
-    let lower = word.to_lowercase();
-    if !is_first && PARTICLES.contains(&lower.as_str()) {
-        return lower;
+impl fmt::Display for PostedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
-    if is_numeral(word) {
-        return word.to_owned();
-    }
-    let mut begins = true;
-    let mut written = String::with_capacity(word.len());
-    for letter in lower.chars() {
-        if begins {
-            written.extend(letter.to_uppercase());
-        } else {
-            written.push(letter);
-        }
-        begins = matches!(letter, '\'' | '’' | '-' | '.' | '(');
-    }
-    written
 }
 
-/// `II`, `III`, `IV` after a name.
-fn is_numeral(word: &str) -> bool {
-    matches!(word, "II" | "III" | "IV")
+impl fmt::Debug for PostedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hidden(&self.0, f)
+    }
+}
+
+fn hidden(name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{}***", name.chars().find(|first| first.is_alphabetic()).unwrap_or('?'))
+}
+
+/// A hard space between words may hide that the text was decoded twice.
+fn mended(text: &str) -> Option<String> {
+    mend_charset(text).or_else(|| mend_charset(&fold_whitespace(text)))
+}
+
+/// The text with white space folded, if all its letters can be read.
+fn checked(text: &str) -> Result<String, ContactNameError> {
+    let folded = fold_whitespace(trim_blanks(text));
+    match folded.chars().count() {
+        0 => return Err(ContactNameError::Empty),
+        1..=MAX_CHARACTERS => (),
+        _ => return Err(ContactNameError::TooLong),
+    }
+    if is_damaged(&folded) {
+        let text = PostedName::of(&folded);
+        return Err(match from_code_page_850(&folded) {
+            Some(meant) => ContactNameError::WrongCharset { text, suggestion: PostedName::of(&meant) },
+            None => ContactNameError::Damaged { text },
+        });
+    }
+    match refused_character(trim_blanks(text), &[]) {
+        Some((_, character)) => Err(ContactNameError::InvalidCharacters { character: CodePoint(character) }),
+        None => Ok(folded),
+    }
+}
+
+fn without_letters(posted: &str) -> ContactNameError {
+    match posted {
+        _ if posted.contains('@') => ContactNameError::Email,
+        _ if PhoneNumber::parse(posted).is_ok() => ContactNameError::Phone,
+        _ => ContactNameError::NoLetters,
+    }
+}
+
+/// `Jo?o`, and `Simäes`, where code page 850 has `õ` and Windows-1252 `ä`.
+fn may_be_damaged(name: &str) -> bool {
+    let characters: Vec<char> = name.chars().collect();
+    let is_question = |three: &[char]| matches!(three, [a, '?', b] if a.is_alphabetic() && b.is_alphabetic());
+    characters.windows(3).any(is_question) || name.contains("äe")
 }
 
 input_error! {
@@ -118,51 +156,14 @@ input_error! {
         Empty = "name_empty", "the name is empty";
         TooLong = "name_too_long", "the name has more than 200 characters";
         InvalidCharacters { character: CodePoint } = "name_invalid_characters", "the name holds the character {character}";
+        Damaged { text: PostedName } = "name_damaged", "letters of the name are lost";
+        WrongCharset { text: PostedName, suggestion: PostedName } = "name_wrong_charset",
+            "the name was decoded with the wrong character set";
+        NoLetters = "name_no_letters", "the name has no letters";
+        Email = "name_email", "the name is an e-mail address";
+        Phone = "name_phone", "the name is a telephone number";
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn name_in_capitals_gets_mixed_case() {
-        for (text, name, first) in [
-            ("MARIA DA SILVA", "Maria da Silva", "Maria"),
-            ("  JOÃO   D'ÁVILA E SOUZA ", "João D'Ávila e Souza", "João"),
-            ("ANA-MARIA DOS SANTOS FILHO", "Ana-Maria dos Santos Filho", "Ana-Maria"),
-            ("JOSÉ CARLOS III", "José Carlos III", "José"),
-            ("DE PAULA", "De Paula", "De"),
-            ("Maria da Silva", "Maria da Silva", "Maria"),
-            ("maria", "maria", "maria"),
-            ("McDonald", "McDonald", "McDonald"),
-            ("ACME LTDA", "ACME LTDA", "ACME LTDA"),
-            ("PADARIA SÃO JOSÉ ME", "PADARIA SÃO JOSÉ ME", "PADARIA SÃO JOSÉ ME"),
-            ("Silva & Filhos", "Silva & Filhos", "Silva & Filhos"),
-            ("POSTO 7", "POSTO 7", "POSTO 7"),
-        ] {
-            let parsed = ContactName::parse(text).unwrap();
-            assert_eq!((parsed.display().as_str(), parsed.first_name().as_str()), (name, first));
-        }
-    }
-
-    #[test]
-    fn invalid_name_is_refused() {
-        for (text, code) in [
-            ("", "name_empty"),
-            (" \t\n", "name_empty"),
-            ("Maria\0", "name_invalid_characters"),
-            ("Maria\nSilva", "name_invalid_characters"),
-            ("Maria\u{202e}", "name_invalid_characters"),
-            (&"a".repeat(201), "name_too_long"),
-        ] {
-            assert_eq!(ContactName::parse(text).unwrap_err().code(), code);
-        }
-        assert!(ContactName::parse(&"á".repeat(200)).is_ok());
-    }
-
-    #[test]
-    fn debug_hides_the_name() {
-        assert_eq!(format!("{:?}", ContactName::parse("Maria da Silva").unwrap()), "M***");
-    }
-}
+mod tests;
