@@ -13,6 +13,7 @@ mod ids;
 mod language;
 mod reading;
 mod sending;
+mod spreadsheet;
 mod stable_hash;
 mod templates;
 mod tenants;
@@ -37,10 +38,11 @@ pub use sending::{
     ContactFacts, Decision, InstanceState, LaneFacts, LookSchedule, LookScheduleError, Pacing, QueueFacts,
     RetrySchedule, Rule, TenantRules, UnfoundAttempt, Waiting, decide, should_resend, split_claim,
 };
+pub use spreadsheet::is_damaged_number;
 pub use templates::{
     ContactDetails, MAX_VARIABLES, MessageTemplate, OwnVariables, RenderError, SchemaError, SchemaViolation,
     TemplateError, TemplateProblem, VARIABLE_NAMES, Variables, VariablesError, VariablesSchema, Variations,
-    VariationsError,
+    VariationsError, exact_number,
 };
 pub use tenants::{
     ActorKind, Calendar, Capability, DEFAULT_HOURS, Email, ErasureReason, InstanceName, InvalidName, OpenInterval,

@@ -1,6 +1,7 @@
 //! Message templates: a small subset of Handlebars. `grammar`, `tags` and `markup` check it when the template is saved,
 //! and Handlebars renders it.
 
+mod condition;
 mod error;
 mod grammar;
 mod markup;
@@ -14,6 +15,7 @@ use std::sync::LazyLock;
 
 use handlebars::{Context, Handlebars, RenderContext, RenderErrorReason, Renderable, Template, no_escape};
 
+use self::condition::Condition;
 use self::output::Bounded;
 use crate::templates::active_text::active;
 use crate::{Reference, Variables};
@@ -37,6 +39,8 @@ static ENGINE: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     for helper in FOREIGN_HELPERS {
         engine.unregister_helper(helper);
     }
+    engine.register_helper("if", Box::new(Condition { is_if: true }));
+    engine.register_helper("unless", Box::new(Condition { is_if: false }));
     engine
 });
 
@@ -59,7 +63,8 @@ impl MessageTemplate {
     }
 
     /// Renders the message for one contact. A printed variable must be present. A missing variable in a condition is
-    /// false, as are an empty string, zero and `false`. Variables of the other branch are not needed.
+    /// false, as are an empty string, `N`, `não`, `FALSO`, zero, amounts of zero and `false`. Variables of the other
+    /// branch are not needed.
     pub fn render(&self, variables: &Variables) -> Result<String, RenderError> {
         let message = render(&self.compiled, variables.context())?;
         if message.trim().is_empty() {

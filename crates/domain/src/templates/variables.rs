@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::{ContactName, Money, PhoneNumber, Reference, days_late, days_until_due, format_date_br};
 
-pub use own::{MAX_VARIABLES, OwnVariables, VariablesError};
+pub use own::{MAX_VARIABLES, OwnVariables, VariablesError, exact_number};
 
 /// The variables that the fleet fills; own variables may not have these names.
 pub const VARIABLE_NAMES: [&str; 9] = [

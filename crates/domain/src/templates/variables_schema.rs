@@ -7,7 +7,7 @@ mod error;
 use std::fmt;
 
 use jsonschema::{PatternOptions, ValidationError, Validator};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 pub use error::{SchemaError, SchemaViolation};
 
@@ -58,10 +58,14 @@ impl VariablesSchema {
         validator.map(|validator| Self { validator }).map_err(invalid)
     }
 
-    /// Checks a contact's own variables. The error names the first field that does not fit, without its value.
+    /// Checks a contact's own variables. The error names the first field that does not fit, without its value. A number
+    /// that is a text because of its digits (`1.50`) fits as a number too.
     pub fn check(&self, variables: &Map<String, Value>) -> Result<(), SchemaViolation> {
         let instance = Value::Object(variables.clone());
-        self.validator.validate(&instance).map_err(|error| SchemaViolation::of(&error))
+        let Err(error) = self.validator.validate(&instance) else { return Ok(()) };
+        let numbers = Value::Object(variables.iter().map(|(name, value)| (name.clone(), as_number(value))).collect());
+        let fits = numbers != instance && self.validator.is_valid(&numbers);
+        if fits { Ok(()) } else { Err(SchemaViolation::of(&error)) }
     }
 }
 
@@ -69,6 +73,14 @@ impl fmt::Debug for VariablesSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("VariablesSchema")
     }
+}
+
+/// The JSON number of a text that [`exact_number`](crate::exact_number) made of it; any other value stays.
+fn as_number(value: &Value) -> Value {
+    let number = value
+        .as_str()
+        .and_then(|text| serde_json::from_str::<Number>(text).ok().filter(|number| number.to_string() != text));
+    number.map_or_else(|| value.clone(), Value::Number)
 }
 
 /// Compiles a schema whose patterns take at most so many bytes each.
@@ -174,6 +186,14 @@ mod tests {
             assert!(text.contains(pointer) && !text.contains("segredo"), "{text}");
         }
         assert_eq!(schema().check(json!({"link_boleto": "https://x"}).as_object().unwrap()), Ok(()));
+    }
+
+    #[test]
+    fn number_with_all_its_digits_is_a_number_for_the_schema() {
+        for json in ["7", "2.00", "34191790010104351004791020150008597730026000"] {
+            let variables = json!({"link_boleto": "https://x", "parcela": crate::exact_number(json)});
+            assert_eq!(schema().check(variables.as_object().unwrap()), Ok(()), "{json}");
+        }
     }
 
     #[test]

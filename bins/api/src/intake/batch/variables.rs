@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use regua_domain::{MAX_VARIABLES, VariablesError};
+use regua_domain::{MAX_VARIABLES, VariablesError, exact_number};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Deserializer as Json, Map, Value};
@@ -49,6 +49,7 @@ fn parse(json: &str) -> serde_json::Result<Value> {
     match json {
         _ if json.starts_with(['[', '{']) => Ok(Value::Array(Vec::new())),
         _ if json.len() > MAX_PARSED_BYTES => Ok(Value::String("-".repeat(MAX_PARSED_BYTES))),
+        _ if json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => Ok(exact_number(json)),
         _ => serde_json::from_str(json),
     }
 }
