@@ -247,6 +247,7 @@ rule-pacing = The contact waits its turn at the number's pace.
 
 ## Batches and their contacts
 
+batch-contacts-object = contacts must be a list, and is an object. In PHP, use array_values($contacts) before json_encode.
 batch-body-too-large = The body is larger than { $limit } bytes. Split the contacts into batches, each with its own external_id.
 batch-too-far-ahead = The date is more than a year ahead. Check the year.
 batch-empty = The list is empty; send at least one contact.
@@ -261,9 +262,12 @@ batch-name-overdue = Collection { $batch }
 batch-name-upcoming = Reminder { $batch }
 batch-name-notification = Notice { $batch }
 contact-not-an-object = The contact must be a valid JSON object.
-contact-string = The field must be a string in quotes.
+contact-string = The field must be a string in quotes, or a number.
 contact-bill-field-missing = The template uses "{ $name }". Send "{ $field }" with this contact.
 contact-duplicate = An earlier contact of this batch has the same external_id; only the first is considered.
+contact-damaged-id = The external_id is in scientific notation, such as 2.37934E+46: the spreadsheet lost digits. Format the column as text and export again.
+contact-repeated = Another contact of this batch, also without external_id, equals this one in everything; only the first is considered.
+contact-frequent-warning = { $count } of { $contacts } contacts have the warning { $code } in the field { $field }. Check the whole column before you send.
 contact-landline = The number is a landline; the message arrives only if WhatsApp Business is installed on it.
 contact-unknown-field = There is no such field; it is ignored in this contact and in the others.
 contact-not-unconfirmed = The contact is "{ $status }"; only an "unconfirmed" contact waits for a decision.

@@ -247,6 +247,7 @@ rule-pacing = O contato aguarda o ritmo de envio do número.
 
 ## Batches and their contacts
 
+batch-contacts-object = contacts deve ser uma lista, e é um objeto. Em PHP, use array_values($contatos) antes de json_encode.
 batch-body-too-large = O corpo passa de { $limit } bytes. Divida os contatos em mais de um lote, cada um com seu external_id.
 batch-too-far-ahead = A data está mais de um ano à frente. Confira o ano.
 batch-empty = A lista está vazia; envie ao menos um contato.
@@ -261,9 +262,12 @@ batch-name-overdue = Cobrança { $batch }
 batch-name-upcoming = Lembrete { $batch }
 batch-name-notification = Aviso { $batch }
 contact-not-an-object = O contato deve ser um objeto JSON válido.
-contact-string = O campo deve ser um texto, entre aspas.
+contact-string = O campo deve ser um texto entre aspas, ou um número.
 contact-bill-field-missing = O modelo usa "{ $name }". Envie "{ $field }" neste contato.
 contact-duplicate = Outro contato deste lote tem o mesmo external_id; só o primeiro é considerado.
+contact-damaged-id = O external_id está em notação científica, como 2,37934E+46: a planilha perdeu dígitos. Formate a coluna como texto e exporte de novo.
+contact-repeated = Outro contato deste lote, também sem external_id, é igual a este em tudo; só o primeiro é considerado.
+contact-frequent-warning = { $count } de { $contacts } contatos têm o aviso { $code } no campo { $field }. Confira a coluna inteira antes de enviar.
 contact-landline = O número é de telefone fixo; só chega se houver WhatsApp Business nele.
 contact-unknown-field = O campo não existe e foi ignorado, neste e nos demais contatos.
 contact-not-unconfirmed = O contato está no estado "{ $status }"; só um contato "unconfirmed" espera uma decisão.

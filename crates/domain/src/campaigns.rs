@@ -12,7 +12,7 @@ mod reference;
 mod status;
 mod traces;
 
-pub use contact_name::{ContactName, ContactNameError, PostedName};
+pub use contact_name::{ContactName, ContactNameError};
 pub use due_date::{DueDateError, days_late, days_until_due, format_date_br, parse_due_date, read_due_date};
 pub use meant::Meant;
 pub use message_type::MessageType;

@@ -22,9 +22,9 @@ mod webhooks;
 
 pub use campaigns::{
     AttemptOutcome, ContactName, ContactNameError, ContactStatus, ControlAction, DueDateError, EvidenceSource, Meant,
-    MeantNumbers, MessageType, Money, MoneyError, OperatorDecision, PhoneError, PhoneKind, PhoneNumber, PostedName,
-    QueueStatus, Quoted, Reference, ReferenceError, Resolution, StateConflict, Traces, days_late, days_until_due,
-    format_date_br, parse_due_date, read_due_date,
+    MeantNumbers, MessageType, Money, MoneyError, OperatorDecision, PhoneError, PhoneKind, PhoneNumber, QueueStatus,
+    Quoted, Reference, ReferenceError, Resolution, StateConflict, Traces, days_late, days_until_due, format_date_br,
+    parse_due_date, read_due_date,
 };
 pub use charset::{from_code_page_850, is_damaged, mend_charset};
 pub use events::EventKind;

@@ -134,6 +134,9 @@ impl Member for ContactList {
     }
 
     fn read(field: &mut Field<'_, '_>) -> Option<Self::Value> {
+        if field.json.starts_with('{') {
+            return field.refuse("wrong_type", &Text::of("batch-contacts-object"));
+        }
         if !field.json.starts_with('[') {
             return field.wrong_type(Text::of("type-object-list"));
         }

@@ -1,7 +1,7 @@
 //! Composes the messages of a batch: reads each contact, chooses its variation and renders its text. It uses the CPU
 //! alone and runs off the async threads.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -23,6 +23,10 @@ use crate::texts::render_text;
 
 /// Per batch; each name is warned about once.
 const MAX_UNKNOWN_FIELD_WARNINGS: usize = 20;
+/// A warning is frequent if more than one contact in this many has it …
+const FREQUENT: usize = 20;
+/// … and no fewer than this many.
+const FEW: usize = 3;
 /// The CPU time of one contact, in addition to the batch's: a hundred times what a usual one takes.
 const CPU_TIME_OF_CONTACT: Duration = Duration::from_millis(2);
 
@@ -127,6 +131,7 @@ impl Composer {
             // An earlier contact counts even when it is rejected.
             let is_new = hash.is_none_or(|hash| seen.insert(hash));
             let message = if is_new { self.message(index as u64, fields, schema.as_ref()) } else { duplicate() };
+            let message = message.and_then(|message| unless_repeated(message, &mut seen));
             match message {
                 Ok(message) => composed.accept(index, message, self.language),
                 Err(refusal) => composed.reject(index, external_id, refusal, self.language),
@@ -135,6 +140,7 @@ impl Composer {
                 return Err(if schema.is_some() { Uncomposed::CostlySchema } else { Uncomposed::OutOfTime });
             }
         }
+        composed.begin_with_frequent_warnings(self.language);
         Ok(composed)
     }
 
@@ -171,6 +177,14 @@ impl Composer {
 
 fn duplicate() -> Result<Message, Refusal> {
     Err(Refusal::new("external_id", "duplicate_external_id", Text::of("contact-duplicate")))
+}
+
+/// Refuses a contact without an external id that is equal to an earlier one.
+fn unless_repeated(message: Message, seen: &mut HashSet<[u8; 32]>) -> Result<Message, Refusal> {
+    if message.contact.external_id.is_some() || seen.insert(message.contact.identity()) {
+        return Ok(message);
+    }
+    Err(Refusal::new(WHOLE_CONTACT, "duplicate_contact", Text::of("contact-repeated")))
 }
 
 fn check_schema(schema: &VariablesSchema, contact: &Contact) -> Result<(), Refusal> {
@@ -219,11 +233,38 @@ impl Composed {
         self.rejected.push(ContactIssue { index, external_id, field, code, message });
     }
 
+    /// Says first which warnings many contacts have: a whole column may be wrong.
+    fn begin_with_frequent_warnings(&mut self, language: Language) {
+        let contacts = usize::try_from(self.accepted).unwrap_or_default() + self.rejected.len();
+        let mut all: BTreeMap<_, (usize, usize)> = BTreeMap::new();
+        for warning in &self.warnings {
+            all.entry((&warning.field, &warning.code)).or_insert((warning.index, 0)).1 += 1;
+        }
+        let is_frequent = |count: usize| count >= FEW && count * FREQUENT > contacts;
+        let frequent = all.into_iter().filter(|(_, (_, count))| is_frequent(*count));
+        let frequent = frequent.map(|((field, code), (index, count))| {
+            let text = Text::of("contact-frequent-warning").with("count", count).with("contacts", contacts);
+            let message = render_text(&text.with("code", code).with("field", field), language);
+            ContactIssue {
+                index,
+                external_id: None,
+                field: field.clone(),
+                code: "frequent_warning".to_owned(),
+                message,
+            }
+        });
+        let frequent: Vec<_> = frequent.collect();
+        self.warnings.splice(0..0, frequent);
+    }
+
     fn add_warnings(&mut self, index: usize, contact: &Contact, language: Language) {
         let mut warn = |field: String, code: &str, text: &Text| {
             let (external_id, message) = (contact.external_id.clone(), render_text(text, language));
             self.warnings.push(ContactIssue { index, external_id, field, code: code.to_owned(), message });
         };
+        for (field, warning) in &contact.warnings {
+            warn((*field).to_owned(), warning.code, &warning.text);
+        }
         if contact.phone.kind() == PhoneKind::Landline {
             warn("phone".to_owned(), "landline", &Text::of("contact-landline"));
         }

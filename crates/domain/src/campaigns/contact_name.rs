@@ -8,6 +8,7 @@ mod words;
 use std::fmt;
 
 use self::form::{Form, FormKind};
+use super::quoted::Quoted;
 use crate::charset::{from_code_page_850, is_damaged, mend_charset};
 use crate::text::{CodePoint, fold_whitespace, printable, refused_character};
 use crate::{PhoneNumber, Reading, Text, present, trim_blanks};
@@ -79,34 +80,8 @@ impl ContactName {
 
 impl fmt::Debug for ContactName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hidden(&self.posted, f)
+        write!(f, "{}***", self.posted.chars().find(|first| first.is_alphabetic()).unwrap_or('?'))
     }
-}
-
-/// A name that an error shows to its caller. Debug hides it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PostedName(String);
-
-impl PostedName {
-    fn of(text: &str) -> Self {
-        Self(printable(text, SHOWN_CHARACTERS))
-    }
-}
-
-impl fmt::Display for PostedName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for PostedName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hidden(&self.0, f)
-    }
-}
-
-fn hidden(name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{}***", name.chars().find(|first| first.is_alphabetic()).unwrap_or('?'))
 }
 
 /// A hard space between words may hide that the text was decoded twice.
@@ -123,9 +98,9 @@ fn checked(text: &str) -> Result<String, ContactNameError> {
         _ => return Err(ContactNameError::TooLong),
     }
     if is_damaged(&folded) {
-        let text = PostedName::of(&folded);
+        let text = Quoted::new(&folded);
         return Err(match from_code_page_850(&folded) {
-            Some(meant) => ContactNameError::WrongCharset { text, suggestion: PostedName::of(&meant) },
+            Some(meant) => ContactNameError::WrongCharset { text, suggestion: Quoted::whole(&meant) },
             None => ContactNameError::Damaged { text },
         });
     }
@@ -156,8 +131,8 @@ input_error! {
         Empty = "name_empty", "the name is empty";
         TooLong = "name_too_long", "the name has more than 200 characters";
         InvalidCharacters { character: CodePoint } = "name_invalid_characters", "the name holds the character {character}";
-        Damaged { text: PostedName } = "name_damaged", "letters of the name are lost";
-        WrongCharset { text: PostedName, suggestion: PostedName } = "name_wrong_charset",
+        Damaged { text: Quoted } = "name_damaged", "letters of the name are lost";
+        WrongCharset { text: Quoted, suggestion: Quoted } = "name_wrong_charset",
             "the name was decoded with the wrong character set";
         NoLetters = "name_no_letters", "the name has no letters";
         Email = "name_email", "the name is an e-mail address";

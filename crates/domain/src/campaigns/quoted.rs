@@ -15,6 +15,11 @@ impl Quoted {
     pub(super) fn new(text: &str) -> Self {
         Self(printable(text, MOST_CHARACTERS))
     }
+
+    /// A text that the caller can send instead.
+    pub(super) fn whole(text: &str) -> Self {
+        Self(printable(text, usize::MAX))
+    }
 }
 
 /// For the text to the caller only.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::contact_name::ContactName;
 use crate::PhoneNumber;
 
 /// Shorter names are parts of too many other words.
@@ -27,11 +28,14 @@ impl fmt::Debug for Traces {
 }
 
 impl Traces {
-    /// Adds a name.
+    /// Adds a name, and its form in messages, which warnings show.
     pub fn add_name(&mut self, name: &str) {
-        let name = name.trim().to_lowercase();
-        if name.chars().count() >= SHORTEST_NAME {
-            self.names.insert(name);
+        let shown = ContactName::parse(name).ok();
+        for form in [Some(name), shown.as_ref().map(ContactName::display)].into_iter().flatten() {
+            let form = form.trim().to_lowercase();
+            if form.chars().count() >= SHORTEST_NAME {
+                self.names.insert(form);
+            }
         }
     }
 
@@ -164,5 +168,13 @@ mod tests {
         );
         assert_eq!((&remarks[1]["external_id"], &remarks[1]["message"]), (&json!("48"), &json!("y")));
         assert!(!maria().remove_from_remarks(&mut remarks));
+    }
+
+    #[test]
+    fn name_is_found_without_its_codes() {
+        let mut traces = Traces::default();
+        traces.add_name("MARIA DE SOUZA 12345678909");
+        assert!(traces.occur_in("Lido como Maria de Souza."));
+        assert!(!traces.occur_in("Lido como Maria."));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use regua_domain::printable;
+use regua_domain::{present, printable};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Deserializer as Json;
 use serde_json::value::RawValue;
@@ -41,8 +41,17 @@ impl<'a> Fields<'a> {
     /// The external id as an answer may repeat it, even where its length or its characters are the fault; and its hash.
     pub(crate) fn external_id(&self) -> Option<(String, [u8; 32])> {
         let id = self.get("external_id")?;
-        read_string(id, |id| (printable(id, MAX_ID_LENGTH), Sha256::digest(id.as_bytes()).into()))
+        read_text(id, |id| present(id).map(|id| (printable(id, MAX_ID_LENGTH), Sha256::digest(id.as_bytes()).into())))?
     }
+}
+
+/// What `read` makes of a JSON string, or of a number as it is written; none for another value. A string is read where
+/// it stands: of a long one no copy is made.
+pub(super) fn read_text<T>(json: &str, read: impl FnOnce(&str) -> T) -> Option<T> {
+    if json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        return Some(read(json));
+    }
+    read_string(json, read)
 }
 
 struct FieldsVisitor;

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use chrono::NaiveDate;
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
@@ -12,25 +11,48 @@ use utoipa::openapi::{RefOr, Schema};
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "OpenAPI schema only")]
 pub(super) struct SendContact {
-    /// The ERP's id, unique in the batch.
-    #[schema(min_length = 1, max_length = 200, example = "NF-123")]
+    #[schema(schema_with = id_schema, required = false)]
     external_id: Option<String>,
     #[schema(min_length = 1, max_length = 200, example = "Maria da Silva")]
     name: String,
-    /// A Brazilian number in any usual form, or E.164 with the plus sign.
-    #[schema(min_length = 7, max_length = 40, example = "(11) 98888-7777")]
+    #[schema(schema_with = phone_schema)]
     phone: String,
-    /// Required for overdue and upcoming.
-    #[schema(example = "2026-11-10")]
-    due_date: Option<NaiveDate>,
-    /// In reais, as a string with a decimal point. Required for overdue and upcoming.
-    #[schema(example = "150.00", pattern = r"^\d+(\.\d{1,2})?$")]
+    /// ISO 8601, or a usual Brazilian form such as `10/11/2026`. Required for overdue and upcoming.
+    #[schema(min_length = 1, max_length = 40, example = "2026-11-10")]
+    due_date: Option<String>,
+    #[schema(schema_with = amount_schema, required = false)]
     amount: Option<String>,
     #[schema(schema_with = variables_schema, required = false)]
     variables: Option<HashMap<String, Value>>,
     /// Any object, up to 10 KB and 16 levels.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
+}
+
+fn id_schema() -> RefOr<Schema> {
+    text_or(
+        [Type::Integer, Type::Null],
+        "The ERP's id, unique in the batch. Blanks at its ends do not count.",
+        200,
+        "NF-123",
+    )
+}
+
+fn phone_schema() -> RefOr<Schema> {
+    let about = "A Brazilian number in any usual form, or E.164 with the plus sign.";
+    text_or([Type::Integer], about, 200, "(11) 98888-7777")
+}
+
+fn amount_schema() -> RefOr<Schema> {
+    let about = "In reais: `150.00`, `1.234,56`, or a number. Required for overdue and upcoming.";
+    text_or([Type::Number, Type::Null], about, 200, "150.00")
+}
+
+/// A text, or a value of other types.
+fn text_or<const N: usize>(others: [Type; N], about: &str, most: usize, example: &str) -> RefOr<Schema> {
+    let types = SchemaType::from_iter([Type::String].into_iter().chain(others));
+    let schema = ObjectBuilder::new().schema_type(types).description(Some(about)).max_length(Some(most));
+    RefOr::T(schema.min_length(Some(1)).examples([example]).into())
 }
 
 fn variables_schema() -> RefOr<Schema> {

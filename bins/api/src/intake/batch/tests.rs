@@ -178,24 +178,27 @@ fn contact_is_refused_for_its_first_fault() {
         read(MessageType::Overdue, &contact).map(|_| ()).unwrap_err()
     };
     let cases = [
-        (json!({"external_id": 5}), "external_id", "wrong_type"),
+        (json!({"external_id": [5]}), "external_id", "wrong_type"),
         (json!({"external_id": "a\u{7}"}), "external_id", "invalid_characters"),
         (json!({"name": null}), "name", "required"),
         (json!({"name": "a\u{0}"}), "name", "name_invalid_characters"),
-        (json!({"external_id": "a\u{200b}"}), "external_id", "invalid_characters"),
+        (json!({"external_id": "a\u{200b}b"}), "external_id", "invalid_characters"),
         (json!({"name": "a\u{202e}b"}), "name", "name_invalid_characters"),
         (json!({"metadata": {"a": ["x\u{2066}"]}}), "metadata", "invalid_characters"),
         (json!({"metadata": {"a\u{0}": 1}}), "metadata", "invalid_characters"),
         (json!({"metadata": (0..17).fold(json!({}), |inner, _| json!({"a": inner}))}), "metadata", "too_deep"),
         (json!({"variables": {"link": "javascript:x"}}), "variables.link", "variable_forbidden_markup"),
-        (json!({"phone": 11_988_887_777_u64}), "phone", "wrong_type"),
+        (json!({"phone": {"a": 1}}), "phone", "wrong_type"),
         (json!({"phone": "20 98888-7777"}), "phone", "phone_invalid_ddd"),
         (json!({"due_date": "2026-02-31"}), "due_date", "due_date_no_such_day"),
         (json!({"due_date": null}), "due_date", "required"),
         (json!({"amount": "1.234"}), "amount", "amount_ambiguous"),
-        (json!({"amount": 150.0}), "amount", "wrong_type"),
+        (json!({"amount": true}), "amount", "wrong_type"),
+        (json!({"amount": "NULL"}), "amount", "required"),
+        (json!({"name": " nan "}), "name", "required"),
+        (json!({"phone": "#N/D"}), "phone", "required"),
         (json!({"amount": null}), "amount", "required"),
-        (json!({"variables": []}), "variables", "wrong_type"),
+        (json!({"variables": [1]}), "variables", "wrong_type"),
         (json!({"variables": {"nome": "x"}}), "variables.nome", "reserved_variable"),
         (json!({"metadata": "x"}), "metadata", "wrong_type"),
         (json!({"metadata": {"a": "x".repeat(11 << 10)}}), "metadata", "too_large"),
@@ -262,4 +265,36 @@ fn notification_bill_is_optional_but_must_be_valid() {
         read(MessageType::Notification, &wrong).map(|_| ()).unwrap_err(),
         ("amount".to_owned(), "amount_not_positive")
     );
+}
+
+#[test]
+fn values_are_read_without_blanks_and_numbers_by_their_digits() {
+    let contact = |json: &str| Contact::read(Fields::read(json), MessageType::Overdue).unwrap();
+    let blank = contact(
+        r#"{"external_id":"NF-1  ","name":"  Maria  da Silva","phone":"11988887777\t","due_date":" 10/11/2026","amount":" 150,00 ",
+            "variables":[],"metadata":[ ]}"#,
+    );
+    let exact = contact(
+        r#"{"external_id":12345678901234567890,"name":"Maria da Silva","phone":11988887777,"due_date":"2026-11-10","amount":150.0}"#,
+    );
+    assert_eq!(blank.external_id.as_deref(), Some("NF-1"));
+    assert_eq!(exact.external_id.as_deref(), Some("12345678901234567890"));
+    for read in [blank, exact] {
+        let day = read.due_date.unwrap().to_string();
+        let amount = read.amount.unwrap().cents();
+        assert_eq!((read.name.as_str(), read.phone.as_e164()), ("Maria da Silva", "+5511988887777"));
+        assert_eq!((day.as_str(), amount, read.metadata.as_str()), ("2026-11-10", 15_000, "{}"));
+    }
+    let none = Contact::read(
+        Fields::read(r#"{"external_id":"null","name":"M","phone":"11988887777"}"#),
+        MessageType::Notification,
+    );
+    assert_eq!(none.unwrap().external_id, None);
+}
+
+#[test]
+fn list_of_contacts_as_an_object_gets_a_hint() {
+    let wrong = parse(r#"{"external_id":"b","contacts":{"0":{},"2":{}}}"#).unwrap_err();
+    assert!(format!("{wrong:?}").contains("array_values"), "{wrong:?}");
+    assert_eq!(errors(Err(wrong)), [("contacts".to_owned(), "wrong_type".to_owned())]);
 }

@@ -143,3 +143,30 @@ fn batch_beyond_its_cpu_time_is_not_composed() {
     assert!(matches!(result, Err(Uncomposed::CostlySchema)));
     assert!(composer(&["Oi"], None).compose(items(&contacts), &CancellationToken::new()).is_ok());
 }
+
+#[test]
+fn equal_contact_without_an_id_is_refused() {
+    let one = json!({"name": "MARIA DA SILVA", "phone": "11988887777", "metadata": {"titulo": 1}});
+    let (mut same, mut other) = (one.clone(), one.clone());
+    same["phone"] = "(11) 98888-7777".into();
+    other["metadata"] = json!({"titulo": 2});
+    let contacts = json!([one, same, other, contact("NF-1"), contact("NF-1  "), contact("NF-2")]);
+    let composed = compose(&composer(&["Oi {{nome}}"], None), &contacts);
+    assert_eq!(composed.contacts.positions, [0, 2, 3, 5]);
+    let codes: Vec<_> = composed.rejected.iter().map(|issue| (issue.index, issue.code.as_str())).collect();
+    assert_eq!(codes, [(1, "duplicate_contact"), (4, "duplicate_external_id")]);
+}
+
+#[test]
+fn warning_of_many_contacts_is_said_first() {
+    let batch = |landlines: usize| {
+        let phone = |n: usize| if n >= 60 - landlines { format!("113222{n:04}") } else { "11988887777".to_owned() };
+        let one = |n: usize| json!({"external_id": format!("NF-{n}"), "name": "MARIA DA SILVA", "phone": phone(n)});
+        let contacts = json!((0..60).map(one).collect::<Vec<_>>());
+        let composed = compose(&composer(&["Oi {{nome}}"], None), &contacts);
+        composed.warnings.into_iter().map(|issue| (issue.index, issue.code)).collect::<Vec<_>>()
+    };
+    let landline = |index: usize| (index, "landline".to_owned());
+    assert_eq!(batch(3), [landline(57), landline(58), landline(59)], "five of a hundred are not more than 5 %");
+    assert_eq!(batch(4)[..2], [(56, "frequent_warning".to_owned()), landline(56)]);
+}

@@ -80,11 +80,13 @@ fn is_suffix(word: &str) -> bool {
     matches!(word.as_str(), "jr" | "junior" | "j\u{fa}nior" | "filho" | "neto" | "sobrinho")
 }
 
-/// A name in capitals or in lower case gets mixed case, `MARIA DA SILVA` as `Maria da Silva`. Mixed case stays.
+/// A name in capitals or in lower case gets mixed case, `MARIA DA SILVA` as `Maria da Silva`, whatever the case of its
+/// titles. Mixed case stays.
 fn in_mixed_case(name: &str) -> String {
+    let letters = || name.split(' ').skip_while(|word| is_title(word)).flat_map(str::chars);
     // The ordinals are lower case for Unicode.
-    let has_lowercase = name.chars().any(|letter| letter.is_lowercase() && !matches!(letter, 'ª' | 'º'));
-    if has_lowercase && name.contains(char::is_uppercase) {
+    let has_lowercase = letters().any(|letter| letter.is_lowercase() && !matches!(letter, 'ª' | 'º'));
+    if has_lowercase && letters().any(char::is_uppercase) {
         return name.to_owned();
     }
     let words = name.split(' ').enumerate().map(|(index, word)| written_like_a_name(word, index == 0));

@@ -49,6 +49,8 @@ fn title_is_not_the_greeting() {
     check(&[
         ("DRA. ANA LIMA", "Dra. Ana Lima", "Ana", ""),
         ("Sr. João", "Sr. João", "João", ""),
+        ("Sra. MARIA LIMA", "Sra. Maria Lima", "Maria", ""),
+        ("Sr. joão da silva", "Sr. João da Silva", "João", ""),
         ("SRA MARIA", "Sra Maria", "Maria", ""),
         ("Dr João Costa", "Dr João Costa", "João", ""),
         ("Sr(a). João Costa", "Sr(a). João Costa", "João", ""),
