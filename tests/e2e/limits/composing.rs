@@ -47,7 +47,7 @@ async fn with_costly_schema(references: usize, change: impl FnOnce(&mut ApiSetti
 
 #[tokio::test(flavor = "multi_thread")]
 async fn costly_schema_is_not_stored_and_a_stored_one_accepts_no_batch() {
-    let options = only_the_api(|api| api.limits.composing_time = Duration::from_millis(10));
+    let options = only_the_api(|api| api.limits.composing_time = Duration::from_millis(60));
     let (fleet, tenant, client) = Fleet::with(options, TenantOptions::default()).await;
     let operator = TestUser::logged_in(&fleet, &tenant, UserRole::Operator, "ana").await;
     let template =

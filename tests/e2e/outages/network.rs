@@ -32,7 +32,7 @@ impl Fault {
 
 /// Injects the fault during a campaign and posts another batch before the fault ends.
 async fn assert_survives(fleet: Fleet, erp: Client, proxy: Proxy, fault: Fault) {
-    erp.send_accepted("notification", &batch("lote-a", 60)).await;
+    post_until_accepted(&erp, "lote-a", 60).await;
     eventually("some messages to be sent", async || fleet.sandbox.ledger().len() > 5).await;
     fault.inject(&proxy);
     let answer = erp.send("notification", &batch("lote-b", 20)).await;
