@@ -1,5 +1,5 @@
-//! Request bodies: JSON, read with a limit on size and time. Their memory is part of the tenant's budget. The limit is one
-//! of the unpacked body in UTF-8.
+//! Request bodies: JSON, read with a limit on size and time. Their memory is part of the tenant's budget. A limit
+//! counts the bytes of the unpacked body in UTF-8.
 
 use std::sync::{Arc, OnceLock};
 

@@ -51,8 +51,7 @@ impl Refusal {
 }
 
 impl Contact {
-    /// The hash of all that was posted about the contact. Two contacts with one hash and without an external id are the
-    /// same debt.
+    /// The hash of all values but the external id. Two contacts without an id that have the same hash are the same debt.
     pub(crate) fn identity(&self) -> [u8; 32] {
         let (name, phone) = (self.name.as_str(), self.phone.as_e164());
         let (amount, variables) = (self.amount.map(Money::cents), self.variables.as_map());
